@@ -1,0 +1,427 @@
+package caspaxos
+
+import (
+	"time"
+)
+
+// Bounds on what one lane's acceptor keeps in memory.
+const (
+	maxPromises = 1 << 20
+	maxDeferred = 4096
+)
+
+// Acceptor votes for one lane of a storage node (§2, §3). It is driven by one
+// goroutine; see the package comment.
+type Acceptor struct {
+	node  *Node
+	store Store
+	part  uint32
+	parts uint32
+	omit  Rules
+	start Mono
+
+	promises promises
+	flushed  rangeTombstones
+	deferred []*Request // Prepares that wait for the ceiling
+
+	scratch Record // stands for a register that nothing but a flush covers
+}
+
+// NewAcceptor returns the acceptor of lane part out of parts (see Part) over
+// the lane's store. now is the time at which the node came up.
+func NewAcceptor(node *Node, store Store, part, parts uint32, now Now) *Acceptor {
+	return &Acceptor{node: node, store: store, part: part, parts: parts, omit: node.omit, start: now.Mono}
+}
+
+// Step answers one Read, Prepare or Accept into reply. It returns false when
+// the request waits for the ceiling: Resume answers it then, and the acceptor
+// keeps the request until that. An error means that the store failed: the node
+// has not answered and nothing has changed.
+func (a *Acceptor) Step(now Now, req *Request, reply *Reply) (answered bool, err error) {
+	*reply = Reply{ID: req.ID}
+	if ok, err := a.admit(now, req, reply); !ok {
+		return true, err
+	}
+	rec, err := a.load(req.Register)
+	if err != nil {
+		return true, err
+	}
+	switch req.Kind {
+	case KindRead:
+		reply.Outcome = Told
+		return true, a.tell(now, req, rec, reply)
+	case KindPrepare:
+		return a.prepare(now, req, rec, reply)
+	case KindAccept:
+		return true, a.accept(now, req, rec, reply)
+	}
+	reply.Outcome = Busy
+	return true, nil
+}
+
+// admit applies the epoch rule and the clock rule (§2).
+func (a *Acceptor) admit(now Now, req *Request, reply *Reply) (bool, error) {
+	verdict, own := a.node.admit(req.Register.Slot, req.Epoch)
+	if verdict != epochFits {
+		return false, a.refuseEpoch(verdict, own, req.Register.Slot, req.Register.Slot, req.Epoch, &reply.Outcome, &reply.Epoch)
+	}
+	if req.Kind != KindRead && a.ahead(now, req.Ballot) {
+		reply.Outcome = ClockAhead
+		reply.Promise = Ballot{Time: MakeTime(now.Wall, 0)}
+		return false, nil
+	}
+	return true, nil
+}
+
+// refuseEpoch answers a message whose epoch does not fit. A newer epoch is
+// taken: from now on the node answers no older one, though it cannot answer
+// under the newer before it has seen who holds the slot.
+func (a *Acceptor) refuseEpoch(v epochVerdict, own uint64, first, last uint16, epoch uint64, outcome *Outcome, told *uint64) error {
+	*outcome, *told = WrongEpoch, own
+	switch v {
+	case epochAwait:
+		*outcome = Busy
+	case epochNewer:
+		*outcome = Busy
+		taken := EpochTaken{First: first, Last: last, Epoch: epoch}
+		if _, err := a.store.Append(LogEntry{Epoch: &taken}); err != nil {
+			return err
+		}
+		a.node.TakeEpoch(taken)
+	}
+	return nil
+}
+
+// ahead is the clock rule (§2).
+func (a *Acceptor) ahead(now Now, b Ballot) bool {
+	return b.Time.UnixMilli() > now.Wall+a.node.limits.MaxClockOffset.Milliseconds()
+}
+
+// load returns the register's record as it stands under the range tombstones,
+// or nil if the node holds nothing of it. A covered register stands as a blind
+// tombstone at the flush's ballot; its lists went with the data, so its cut is
+// that ballot (§8).
+func (a *Acceptor) load(r Register) (*Record, error) {
+	rec, err := a.store.Load(r)
+	if err != nil || a.flushed.empty() {
+		return rec, err
+	}
+	f := a.flushed.covering(r)
+	if f == nil || (rec != nil && f.vote.Ballot.AtMost(rec.Accepted)) {
+		return rec, nil
+	}
+	if rec == nil {
+		a.scratch = Record{Register: r}
+		rec = &a.scratch
+		f.cover(rec, a.omit)
+		return rec, nil
+	}
+	f.cover(rec, a.omit)
+	a.store.Apply(rec, deleted)
+	return rec, nil
+}
+
+// floor returns the floor as it applies to a register (§8).
+func (a *Acceptor) floor(r Register) Ballot {
+	floor := a.node.State().Floor
+	if !a.flushed.empty() && !a.omit.has(RuleFlushFloor) {
+		floor = MaxBallot(floor, a.flushed.floor(r))
+	}
+	return floor
+}
+
+// promise is promise(r) of §2. rec may be nil.
+func (a *Acceptor) promise(r Register, rec *Record) Ballot {
+	p := MaxBallot(a.floor(r), a.promises.get(r.Key))
+	if rec != nil {
+		p = MaxBallot(p, rec.Accepted)
+	}
+	return p
+}
+
+// tell fills in what Read and Prepare answer.
+func (a *Acceptor) tell(now Now, req *Request, rec *Record, reply *Reply) error {
+	if req.WantHistory {
+		reply.History = &History{Floor: a.floor(req.Register), Dropped: a.node.State().Dropped}
+	}
+	if rec == nil {
+		reply.Held = time.Duration(now.Mono - a.start)
+		reply.HasState = req.WantState
+		reply.View.Known.All = true
+		return nil
+	}
+	reply.After = rec.Pos
+	reply.Accepted, reply.Prepared, reply.Intent = rec.Accepted, rec.Prepared, rec.Intent
+	if rec.Intent == nil {
+		reply.Held = time.Duration(now.Mono - rec.Since)
+	}
+	if h := reply.History; h != nil {
+		// The record changes with the next Accept, the reply may leave later.
+		h.Lineage = Lineage{Entries: append([]Entry(nil), rec.Lineage.Entries...), Cut: rec.Lineage.Cut}
+		h.Votes = append([]Ballot(nil), rec.Votes...)
+	}
+	if !req.WantState {
+		return nil
+	}
+	view, err := a.store.Project(rec, req.Projection)
+	reply.View, reply.HasState = view, true
+	return err
+}
+
+func (a *Acceptor) prepare(now Now, req *Request, rec *Record, reply *Reply) (bool, error) {
+	if p := a.promise(req.Register, rec); req.Ballot.AtMost(p) && !a.omit.has(RulePromise) {
+		a.nack(req, rec, p, reply)
+		return true, nil
+	}
+	if req.Ballot.Time > a.node.State().Ceiling {
+		a.node.wantCeiling(req.Ballot.Time)
+		if len(a.deferred) < maxDeferred {
+			a.deferred = append(a.deferred, req)
+			return false, nil
+		}
+		reply.Outcome = Busy
+		return true, nil
+	}
+	if !a.promises.set(req.Register, req.Ballot) {
+		reply.Outcome = Busy
+		return true, nil
+	}
+	a.keepAhead(req.Ballot.Time)
+	reply.Outcome = Promised
+	return true, a.tell(now, req, rec, reply)
+}
+
+// keepAhead asks for a higher ceiling before the present one is reached.
+func (a *Acceptor) keepAhead(t Time) {
+	if t = t.Add(ceilingAhead / 2); t > a.node.State().Ceiling {
+		a.node.wantCeiling(t)
+	}
+}
+
+// nack refuses a Prepare or Accept. Also a refusal waits for the sync of what
+// it was computed from (durability rule).
+func (a *Acceptor) nack(req *Request, rec *Record, promise Ballot, reply *Reply) {
+	reply.Outcome, reply.Promise = Nacked, promise
+	reply.Never = req.Kind == KindAccept && a.node.State().Dropped.Less(req.Ballot)
+	if rec == nil {
+		return
+	}
+	reply.After = rec.Pos
+	if !rec.Lineage.Cut.Less(req.Ballot) {
+		reply.Never = false
+	}
+	if a.omit.has(RuleNever) && req.Kind == KindAccept {
+		reply.Never = true
+	}
+}
+
+func (a *Acceptor) accept(now Now, req *Request, rec *Record, reply *Reply) error {
+	b, r := req.Ballot, req.Register
+	if rec != nil && rec.voted(b) {
+		reply.Outcome, reply.After = Acked, rec.Pos
+		if rec.Accepted == b || a.omit.has(RuleGrant) {
+			a.grant(req, rec, reply)
+		}
+		return nil
+	}
+	if p := a.promise(r, rec); (b.Less(p) || b.AtMost(a.floor(r))) && !a.omit.has(RulePromise) {
+		a.nack(req, rec, p, reply)
+		return nil
+	}
+	if req.Change.Kind != full && accepted(rec) != req.Base && !a.omit.has(RuleBase) {
+		reply.Outcome, reply.Accepted = StaleBase, accepted(rec)
+		if rec != nil {
+			reply.After = rec.Pos
+		}
+		return nil
+	}
+	if !req.Prepared && rec != nil && rec.Intent != nil {
+		reply.Outcome, reply.Intent, reply.After = IntentMet, rec.Intent, rec.Pos
+		return nil
+	}
+	pos, err := a.store.Append(LogEntry{Accept: req})
+	if err != nil {
+		return err
+	}
+	rec = a.vote(now, req, rec, pos)
+	reply.Outcome, reply.After = Acked, rec.Pos
+	a.grant(req, rec, reply)
+	return nil
+}
+
+// vote records that b is accepted. The changelog has the entry already.
+func (a *Acceptor) vote(now Now, req *Request, rec *Record, pos uint64) *Record {
+	if rec == nil || rec == &a.scratch {
+		fresh := a.store.Create(req.Register)
+		if rec != nil {
+			fresh.Lineage, fresh.Votes = rec.Lineage, rec.Votes
+		}
+		rec = fresh
+	}
+	horizon := a.node.horizon(now.Wall)
+	if req.History != nil && !a.omit.has(RuleMergeLineage) {
+		rec.Lineage.Merge(req.History)
+		if a.omit.has(RuleVotesOwn) {
+			for _, e := range req.History.Entries {
+				rec.addVote(e.Ballot)
+			}
+		}
+	}
+	rec.Lineage.Insert(Entry{Ballot: req.Ballot, Parent: req.Base, Blind: !req.Prepared})
+	rec.addVote(req.Ballot)
+	a.trim(rec, horizon)
+	rec.Accepted, rec.Prepared, rec.Pos, rec.Since = req.Ballot, req.Prepared, pos, now.Mono
+	a.store.Apply(rec, req.Change)
+	return rec
+}
+
+// trim drops what is too old or too much from both lists and raises their cut.
+func (a *Acceptor) trim(rec *Record, horizon Time) {
+	before := rec.Lineage.Cut
+	rec.Lineage.trim(horizon)
+	votes, cut := trimVotes(rec.Votes, horizon)
+	rec.Votes = votes
+	rec.Lineage.raiseCut(cut)
+	if a.omit.has(RuleCutRaised) && rec.Lineage.Cut != before && len(rec.Lineage.Entries) > 0 {
+		rec.Lineage.Cut = cut
+	}
+}
+
+// grant is the Prepare that an Accept carries for its proposer's next round.
+func (a *Acceptor) grant(req *Request, rec *Record, reply *Reply) {
+	if req.Next.IsZero() {
+		return
+	}
+	a.keepAhead(req.Next.Time)
+	if req.Next.Time > a.node.State().Ceiling || req.Next.Less(a.promise(req.Register, rec)) {
+		return
+	}
+	reply.Granted = a.promises.set(req.Register, req.Next)
+}
+
+// Resume answers the Prepares that waited for the ceiling, calling f for each
+// reply; those that must wait on stay. The reply is valid during the call.
+func (a *Acceptor) Resume(now Now, f func(*Request, *Reply, error)) {
+	waiting := a.deferred
+	a.deferred = nil
+	var reply Reply
+	for _, req := range waiting {
+		if answered, err := a.Step(now, req, &reply); answered {
+			f(req, &reply, err)
+		}
+	}
+}
+
+// Deferred returns how many Prepares wait for the ceiling.
+func (a *Acceptor) Deferred() int { return len(a.deferred) }
+
+// Redo repeats a changelog entry after a restart: the vote is a fact, no check
+// is made again. Entries come in the order of their positions.
+func (a *Acceptor) Redo(e *LogEntry, pos uint64) error {
+	switch {
+	case e.Accept != nil:
+		rec, err := a.load(e.Accept.Register)
+		if err != nil {
+			return err
+		}
+		if rec != nil && e.Accept.Ballot.AtMost(rec.Accepted) {
+			return nil // covered by a flush that was logged after it
+		}
+		// Lists are trimmed by the ballot's own time: the clock has moved on,
+		// and dropping less is always allowed.
+		at := Now{Wall: e.Accept.Ballot.Time.UnixMilli(), Mono: a.start}
+		a.vote(at, e.Accept, rec, pos)
+	case e.Flush != nil && e.Flush.Part == a.part:
+		return a.addFlush(*e.Flush, pos, a.start)
+	}
+	return nil
+}
+
+// Rotate is called now and then. It returns the ballot to which the node's
+// floor must be raised before the oldest promises may be forgotten, or zero if
+// there is nothing to forget or it is too early.
+func (a *Acceptor) Rotate(now Now) Ballot {
+	p := &a.promises
+	if len(p.old) == 0 && len(p.young) > 0 {
+		p.old, p.oldMax = p.young, p.youngMax
+		p.young, p.youngMax = nil, Ballot{}
+	}
+	if len(p.old) == 0 || p.oldMax.Time > a.node.horizon(now.Wall) {
+		return Ballot{}
+	}
+	return p.oldMax
+}
+
+// Forget forgets the promises that the floor covers.
+func (a *Acceptor) Forget() {
+	if a.promises.oldMax.AtMost(a.node.State().Floor) || a.omit.has(RuleFloorRaised) {
+		a.promises.old, a.promises.oldMax = nil, Ballot{}
+	}
+}
+
+// Promises returns how many promises the lane holds in memory.
+func (a *Acceptor) Promises() int { return len(a.promises.old) + len(a.promises.young) }
+
+// promises are the promised ballots of a lane, in two generations: the older is
+// forgotten as a whole once the floor has reached its highest ballot.
+type promises struct {
+	young, old       map[string]promised
+	youngMax, oldMax Ballot
+}
+
+type promised struct {
+	ballot Ballot
+	slot   uint16
+}
+
+func (p *promises) get(key string) Ballot {
+	return MaxBallot(p.young[key].ballot, p.old[key].ballot)
+}
+
+// set promises b, which is no lower than what was promised before. It returns
+// false when there is no room.
+func (p *promises) set(r Register, b Ballot) bool {
+	if p.young == nil {
+		p.young = make(map[string]promised)
+	}
+	if len(p.young)+len(p.old) >= maxPromises {
+		return false
+	}
+	p.young[r.Key] = promised{ballot: b, slot: r.Slot}
+	p.youngMax = MaxBallot(p.youngMax, b)
+	return true
+}
+
+// voted reports whether this acceptor is known to have accepted b.
+func (r *Record) voted(b Ballot) bool {
+	for i := len(r.Votes) - 1; i >= 0; i-- {
+		switch r.Votes[i].Compare(b) {
+		case 0:
+			return true
+		case -1:
+			return false
+		}
+	}
+	return false
+}
+
+func (r *Record) addVote(b Ballot) {
+	i := len(r.Votes)
+	for i > 0 && b.Less(r.Votes[i-1]) {
+		i--
+	}
+	if i > 0 && r.Votes[i-1] == b {
+		return
+	}
+	r.Votes = append(r.Votes, Ballot{})
+	copy(r.Votes[i+1:], r.Votes[i:])
+	r.Votes[i] = b
+}
+
+// accepted is the record's accepted ballot, zero for none.
+func accepted(rec *Record) Ballot {
+	if rec == nil {
+		return Ballot{}
+	}
+	return rec.Accepted
+}

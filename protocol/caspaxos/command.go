@@ -1,0 +1,95 @@
+package caspaxos
+
+import (
+	"errors"
+	"time"
+
+	"synod/protocol/register"
+)
+
+// Operation is what a client wants done on one register: a pure function from
+// the state it needs to a change and a result. An Operation may be executed
+// more than once, on different states; it must not keep anything from one
+// execution to the next.
+type Operation interface {
+	// Needs is the part of the state that Execute reads, as far as it can be
+	// said beforehand.
+	Needs() register.Projection
+	// ReadOnly reports that Execute never changes the state.
+	ReadOnly() bool
+	// Blind reports that neither the change nor the result of Execute depends
+	// on the state, so that it may be executed on register.Nothing (§4.3).
+	// Such an operation's change is Full.
+	Blind() bool
+	// Execute runs the operation on a state, at the wall clock time now in
+	// Unix milliseconds. The view's value, if it exists, is not expired. A
+	// change on an absent register must be Full or None.
+	Execute(v register.View, now int64) Effect
+}
+
+// Effect is what executing an Operation came to.
+type Effect struct {
+	Change register.Change
+	// Result is the reply for the client, opaque to consensus.
+	Result any
+	// Need, if not nil, says that the view lacks something: nothing else of
+	// the effect counts, and the operation is to be executed again on a view
+	// that covers Need as well.
+	Need *register.Projection
+}
+
+// The three ways in which a command may end without a result (§4, §5).
+var (
+	// ErrNoQuorum: nothing was done, fewer than a quorum answered in time.
+	ErrNoQuorum = errors.New("no quorum of the slot's nodes answered in time")
+	// ErrContention: nothing was done, other proposers kept interfering.
+	ErrContention = errors.New("contention beyond the time limit")
+	// ErrUncertain: the write may or may not have taken effect.
+	ErrUncertain = errors.New("the outcome of this write is unknown")
+	// ErrOverloaded: nothing was done, too many commands wait.
+	ErrOverloaded = errors.New("too many commands are waiting")
+)
+
+// Command is one Operation on its way through a Proposer. The caller fills the
+// first group of fields and gives it away until Done is called.
+type Command struct {
+	Register Register
+	Op       Operation
+	// Started is when the client's command began, on the proxy's monotonic
+	// clock. The proposer gives up when Limit has passed since.
+	Started Mono
+	// Done is called exactly once, when Result or Err is set. It must not
+	// block and not call the proposer.
+	Done func(*Command)
+
+	// Result is the operation's result, if Err is nil.
+	Result any
+	// Err is one of the errors above.
+	Err error
+	// Seen, of a read-only command: the ballot of the state that it was
+	// executed on, and whether a quorum held it before Started (§7).
+	Seen Seen
+}
+
+// Seen is what a read knows of the register's history, for reading several
+// registers as one snapshot (§7).
+type Seen struct {
+	Ballot Ballot
+	// Held tells that each member of a quorum has held the ballot for longer
+	// than the time since the command started.
+	Held bool
+}
+
+// Limits are the proposer's times.
+type Limits struct {
+	// Command is L: the longest a command may take.
+	Command time.Duration
+	// MaxClockOffset bounds how far ahead of its own clock a node accepts a
+	// ballot, and how far ahead of the proxy's clock a node may be.
+	MaxClockOffset time.Duration
+}
+
+// DefaultLimits are the values that PROTOCOL §1 and §2 name.
+func DefaultLimits() Limits {
+	return Limits{Command: 5 * time.Second, MaxClockOffset: 500 * time.Millisecond}
+}

@@ -1,0 +1,104 @@
+package caspaxos
+
+import (
+	"slices"
+	"sort"
+)
+
+// MaxEntries bounds each of a register's two lists (§2).
+const MaxEntries = 64
+
+// Entry is one write in a register's lineage.
+type Entry struct {
+	Ballot Ballot
+	Parent Ballot // the Accept's base; zero also for a write on nothing
+	Blind  bool   // a blind write has no parent
+}
+
+// Lineage is what is known of the writes that led to a state, oldest first.
+// (PROTOCOL lists them newest first; appending at the end is cheaper.)
+// At and below Cut everything is unknown.
+type Lineage struct {
+	Entries []Entry // ascending by ballot, no doubles
+	Cut     Ballot
+}
+
+// Find returns the entry of b.
+func (l *Lineage) Find(b Ballot) (Entry, bool) {
+	i, ok := sort.Find(len(l.Entries), func(i int) int { return b.Compare(l.Entries[i].Ballot) })
+	if !ok {
+		return Entry{}, false
+	}
+	return l.Entries[i], true
+}
+
+// Insert adds an entry, keeping order; one that is there already stays.
+// Callers that may hold the slice elsewhere must clone it first.
+func (l *Lineage) Insert(e Entry) {
+	if n := len(l.Entries); n == 0 || l.Entries[n-1].Ballot.Less(e.Ballot) {
+		l.Entries = append(l.Entries, e)
+		return
+	}
+	i, found := sort.Find(len(l.Entries), func(i int) int { return e.Ballot.Compare(l.Entries[i].Ballot) })
+	if !found {
+		l.Entries = slices.Insert(l.Entries, i, e)
+	}
+}
+
+// History is what an acceptor tells of a register besides its state: its
+// lineage, its own votes and what bounds both (§2, §5).
+type History struct {
+	Lineage Lineage
+	Votes   []Ballot // the ballots this acceptor itself accepted, ascending
+	Floor   Ballot   // as it applies to the register
+	Dropped Ballot   // the highest ballot of a tombstone the node has forgotten
+}
+
+// HasVote reports whether this acceptor itself accepted b.
+func (h *History) HasVote(b Ballot) bool {
+	_, ok := slices.BinarySearchFunc(h.Votes, b, Ballot.Compare)
+	return ok
+}
+
+// Merge adds what other knows. What either has cut is unknown afterwards.
+func (l *Lineage) Merge(other *Lineage) {
+	for _, e := range other.Entries {
+		l.Insert(e)
+	}
+	l.raiseCut(other.Cut)
+}
+
+// raiseCut raises the cut to b, never lowers it (§2).
+func (l *Lineage) raiseCut(b Ballot) {
+	if l.Cut.Less(b) {
+		l.Cut = b
+	}
+}
+
+// trim drops the entries older than the time horizon and those beyond
+// MaxEntries, oldest first, and raises the cut to what it dropped. The newest
+// entry always stays.
+func (l *Lineage) trim(horizon Time) {
+	drop := max(0, len(l.Entries)-MaxEntries)
+	for drop < len(l.Entries)-1 && l.Entries[drop].Ballot.Time < horizon {
+		drop++
+	}
+	if drop == 0 {
+		return
+	}
+	l.raiseCut(l.Entries[drop-1].Ballot)
+	l.Entries = append(l.Entries[:0], l.Entries[drop:]...)
+}
+
+// trimVotes does for the votes what trim does for the lineage.
+func trimVotes(votes []Ballot, horizon Time) (kept []Ballot, cut Ballot) {
+	drop := max(0, len(votes)-MaxEntries)
+	for drop < len(votes)-1 && votes[drop].Time < horizon {
+		drop++
+	}
+	if drop == 0 {
+		return votes, Ballot{}
+	}
+	cut = votes[drop-1]
+	return append(votes[:0], votes[drop:]...), cut
+}

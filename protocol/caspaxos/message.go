@@ -1,0 +1,124 @@
+package caspaxos
+
+import (
+	"time"
+
+	"synod/protocol/register"
+)
+
+// Register names a register: the slot that places it and its key. The key's
+// first byte is the name space: 0 to 15 are Redis's databases, RecordSpace is
+// kept for transaction records (§6). The rest is the user's key.
+type Register struct {
+	Slot uint16
+	Key  string
+}
+
+// Name spaces, the first byte of a Register's key.
+const (
+	Databases   = 16
+	RecordSpace = 0xff
+)
+
+// Slots is the number of slots that keys are spread over.
+const Slots = 16384
+
+// Kind is the kind of a Request.
+type Kind uint8
+
+// The requests a proposer sends to an acceptor (§3).
+const (
+	KindRead Kind = iota + 1
+	KindPrepare
+	KindAccept
+)
+
+// Request is one message from a proposer about one register. Which fields
+// count depends on Kind.
+type Request struct {
+	ID       uint64 // chosen by the proposer, echoed in the Reply
+	Kind     Kind
+	Register Register
+	Epoch    uint64 // placement epoch of the slot that the round belongs to
+
+	Ballot Ballot // Prepare, Accept
+
+	// Of Read and Prepare: what to send back besides the ballots.
+	WantState   bool // the projected state
+	WantHistory bool // lineage, votes, cut, floor and dropped
+	Projection  register.Projection
+
+	// Of Accept.
+	Prepared bool   // the write's ballot was promised by a quorum; else it is blind
+	Base     Ballot // the parent: the ballot of the state the change was made from; zero if blind or on nothing
+	Change   register.Change
+	Next     Ballot   // a Prepare for the proposer's next round; zero for none
+	History  *Lineage // travels with a Full change that was not blind; nil otherwise
+
+	// Encoded is the message as it came over the wire, if it did: a changelog
+	// entry can take it as it is. Not sent, not compared.
+	Encoded []byte
+}
+
+// Outcome is what an acceptor made of a Request.
+type Outcome uint8
+
+// The outcomes. The last four say that the node did not answer in the sense of
+// §3: it changed nothing and is not counted.
+const (
+	Promised    Outcome = iota + 1 // to a Prepare: promised; the record follows
+	Told                           // to a Read: the record follows
+	Nacked                         // to a Prepare or Accept: a higher promise stands
+	Acked                          // to an Accept: accepted
+	StaleBase                      // to an Accept of a delta: not at its base
+	IntentMet                      // to a blind Accept: an intent stands (§3 Pending)
+	WrongEpoch                     // the message's epoch is older than the node's, or it is no member
+	ClockAhead                     // the ballot is too far ahead of the node's clock
+	Busy                           // the node cannot take more now
+	Unreachable                    // made by the driver: the request was not, or may not have been, delivered
+)
+
+// Reply is an acceptor's answer to one Request.
+type Reply struct {
+	ID      uint64
+	Outcome Outcome
+
+	// After is for the driver alone and not sent: the reply must not leave the
+	// node before its log is synced up to this position (durability rule).
+	After uint64
+
+	// Epoch is the node's epoch of the slot, with WrongEpoch.
+	Epoch uint64
+
+	// Promise: of Nacked, promise(r). Of ClockAhead, the node's clock.
+	Promise Ballot
+	// Never: of Nacked to an Accept: this acceptor did not vote for the ballot.
+	Never bool
+	// Granted: of Acked: Next was promised.
+	Granted bool
+
+	// With Promised, Told and StaleBase: the ballot last accepted.
+	Accepted Ballot
+	// With Promised and Told: whether that write was prepared.
+	Prepared bool
+	// Held is how long this node has held Accepted, on its monotonic clock
+	// (§7). Zero when it cannot tell.
+	Held time.Duration
+
+	// Intent: with Promised and Told the record's pending intent, with IntentMet
+	// the one that stands in the way; nil for none (§6).
+	Intent []byte
+
+	// History is there when WantHistory was set.
+	History *History
+
+	// HasState tells that View holds the projected state.
+	HasState bool
+	View     register.View
+}
+
+// Sent is a request on its way to a node.
+type Sent struct {
+	To      NodeID
+	Request *Request
+}

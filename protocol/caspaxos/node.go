@@ -1,0 +1,169 @@
+package caspaxos
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// ceilingAhead is how far ahead of the node's clock its ceiling is moved (§2).
+const ceilingAhead = time.Second
+
+// Node is what the lanes of one storage node share: floor, ceiling and dropped,
+// and which slots the node holds under which epoch. It is safe for concurrent
+// use; lanes only read it, the node's ticker changes it.
+//
+// What is durable changes in three steps that the ticker takes: Due names a
+// state, the ticker logs it and waits for the sync, Publish puts it into force.
+type Node struct {
+	limits Limits
+	omit   Rules
+
+	state  atomic.Pointer[NodeState]
+	wanted atomic.Uint64 // highest ceiling that a lane asked for
+
+	mu    sync.Mutex
+	slots atomic.Pointer[[Slots]slotInfo]
+}
+
+// slotInfo is what a node knows of a slot's epoch.
+type slotInfo struct {
+	taken  uint64 // never answers below this epoch again
+	known  uint64 // the epoch whose placement the node has seen
+	member bool   // under known
+}
+
+// NewNode returns a node as it comes up with the durable state of its last
+// life. Its floor is then at least the ceiling, so that no promise of that life
+// is broken (§2). omit is zero outside of tests.
+func NewNode(limits Limits, durable NodeState, omit Rules) *Node {
+	n := &Node{limits: limits, omit: omitted(omit)}
+	restart := Ballot{Time: durable.Ceiling, Proposer: MaxProposer}
+	if omit.has(RuleRestartID) {
+		restart.Proposer = 0
+	}
+	if durable.Ceiling != 0 && !omit.has(RuleRestartFloor) {
+		durable.Floor = MaxBallot(durable.Floor, restart)
+	}
+	n.state.Store(&durable)
+	n.slots.Store(new([Slots]slotInfo))
+	return n
+}
+
+// State returns the state in force.
+func (n *Node) State() NodeState { return *n.state.Load() }
+
+// Due returns the state that the ticker should log next, if any: a ceiling that
+// lanes will soon need, and a floor of at least forget, the ballot below which
+// lanes would like to forget promises (zero: none). The floor stays in the past
+// by at least 2 L.
+func (n *Node) Due(now Now, forget Ballot) (NodeState, bool) {
+	s := n.State()
+	due := false
+	if want := Time(n.wanted.Load()); want > s.Ceiling {
+		if top := MakeTime(now.Wall, 0).Add(ceilingAhead); top > s.Ceiling {
+			s.Ceiling, due = top, true
+		}
+	}
+	if s.Floor.Less(forget) && forget.Time <= n.horizon(now.Wall) {
+		s.Floor, due = forget, true
+	}
+	return s, due
+}
+
+// Publish puts a state that is durable into force.
+func (n *Node) Publish(s NodeState) { n.state.Store(&s) }
+
+// wantCeiling asks the ticker for a ceiling of at least t, and for one that is
+// well ahead while promises are being made: half of its reach is left when the
+// next is asked for, so that carried promises are seldom refused.
+func (n *Node) wantCeiling(t Time) {
+	for {
+		old := n.wanted.Load()
+		if uint64(t) <= old || n.wanted.CompareAndSwap(old, uint64(t)) {
+			return
+		}
+	}
+}
+
+// CeilingWanted reports whether a lane has asked for a higher ceiling than the
+// one in force.
+func (n *Node) CeilingWanted() bool { return Time(n.wanted.Load()) > n.State().Ceiling }
+
+// horizon is the time 2 L ago: what is older may be forgotten.
+func (n *Node) horizon(wall int64) Time {
+	return MakeTime(wall, 0).Add(-2 * n.limits.Command)
+}
+
+// SlotRange says under which epoch a node holds, or does not hold, the slots
+// First to Last.
+type SlotRange struct {
+	First, Last uint16
+	Epoch       uint64
+	Member      bool
+}
+
+// SetSlots puts a placement into force. The caller has logged the epochs before
+// and waited for the sync (§9); an epoch older than the one known is ignored.
+func (n *Node) SetSlots(ranges []SlotRange) {
+	n.changeSlots(func(slots *[Slots]slotInfo) {
+		for _, r := range ranges {
+			for s := int(r.First); s <= int(r.Last) && s < Slots; s++ {
+				if i := &slots[s]; r.Epoch >= i.known {
+					i.known, i.member = r.Epoch, r.Member
+					i.taken = max(i.taken, r.Epoch)
+				}
+			}
+		}
+	})
+}
+
+// TakeEpoch makes the node refuse older epochs of the slots, as SetSlots does,
+// without saying who holds them: for recovery and for epochs met in messages.
+func (n *Node) TakeEpoch(e EpochTaken) {
+	n.changeSlots(func(slots *[Slots]slotInfo) {
+		for s := int(e.First); s <= int(e.Last) && s < Slots; s++ {
+			slots[s].taken = max(slots[s].taken, e.Epoch)
+		}
+	})
+}
+
+func (n *Node) changeSlots(f func(*[Slots]slotInfo)) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	slots := *n.slots.Load()
+	f(&slots)
+	n.slots.Store(&slots)
+}
+
+// epochVerdict is what a node makes of a message's epoch.
+type epochVerdict uint8
+
+const (
+	epochFits  epochVerdict = iota
+	epochOld                // refuse: a newer one is known, or the node is no member
+	epochNewer              // take it, then wait for its placement
+	epochAwait              // taken, its placement is not known yet
+)
+
+// admit judges a message's epoch of a slot and returns the node's own.
+func (n *Node) admit(slot uint16, epoch uint64) (epochVerdict, uint64) {
+	if slot >= Slots {
+		return epochOld, 0
+	}
+	s := &n.slots.Load()[slot]
+	own := max(s.taken, s.known)
+	switch {
+	case epoch < own:
+		return epochOld, own
+	case epoch > own && n.omit.has(RuleEpoch):
+		return epochFits, own
+	case epoch > own:
+		return epochNewer, own
+	case s.known < epoch:
+		return epochAwait, own
+	case !s.member:
+		return epochOld, own
+	}
+	return epochFits, own
+}

@@ -1,0 +1,55 @@
+package caspaxos
+
+import "testing"
+
+// Rules is a set of safety rules of the protocol. Each can be turned off, by
+// tests only, to show that the simulator notices: a checker that cannot fail
+// proves nothing.
+type Rules uint32
+
+// The rules that tests may omit, with the section that states them.
+const (
+	RuleQuorum          Rules = 1 << iota // §1 a quorum is a majority: else a majority less one
+	RulePromise                           // §3 a lower ballot than the promise is refused
+	RuleBase                              // §3 a delta applies to its base only
+	RuleGrant                             // §3 a doubled Accept that is no longer current grants nothing
+	RuleNever                             // §3 a Nack is final only if the acceptor can tell
+	RuleDurability                        // §2 an answer waits until what it shows is synced
+	RuleFloorRaised                       // §2 the floor is raised before promises are forgotten
+	RuleRestartFloor                      // §2 after a restart the floor is at least the ceiling
+	RuleRestartID                         // §2 … with every proposer id
+	RuleCutRaised                         // §2 the cut is raised, never assigned
+	RuleMergeLineage                      // §2 lineages are merged on receipt, and the union is sent
+	RuleVotesOwn                          // §2 votes are never merged with a peer's
+	RuleEpoch                             // §2 a newer epoch is taken before it is answered
+	RuleHighest                           // §4.2.2 the highest accepted ballot is carried on
+	RuleEarlyAttempt                      // §4.2.3 no early answer below an own attempt
+	RuleEarlyBatch                        // §4.2.3 no early answer behind a change
+	RuleEarlyChosen                       // §4.2.3 an early answer needs q promises that show h
+	RuleRoundEpoch                        // §4 a round belongs to one epoch
+	RuleReadQuorum                        // §4.1 a read needs q equal ballots
+	RuleDoubt                             // §5 a retry finds out first
+	RuleGap                               // §5.3 a gap in the links is undecided
+	RuleVotesNotLineage                   // §5.3 only votes count as votes
+	RuleDropped                           // §5 at or below dropped is undecided
+	RuleSecondRead                        // §7 a snapshot reads the ballots again
+	RuleExpiryChosen                      // §8 an expiry is chosen before it is reported
+	RuleExpiredFull                       // §8 a command on an expired state sends a full change
+	RuleFlushCut                          // §8 a flush that drops lists raises their cut
+	RuleFlushRefuses                      // §8 a flush refuses what is promised above it
+	RuleFlushFloor                        // §8 the range's floor counts
+	ruleEnd
+)
+
+// AllRules is every rule.
+const AllRules = ruleEnd - 1
+
+// omitted guards the switch: it panics outside of tests.
+func omitted(r Rules) Rules {
+	if r != 0 && !testing.Testing() {
+		panic("caspaxos: safety rules may be omitted in tests only")
+	}
+	return r
+}
+
+func (r Rules) has(x Rules) bool { return r&x != 0 }

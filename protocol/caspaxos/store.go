@@ -1,0 +1,87 @@
+package caspaxos
+
+import (
+	"synod/protocol/register"
+)
+
+// Record is what an acceptor holds durably of one register (§2), besides the
+// state's elements, which the Store keeps. Records belong to the Store; the
+// acceptor changes them in place, from the goroutine of their lane.
+type Record struct {
+	Register Register
+	Accepted Ballot
+	Prepared bool // the write at Accepted was prepared, not blind
+	Lineage  Lineage
+	Votes    []Ballot // ascending; never merged with a peer's
+	Header   register.Header
+	// Intent is a pending intent (§6), encoded; nil for none.
+	Intent []byte
+
+	// Pos is the log position of the last entry that changed the record, zero
+	// for one that was read from disk. It bounds when a reply that shows the
+	// record may leave (durability rule).
+	Pos uint64
+	// Since is the node's monotonic time from which Accepted is known to have
+	// been held here (§7). A store that reads a record from disk sets it to a
+	// time at which the record was certainly there already.
+	Since Mono
+}
+
+// Mono is a reading of a node's monotonic clock, in nanoseconds since an
+// arbitrary start within the process's life.
+type Mono int64
+
+// Now is the time that a step happens at: the wall clock in Unix milliseconds
+// and the monotonic clock.
+type Now struct {
+	Wall int64
+	Mono Mono
+}
+
+// Store keeps one lane's records and elements. Positions are those of the
+// node's changelog: Append returns the position behind the entry; once the log
+// is synced up to there, the entry is durable. An error means that nothing was
+// changed; the acceptor then does not answer.
+type Store interface {
+	// Load returns the register's record, or nil if the node holds nothing of
+	// it. It stays valid until the lane's step ends.
+	Load(r Register) (*Record, error)
+	// Create makes an empty record for a register of which Load returned nil.
+	Create(r Register) *Record
+	// Project returns the part of the record's state that p asks for. A small
+	// state may be returned whole.
+	Project(rec *Record, p register.Projection) (register.View, error)
+	// Append writes an entry to the changelog without waiting for a sync.
+	Append(e LogEntry) (pos uint64, err error)
+	// Apply changes the record's header and elements by the change of a write
+	// that stands in the changelog, in memory: it cannot fail, and the disk
+	// follows from the changelog. It is called after the acceptor has set the
+	// record's other fields, so that the store sees Accepted and Pos.
+	Apply(rec *Record, c register.Change)
+	// Above calls f for every record that it has in memory whose accepted
+	// ballot is above b, and returns a bound on the accepted ballots of all
+	// others: none of them is above it.
+	Above(b Ballot, f func(*Record)) (others Ballot)
+}
+
+// LogEntry is one entry of the changelog. Exactly one field is set.
+type LogEntry struct {
+	Accept *Request    // an Accept that was voted for
+	Node   *NodeState  // the node's floor, ceiling and dropped, afterwards
+	Epoch  *EpochTaken // a newer epoch met
+	Flush  *FlushVote  // a range tombstone accepted by one lane
+}
+
+// NodeState is what a node holds durably beside its registers (§2).
+type NodeState struct {
+	Floor   Ballot
+	Ceiling Time
+	Dropped Ballot
+}
+
+// EpochTaken says that the node will not answer for the slots First to Last
+// under an epoch below Epoch again.
+type EpochTaken struct {
+	First, Last uint16
+	Epoch       uint64
+}

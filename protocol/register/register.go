@@ -1,0 +1,167 @@
+// Package register defines what one register (one Redis key with its whole
+// value) holds, which part of it a command reads and how a write changes it.
+//
+// A state is a Header and an ordered map of elements. A string is a map from
+// chunk index to chunk; a collection is a map from member to value. The model
+// says nothing about storage: whether a node keeps the elements inside the
+// record or as rows of their own is the node's private matter. Proxies see a
+// View (the part of a state that a Projection asked for) and answer with a
+// Change; nodes apply Changes.
+//
+// Everything here is plain data and pure functions. Byte slices handed to or
+// returned by this package are shared, never modified: to change a value,
+// build a new slice.
+package register
+
+// Type says what kind of value a register holds.
+type Type uint8
+
+// The types of a register. Absent is a register that holds nothing: never
+// written, deleted or expired.
+const (
+	Absent Type = iota
+	String
+	List
+	Hash
+	Set
+	SortedSet
+	Stream
+)
+
+var typeNames = [...]string{"none", "string", "list", "hash", "set", "zset", "stream"}
+
+// String returns the name that Redis's TYPE command answers.
+func (t Type) String() string {
+	if int(t) < len(typeNames) {
+		return typeNames[t]
+	}
+	return "unknown"
+}
+
+// Header is what is known of a state without its elements.
+type Header struct {
+	Type Type
+	// Encoding is a hint that the type's commands keep with the value, for
+	// instance that a string was built by APPEND. Zero is the default.
+	Encoding uint8
+	// Expiry is the absolute time, in Unix milliseconds, at which the value
+	// ceases to exist. Zero: never.
+	Expiry int64
+	// Size is the number of bytes of a string, of elements of a collection.
+	Size uint64
+	// Aux is what a type needs to know besides (a list's ends, a stream's last
+	// id). Nodes keep it and never look inside.
+	Aux []byte
+}
+
+// Exists reports whether the register holds a value, be it past its expiry.
+func (h Header) Exists() bool { return h.Type != Absent }
+
+// Expired reports whether the value is past its expiry at the time now, in
+// Unix milliseconds. Like Redis, a value lives up to and excluding its expiry.
+func (h Header) Expired(now int64) bool {
+	return h.Type != Absent && h.Expiry != 0 && now >= h.Expiry
+}
+
+// Element is one entry of a state's ordered map.
+type Element struct {
+	Key   []byte
+	Value []byte
+}
+
+// OpKind says what an Op does to one element.
+type OpKind uint8
+
+// The operations on elements.
+const (
+	// Put sets the element's value, whether or not it exists.
+	Put OpKind = iota
+	// Patch writes Value into the element's value at Offset, extending it with
+	// zero bytes as needed; a missing element counts as empty.
+	Patch
+	// Remove deletes the element, if it exists.
+	Remove
+)
+
+// Op changes one element.
+type Op struct {
+	Kind   OpKind
+	Key    []byte
+	Offset uint32 // of a Patch: bytes from the start of the element's value
+	Value  []byte
+}
+
+// ChangeKind says on what a Change builds.
+type ChangeKind uint8
+
+// The kinds of a Change.
+const (
+	// None changes nothing: the state stays, only the ballot moves.
+	None ChangeKind = iota
+	// Delta applies Header and Ops to the state at the base ballot.
+	Delta
+	// Full replaces whatever was there by Header and the elements that Ops
+	// make, starting from none. With an Absent header it is a delete.
+	Full
+)
+
+// Change is what one Accept does to a register's state. Equal base states and
+// equal changes give equal states on every node.
+type Change struct {
+	Kind   ChangeKind
+	Header Header // the header afterwards; of no meaning for None
+	Ops    []Op   // in the order in which they apply
+}
+
+// Delete is the change that leaves nothing.
+func Delete() Change { return Change{Kind: Full} }
+
+// Then returns the change that does first c, then d, as one. Neither operand
+// is modified, but the result may share their memory.
+func (c Change) Then(d Change) Change {
+	switch {
+	case d.Kind == None:
+		return c
+	case d.Kind == Full || c.Kind == None:
+		return d
+	}
+	out := Change{Kind: c.Kind, Header: d.Header}
+	out.Ops = make([]Op, 0, len(c.Ops)+len(d.Ops))
+	out.Ops = append(out.Ops, c.Ops...)
+	for _, op := range d.Ops {
+		// A hot key combines many commands on the same element; the last value
+		// is all that the nodes need.
+		if n := len(out.Ops); op.Kind != Patch && n > 0 && string(out.Ops[n-1].Key) == string(op.Key) {
+			out.Ops[n-1] = op
+			continue
+		}
+		out.Ops = append(out.Ops, op)
+	}
+	return out
+}
+
+// Bytes estimates the memory and wire bytes that the change's content takes.
+func (c Change) Bytes() int {
+	n := 32 + len(c.Header.Aux)
+	for i := range c.Ops {
+		n += 8 + len(c.Ops[i].Key) + len(c.Ops[i].Value)
+	}
+	return n
+}
+
+// ApplyOp returns the value of an element after op, and whether the element
+// exists afterwards. old is its value before (nil and exists=false if it has
+// none) and is not modified.
+func ApplyOp(old []byte, op Op) (value []byte, exists bool) {
+	switch op.Kind {
+	case Put:
+		return op.Value, true
+	case Patch:
+		end := int(op.Offset) + len(op.Value)
+		out := make([]byte, max(end, len(old)))
+		copy(out, old)
+		copy(out[op.Offset:], op.Value)
+		return out, true
+	}
+	return nil, false
+}
