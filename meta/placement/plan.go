@@ -1,0 +1,62 @@
+package placement
+
+import (
+	"fmt"
+	"slices"
+
+	"synod/protocol/caspaxos"
+)
+
+// Plan lays out all slots over groups of the nodes, each slot with so many
+// replicas, for a cluster that holds nothing yet (epoch 1). The result depends
+// on the set of names only, not on their order.
+//
+// With as many nodes as replicas there is one group. With more, the nodes form
+// a ring and each node begins a group of itself and its successors. Every node
+// is then in as many groups, and when one is lost its work falls to all its
+// neighbours on the ring; independent groups would leave it to two nodes, and
+// all combinations of nodes would make any loss of a quorum's worth of nodes
+// hit some slot.
+func Plan(nodes []string, replicas int) (*Table, error) {
+	names := slices.Sorted(slices.Values(nodes))
+	for i, n := range names {
+		if err := CheckName(n); err != nil {
+			return nil, fmt.Errorf("plan placement: node %w", err)
+		}
+		if i > 0 && names[i-1] == n {
+			return nil, fmt.Errorf("plan placement: node %s is named twice", n)
+		}
+	}
+	if replicas < 1 || replicas > caspaxos.MaxMembers {
+		return nil, fmt.Errorf("plan placement: %d replicas, 1 to %d are allowed", replicas, caspaxos.MaxMembers)
+	}
+	if replicas > len(names) {
+		return nil, fmt.Errorf("plan placement: %d replicas need as many nodes, there are %d", replicas, len(names))
+	}
+	if len(names) > Slots {
+		return nil, fmt.Errorf("plan placement: %d nodes for %d slots", len(names), Slots)
+	}
+	count := len(names)
+	if count == replicas {
+		count = 1
+	}
+	t := &Table{Format: Format, Groups: make([]Group, count), Ranges: make([]Range, count)}
+	for i := range count {
+		members := make([]string, replicas)
+		since := make(map[string]uint64, replicas)
+		for j := range members {
+			members[j] = names[(i+j)%len(names)]
+			since[members[j]] = 1
+		}
+		id := fmt.Sprintf("g%d", i+1)
+		t.Groups[i] = Group{ID: id, Nodes: members}
+		t.Ranges[i] = Range{
+			First: uint16(i * Slots / count), Last: uint16((i+1)*Slots/count - 1),
+			Epoch: 1, State: Stable, Group: id, Since: since,
+		}
+	}
+	if err := t.Validate(); err != nil {
+		return nil, fmt.Errorf("plan placement: %w", err)
+	}
+	return t, nil
+}
