@@ -1,0 +1,80 @@
+package wire
+
+import (
+	"encoding/binary"
+
+	"synod/protocol/caspaxos"
+)
+
+// AppendBallot appends a ballot.
+func AppendBallot(dst []byte, b caspaxos.Ballot) []byte {
+	if b.IsZero() {
+		return append(dst, 0)
+	}
+	dst = binary.AppendUvarint(dst, uint64(b.Proposer)+1)
+	return binary.BigEndian.AppendUint64(dst, uint64(b.Time))
+}
+
+func (r *reader) ballot() caspaxos.Ballot {
+	p := r.atMost(uint64(caspaxos.MaxProposer) + 1)
+	if p == 0 {
+		return caspaxos.Ballot{}
+	}
+	return caspaxos.Ballot{Time: caspaxos.Time(r.uint64()), Proposer: caspaxos.ProposerID(p - 1)}
+}
+
+// Flags of a ballot in a list.
+const (
+	stepCounter    = 1 << iota // a counter that is not zero follows
+	stepProposer               // the proposer follows; else it is that of the entry before
+	stepBlind                  // lineage: a blind write, which has no parent
+	stepFromBefore             // lineage: the parent is the entry before
+	stepFromZero               // lineage: the parent is the zero ballot; else it follows
+
+	stepVotes   = stepCounter | stepProposer
+	stepLineage = stepVotes | stepBlind | stepFromBefore | stepFromZero
+)
+
+// maxMillis is the highest clock part of a ballot's time, 48 bits.
+const maxMillis = 1<<48 - 1
+
+// appendStep appends b, which is above before, the entry before it.
+func appendStep(dst []byte, flags byte, before, b caspaxos.Ballot) []byte {
+	counter := uint16(b.Time)
+	if counter != 0 {
+		flags |= stepCounter
+	}
+	if b.Proposer != before.Proposer {
+		flags |= stepProposer
+	}
+	dst = append(dst, flags)
+	dst = binary.AppendUvarint(dst, uint64(b.Time>>16)-uint64(before.Time>>16))
+	if flags&stepCounter != 0 {
+		dst = binary.AppendUvarint(dst, uint64(counter))
+	}
+	if flags&stepProposer != 0 {
+		dst = binary.AppendUvarint(dst, uint64(b.Proposer))
+	}
+	return dst
+}
+
+// step reads what appendStep wrote.
+func (r *reader) step(allowed byte, before caspaxos.Ballot) (flags byte, b caspaxos.Ballot) {
+	flags = r.byte()
+	if flags&^allowed != 0 {
+		r.fail(badFlags)
+	}
+	ms := uint64(before.Time >> 16)
+	ms += r.atMost(maxMillis - ms)
+	b = caspaxos.Ballot{Time: caspaxos.Time(ms << 16), Proposer: before.Proposer}
+	if flags&stepCounter != 0 {
+		b.Time |= caspaxos.Time(r.atMost(0xffff))
+	}
+	if flags&stepProposer != 0 {
+		b.Proposer = caspaxos.ProposerID(r.atMost(uint64(caspaxos.MaxProposer)))
+	}
+	if !before.Less(b) {
+		r.fail(badOrder)
+	}
+	return flags, b
+}

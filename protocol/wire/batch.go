@@ -1,0 +1,173 @@
+package wire
+
+import (
+	"encoding/binary"
+
+	"synod/protocol/caspaxos"
+)
+
+// Kind says what a message of a batch is. A Kind keeps its number for ever.
+type Kind byte
+
+// The kinds of messages.
+const (
+	KindRequest Kind = iota + 1
+	KindReply
+	KindFlushRequest
+	KindFlushReply
+	KindListRequest
+	KindListReply
+)
+
+// open begins a message. Its length takes one byte for now; seal makes room if
+// that is not enough, which spares small messages a second pass.
+func open(dst []byte, k Kind) (_ []byte, start int) {
+	return append(dst, byte(k), 0), len(dst) + 2
+}
+
+func seal(dst []byte, start int) []byte {
+	n := len(dst) - start
+	if n < 0x80 {
+		dst[start-1] = byte(n)
+		return dst
+	}
+	var length [binary.MaxVarintLen64]byte
+	w := binary.PutUvarint(length[:], uint64(n))
+	dst = append(dst, length[:w-1]...) // grows; the bytes are overwritten
+	copy(dst[start-1+w:], dst[start:start+n])
+	copy(dst[start-1:], length[:w])
+	return dst
+}
+
+// Batch iterates over the messages of one payload:
+//
+//	b := wire.NewBatch(payload)
+//	for b.Next() {
+//		switch b.Kind() {
+//		case wire.KindRequest:
+//			q, err := b.Request()
+//			...
+//		}
+//	}
+//	if err := b.Err(); err != nil { ... }
+//
+// The payload belongs to the decoded messages from then on. A Batch is not safe
+// for concurrent use; the messages that it returns are independent of it and of
+// one another.
+type Batch struct {
+	rest  []byte
+	body  []byte
+	kind  Kind
+	err   error
+	total int
+	slabs slabs
+}
+
+// NewBatch returns an iterator that stands before the first message.
+func NewBatch(payload []byte) Batch {
+	return Batch{rest: payload, total: len(payload)}
+}
+
+// Next moves to the next message. It returns false at the end and when what
+// follows is not a message; Err tells which.
+func (b *Batch) Next() bool {
+	if len(b.rest) == 0 || b.err != nil {
+		return false
+	}
+	r := reader{b: b.rest}
+	kind := Kind(r.byte())
+	body := r.bytes()
+	if kind == 0 {
+		r.fail(badKind)
+	}
+	if r.why != "" {
+		b.err = &Error{What: "batch", Reason: r.why, Offset: b.total - len(b.rest) + r.at}
+		return false
+	}
+	b.kind, b.body, b.rest = kind, body, b.rest[r.i:]
+	return true
+}
+
+// Err returns the error that ended the iteration, if one did.
+func (b *Batch) Err() error { return b.err }
+
+// Kind returns the kind of the current message, possibly one that this version
+// does not know.
+func (b *Batch) Kind() Kind { return b.kind }
+
+// reserve makes room in the slabs for what the rest of the batch may hold.
+func (b *Batch) reserve() {
+	n := 1
+	for rest := b.rest; len(rest) > 1 && n < slabBlock; n++ {
+		size, w := binary.Uvarint(rest[1:])
+		if w <= 0 || size > uint64(len(rest)-1-w) {
+			break
+		}
+		rest = rest[1+w+int(size):]
+	}
+	b.slabs.requests.want, b.slabs.replies.want = n, n
+	b.slabs.ops.want, b.slabs.elems.want = n, n
+}
+
+// Request decodes the current message, a KindRequest.
+func (b *Batch) Request() (*caspaxos.Request, error) {
+	if len(b.slabs.requests.free) == 0 {
+		b.reserve()
+	}
+	q := &b.slabs.requests.take(1)[0]
+	r := reader{b: b.body}
+	r.message(q, &b.slabs)
+	if err := r.end("request"); err != nil {
+		return nil, err
+	}
+	return q, nil
+}
+
+// Reply decodes the current message, a KindReply.
+func (b *Batch) Reply() (*caspaxos.Reply, error) {
+	if len(b.slabs.replies.free) == 0 {
+		b.reserve()
+	}
+	p := &b.slabs.replies.take(1)[0]
+	if err := b.ReplyInto(p); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// ReplyInto decodes the current message, a KindReply, into p, overwriting all
+// of it. After an error p is not to be used.
+func (b *Batch) ReplyInto(p *caspaxos.Reply) error {
+	*p = caspaxos.Reply{}
+	r := reader{b: b.body}
+	r.reply(p, &b.slabs)
+	return r.end("reply")
+}
+
+// FlushRequest decodes the current message, a KindFlushRequest.
+func (b *Batch) FlushRequest() (*caspaxos.FlushRequest, error) {
+	r, q := reader{b: b.body}, new(caspaxos.FlushRequest)
+	r.flushRequest(q)
+	return q, r.end("flush request")
+}
+
+// FlushReply decodes the current message, a KindFlushReply.
+func (b *Batch) FlushReply() (*caspaxos.FlushReply, error) {
+	r, p := reader{b: b.body}, new(caspaxos.FlushReply)
+	r.flushReply(p)
+	return p, r.end("flush reply")
+}
+
+// ListRequest decodes the current message, a KindListRequest.
+func (b *Batch) ListRequest() (*caspaxos.ListRequest, error) {
+	r, q := reader{b: b.body}, new(caspaxos.ListRequest)
+	r.listRequest(q)
+	return q, r.end("list request")
+}
+
+// ListReply decodes the current message, a KindListReply.
+func (b *Batch) ListReply() (*caspaxos.ListReply, error) {
+	r, p := reader{b: b.body}, new(caspaxos.ListReply)
+	r.listReply(p)
+	return p, r.end("list reply")
+}

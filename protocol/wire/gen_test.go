@@ -1,0 +1,295 @@
+package wire
+
+import (
+	"slices"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"synod/protocol/caspaxos"
+	"synod/protocol/register"
+)
+
+// Generators of values that keep the promises of their types.
+
+func genBallot() *rapid.Generator[caspaxos.Ballot] {
+	return rapid.Custom(func(t *rapid.T) caspaxos.Ballot {
+		if rapid.Bool().Draw(t, "zero") {
+			return caspaxos.Ballot{}
+		}
+		return genSomeBallot().Draw(t, "ballot")
+	})
+}
+
+func genSomeBallot() *rapid.Generator[caspaxos.Ballot] {
+	return rapid.Custom(func(t *rapid.T) caspaxos.Ballot {
+		time := rapid.OneOf(
+			rapid.Uint64(),
+			rapid.Uint64Range(1, 1<<20),
+			rapid.Map(rapid.Uint64Range(1, 1<<20), func(ms uint64) uint64 { return ms << 16 }),
+		).Draw(t, "time")
+		id := rapid.OneOf(rapid.Uint32(), rapid.Uint32Range(1, 5), rapid.Just(uint32(caspaxos.MaxProposer))).Draw(t, "proposer")
+		return caspaxos.Ballot{Time: caspaxos.Time(time), Proposer: caspaxos.ProposerID(id)}
+	}).Filter(func(b caspaxos.Ballot) bool { return !b.IsZero() })
+}
+
+func genBallots(t *rapid.T, limit int) []caspaxos.Ballot {
+	bs := rapid.SliceOfN(genSomeBallot(), 0, limit).Draw(t, "ballots")
+	slices.SortFunc(bs, caspaxos.Ballot.Compare)
+	return orNil(slices.Compact(bs))
+}
+
+func orNil[T any](s []T) []T {
+	if len(s) == 0 {
+		return nil
+	}
+	return s
+}
+
+func genLineage(t *rapid.T) caspaxos.Lineage {
+	l := caspaxos.Lineage{Cut: genBallot().Draw(t, "cut")}
+	var before caspaxos.Ballot
+	for _, b := range genBallots(t, 70) {
+		e := caspaxos.Entry{Ballot: b}
+		switch rapid.IntRange(0, 3).Draw(t, "parent") {
+		case 0:
+			e.Blind = true
+		case 1:
+			e.Parent = before
+		case 2:
+			e.Parent = genBallot().Draw(t, "elsewhere")
+		}
+		l.Entries = append(l.Entries, e)
+		before = b
+	}
+	return l
+}
+
+func genHistory(t *rapid.T) *caspaxos.History {
+	return &caspaxos.History{
+		Lineage: genLineage(t), Votes: genBallots(t, 70),
+		Floor: genBallot().Draw(t, "floor"), Dropped: genBallot().Draw(t, "dropped"),
+	}
+}
+
+func genBytes() *rapid.Generator[[]byte] { return rapid.SliceOfN(rapid.Byte(), 0, 20) }
+
+// genSome draws nil or at least one byte.
+func genSome() *rapid.Generator[[]byte] {
+	return rapid.Map(genBytes(), func(b []byte) []byte { return orNil(b) })
+}
+
+func genHeader(t *rapid.T) register.Header {
+	return register.Header{
+		Type:     register.Type(rapid.IntRange(0, int(register.Stream)).Draw(t, "type")),
+		Encoding: rapid.Byte().Draw(t, "encoding"),
+		Expiry:   rapid.Int64().Draw(t, "expiry"),
+		Size:     rapid.Uint64().Draw(t, "size"),
+		Aux:      genSome().Draw(t, "aux"),
+	}
+}
+
+func genChange(t *rapid.T) register.Change {
+	c := register.Change{Kind: register.ChangeKind(rapid.IntRange(0, 2).Draw(t, "kind"))}
+	if c.Kind == register.None {
+		return c
+	}
+	c.Header = genHeader(t)
+	for range rapid.IntRange(0, 12).Draw(t, "ops") {
+		op := register.Op{Kind: register.OpKind(rapid.IntRange(0, 2).Draw(t, "op")), Key: genBytes().Draw(t, "key")}
+		if op.Kind == register.Patch {
+			op.Offset = rapid.Uint32Range(0, maxOffset).Draw(t, "offset")
+		}
+		if op.Kind != register.Remove {
+			op.Value = genBytes().Draw(t, "value")
+		}
+		c.Ops = append(c.Ops, op)
+	}
+	return c
+}
+
+func genProjection(t *rapid.T) register.Projection {
+	if rapid.Bool().Draw(t, "all") {
+		return register.Projection{All: true}
+	}
+	var p register.Projection
+	for range rapid.IntRange(0, 3).Draw(t, "keys") {
+		p.Keys = append(p.Keys, genBytes().Draw(t, "key"))
+	}
+	for range rapid.IntRange(0, 3).Draw(t, "ranges") {
+		rg := register.Range{From: genBytes().Draw(t, "from")}
+		if rapid.Bool().Draw(t, "ends") {
+			rg.To = genBytes().Draw(t, "to")
+		}
+		p.Ranges = append(p.Ranges, rg)
+	}
+	return p
+}
+
+func genView(t *rapid.T) register.View {
+	keys := rapid.SliceOfNDistinct(genBytes(), 0, 12, func(k []byte) string { return string(k) }).Draw(t, "keys")
+	slices.SortFunc(keys, slices.Compare)
+	var elems []register.Element
+	for _, k := range keys {
+		elems = append(elems, register.Element{Key: k, Value: genBytes().Draw(t, "value")})
+	}
+	return register.NewView(genHeader(t), genProjection(t), elems)
+}
+
+func genRegister() *rapid.Generator[caspaxos.Register] {
+	return rapid.Custom(func(t *rapid.T) caspaxos.Register {
+		return caspaxos.Register{
+			Slot: rapid.Uint16Range(0, caspaxos.Slots-1).Draw(t, "slot"),
+			Key:  string(rapid.SliceOfN(rapid.Byte(), 1, 200).Draw(t, "key")),
+		}
+	})
+}
+
+func genRequest() *rapid.Generator[*caspaxos.Request] {
+	return rapid.Custom(func(t *rapid.T) *caspaxos.Request {
+		q := &caspaxos.Request{
+			ID:       rapid.Uint64().Draw(t, "id"),
+			Kind:     caspaxos.Kind(rapid.IntRange(1, 3).Draw(t, "kind")),
+			Register: genRegister().Draw(t, "register"),
+			Epoch:    rapid.Uint64().Draw(t, "epoch"),
+		}
+		if q.Kind != caspaxos.KindRead {
+			q.Ballot = genBallot().Draw(t, "ballot")
+		}
+		if q.Kind != caspaxos.KindAccept {
+			q.WantState = rapid.Bool().Draw(t, "state")
+			q.WantHistory = rapid.Bool().Draw(t, "history")
+			q.Projection = genProjection(t)
+			return q
+		}
+		q.Prepared = rapid.Bool().Draw(t, "prepared")
+		q.Base = genBallot().Draw(t, "base")
+		q.Next = genBallot().Draw(t, "next")
+		q.Change = genChange(t)
+		if rapid.Bool().Draw(t, "with lineage") {
+			l := genLineage(t)
+			q.History = &l
+		}
+		return q
+	})
+}
+
+func genOutcome(t *rapid.T) caspaxos.Outcome {
+	return caspaxos.Outcome(rapid.IntRange(int(caspaxos.Promised), int(caspaxos.Unreachable)).Draw(t, "outcome"))
+}
+
+func genReply() *rapid.Generator[*caspaxos.Reply] {
+	return rapid.Custom(func(t *rapid.T) *caspaxos.Reply {
+		p := &caspaxos.Reply{
+			ID: rapid.Uint64().Draw(t, "id"), Outcome: genOutcome(t),
+			Epoch:    rapid.Uint64().Draw(t, "epoch"),
+			Promise:  genBallot().Draw(t, "promise"),
+			Never:    rapid.Bool().Draw(t, "never"),
+			Granted:  rapid.Bool().Draw(t, "granted"),
+			Accepted: genBallot().Draw(t, "accepted"),
+			Prepared: rapid.Bool().Draw(t, "prepared"),
+			Held:     time.Duration(rapid.Int64Range(0, 1<<62).Draw(t, "held")),
+		}
+		if rapid.Bool().Draw(t, "with intent") {
+			p.Intent = genBytes().Draw(t, "intent")
+		}
+		if rapid.Bool().Draw(t, "with history") {
+			p.History = genHistory(t)
+		}
+		if rapid.Bool().Draw(t, "with state") {
+			p.HasState, p.View = true, genView(t)
+		}
+		return p
+	})
+}
+
+func genSlots(t *rapid.T) (first, last uint16, space byte) {
+	a := rapid.Uint16Range(0, caspaxos.Slots-1).Draw(t, "slot")
+	b := rapid.Uint16Range(0, caspaxos.Slots-1).Draw(t, "slot")
+	return min(a, b), max(a, b), rapid.Byte().Draw(t, "space")
+}
+
+func genFlushRequest() *rapid.Generator[*caspaxos.FlushRequest] {
+	return rapid.Custom(func(t *rapid.T) *caspaxos.FlushRequest {
+		q := &caspaxos.FlushRequest{ID: rapid.Uint64().Draw(t, "id"), Ballot: genBallot().Draw(t, "ballot"), Epoch: rapid.Uint64().Draw(t, "epoch")}
+		q.First, q.Last, q.Space = genSlots(t)
+		return q
+	})
+}
+
+func genFlushReply() *rapid.Generator[*caspaxos.FlushReply] {
+	return rapid.Custom(func(t *rapid.T) *caspaxos.FlushReply {
+		return &caspaxos.FlushReply{
+			ID: rapid.Uint64().Draw(t, "id"), Outcome: genOutcome(t), Epoch: rapid.Uint64().Draw(t, "epoch"),
+			Promise: genBallot().Draw(t, "promise"), Incomplete: rapid.Bool().Draw(t, "incomplete"),
+			Refused: orNil(rapid.SliceOfN(genRegister(), 0, 9).Draw(t, "refused")),
+		}
+	})
+}
+
+func genListRequest() *rapid.Generator[*caspaxos.ListRequest] {
+	return rapid.Custom(func(t *rapid.T) *caspaxos.ListRequest {
+		q := &caspaxos.ListRequest{
+			ID: rapid.Uint64().Draw(t, "id"), Epoch: rapid.Uint64().Draw(t, "epoch"),
+			From: rapid.Uint64Range(0, 1<<48).Draw(t, "from"), Limit: rapid.IntRange(0, maxListed).Draw(t, "limit"),
+		}
+		q.First, q.Last, q.Space = genSlots(t)
+		return q
+	})
+}
+
+func genListReply() *rapid.Generator[*caspaxos.ListReply] {
+	listed := rapid.Custom(func(t *rapid.T) caspaxos.Listed {
+		return caspaxos.Listed{
+			Register: genRegister().Draw(t, "register"), Hash: rapid.Uint64Range(0, 1<<48-1).Draw(t, "hash"),
+			Accepted: genBallot().Draw(t, "accepted"), Type: uint8(rapid.IntRange(0, int(register.Stream)).Draw(t, "type")),
+			Expiry: rapid.Int64().Draw(t, "expiry"),
+		}
+	})
+	return rapid.Custom(func(t *rapid.T) *caspaxos.ListReply {
+		return &caspaxos.ListReply{
+			ID: rapid.Uint64().Draw(t, "id"), Outcome: genOutcome(t), Epoch: rapid.Uint64().Draw(t, "epoch"),
+			Done: rapid.Bool().Draw(t, "done"), NextSlot: rapid.Uint16Range(0, caspaxos.Slots-1).Draw(t, "slot"),
+			NextHash: rapid.Uint64Range(0, 1<<48).Draw(t, "hash"),
+			Entries:  orNil(rapid.SliceOfN(listed, 0, 9).Draw(t, "entries")),
+		}
+	})
+}
+
+func genLogEntry() *rapid.Generator[caspaxos.LogEntry] {
+	return rapid.Custom(func(t *rapid.T) caspaxos.LogEntry {
+		switch rapid.IntRange(0, 3).Draw(t, "entry") {
+		case 0:
+			q := genRequest().Filter(func(q *caspaxos.Request) bool { return q.Kind == caspaxos.KindAccept }).Draw(t, "accept")
+			q.ID, q.Next = 0, caspaxos.Ballot{}
+			return caspaxos.LogEntry{Accept: q}
+		case 1:
+			return caspaxos.LogEntry{Node: &caspaxos.NodeState{
+				Floor: genBallot().Draw(t, "floor"), Ceiling: caspaxos.Time(rapid.Uint64().Draw(t, "ceiling")),
+				Dropped: genBallot().Draw(t, "dropped"),
+			}}
+		case 2:
+			e := &caspaxos.EpochTaken{Epoch: rapid.Uint64().Draw(t, "epoch")}
+			e.First, e.Last, _ = genSlots(t)
+			return caspaxos.LogEntry{Epoch: e}
+		}
+		v := &caspaxos.FlushVote{Ballot: genBallot().Draw(t, "ballot"), Parts: rapid.Uint32Range(1, 1<<32-1).Draw(t, "parts")}
+		v.Part = rapid.Uint32Range(0, v.Parts-1).Draw(t, "part")
+		v.First, v.Last, v.Space = genSlots(t)
+		v.Except = orNil(rapid.SliceOfN(genRegister(), 0, 9).Draw(t, "except"))
+		return caspaxos.LogEntry{Flush: v}
+	})
+}
+
+func genRecord() *rapid.Generator[*caspaxos.Record] {
+	return rapid.Custom(func(t *rapid.T) *caspaxos.Record {
+		rec := &caspaxos.Record{
+			Accepted: genBallot().Draw(t, "accepted"), Prepared: rapid.Bool().Draw(t, "prepared"),
+			Lineage: genLineage(t), Votes: genBallots(t, 70), Header: genHeader(t),
+		}
+		if rapid.Bool().Draw(t, "with intent") {
+			rec.Intent = genBytes().Draw(t, "intent")
+		}
+		return rec
+	})
+}

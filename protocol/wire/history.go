@@ -1,0 +1,105 @@
+package wire
+
+import (
+	"encoding/binary"
+
+	"synod/protocol/caspaxos"
+)
+
+// maxEntries bounds a lineage or a list of votes. An acceptor keeps MaxEntries,
+// but the union that travels with a full change may hold those of every member.
+const maxEntries = caspaxos.MaxEntries * caspaxos.MaxMembers
+
+// AppendLineage appends a lineage.
+func AppendLineage(dst []byte, l *caspaxos.Lineage) []byte {
+	dst = AppendBallot(dst, l.Cut)
+	dst = binary.AppendUvarint(dst, uint64(len(l.Entries)))
+	var before caspaxos.Ballot
+	for i := range l.Entries {
+		e := &l.Entries[i]
+		var flags byte
+		switch {
+		case e.Blind:
+			flags = stepBlind
+		case e.Parent.IsZero():
+			flags = stepFromZero
+		case e.Parent == before:
+			flags = stepFromBefore
+		}
+		dst = appendStep(dst, flags, before, e.Ballot)
+		if flags&(stepBlind|stepFromZero|stepFromBefore) == 0 {
+			dst = AppendBallot(dst, e.Parent)
+		}
+		before = e.Ballot
+	}
+	return dst
+}
+
+func (r *reader) lineage(l *caspaxos.Lineage) {
+	l.Cut = r.ballot()
+	l.Entries = nil
+	n := r.count(2, maxEntries)
+	if n == 0 {
+		return
+	}
+	l.Entries = make([]caspaxos.Entry, n)
+	var before caspaxos.Ballot
+	for i := range l.Entries {
+		e := &l.Entries[i]
+		var flags byte
+		flags, e.Ballot = r.step(stepLineage, before)
+		switch flags & (stepBlind | stepFromZero | stepFromBefore) {
+		case stepBlind:
+			e.Blind = true
+		case stepFromZero:
+		case stepFromBefore:
+			e.Parent = before
+		case 0:
+			e.Parent = r.ballot()
+		default:
+			r.fail(badFlags)
+		}
+		before = e.Ballot
+	}
+}
+
+func appendVotes(dst []byte, votes []caspaxos.Ballot) []byte {
+	dst = binary.AppendUvarint(dst, uint64(len(votes)))
+	var before caspaxos.Ballot
+	for _, b := range votes {
+		dst = appendStep(dst, 0, before, b)
+		before = b
+	}
+	return dst
+}
+
+func (r *reader) votes() []caspaxos.Ballot {
+	n := r.count(2, maxEntries)
+	if n == 0 {
+		return nil
+	}
+	votes := make([]caspaxos.Ballot, n)
+	var before caspaxos.Ballot
+	for i := range votes {
+		_, votes[i] = r.step(stepVotes, before)
+		before = votes[i]
+	}
+	return votes
+}
+
+// AppendHistory appends a history.
+func AppendHistory(dst []byte, h *caspaxos.History) []byte {
+	dst = AppendLineage(dst, &h.Lineage)
+	dst = appendVotes(dst, h.Votes)
+	dst = AppendBallot(dst, h.Floor)
+	return AppendBallot(dst, h.Dropped)
+}
+
+func (r *reader) history() *caspaxos.History {
+	h := new(caspaxos.History)
+	r.lineage(&h.Lineage)
+	h.Votes = r.votes()
+	h.Floor = r.ballot()
+	h.Dropped = r.ballot()
+	return h
+}

@@ -1,0 +1,104 @@
+package wire
+
+import (
+	"encoding/binary"
+
+	"synod/protocol/caspaxos"
+)
+
+// The first byte of a log entry. It is on disk: a number keeps its meaning and
+// its layout for ever, a new layout takes a new number.
+const (
+	logAccept = iota + 1
+	logNode
+	logEpoch
+	logFlush
+)
+
+// AppendLogEntry appends an entry of the changelog, of which exactly one field
+// is set. Of an Accept neither ID nor Next is kept: both are of no meaning to
+// whoever reads it later. One that came over the wire is taken as it came, by
+// its Encoded.
+func AppendLogEntry(dst []byte, e *caspaxos.LogEntry) []byte {
+	switch {
+	case e.Accept != nil:
+		dst = append(dst, logAccept)
+		if e.Accept.Encoded != nil {
+			return append(dst, e.Accept.Encoded...)
+		}
+		return appendAccept(dst, e.Accept)
+	case e.Node != nil:
+		dst = AppendBallot(append(dst, logNode), e.Node.Floor)
+		dst = binary.AppendUvarint(dst, uint64(e.Node.Ceiling))
+		return AppendBallot(dst, e.Node.Dropped)
+	case e.Epoch != nil:
+		dst = binary.AppendUvarint(append(dst, logEpoch), uint64(e.Epoch.First))
+		dst = binary.AppendUvarint(dst, uint64(e.Epoch.Last))
+		return binary.AppendUvarint(dst, e.Epoch.Epoch)
+	case e.Flush != nil:
+		return appendFlushVote(append(dst, logFlush), e.Flush)
+	}
+	panic("wire: log entry without content")
+}
+
+// DecodeLogEntry decodes one entry, which takes up all of b. Byte slices in the
+// entry alias b.
+func DecodeLogEntry(b []byte) (caspaxos.LogEntry, error) {
+	var e caspaxos.LogEntry
+	var s slabs
+	r := reader{b: b}
+	switch r.byte() {
+	case logAccept:
+		e.Accept = new(caspaxos.Request)
+		r.request(e.Accept, &s)
+		if e.Accept.Kind != caspaxos.KindAccept {
+			r.fail(badKind)
+		}
+	case logNode:
+		e.Node = &caspaxos.NodeState{Floor: r.ballot(), Ceiling: caspaxos.Time(r.uvarint()), Dropped: r.ballot()}
+	case logEpoch:
+		e.Epoch = &caspaxos.EpochTaken{First: r.slot(), Last: r.slot(), Epoch: r.uvarint()}
+		if e.Epoch.First > e.Epoch.Last {
+			r.fail(badOrder)
+		}
+	case logFlush:
+		e.Flush = new(caspaxos.FlushVote)
+		r.flushVote(e.Flush)
+	default:
+		r.fail(badKind)
+	}
+	if err := r.end("log entry"); err != nil {
+		return caspaxos.LogEntry{}, err
+	}
+	return e, nil
+}
+
+func appendFlushVote(dst []byte, v *caspaxos.FlushVote) []byte {
+	dst = AppendBallot(dst, v.Ballot)
+	dst = appendSlots(dst, v.First, v.Last, v.Space)
+	dst = binary.AppendUvarint(dst, uint64(v.Part))
+	dst = binary.AppendUvarint(dst, uint64(v.Parts))
+	dst = binary.AppendUvarint(dst, uint64(len(v.Except)))
+	for i := range v.Except {
+		dst = appendRegister(dst, &v.Except[i])
+	}
+	return dst
+}
+
+func (r *reader) flushVote(v *caspaxos.FlushVote) {
+	v.Ballot = r.ballot()
+	v.First, v.Last, v.Space = r.slots()
+	v.Part = uint32(r.atMost(1<<32 - 1))
+	v.Parts = uint32(r.atMost(1<<32 - 1))
+	if v.Part >= v.Parts {
+		r.fail(badPartial)
+	}
+	n := r.count(3, caspaxos.MaxRefused)
+	if n == 0 {
+		return
+	}
+	v.Except = make([]caspaxos.Register, n)
+	for i := range v.Except {
+		r.register(&v.Except[i])
+	}
+}

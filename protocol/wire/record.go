@@ -1,0 +1,52 @@
+package wire
+
+import "synod/protocol/caspaxos"
+
+// RecordFormat is the first byte of a record's row.
+const RecordFormat = 1
+
+const (
+	recordPrepared = 1 << iota
+	recordIntent
+)
+
+// AppendRecord appends what a row holds of a record: all but Register, which is
+// the row's key, and Pos and Since, which are of this process's life. More may
+// follow behind it.
+func AppendRecord(dst []byte, rec *caspaxos.Record) []byte {
+	dst = append(dst, RecordFormat, byte(flag(rec.Prepared, recordPrepared)|flag(rec.Intent != nil, recordIntent)))
+	dst = AppendBallot(dst, rec.Accepted)
+	dst = AppendLineage(dst, &rec.Lineage)
+	dst = appendVotes(dst, rec.Votes)
+	if rec.Intent != nil {
+		dst = appendBytes(dst, rec.Intent)
+	}
+	return AppendHeader(dst, &rec.Header)
+}
+
+// DecodeRecord decodes what AppendRecord wrote into rec, leaving the fields
+// that are not part of it alone, and returns what follows. Header.Aux, Intent
+// and rest alias b. After an error rec is not to be used.
+func DecodeRecord(b []byte, rec *caspaxos.Record) (rest []byte, err error) {
+	r := reader{b: b}
+	if r.byte() != RecordFormat {
+		r.fail(wrongFormat)
+	}
+	flags := r.byte()
+	if flags&^(recordPrepared|recordIntent) != 0 {
+		r.fail(badFlags)
+	}
+	rec.Prepared = flags&recordPrepared != 0
+	rec.Accepted = r.ballot()
+	r.lineage(&rec.Lineage)
+	rec.Votes = r.votes()
+	rec.Intent = nil
+	if flags&recordIntent != 0 {
+		rec.Intent = r.bytes()
+	}
+	r.header(&rec.Header)
+	if r.why != "" {
+		return nil, r.problem("record")
+	}
+	return b[r.i:], nil
+}

@@ -1,0 +1,114 @@
+package wire
+
+import (
+	"encoding/binary"
+	"time"
+
+	"synod/protocol/caspaxos"
+)
+
+// A reply's first two bytes: the outcome and what follows.
+const (
+	replyOutcome = 0x000f
+	replyHistory = 0x0010
+	replyState   = 0x0020
+	replyPrep    = 0x0040
+	replyNever   = 0x0080
+	replyGranted = 0x0100
+	replyEpoch   = 0x0200
+	replyPromise = 0x0400
+	replyAccept  = 0x0800
+	replyHeld    = 0x1000
+	replyIntent  = 0x2000
+	replyAll     = 0x3fff
+)
+
+func flag(set bool, bit uint16) uint16 {
+	if set {
+		return bit
+	}
+	return 0
+}
+
+// AppendReply appends a message with all of p but After.
+func AppendReply(dst []byte, p *caspaxos.Reply) []byte {
+	dst, start := open(dst, KindReply)
+	flags := uint16(p.Outcome)&replyOutcome |
+		flag(p.History != nil, replyHistory) |
+		flag(p.HasState, replyState) |
+		flag(p.Prepared, replyPrep) |
+		flag(p.Never, replyNever) |
+		flag(p.Granted, replyGranted) |
+		flag(p.Epoch != 0, replyEpoch) |
+		flag(!p.Promise.IsZero(), replyPromise) |
+		flag(!p.Accepted.IsZero(), replyAccept) |
+		flag(p.Held > 0, replyHeld) |
+		flag(p.Intent != nil, replyIntent)
+	dst = binary.AppendUvarint(dst, p.ID)
+	dst = append(dst, byte(flags), byte(flags>>8))
+	if flags&replyEpoch != 0 {
+		dst = binary.AppendUvarint(dst, p.Epoch)
+	}
+	if flags&replyPromise != 0 {
+		dst = AppendBallot(dst, p.Promise)
+	}
+	if flags&replyAccept != 0 {
+		dst = AppendBallot(dst, p.Accepted)
+	}
+	if flags&replyHeld != 0 {
+		dst = binary.AppendUvarint(dst, uint64(p.Held))
+	}
+	if flags&replyIntent != 0 {
+		dst = appendBytes(dst, p.Intent)
+	}
+	if flags&replyHistory != 0 {
+		dst = AppendHistory(dst, p.History)
+	}
+	if flags&replyState != 0 {
+		dst = AppendView(dst, &p.View)
+	}
+	return seal(dst, start)
+}
+
+func (r *reader) reply(p *caspaxos.Reply, s *slabs) {
+	p.ID = r.uvarint()
+	flags := uint16(r.byte())
+	flags |= uint16(r.byte()) << 8
+	if flags&^replyAll != 0 {
+		r.fail(badFlags)
+	}
+	p.Outcome = r.outcome(byte(flags & replyOutcome))
+	p.Prepared = flags&replyPrep != 0
+	p.Never = flags&replyNever != 0
+	p.Granted = flags&replyGranted != 0
+	if flags&replyEpoch != 0 {
+		p.Epoch = r.uvarint()
+	}
+	if flags&replyPromise != 0 {
+		p.Promise = r.ballot()
+	}
+	if flags&replyAccept != 0 {
+		p.Accepted = r.ballot()
+	}
+	if flags&replyHeld != 0 {
+		p.Held = time.Duration(r.atMost(1<<63 - 1))
+	}
+	if flags&replyIntent != 0 {
+		p.Intent = r.bytes()
+	}
+	if flags&replyHistory != 0 {
+		p.History = r.history()
+	}
+	if flags&replyState != 0 {
+		p.HasState = true
+		r.view(&p.View, s)
+	}
+}
+
+func (r *reader) outcome(o byte) caspaxos.Outcome {
+	out := caspaxos.Outcome(o)
+	if out < caspaxos.Promised || out > caspaxos.Unreachable {
+		r.fail(badKind)
+	}
+	return out
+}

@@ -1,0 +1,176 @@
+package wire
+
+import (
+	"encoding/binary"
+
+	"synod/protocol/caspaxos"
+	"synod/protocol/register"
+)
+
+// A request's first byte: the kind, and what depends on it.
+const (
+	requestKind = 0x03
+
+	// Read and Prepare.
+	requestState      = 0x04
+	requestHistory    = 0x08
+	requestProjection = 0x10 // a projection of more than the header follows
+	requestQuestion   = requestKind | requestState | requestHistory | requestProjection
+
+	// Accept.
+	requestPrepared = 0x04
+	requestBase     = 0x08
+	requestLineage  = 0x10
+	requestChange   = 6 // the change's kind is in the two bits from here
+	requestAccept   = requestKind | requestPrepared | requestBase | requestLineage | 3<<requestChange
+)
+
+// AppendRequest appends a message with the fields of q that its kind gives a
+// meaning to. ID and Next, which a changelog does not keep, enclose the rest:
+//
+//	body = ID · request · [Next, if there is one]
+func AppendRequest(dst []byte, q *caspaxos.Request) []byte {
+	dst, start := open(dst, KindRequest)
+	dst = binary.AppendUvarint(dst, q.ID)
+	if q.Kind == caspaxos.KindAccept {
+		dst = appendAccept(dst, q)
+		if !q.Next.IsZero() {
+			dst = AppendBallot(dst, q.Next)
+		}
+	} else {
+		dst = appendQuestion(dst, q)
+	}
+	return seal(dst, start)
+}
+
+func appendQuestion(dst []byte, q *caspaxos.Request) []byte {
+	flags := byte(q.Kind) & requestKind
+	if q.WantState {
+		flags |= requestState
+	}
+	if q.WantHistory {
+		flags |= requestHistory
+	}
+	if !q.Projection.HeaderOnly() {
+		flags |= requestProjection
+	}
+	dst = append(dst, flags)
+	dst = appendRegister(dst, &q.Register)
+	dst = binary.AppendUvarint(dst, q.Epoch)
+	if q.Kind == caspaxos.KindPrepare {
+		dst = AppendBallot(dst, q.Ballot)
+	}
+	if flags&requestProjection != 0 {
+		dst = AppendProjection(dst, &q.Projection)
+	}
+	return dst
+}
+
+func appendAccept(dst []byte, q *caspaxos.Request) []byte {
+	flags := byte(q.Kind) | byte(q.Change.Kind)<<requestChange
+	if q.Prepared {
+		flags |= requestPrepared
+	}
+	if !q.Base.IsZero() {
+		flags |= requestBase
+	}
+	if q.History != nil {
+		flags |= requestLineage
+	}
+	dst = append(dst, flags)
+	dst = appendRegister(dst, &q.Register)
+	dst = binary.AppendUvarint(dst, q.Epoch)
+	dst = AppendBallot(dst, q.Ballot)
+	if flags&requestBase != 0 {
+		dst = AppendBallot(dst, q.Base)
+	}
+	if flags&requestLineage != 0 {
+		dst = AppendLineage(dst, q.History)
+	}
+	return appendChange(dst, &q.Change)
+}
+
+// message reads a request's message.
+func (r *reader) message(q *caspaxos.Request, s *slabs) {
+	q.ID = r.uvarint()
+	start := r.i
+	r.request(q, s)
+	if q.Kind != caspaxos.KindAccept || r.why != "" {
+		return
+	}
+	q.Encoded = r.b[start:r.i:r.i]
+	if r.left() > 0 {
+		q.Next = r.ballot()
+	}
+}
+
+// request reads a request but for its ID and Next.
+func (r *reader) request(q *caspaxos.Request, s *slabs) {
+	flags := r.byte()
+	q.Kind = caspaxos.Kind(flags & requestKind)
+	r.register(&q.Register)
+	q.Epoch = r.uvarint()
+	switch q.Kind {
+	case caspaxos.KindAccept:
+		r.accept(q, flags, s)
+	case caspaxos.KindRead, caspaxos.KindPrepare:
+		r.question(q, flags)
+	default:
+		r.fail(badKind)
+	}
+}
+
+func (r *reader) question(q *caspaxos.Request, flags byte) {
+	if flags&^requestQuestion != 0 {
+		r.fail(badFlags)
+	}
+	q.WantState = flags&requestState != 0
+	q.WantHistory = flags&requestHistory != 0
+	if q.Kind == caspaxos.KindPrepare {
+		q.Ballot = r.ballot()
+	}
+	if flags&requestProjection != 0 {
+		r.projection(&q.Projection)
+	}
+}
+
+func (r *reader) accept(q *caspaxos.Request, flags byte, s *slabs) {
+	if flags&^requestAccept != 0 {
+		r.fail(badFlags)
+	}
+	q.Prepared = flags&requestPrepared != 0
+	q.Ballot = r.ballot()
+	if flags&requestBase != 0 {
+		q.Base = r.ballot()
+	}
+	if flags&requestLineage != 0 {
+		q.History = new(caspaxos.Lineage)
+		r.lineage(q.History)
+	}
+	r.change(&q.Change, register.ChangeKind(flags>>requestChange), s)
+}
+
+func appendRegister(dst []byte, g *caspaxos.Register) []byte {
+	dst = binary.AppendUvarint(dst, uint64(g.Slot))
+	return appendString(dst, g.Key)
+}
+
+// register reads a register: a slot that exists and a key with a name space.
+func (r *reader) register(g *caspaxos.Register) {
+	g.Slot = r.slot()
+	key := r.bytes()
+	if len(key) == 0 {
+		r.fail(emptyKey)
+		return
+	}
+	g.Key = string(key)
+}
+
+func (r *reader) slot() uint16 {
+	v := r.uvarint()
+	if v >= caspaxos.Slots {
+		r.fail(badSlot)
+		return 0
+	}
+	return uint16(v)
+}
