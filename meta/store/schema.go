@@ -1,0 +1,119 @@
+package store
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"synod/meta/placement"
+	"synod/protocol/caspaxos"
+)
+
+// errCorrupt: a record in etcd is not what this package writes.
+var errCorrupt = errors.New("malformed record in etcd")
+
+// NodeInfo is what a storage node registers.
+type NodeInfo struct {
+	ID      string
+	Addr    string // where proxies and other nodes reach it
+	Admin   string // its admin HTTP address
+	StoreID string // the data directory's random id, see NewID
+	Version string
+	// ClusterID is the identity that the data directory remembers; empty for
+	// one that has not been in a cluster yet.
+	ClusterID string
+}
+
+// ProxyInfo is what a proxy registers.
+type ProxyInfo struct {
+	ProposerID caspaxos.ProposerID `json:"proposer"`
+	Name       string              `json:"name"`
+	Addr       string              `json:"addr"` // where Redis clients reach it
+	Admin      string              `json:"admin"`
+	Version    string              `json:"version"`
+}
+
+// Node is a storage node as etcd knows it.
+type Node struct {
+	ID      string `json:"id"`
+	Addr    string `json:"addr"`
+	Admin   string `json:"admin"`
+	StoreID string `json:"store"`
+	Version string `json:"version"`
+	Up      bool   `json:"up"`
+	// Since when it is up, or down. Zero: down, and nobody saw it go yet.
+	Since time.Time `json:"since,omitzero"`
+}
+
+// Proxy is a proxy that is up.
+type Proxy struct {
+	ProxyInfo
+	Since time.Time `json:"since"`
+}
+
+// Snapshot is the cluster at one revision of etcd. It is shared and never
+// modified.
+type Snapshot struct {
+	Revision int64
+	// ClusterID is the cluster's identity, empty before Init.
+	ClusterID string
+	// Table is nil before Init.
+	Table   *placement.Table
+	Nodes   []Node  // by id
+	Proxies []Proxy // by proposer id
+}
+
+// Node returns the node of that name, or nil.
+func (s *Snapshot) Node(id string) *Node {
+	for i := range s.Nodes {
+		if s.Nodes[i].ID == id {
+			return &s.Nodes[i]
+		}
+	}
+	return nil
+}
+
+// identity is the record below "identity".
+type identity struct {
+	ID      string    `json:"id"`
+	Created time.Time `json:"created"`
+}
+
+// nodeRecord is the record below "nodes/".
+type nodeRecord struct {
+	ID      string    `json:"id"`
+	Addr    string    `json:"addr"`
+	Admin   string    `json:"admin"`
+	StoreID string    `json:"store"`
+	Version string    `json:"version"`
+	Since   time.Time `json:"since"`         // when it registered last
+	Down    time.Time `json:"down,omitzero"` // when it was seen to be gone since
+}
+
+// aliveRecord is the record below "alive/nodes/". Instance tells two starts of
+// one node apart.
+type aliveRecord struct {
+	Instance string `json:"instance"`
+}
+
+// proxyRecord is the record below "alive/proxies/".
+type proxyRecord struct {
+	Instance string `json:"instance"`
+	Proxy
+}
+
+func encode(v any) string {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic("store: " + err.Error()) // plain structs of strings and times
+	}
+	return string(b)
+}
+
+func decode[T any](key string, data []byte) (v T, err error) {
+	if err := json.Unmarshal(data, &v); err != nil {
+		return v, fmt.Errorf("%w: %s: %w", errCorrupt, key, err)
+	}
+	return v, nil
+}

@@ -1,0 +1,277 @@
+package store
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
+	"google.golang.org/grpc"
+	grpcbackoff "google.golang.org/grpc/backoff"
+
+	"synod/meta/placement"
+)
+
+// How the calls of this package end when they do not succeed.
+var (
+	// ErrUnavailable: etcd did not answer before the context ended. Whether
+	// a write took effect is unknown.
+	ErrUnavailable = errors.New("etcd does not answer")
+	// ErrExists: the cluster has been initialised before.
+	ErrExists = errors.New("the cluster exists already")
+	// ErrNotRegistered: a node that is to hold slots is not up.
+	ErrNotRegistered = errors.New("not registered")
+	// ErrNodeTaken: the node id belongs to another data directory.
+	ErrNodeTaken = errors.New("node id belongs to another data directory")
+	// ErrSuperseded: another process registered with the same data directory.
+	ErrSuperseded = errors.New("another process took over this registration")
+	// ErrOtherCluster: what this process holds belongs to another cluster
+	// than etcd describes under this name.
+	ErrOtherCluster = errors.New("belongs to another cluster")
+	// ErrClosed: the store was closed.
+	ErrClosed = errors.New("the store is closed")
+)
+
+const (
+	// attemptTimeout bounds one exchange with etcd.
+	attemptTimeout = 3 * time.Second
+	// reportEvery is the time between log lines while something is awaited.
+	reportEvery = 10 * time.Second
+)
+
+// Config is what a Store needs.
+type Config struct {
+	Endpoints []string // URLs: http, https or unix
+	Cluster   string   // its name, as placement.CheckName wants it
+	Log       *zap.Logger
+}
+
+// Store is one process's access to one cluster's part of etcd. It is safe for
+// concurrent use; several daemons of one process may share it.
+type Store struct {
+	client  *clientv3.Client
+	cluster string
+	log     *zap.Logger
+	outage  outage
+	now     func() time.Time
+
+	ctx    context.Context // ends with Close
+	cancel context.CancelFunc
+	wg     sync.WaitGroup // the goroutines of Watch and of registrations
+
+	mu        sync.Mutex
+	clusterID string // the identity that this process has met; then fixed
+	closed    bool
+}
+
+// Open returns a Store. It contacts nobody: an etcd that is not there yet is
+// waited for by the calls that need it.
+func Open(cfg Config) (*Store, error) {
+	if err := placement.CheckName(cfg.Cluster); err != nil {
+		return nil, fmt.Errorf("cluster %w", err)
+	}
+	if len(cfg.Endpoints) == 0 {
+		return nil, errors.New("no etcd endpoint is given")
+	}
+	for _, e := range cfg.Endpoints {
+		u, err := url.Parse(e)
+		if err != nil || u.Host == "" && u.Path == "" || u.Scheme != "http" && u.Scheme != "https" && u.Scheme != "unix" {
+			return nil, fmt.Errorf("etcd endpoint %q is not an http, https or unix URL", e)
+		}
+	}
+	log := cfg.Log
+	if log == nil {
+		log = zap.NewNop()
+	}
+	client, err := clientv3.New(clientv3.Config{
+		Endpoints:            cfg.Endpoints,
+		Logger:               zap.NewNop(), // the Store reports outages itself
+		DialKeepAliveTime:    10 * time.Second,
+		DialKeepAliveTimeout: 5 * time.Second,
+		PermitWithoutStream:  true,
+		DialOptions: []grpc.DialOption{grpc.WithConnectParams(grpc.ConnectParams{
+			Backoff:           grpcbackoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: time.Second},
+			MinConnectTimeout: attemptTimeout,
+		})},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("etcd client for %s: %w", strings.Join(cfg.Endpoints, ","), err)
+	}
+	s := &Store{client: client, cluster: cfg.Cluster, log: log, now: time.Now}
+	s.outage = outage{log: log, endpoints: cfg.Endpoints}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	return s, nil
+}
+
+// Close ends all watches and registrations (without signing off: see
+// Registration.Close) and waits for them.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	s.cancel()
+	s.wg.Wait()
+	if err := s.client.Close(); err != nil && !errors.Is(err, context.Canceled) {
+		return fmt.Errorf("close etcd client: %w", err)
+	}
+	return nil
+}
+
+// Cluster returns the cluster's name.
+func (s *Store) Cluster() string { return s.cluster }
+
+// NewID returns a random id for a data directory (or a cluster): 32
+// hexadecimal digits.
+func NewID() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails, says its documentation
+	return hex.EncodeToString(b[:])
+}
+
+// start runs f in a goroutine that Close waits for, unless the store is closed.
+func (s *Store) start(f func()) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	s.wg.Go(f)
+	return true
+}
+
+// bind returns a context that ends with ctx or with the store.
+func (s *Store) bind(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(s.ctx, cancel)
+	return ctx, func() { stop(); cancel() }
+}
+
+// meet records the cluster identity that etcd shows and reports whether it is
+// the one that this process has met before. An empty id means that etcd knows
+// no cluster of this name.
+func (s *Store) meet(id string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.clusterID == id:
+		return nil
+	case s.clusterID == "":
+		s.clusterID = id
+		return nil
+	case id == "":
+		return fmt.Errorf("%w: etcd has no cluster %s, this process is of cluster id %s", ErrOtherCluster, s.cluster, s.clusterID)
+	default:
+		return fmt.Errorf("%w: cluster %s in etcd has id %s, this process is of cluster id %s", ErrOtherCluster, s.cluster, id, s.clusterID)
+	}
+}
+
+// expect fixes the identity of a cluster that a data directory remembers.
+func (s *Store) expect(id string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.clusterID != "" && s.clusterID != id {
+		return fmt.Errorf("%w: the data directory is of cluster id %s, cluster %s has id %s", ErrOtherCluster, id, s.cluster, s.clusterID)
+	}
+	s.clusterID = id
+	return nil
+}
+
+func (s *Store) key(parts ...string) string {
+	return "/synod/" + s.cluster + "/" + strings.Join(parts, "/")
+}
+
+// retry calls op, each time with a bounded context, until it succeeds, fails
+// with one of the package's own errors, or ctx ends.
+func retry[T any](ctx context.Context, s *Store, what string, op func(context.Context) (T, error)) (T, error) {
+	ctx, cancel := s.bind(ctx)
+	defer cancel()
+	var last error
+	result, err := backoff.Retry(ctx, func() (T, error) {
+		attempt, cancel := context.WithTimeout(ctx, attemptTimeout)
+		defer cancel()
+		result, err := op(attempt)
+		if err == nil {
+			s.outage.over()
+			return result, nil
+		}
+		if isFinal(err) {
+			return result, backoff.Permanent(err)
+		}
+		last = err
+		if ctx.Err() == nil {
+			s.outage.noticed(err)
+		}
+		return result, err
+	}, backoff.WithBackOff(pauses()), backoff.WithMaxElapsedTime(0))
+	switch {
+	case err == nil:
+		return result, nil
+	case isFinal(err):
+		return result, fmt.Errorf("%s: %w", what, err)
+	case s.ctx.Err() != nil:
+		return result, fmt.Errorf("%s: %w", what, ErrClosed)
+	case last == nil:
+		last = err
+	}
+	return result, fmt.Errorf("%s: %w at %s: %w", what, ErrUnavailable, strings.Join(s.outage.endpoints, ","), last)
+}
+
+// pauses returns the pauses between attempts: short at first, for an etcd that
+// elects a leader, and never long, since it is a local matter who waits.
+func pauses() *backoff.ExponentialBackOff {
+	b := backoff.NewExponentialBackOff()
+	b.InitialInterval = 50 * time.Millisecond
+	b.MaxInterval = time.Second
+	return b
+}
+
+func isFinal(err error) bool {
+	for _, e := range []error{ErrExists, ErrNotRegistered, ErrNodeTaken, ErrSuperseded, ErrOtherCluster, ErrClosed, errCorrupt} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
+// outage reports an etcd that does not answer, once for all who wait for it.
+type outage struct {
+	log       *zap.Logger
+	endpoints []string
+
+	mu    sync.Mutex
+	since time.Time // zero: etcd answers
+	said  time.Time
+}
+
+func (o *outage) noticed(err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	now := time.Now()
+	if o.since.IsZero() {
+		o.since = now
+	}
+	if !o.said.IsZero() && now.Sub(o.said) < reportEvery {
+		return
+	}
+	o.said = now
+	o.log.Warn("waiting for etcd", zap.Strings("etcd", o.endpoints),
+		zap.Duration("for", now.Sub(o.since).Round(time.Millisecond)), zap.Error(err))
+}
+
+func (o *outage) over() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !o.since.IsZero() {
+		o.log.Info("etcd answers again", zap.Duration("after", time.Since(o.since).Round(time.Millisecond)))
+	}
+	o.since, o.said = time.Time{}, time.Time{}
+}
