@@ -129,6 +129,7 @@ func lost(t *testing.T, r *store.Registration, want error) {
 }
 
 func TestInit(t *testing.T) {
+	t.Parallel()
 	e := storetest.Start(t)
 	s := open(t, e, "one")
 	ctx := testContext(t)
@@ -165,6 +166,7 @@ func TestInit(t *testing.T) {
 }
 
 func TestSeveralClustersInOneEtcd(t *testing.T) {
+	t.Parallel()
 	e := storetest.Start(t)
 	a, b := open(t, e, "a"), open(t, e, "a-b")
 	initialise(t, a)
@@ -189,6 +191,7 @@ func TestSeveralClustersInOneEtcd(t *testing.T) {
 }
 
 func TestProposerIDsAreNeverGivenTwice(t *testing.T) {
+	t.Parallel()
 	e := storetest.Start(t)
 	ctx := testContext(t)
 	var mu sync.Mutex
@@ -217,6 +220,7 @@ func TestProposerIDsAreNeverGivenTwice(t *testing.T) {
 }
 
 func TestNodeIdentity(t *testing.T) {
+	t.Parallel()
 	e := storetest.Start(t)
 	ctx := testContext(t)
 	s := open(t, e, "c")
@@ -239,6 +243,7 @@ func TestNodeIdentity(t *testing.T) {
 }
 
 func TestOtherCluster(t *testing.T) {
+	t.Parallel()
 	e := storetest.Start(t)
 	ctx := testContext(t)
 	s := open(t, e, "c")
@@ -261,6 +266,7 @@ func TestOtherCluster(t *testing.T) {
 }
 
 func TestRegistrationsComeAndGo(t *testing.T) {
+	t.Parallel()
 	e := storetest.Start(t)
 	ctx := testContext(t)
 	s := open(t, e, "c")
@@ -297,6 +303,7 @@ func TestRegistrationsComeAndGo(t *testing.T) {
 }
 
 func TestDeadNodeIsSeenDown(t *testing.T) {
+	t.Parallel()
 	e := storetest.Start(t)
 	ctx := testContext(t)
 	dead, err := store.Open(store.Config{Endpoints: []string{e.Endpoint}, Cluster: "c"})
@@ -317,6 +324,7 @@ func TestDeadNodeIsSeenDown(t *testing.T) {
 }
 
 func TestRestartOfEtcd(t *testing.T) {
+	t.Parallel()
 	e := storetest.Start(t)
 	ctx := testContext(t)
 	core, logs := observer.New(zapcore.InfoLevel)
@@ -365,6 +373,7 @@ func TestRestartOfEtcd(t *testing.T) {
 
 // The lease is taken away, as after an outage longer than its time.
 func TestLeaseLost(t *testing.T) {
+	t.Parallel()
 	e := storetest.Start(t)
 	ctx := testContext(t)
 	register(t, open(t, e, "c"), node("n1"))
@@ -384,38 +393,36 @@ func TestLeaseLost(t *testing.T) {
 }
 
 func TestWatchResumesAfterCompaction(t *testing.T) {
+	t.Parallel()
 	e := storetest.Start(t)
 	ctx := testContext(t)
+	wire := storetest.NewForwarder(t, e.Endpoint)
+	core, logs := observer.New(zapcore.DebugLevel)
+	snaps := openLog(t, wire.Endpoint, "c", zap.New(core)).Watch(ctx)
 	s := open(t, e, "c")
-	snaps := s.Watch(ctx)
 	register(t, s, node("n1"))
 	until(t, snaps, "n1", up("n1"))
-	// While etcd is away the watch cannot follow; what it missed is gone when
-	// it comes back.
-	for i := range 5 {
-		e.Kill()
-		e.Start()
-		c := e.Client()
-		r := register(t, open(t, e, "c"), node("n2"))
-		resp, err := c.Put(ctx, "/other", "x")
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := c.Compact(ctx, resp.Header.Revision); err != nil {
-			t.Fatal(err)
-		}
-		until(t, snaps, fmt.Sprintf("n2 up, round %d", i), up("n2"))
-		if err := r.Close(ctx); err != nil {
-			t.Fatal(err)
-		}
-		until(t, snaps, "n2 down", down("n2"))
-		if i == 1 && testing.Short() {
-			break
-		}
+
+	// While the watch is cut off, what it misses is compacted away.
+	wire.Cut()
+	register(t, s, node("n2"))
+	c := e.Client()
+	resp, err := c.Put(ctx, "/other", "x")
+	if err != nil {
+		t.Fatal(err)
 	}
+	if _, err := c.Compact(ctx, resp.Header.Revision); err != nil {
+		t.Fatal(err)
+	}
+	wire.Mend()
+	until(t, snaps, "n1 and n2", func(s *store.Snapshot) bool { return up("n1")(s) && up("n2")(s) })
+	waitForLog(t, logs, "watch of etcd broke")
+	register(t, s, node("n3"))
+	until(t, snaps, "n3", up("n3"))
 }
 
 func TestWaitsForEtcdAndTable(t *testing.T) {
+	t.Parallel()
 	e := storetest.Prepare(t)
 	ctx := testContext(t)
 	core, logs := observer.New(zapcore.InfoLevel)
@@ -444,6 +451,7 @@ func TestWaitsForEtcdAndTable(t *testing.T) {
 
 // Another cluster, or none, under the same name does not replace what is known.
 func TestWatchKeepsItsCluster(t *testing.T) {
+	t.Parallel()
 	e := storetest.Start(t)
 	ctx := testContext(t)
 	core, logs := observer.New(zapcore.ErrorLevel)
