@@ -69,6 +69,12 @@ type Command struct {
 	// Seen, of a read-only command: the ballot of the state that it was
 	// executed on, and whether a quorum held it before Started (§7).
 	Seen Seen
+
+	attempts []attempt // in doubt or under way, oldest first (§5)
+	answer   any       // the result in the present round
+	changed  bool      // whether it changed the state in the present round
+	nacked   bool      // another proposer was met
+	verdict  verdict   // of the attempts, in the present round
 }
 
 // Seen is what a read knows of the register's history, for reading several

@@ -1,0 +1,128 @@
+// Package memstore is a caspaxos.Store in memory, for tests and the simulator.
+// It keeps a changelog whose tail may be lost, as a disk's is in a crash: what
+// has not been synced is gone, and a new Store is built by replaying the rest.
+package memstore
+
+import (
+	"slices"
+
+	"synod/protocol/caspaxos"
+	"synod/protocol/register"
+)
+
+// Store holds one lane's registers. Positions count log entries.
+type Store struct {
+	log     []caspaxos.LogEntry
+	synced  uint64
+	records map[string]*held
+	// Full makes Append fail, as a full disk does.
+	Full error
+}
+
+type held struct {
+	rec  caspaxos.Record
+	view register.View // the whole state
+}
+
+// New returns an empty store.
+func New() *Store { return &Store{records: make(map[string]*held)} }
+
+// Load implements caspaxos.Store.
+func (s *Store) Load(r caspaxos.Register) (*caspaxos.Record, error) {
+	if h := s.records[r.Key]; h != nil {
+		return &h.rec, nil
+	}
+	return nil, nil
+}
+
+// Create implements caspaxos.Store.
+func (s *Store) Create(r caspaxos.Register) *caspaxos.Record {
+	h := &held{rec: caspaxos.Record{Register: r}, view: register.Nothing()}
+	s.records[r.Key] = h
+	return &h.rec
+}
+
+// Project implements caspaxos.Store. It sends no more than was asked for, so
+// that tests notice a command that relies on more.
+func (s *Store) Project(rec *caspaxos.Record, p register.Projection) (register.View, error) {
+	whole := s.records[rec.Register.Key].view
+	if p.All {
+		return whole, nil
+	}
+	var elems []register.Element
+	for _, e := range whole.Elements() {
+		one := register.NewView(whole.Header, p, nil)
+		if one.Covers(register.Projection{Keys: [][]byte{e.Key}}) {
+			elems = append(elems, e)
+		}
+	}
+	return register.NewView(whole.Header, p, elems), nil
+}
+
+// Append implements caspaxos.Store.
+func (s *Store) Append(e caspaxos.LogEntry) (uint64, error) {
+	if s.Full != nil {
+		return 0, s.Full
+	}
+	s.log = append(s.log, e)
+	return uint64(len(s.log)), nil
+}
+
+// Apply implements caspaxos.Store.
+func (s *Store) Apply(rec *caspaxos.Record, c register.Change) {
+	h := s.records[rec.Register.Key]
+	h.view = h.view.Apply(c)
+	rec.Header = h.view.Header
+}
+
+// Above implements caspaxos.Store.
+func (s *Store) Above(b caspaxos.Ballot, f func(*caspaxos.Record)) caspaxos.Ballot {
+	for _, key := range s.Keys() {
+		if h := s.records[key]; b.Less(h.rec.Accepted) {
+			f(&h.rec)
+		}
+	}
+	return caspaxos.Ballot{}
+}
+
+// Keys returns the keys of all records, in order.
+func (s *Store) Keys() []string {
+	keys := make([]string, 0, len(s.records))
+	for k := range s.records {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// View returns the whole state of a register as it stands in memory.
+func (s *Store) View(key string) register.View {
+	if h := s.records[key]; h != nil {
+		return h.view
+	}
+	return register.Nothing()
+}
+
+// Drop removes a record, as the dropping of a tombstone does (§8). It is not
+// logged: call it on a store whose log does not matter any more.
+func (s *Store) Drop(key string) { delete(s.records, key) }
+
+// Synced returns the position up to which the log would survive a crash.
+func (s *Store) Synced() uint64 { return s.synced }
+
+// Appended returns the position behind the last entry.
+func (s *Store) Appended() uint64 { return uint64(len(s.log)) }
+
+// Sync makes the log durable up to a position.
+func (s *Store) Sync(upTo uint64) { s.synced = max(s.synced, min(upTo, uint64(len(s.log)))) }
+
+// Crash returns the store that a restart finds when the log was cut at a
+// position no lower than Synced: empty but for the log. The caller replays Log
+// into a new acceptor.
+func (s *Store) Crash(at uint64) *Store {
+	at = max(s.synced, min(at, uint64(len(s.log))))
+	return &Store{log: slices.Clone(s.log[:at]), synced: at, records: make(map[string]*held)}
+}
+
+// Log returns the entries of the changelog; the position of entry i is i+1.
+func (s *Store) Log() []caspaxos.LogEntry { return s.log }

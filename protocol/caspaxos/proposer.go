@@ -1,0 +1,463 @@
+package caspaxos
+
+import (
+	"slices"
+	"time"
+
+	"synod/protocol/register"
+)
+
+// Bounds on what one lane's proposer keeps.
+const (
+	maxQueued    = 1 << 14  // commands waiting on one register
+	maxPending   = 1 << 18  // commands in the lane
+	maxBatch     = 1024     // commands combined in one round
+	maxBatchSize = 4 << 20  // bytes of change after which a round takes no more commands
+	smallState   = 16 << 10 // bytes up to which a state is sent whole rather than pulled
+)
+
+// Env is what a Proposer asks of its driver. Calls must not block.
+type Env interface {
+	// Config returns who holds a slot, or nil if that is not known. Equal
+	// pointers mean that nothing has changed.
+	Config(slot uint16) *Config
+	// Prefer returns the indices of the configuration's members in the order
+	// in which a read of the slot should ask them: sticky, those that answer
+	// fast first, those known to be down last. The proposer does not keep it.
+	Prefer(cfg *Config, slot uint16) []int
+	// Reachable returns the members that there is a connection to. While they
+	// hold no quorum, commands wait and nothing is sent, so that a command that
+	// runs out of time then is known not to be done.
+	Reachable(cfg *Config) Set
+	// Random returns a number in [0, n).
+	Random(n int64) int64
+}
+
+// Timing are the proposer's shorter waits. None matters for safety.
+type Timing struct {
+	Hedge   time.Duration // before a read asks the rest of the members
+	Retry   time.Duration // before a silent read or Prepare is started over
+	Accept  time.Duration // before a silent Accept is in doubt
+	Backoff time.Duration // the first pause after an interference; it doubles
+}
+
+// DefaultTiming suits nodes in one data centre.
+func DefaultTiming() Timing {
+	return Timing{Hedge: 10 * time.Millisecond, Retry: 500 * time.Millisecond,
+		Accept: 1200 * time.Millisecond, Backoff: 2 * time.Millisecond}
+}
+
+// Options are what a Proposer is made of.
+type Options struct {
+	Clock  *Clock
+	Env    Env
+	Limits Limits
+	Timing Timing
+	Stats  *Stats
+	// Cached bounds the registers whose carried promise or history the lane
+	// remembers between rounds, and CachedBytes the memory they may take.
+	Cached      int
+	CachedBytes int
+	// Omit is zero outside of tests.
+	Omit Rules
+}
+
+// Proposer runs commands on the registers of one lane of a proxy (§4, §5).
+//
+// Its driver calls Submit, Deliver and Tick from one goroutine, with the time
+// at which it does so, and after each call (or after a batch of them) takes
+// what is to be sent by Take. Every request taken is answered by Deliver
+// exactly once or never; a driver that knows that a node cannot be reached
+// delivers Unreachable.
+type Proposer struct {
+	Options
+	now Now
+
+	regs     map[string]*reg
+	inflight map[uint64]inflight
+	lastID   uint64
+	out      []Sent
+	timers   timers
+	cache    cache
+	free     []*reg
+	pending  int
+
+	recent    *recent
+	repairing map[string]*repair // by register key
+}
+
+// inflight says what the reply to a request is for.
+type inflight struct {
+	reg    *reg
+	repair *repair
+}
+
+// New returns a proposer.
+func New(o Options) *Proposer {
+	o.Omit = omitted(o.Omit)
+	if o.Stats == nil {
+		o.Stats = new(Stats)
+	}
+	p := &Proposer{Options: o, regs: make(map[string]*reg), inflight: make(map[uint64]inflight)}
+	p.cache.init()
+	return p
+}
+
+// phase is where a register's round stands.
+type phase uint8
+
+const (
+	idle phase = iota
+	reading
+	preparing
+	fetching // of a prepared round: more of the state is being read
+	accepting
+	pausing // until the next try
+)
+
+// reg is a register with work to do, or one that is remembered for a while.
+type reg struct {
+	id    Register
+	gen   uint32 // changes when the reg is reused, so that old timers miss
+	queue []*Command
+
+	phase   phase
+	kind    roundKind
+	cfg     *Config
+	reqID   uint64 // of the present phase's requests
+	fetchID uint64 // of the extra read of the present phase, zero if none
+	ballot  Ballot
+	asked   Set
+	replied Set // members that answered in the sense of §3
+	lost    Set // members that did not, and will not to this request
+	replies []Reply
+	proj    register.Projection
+	started Mono // when the phase began
+	wake    Mono // when the phase wants to be looked at again
+
+	batch   []*Command // the commands of the round
+	view    register.View
+	have    bool   // view is known
+	base    Ballot // h, the ballot of view
+	lineage Lineage
+	try     *try
+	change  register.Change
+	next    Ballot
+	granted Set
+	behind  Set // members whose promise showed another state than base
+	stale   Set // members that said Stale and wait for somebody to have the state
+	fixing  Set // members that are being sent the whole state
+
+	carry    carried
+	rmw      bool // the register sees commands that depend on its state
+	fails    int  // tries in a row that did not get through
+	mustRun  bool // a round with an empty change is needed before reads count
+	noBlind  Mono // until when blind writes are not tried
+	armed    Mono // when the earliest timer of this reg goes off, zero for none
+	elem     cacheLink
+	cached   bool
+	cacheLen int
+}
+
+type roundKind uint8
+
+const (
+	twoTrip roundKind = iota
+	blind
+	carriedOn
+)
+
+// carried is a promise for the next round (§4.2), with what is needed to use it.
+type carried struct {
+	ballot  Ballot
+	cfg     *Config
+	base    Ballot
+	view    register.View
+	lineage Lineage
+	until   Mono
+}
+
+// Submit takes a command. It is done when cmd.Done has been called, which may
+// happen before Submit returns.
+func (p *Proposer) Submit(now Now, cmd *Command) {
+	p.now = now
+	r := p.regs[cmd.Register.Key]
+	if r == nil {
+		r = p.newReg(cmd.Register)
+	}
+	if len(r.queue) >= maxQueued || p.pending >= maxPending {
+		cmd.Err = ErrOverloaded
+		cmd.Done(cmd)
+		p.settle(r)
+		return
+	}
+	p.pending++
+	r.queue = append(r.queue, cmd)
+	if r.phase == idle {
+		p.start(r)
+	}
+}
+
+// Deliver takes a node's reply. The proposer keeps what the reply refers to,
+// not the reply itself.
+func (p *Proposer) Deliver(now Now, from NodeID, reply *Reply) {
+	p.now = now
+	f, ok := p.inflight[reply.ID]
+	if !ok {
+		p.lateReply(from, reply)
+		return
+	}
+	if p.tooFarAhead(reply) {
+		p.Stats.ClockAhead.Add(1)
+		reply = &Reply{ID: reply.ID, Outcome: ClockAhead}
+	} else {
+		p.Clock.Observe(MaxBallot(reply.Accepted, reply.Promise))
+	}
+	if f.repair != nil {
+		p.onRepair(f.repair, from, reply)
+		return
+	}
+	r := f.reg
+	i := r.cfg.Index(from)
+	if i < 0 {
+		return
+	}
+	if p.Config(r) != r.cfg && !p.Omit.has(RuleRoundEpoch) {
+		p.newEpoch(r)
+		return
+	}
+	if reply.ID == r.fetchID {
+		p.onFetch(r, i, reply)
+		return
+	}
+	switch r.phase {
+	case reading:
+		p.onRead(r, i, reply)
+	case preparing, fetching:
+		p.onPromise(r, i, reply)
+	case accepting:
+		p.onAck(r, i, reply)
+	}
+}
+
+// Config returns who holds the register's slot at present.
+func (p *Proposer) Config(r *reg) *Config { return p.Env.Config(r.id.Slot) }
+
+// tooFarAhead is the proposer's side of the clock rule (§1).
+func (p *Proposer) tooFarAhead(reply *Reply) bool {
+	limit := p.now.Wall + p.Limits.MaxClockOffset.Milliseconds()
+	if reply.Outcome == ClockAhead {
+		return false
+	}
+	return reply.Accepted.Time.UnixMilli() > limit || reply.Promise.Time.UnixMilli() > limit
+}
+
+// newEpoch abandons what is under way: a round belongs to one epoch (§4).
+func (p *Proposer) newEpoch(r *reg) {
+	r.carry = carried{}
+	if r.phase == accepting {
+		p.doubt(r)
+		return
+	}
+	p.abandon(r)
+	p.start(r)
+}
+
+// Take returns what has been put out since the last Take. The caller owns the
+// slice until the next call; the requests must not be changed.
+func (p *Proposer) Take() []Sent {
+	out := p.out
+	p.out = nil
+	return out
+}
+
+// Recycle gives a slice that Take returned back for reuse.
+func (p *Proposer) Recycle(s []Sent) {
+	if p.out == nil {
+		clear(s)
+		p.out = s[:0]
+	}
+}
+
+// Pending returns how many commands have not been answered yet.
+func (p *Proposer) Pending() int { return p.pending }
+
+func (p *Proposer) newID(r *reg, rep *repair) uint64 {
+	p.lastID++
+	p.inflight[p.lastID] = inflight{reg: r, repair: rep}
+	return p.lastID
+}
+
+// drop forgets a request: replies to it are not for anything any more.
+func (p *Proposer) drop(id *uint64) {
+	if *id != 0 {
+		delete(p.inflight, *id)
+		*id = 0
+	}
+}
+
+func (p *Proposer) send(r *reg, i int, req *Request) {
+	p.out = append(p.out, Sent{To: r.cfg.nodes[i], Request: req})
+}
+
+func (p *Proposer) newReg(id Register) *reg {
+	var r *reg
+	if n := len(p.free); n > 0 {
+		r, p.free = p.free[n-1], p.free[:n-1]
+		gen, queue, batch, replies := r.gen, r.queue[:0], r.batch[:0], r.replies
+		clear(replies)
+		*r = reg{gen: gen + 1, queue: queue, batch: batch, replies: replies}
+	} else {
+		r = new(reg)
+	}
+	r.id = id
+	p.regs[id.Key] = r
+	return r
+}
+
+// start begins the next round of an idle register, if commands wait.
+func (p *Proposer) start(r *reg) {
+	p.expire(r)
+	if len(r.queue) == 0 && !r.mustRun {
+		p.settle(r)
+		return
+	}
+	p.uncache(r)
+	r.cfg = p.Config(r)
+	if r.cfg == nil {
+		p.fail(r, ErrNoQuorum)
+		p.settle(r)
+		return
+	}
+	if !r.cfg.IsQuorum(p.Env.Reachable(r.cfg)) {
+		p.pause(r)
+		return
+	}
+	doubt, reads := r.mustRun, true
+	for _, c := range r.queue {
+		doubt = doubt || len(c.attempts) > 0
+		reads = reads && c.Op.ReadOnly()
+	}
+	switch {
+	case doubt:
+		p.startPrepare(r)
+	case reads:
+		p.startRead(r)
+	case p.startCarried(r):
+	case r.queue[0].Op.Blind() && r.noBlind <= p.now.Mono:
+		p.startBlind(r)
+	default:
+		p.startPrepare(r)
+	}
+}
+
+// reset prepares the register for a phase of requests to its members.
+func (p *Proposer) reset(r *reg, ph phase) {
+	p.drop(&r.reqID)
+	p.drop(&r.fetchID)
+	r.phase = ph
+	r.asked, r.replied, r.lost = 0, 0, 0
+	if n := len(r.cfg.nodes); cap(r.replies) < n {
+		r.replies = make([]Reply, n)
+	} else {
+		r.replies = r.replies[:n]
+		clear(r.replies)
+	}
+	r.reqID = p.newID(r, nil)
+	r.started = p.now.Mono
+}
+
+// abandon ends a phase that came to nothing. The round's commands go back to
+// the head of the queue.
+func (p *Proposer) abandon(r *reg) {
+	p.drop(&r.reqID)
+	p.drop(&r.fetchID)
+	if len(r.batch) > 0 {
+		r.queue = append(slices.Clone(r.batch), r.queue...)
+		clear(r.batch)
+		r.batch = r.batch[:0]
+	}
+	r.phase, r.have, r.try = idle, false, nil
+	r.view, r.change = register.View{}, register.Change{}
+}
+
+// finish answers a command.
+func (p *Proposer) finish(c *Command, result any, err error) {
+	p.pending--
+	if err == nil && time.Duration(p.now.Mono-c.Started) > p.Limits.Command {
+		err = p.tooLate(c)
+	}
+	switch err {
+	case nil:
+		c.Result = result
+	case ErrUncertain:
+		p.Stats.Uncertain.Add(1)
+	case ErrNoQuorum:
+		p.Stats.NoQuorum.Add(1)
+	case ErrContention:
+		p.Stats.Contention.Add(1)
+	}
+	c.Err = err
+	c.attempts, c.answer = nil, nil
+	c.Done(c)
+}
+
+// tooLate is the answer to a command whose time is up.
+func (p *Proposer) tooLate(c *Command) error {
+	switch {
+	case len(c.attempts) > 0:
+		return ErrUncertain
+	case c.nacked:
+		return ErrContention
+	}
+	return ErrNoQuorum
+}
+
+// fail answers all waiting commands with an error, those with attempts as
+// uncertain.
+func (p *Proposer) fail(r *reg, err error) {
+	queue := r.queue
+	r.queue = nil
+	for _, c := range queue {
+		e := err
+		if len(c.attempts) > 0 {
+			e = ErrUncertain
+		}
+		p.finish(c, nil, e)
+	}
+	r.queue = queue[:0]
+}
+
+// expire answers the waiting commands whose time is up.
+func (p *Proposer) expire(r *reg) {
+	due := false
+	for _, c := range r.queue {
+		due = due || p.overdue(c)
+	}
+	if !due {
+		return
+	}
+	kept := make([]*Command, 0, len(r.queue))
+	for _, c := range r.queue {
+		if p.overdue(c) {
+			p.finish(c, nil, p.tooLate(c))
+		} else {
+			kept = append(kept, c)
+		}
+	}
+	r.queue = kept
+}
+
+func (p *Proposer) overdue(c *Command) bool {
+	return time.Duration(p.now.Mono-c.Started) > p.Limits.Command
+}
+
+// pause waits a random, growing time before the next try (§4.2.1).
+func (p *Proposer) pause(r *reg) {
+	r.phase = pausing
+	r.started = p.now.Mono
+	p.expire(r)
+	limit := int64(p.Timing.Backoff) << min(r.fails, 6)
+	r.fails++
+	p.arm(r, time.Duration(1+p.Env.Random(limit)))
+}

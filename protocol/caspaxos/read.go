@@ -1,0 +1,301 @@
+package caspaxos
+
+import (
+	"time"
+
+	"synod/protocol/register"
+)
+
+// This file is §4.1, the linearizable read: one round trip, no write.
+
+// startRead begins a read for all commands that wait; all are read-only.
+func (p *Proposer) startRead(r *reg) {
+	p.reset(r, reading)
+	p.takeBatch(r, min(len(r.queue), maxBatch))
+	r.proj = register.Projection{}
+	for _, c := range r.batch {
+		r.proj = r.proj.Union(c.Op.Needs())
+	}
+	r.have = false
+	prefer := p.Env.Prefer(r.cfg, r.id.Slot)
+	for n, i := range prefer {
+		p.askRead(r, i, n == 0)
+		if r.cfg.IsQuorum(r.asked) {
+			break
+		}
+	}
+	p.arm(r, p.Timing.Hedge)
+}
+
+// takeBatch moves the first n waiting commands into the round.
+func (p *Proposer) takeBatch(r *reg, n int) {
+	r.batch = append(r.batch[:0], r.queue[:n]...)
+	rest := copy(r.queue, r.queue[n:])
+	clear(r.queue[rest:])
+	r.queue = r.queue[:rest]
+}
+
+func (p *Proposer) askRead(r *reg, i int, state bool) {
+	r.asked = r.asked.With(i)
+	req := &Request{ID: r.reqID, Kind: KindRead, Register: r.id, Epoch: r.cfg.Epoch, WantState: state}
+	if state {
+		req.Projection = r.proj
+	}
+	p.send(r, i, req)
+}
+
+// askRest asks the members that have not been asked yet, for the state too if
+// nobody has sent one so far.
+func (p *Proposer) askRest(r *reg) {
+	if r.asked == r.cfg.All() {
+		return
+	}
+	p.Stats.Hedged.Add(1)
+	for i := range r.cfg.nodes {
+		if !r.asked.Has(i) {
+			p.askRead(r, i, true)
+		}
+	}
+}
+
+func (p *Proposer) onRead(r *reg, i int, reply *Reply) {
+	if reply.Outcome != Told {
+		r.lost = r.lost.With(i)
+		p.afterLoss(r)
+		return
+	}
+	r.replied = r.replied.With(i)
+	r.replies[i] = *reply
+	p.evalRead(r)
+}
+
+// afterLoss goes on without a member that does not answer.
+func (p *Proposer) afterLoss(r *reg) {
+	p.askRest(r)
+	if !r.cfg.CanReach(r.lost) {
+		p.retryLater(r)
+		return
+	}
+	p.evalRead(r)
+}
+
+// retryLater gives a phase up that too few members answered, and starts the
+// round over after a pause.
+func (p *Proposer) retryLater(r *reg) {
+	p.abandon(r)
+	p.pause(r)
+}
+
+// equal returns a ballot that a quorum of the replies carries, and the members
+// that do.
+func (p *Proposer) equal(r *reg) (b Ballot, at Set, ok bool) {
+	for i := range r.replies {
+		if !r.replied.Has(i) {
+			continue
+		}
+		var s Set
+		for j := range r.replies {
+			if r.replied.Has(j) && r.replies[j].Accepted == r.replies[i].Accepted {
+				s = s.With(j)
+			}
+		}
+		if r.cfg.IsQuorum(s) || (p.Omit.has(RuleQuorum) && s.Len() >= r.cfg.All().Len()/2) {
+			return r.replies[i].Accepted, s, true
+		}
+	}
+	if p.Omit.has(RuleReadQuorum) && r.cfg.IsQuorum(r.replied) {
+		best := p.highest(r)
+		return best, p.holders(r, best), true
+	}
+	return Ballot{}, 0, false
+}
+
+// highest returns the highest accepted ballot among the replies.
+func (p *Proposer) highest(r *reg) Ballot {
+	var h Ballot
+	first := true
+	for i := range r.replies {
+		if !r.replied.Has(i) {
+			continue
+		}
+		if b := r.replies[i].Accepted; first || h.Less(b) != p.Omit.has(RuleHighest) {
+			h, first = b, false
+		}
+	}
+	return h
+}
+
+// holders returns the members whose replies carry b.
+func (p *Proposer) holders(r *reg, b Ballot) (s Set) {
+	for i := range r.replies {
+		if r.replied.Has(i) && r.replies[i].Accepted == b {
+			s = s.With(i)
+		}
+	}
+	return s
+}
+
+// evalRead looks at the replies so far.
+func (p *Proposer) evalRead(r *reg) {
+	if r.fetchID != 0 {
+		return // the answer is known, its state is on its way
+	}
+	b, at, ok := p.equal(r)
+	if ok {
+		p.readState(r, b, at)
+		return
+	}
+	settled := r.replied | r.lost
+	if settled&r.asked != r.asked {
+		return
+	}
+	if r.asked != r.cfg.All() {
+		p.askRest(r)
+		return
+	}
+	p.repairRead(r)
+}
+
+// repairRead goes through a round: no q replies carry the same ballot.
+func (p *Proposer) repairRead(r *reg) {
+	p.Stats.Repair.Add(1)
+	p.abandon(r)
+	p.startPrepare(r)
+}
+
+// readState finds the state of the ballot that the read has settled on.
+func (p *Proposer) readState(r *reg, b Ballot, at Set) {
+	r.base = b
+	for i := range r.replies {
+		if at.Has(i) && r.replies[i].HasState && r.replies[i].View.Covers(r.proj) {
+			r.view, r.have = r.replies[i].View, true
+			p.answerReads(r, at)
+			return
+		}
+	}
+	p.fetch(r, at)
+}
+
+// fetch reads r.proj from one of the members at r.base. The state counts only
+// if it is still at that ballot (§3).
+func (p *Proposer) fetch(r *reg, at Set) {
+	p.Stats.Fetches.Add(1)
+	p.drop(&r.fetchID)
+	r.fetchID = p.newID(r, nil)
+	prefer := p.Env.Prefer(r.cfg, r.id.Slot)
+	for _, i := range prefer {
+		if at.Has(i) && !r.lost.Has(i) {
+			p.send(r, i, &Request{ID: r.fetchID, Kind: KindRead, Register: r.id, Epoch: r.cfg.Epoch,
+				WantState: true, Projection: r.proj})
+			p.arm(r, p.Timing.Retry)
+			return
+		}
+	}
+	p.retryLater(r)
+}
+
+// onFetch takes the state that an extra read brought.
+func (p *Proposer) onFetch(r *reg, i int, reply *Reply) {
+	p.drop(&r.fetchID)
+	if reply.Outcome != Told || reply.Accepted != r.base || !reply.HasState {
+		if reply.Outcome != Told {
+			r.lost = r.lost.With(i)
+		}
+		// Somebody else has moved the register on, or the member is gone.
+		p.abandon(r)
+		p.pause(r)
+		return
+	}
+	if r.have {
+		r.view = r.view.Add(reply.View)
+	} else {
+		r.view, r.have = reply.View, true
+	}
+	if r.phase == reading {
+		p.answerReads(r, p.holders(r, r.base))
+		return
+	}
+	p.execute(r)
+}
+
+// answerReads executes the batch on the state and answers.
+func (p *Proposer) answerReads(r *reg, at Set) {
+	if r.view.Header.Expired(p.now.Wall) {
+		if !p.Omit.has(RuleExpiryChosen) {
+			// The delete must be chosen before anybody hears of it (§8).
+			p.abandon(r)
+			p.startPrepare(r)
+			return
+		}
+		r.view = register.Nothing()
+	}
+	more := register.Projection{}
+	for _, c := range r.batch {
+		e := c.Op.Execute(r.view, p.now.Wall)
+		if e.Need != nil {
+			more = more.Union(*e.Need)
+		}
+		c.answer = e.Result
+	}
+	if !more.HeaderOnly() {
+		r.proj = r.proj.Union(more)
+		p.fetch(r, at)
+		return
+	}
+	p.Stats.Reads.Add(1)
+	p.Stats.batch(len(r.batch))
+	for _, c := range r.batch {
+		c.Seen = Seen{Ballot: r.base, Held: p.heldSince(r, at, c.Started)}
+	}
+	p.complete(r)
+}
+
+// heldSince reports whether a quorum of the members at r.base has held it for
+// longer than the time since the command began (§7).
+func (p *Proposer) heldSince(r *reg, at Set, began Mono) bool {
+	var s Set
+	for i := range r.replies {
+		if at.Has(i) && r.replies[i].Held > time.Duration(p.now.Mono-began) {
+			s = s.With(i)
+		}
+	}
+	return r.cfg.IsQuorum(s)
+}
+
+// complete answers every command of the batch with its answer and ends the
+// round.
+func (p *Proposer) complete(r *reg) {
+	p.drop(&r.reqID)
+	p.drop(&r.fetchID)
+	batch := r.batch
+	for _, c := range batch {
+		p.finish(c, c.answer, nil)
+	}
+	clear(batch)
+	r.batch = batch[:0]
+	r.phase, r.fails, r.have = idle, 0, false
+	r.view = register.View{}
+	p.start(r)
+}
+
+// readLate is called when a read has waited for its hedge or longer.
+func (p *Proposer) readLate(r *reg) {
+	if r.fetchID != 0 {
+		p.retryLater(r)
+		return
+	}
+	if r.asked != r.cfg.All() {
+		p.askRest(r)
+		p.arm(r, p.Timing.Hedge)
+		return
+	}
+	if r.cfg.IsQuorum(r.replied) {
+		p.repairRead(r)
+		return
+	}
+	if time.Duration(p.now.Mono-r.started) >= p.Timing.Retry {
+		p.retryLater(r)
+		return
+	}
+	p.arm(r, p.Timing.Retry)
+}

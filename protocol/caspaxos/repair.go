@@ -1,0 +1,177 @@
+package caspaxos
+
+import (
+	"time"
+
+	"synod/protocol/register"
+)
+
+// maxRepairs bounds the repairs that a lane has under way.
+const maxRepairs = 64
+
+// repair brings one member that was found behind to the ballot of a round: by
+// an Accept of that round with the full state and its lineage (§3 "one door"),
+// read from a member that acked it unless the proposer knows it.
+type repair struct {
+	id     uint64
+	cfg    *Config
+	target int
+	accept Request // complete but for the state, when that is still to be read
+	reg    *reg    // the round that waits for the target's Ack, while it does
+	try    *try
+	began  Mono
+}
+
+// recent remembers the last rounds that were chosen by deltas, so that a member
+// that answers late that it is behind can still be brought up.
+type recent struct {
+	ring [1024]struct {
+		id     uint64
+		cfg    *Config
+		accept Request
+		acks   Set
+	}
+	at int
+}
+
+// startRepair is called while the round still waits: the target said Stale.
+func (p *Proposer) startRepair(r *reg, target int) {
+	rep := &repair{cfg: r.cfg, target: target, reg: r, try: r.try, accept: p.redelivery(r)}
+	if r.view.Known.All && r.view.Bytes() <= smallState {
+		rep.accept.Change, rep.accept.History = r.view.Whole(), r.history(p.Omit)
+		if p.beginRepair(rep) {
+			p.sendRepair(rep)
+		}
+		return
+	}
+	for i := range r.cfg.nodes {
+		if r.try.acks.Has(i) {
+			p.pull(rep, i)
+			return
+		}
+	}
+	r.fixing &^= 1 << target // nobody has it yet: at the first Ack
+	r.stale = r.stale.With(target)
+}
+
+// redelivery is the round's Accept without its change.
+func (p *Proposer) redelivery(r *reg) Request {
+	return Request{Kind: KindAccept, Register: r.id, Epoch: r.cfg.Epoch, Ballot: r.ballot,
+		Prepared: r.kind != blind, Base: r.base}
+}
+
+// keepForRepair remembers a round that was chosen by a delta.
+func (p *Proposer) keepForRepair(r *reg) {
+	if r.change.Kind == register.Full {
+		return
+	}
+	if p.recent == nil {
+		p.recent = new(recent)
+	}
+	e := &p.recent.ring[r.reqID%uint64(len(p.recent.ring))]
+	e.id, e.cfg, e.accept, e.acks = r.reqID, r.cfg, p.redelivery(r), r.try.acks
+}
+
+// lateReply looks at a reply to a round that has ended.
+func (p *Proposer) lateReply(from NodeID, reply *Reply) {
+	if reply.Outcome != StaleBase || p.recent == nil {
+		return
+	}
+	e := &p.recent.ring[reply.ID%uint64(len(p.recent.ring))]
+	if e.id != reply.ID || p.Env.Config(e.accept.Register.Slot) != e.cfg {
+		return
+	}
+	target := e.cfg.Index(from)
+	if target < 0 {
+		return
+	}
+	for i := range e.cfg.nodes {
+		if e.acks.Has(i) {
+			p.pull(&repair{cfg: e.cfg, target: target, accept: e.accept}, i)
+			return
+		}
+	}
+}
+
+// pull reads the whole state from a member that has it.
+func (p *Proposer) pull(rep *repair, source int) {
+	if !p.beginRepair(rep) {
+		return
+	}
+	rep.id = p.newID(nil, rep)
+	p.out = append(p.out, Sent{To: rep.cfg.nodes[source], Request: &Request{ID: rep.id, Kind: KindRead,
+		Register: rep.accept.Register, Epoch: rep.cfg.Epoch, WantState: true, WantHistory: true,
+		Projection: register.Projection{All: true}}})
+}
+
+// beginRepair admits a repair, one per register. Those that nobody answered are
+// forgotten after the time that a command may take.
+func (p *Proposer) beginRepair(rep *repair) bool {
+	if p.repairing == nil {
+		p.repairing = make(map[string]*repair)
+	}
+	key := rep.accept.Register.Key
+	if old := p.repairing[key]; old != nil && p.fresh(old) {
+		return false
+	}
+	if len(p.repairing) >= maxRepairs {
+		for _, old := range p.repairing {
+			if !p.fresh(old) {
+				p.endRepair(old)
+			}
+		}
+		if len(p.repairing) >= maxRepairs {
+			return false
+		}
+	}
+	rep.began = p.now.Mono
+	p.repairing[key] = rep
+	return true
+}
+
+func (p *Proposer) fresh(rep *repair) bool {
+	return time.Duration(p.now.Mono-rep.began) < p.Limits.Command
+}
+
+func (p *Proposer) endRepair(rep *repair) {
+	delete(p.inflight, rep.id)
+	if key := rep.accept.Register.Key; p.repairing[key] == rep {
+		delete(p.repairing, key)
+	}
+}
+
+func (p *Proposer) sendRepair(rep *repair) {
+	p.Stats.Pulls.Add(1)
+	rep.id = p.newID(nil, rep)
+	req := rep.accept
+	req.ID = rep.id
+	p.out = append(p.out, Sent{To: rep.cfg.nodes[rep.target], Request: &req})
+}
+
+// onRepair goes on with a repair. Whatever goes wrong ends it: the next round
+// finds the member behind again.
+func (p *Proposer) onRepair(rep *repair, from NodeID, reply *Reply) {
+	delete(p.inflight, rep.id)
+	if reply.Outcome == Told && reply.HasState && reply.Accepted == rep.accept.Ballot {
+		rep.accept.Change = reply.View.Whole()
+		if reply.History != nil && rep.accept.Prepared {
+			rep.accept.History = &reply.History.Lineage
+		}
+		p.sendRepair(rep)
+		return
+	}
+	p.endRepair(rep)
+	r := rep.reg
+	if r == nil || r.phase != accepting || r.try != rep.try || r.try == nil {
+		return
+	}
+	if reply.Outcome == Acked {
+		reply.Granted = false
+		p.onAck(r, rep.target, reply)
+		return
+	}
+	r.lost = r.lost.With(rep.target)
+	if !r.cfg.CanReach(r.lost) {
+		p.doubt(r)
+	}
+}

@@ -1,0 +1,237 @@
+package caspaxos_test
+
+import (
+	"strconv"
+	"testing"
+	"time"
+
+	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/memstore"
+	"synod/protocol/register"
+)
+
+var chunk = []byte{0, 0, 0, 0}
+
+// set, get and incr are the operations that these tests run.
+type set struct{ value string }
+
+func (set) Needs() register.Projection { return register.Projection{} }
+func (set) ReadOnly() bool             { return false }
+func (set) Blind() bool                { return true }
+func (o set) Execute(register.View, int64) caspaxos.Effect {
+	return caspaxos.Effect{Result: "OK", Change: put(register.Full, o.value, 0)}
+}
+
+type setEx struct {
+	value  string
+	expiry int64
+}
+
+func (setEx) Needs() register.Projection { return register.Projection{} }
+func (setEx) ReadOnly() bool             { return false }
+func (setEx) Blind() bool                { return true }
+func (o setEx) Execute(register.View, int64) caspaxos.Effect {
+	return caspaxos.Effect{Result: "OK", Change: put(register.Full, o.value, o.expiry)}
+}
+
+type get struct{}
+
+func (get) Needs() register.Projection { return register.Projection{Keys: [][]byte{chunk}} }
+func (get) ReadOnly() bool             { return true }
+func (get) Blind() bool                { return false }
+func (get) Execute(v register.View, _ int64) caspaxos.Effect {
+	b, _ := v.Get(chunk)
+	return caspaxos.Effect{Result: string(b)}
+}
+
+type incr struct{}
+
+func (incr) Needs() register.Projection { return register.Projection{Keys: [][]byte{chunk}} }
+func (incr) ReadOnly() bool             { return false }
+func (incr) Blind() bool                { return false }
+func (incr) Execute(v register.View, _ int64) caspaxos.Effect {
+	b, _ := v.Get(chunk)
+	n, _ := strconv.Atoi(string(b))
+	s := strconv.Itoa(n + 1)
+	return caspaxos.Effect{Result: s, Change: put(register.Delta, s, v.Header.Expiry)}
+}
+
+func put(kind register.ChangeKind, value string, expiry int64) register.Change {
+	return register.Change{Kind: kind,
+		Header: register.Header{Type: register.String, Size: uint64(len(value)), Expiry: expiry},
+		Ops:    []register.Op{{Kind: register.Put, Key: chunk, Value: []byte(value)}}}
+}
+
+// cluster is three acceptors and one proposer on a network that delivers
+// everything at once and syncs at once, unless a test says otherwise.
+type cluster struct {
+	t      *testing.T
+	now    caspaxos.Now
+	config *caspaxos.Config
+	nodes  []*node
+	p      *caspaxos.Proposer
+	stats  caspaxos.Stats
+	down   map[caspaxos.NodeID]bool
+	// unnoticed: the proposer has not noticed yet who is down.
+	unnoticed bool
+}
+
+type node struct {
+	node  *caspaxos.Node
+	acc   *caspaxos.Acceptor
+	store *memstore.Store
+}
+
+func newCluster(t *testing.T) *cluster {
+	c := &cluster{t: t, down: make(map[caspaxos.NodeID]bool)}
+	c.now = caspaxos.Now{Wall: 1_700_000_000_000, Mono: 1}
+	c.config = caspaxos.NewConfig(1, []caspaxos.NodeID{0, 1, 2}, nil)
+	for range 3 {
+		n := &node{store: memstore.New()}
+		n.node = caspaxos.NewNode(caspaxos.DefaultLimits(), caspaxos.NodeState{}, 0)
+		n.node.SetSlots([]caspaxos.SlotRange{{Last: caspaxos.Slots - 1, Epoch: 1, Member: true}})
+		n.acc = caspaxos.NewAcceptor(n.node, n.store, 0, 1, c.now)
+		c.nodes = append(c.nodes, n)
+	}
+	clock := caspaxos.NewClock(7, func() int64 { return c.now.Wall })
+	c.p = caspaxos.New(caspaxos.Options{Clock: clock, Env: c, Limits: caspaxos.DefaultLimits(),
+		Timing: caspaxos.DefaultTiming(), Stats: &c.stats, Cached: 100, CachedBytes: 1 << 20})
+	return c
+}
+
+func (c *cluster) Config(uint16) *caspaxos.Config        { return c.config }
+func (c *cluster) Prefer(*caspaxos.Config, uint16) []int { return []int{0, 1, 2} }
+func (c *cluster) Reachable(cfg *caspaxos.Config) caspaxos.Set {
+	if c.unnoticed {
+		return cfg.All()
+	}
+	var s caspaxos.Set
+	for i, id := range cfg.Nodes() {
+		if !c.down[id] {
+			s = s.With(i)
+		}
+	}
+	return s
+}
+func (c *cluster) Random(n int64) int64 { return n / 2 }
+func (c *cluster) advance(d time.Duration) {
+	c.now.Wall += d.Milliseconds()
+	c.now.Mono += caspaxos.Mono(d)
+}
+
+// run delivers until nothing is under way, letting time pass when needed.
+func (c *cluster) run(done *bool) {
+	for range 10000 {
+		sent := c.p.Take()
+		if len(sent) == 0 {
+			if *done {
+				return
+			}
+			c.tickNodes()
+			c.advance(time.Millisecond)
+			c.p.Tick(c.now)
+			continue
+		}
+		for _, s := range sent {
+			n := c.nodes[s.To]
+			if c.down[s.To] {
+				c.p.Deliver(c.now, s.To, &caspaxos.Reply{ID: s.Request.ID, Outcome: caspaxos.Unreachable})
+				continue
+			}
+			var reply caspaxos.Reply
+			if answered, err := n.acc.Step(c.now, s.Request, &reply); err != nil {
+				c.t.Fatal(err)
+			} else if answered {
+				c.p.Deliver(c.now, s.To, &reply)
+			}
+		}
+	}
+	c.t.Fatal("no end")
+}
+
+func (c *cluster) tickNodes() {
+	for i, n := range c.nodes {
+		if s, due := n.node.Due(c.now, n.acc.Rotate(c.now)); due {
+			n.node.Publish(s)
+			n.acc.Forget()
+		}
+		n.acc.Resume(c.now, func(_ *caspaxos.Request, r *caspaxos.Reply, _ error) {
+			c.p.Deliver(c.now, caspaxos.NodeID(i), r)
+		})
+	}
+}
+
+func (c *cluster) do(key string, op caspaxos.Operation) string {
+	c.t.Helper()
+	var done bool
+	cmd := &caspaxos.Command{Register: caspaxos.Register{Slot: 1, Key: key}, Op: op, Started: c.now.Mono,
+		Done: func(*caspaxos.Command) { done = true }}
+	c.p.Submit(c.now, cmd)
+	c.run(&done)
+	if cmd.Err != nil {
+		return cmd.Err.Error()
+	}
+	return cmd.Result.(string)
+}
+
+func (c *cluster) want(key string, op caspaxos.Operation, want string) {
+	c.t.Helper()
+	if got := c.do(key, op); got != want {
+		c.t.Fatalf("%T%v on %q: got %q, want %q", op, op, key, got, want)
+	}
+}
+
+func TestRoundsByKind(t *testing.T) {
+	c := newCluster(t)
+	c.want("a", get{}, "")
+	c.want("a", set{"x"}, "OK")
+	c.want("a", get{}, "x")
+	if r, b := c.stats.Reads.Load(), c.stats.Blind.Load(); r != 2 || b != 1 {
+		t.Fatalf("%d one-trip reads and %d blind writes, want 2 and 1", r, b)
+	}
+	for i := range 5 {
+		c.want("n", incr{}, strconv.Itoa(i+1))
+	}
+	if two, one := c.stats.TwoTrip.Load(), c.stats.Carried.Load(); two != 1 || one != 4 {
+		t.Fatalf("%d rounds of two trips and %d carried, want 1 and 4", two, one)
+	}
+}
+
+func TestOneNodeDown(t *testing.T) {
+	for down := range caspaxos.NodeID(3) {
+		c := newCluster(t)
+		c.down[down] = true
+		c.want("n", incr{}, "1")
+		c.want("n", set{"7"}, "OK")
+		c.want("n", incr{}, "8")
+		c.want("n", get{}, "8")
+		c.down[down] = false
+		c.down[(down+1)%3] = true
+		c.want("n", incr{}, "9")
+		c.want("n", get{}, "9")
+	}
+}
+
+func TestNoQuorum(t *testing.T) {
+	c := newCluster(t)
+	c.down[0], c.down[1] = true, true
+	c.want("n", get{}, caspaxos.ErrNoQuorum.Error())
+	c.want("n", incr{}, caspaxos.ErrNoQuorum.Error())
+	c.want("n", set{"1"}, caspaxos.ErrNoQuorum.Error())
+	c.unnoticed = true
+	c.want("n", set{"1"}, caspaxos.ErrUncertain.Error())
+}
+
+func TestExpiry(t *testing.T) {
+	c := newCluster(t)
+	c.want("k", setEx{"v", c.now.Wall + 1000}, "OK")
+	c.want("k", get{}, "v")
+	c.advance(time.Second)
+	c.want("k", get{}, "")
+	for i, n := range c.nodes {
+		if n.store.View("k").Header.Exists() {
+			t.Errorf("node %d still holds the expired value", i)
+		}
+	}
+	c.want("k", incr{}, "1")
+}

@@ -1,0 +1,105 @@
+package caspaxos
+
+import "synod/protocol/register"
+
+// run executes waiting commands, in order, on the state that a round is based
+// on. All that they change goes out as one change (§4).
+type run struct {
+	p      *Proposer
+	r      *reg
+	view   register.View   // the state after the commands so far
+	change register.Change // what they did to it
+	early  bool            // commands that change nothing may be answered at once
+	stale  bool            // the state was past its expiry
+	need   *register.Projection
+}
+
+// newRun begins on the register's view. A state past its expiry counts as
+// absent, and what is sent replaces it whole (§8).
+func (p *Proposer) newRun(r *reg) *run {
+	run := &run{p: p, r: r, view: r.view}
+	if r.view.Header.Expired(p.now.Wall) {
+		run.stale = true
+		run.view, run.change = register.Nothing(), register.Delete()
+	}
+	return run
+}
+
+// executeQueue moves commands from the queue into the round's batch as far as
+// the view serves them, and returns how many there are in the batch. If not
+// even the first can run, need says what it lacks.
+func (run *run) executeQueue() int {
+	r := run.r
+	taken := 0
+	for taken < min(len(r.queue), maxBatch) && run.change.Bytes() < maxBatchSize {
+		c := r.queue[taken]
+		if !run.execute(c, taken == 0) {
+			break
+		}
+		taken++
+		if run.mayAnswer(c) {
+			run.p.finish(c, c.answer, nil)
+		} else {
+			r.batch = append(r.batch, c)
+		}
+	}
+	rest := copy(r.queue, r.queue[taken:])
+	clear(r.queue[rest:])
+	r.queue = r.queue[:rest]
+	if run.stale && run.p.Omit.has(RuleExpiredFull) {
+		run.change.Kind = register.Delta
+	}
+	return len(r.batch)
+}
+
+// execute runs one command, or leaves it if the view does not serve it.
+func (run *run) execute(c *Command, first bool) bool {
+	if len(c.attempts) > 0 && c.verdict == tookEffect {
+		c.changed = false // its answer is that of the attempt
+		return true
+	}
+	needs := c.Op.Needs()
+	if !run.view.Covers(needs) {
+		if first {
+			run.need = &needs
+		}
+		return false
+	}
+	e := c.Op.Execute(run.view, run.p.now.Wall)
+	if e.Need != nil {
+		if first {
+			run.need = e.Need
+		}
+		return false
+	}
+	c.answer = e.Result
+	c.changed = e.Change.Kind != register.None
+	if c.changed {
+		if e.Change.Kind == register.Delta && !run.view.Header.Exists() {
+			e.Change.Kind = register.Full
+		}
+		run.view = run.view.Apply(e.Change)
+		run.change = run.change.Then(e.Change)
+	}
+	return true
+}
+
+// mayAnswer reports whether the command, just executed, may be answered before
+// the round is chosen (§4.2.3).
+func (run *run) mayAnswer(c *Command) bool {
+	omit := run.p.Omit
+	switch {
+	case !run.early || c.changed:
+		return false
+	case run.change.Kind != register.None && !omit.has(RuleEarlyBatch):
+		return false
+	case len(c.attempts) > 0 && c.verdict == tookEffect:
+		return false
+	}
+	for _, a := range c.attempts {
+		if run.r.base.Less(a.ballot) && !omit.has(RuleEarlyAttempt) {
+			return false
+		}
+	}
+	return true
+}

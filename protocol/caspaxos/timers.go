@@ -1,0 +1,131 @@
+package caspaxos
+
+import "time"
+
+// timers is a heap of the times at which registers want to be looked at.
+// Entries are never removed early: one that finds its register reused or
+// content is skipped.
+type timers []timer
+
+type timer struct {
+	at  Mono
+	reg *reg
+	gen uint32
+}
+
+func (h *timers) push(t timer) {
+	*h = append(*h, t)
+	s := *h
+	for i := len(s) - 1; i > 0; {
+		up := (i - 1) / 2
+		if s[up].at <= s[i].at {
+			break
+		}
+		s[up], s[i] = s[i], s[up]
+		i = up
+	}
+}
+
+func (h *timers) pop() timer {
+	s := *h
+	top := s[0]
+	n := len(s) - 1
+	s[0], s[n] = s[n], timer{}
+	s = s[:n]
+	for i := 0; ; {
+		down := 2*i + 1
+		if down >= n {
+			break
+		}
+		if down+1 < n && s[down+1].at < s[down].at {
+			down++
+		}
+		if s[i].at <= s[down].at {
+			break
+		}
+		s[i], s[down] = s[down], s[i]
+		i = down
+	}
+	*h = s
+	return top
+}
+
+// head returns the command that has waited longest, or nil.
+func (r *reg) head() *Command {
+	switch {
+	case len(r.batch) > 0:
+		return r.batch[0]
+	case len(r.queue) > 0:
+		return r.queue[0]
+	}
+	return nil
+}
+
+// arm makes Tick look at the register after d, or a little earlier, and no
+// later than when its oldest command runs out of time.
+func (p *Proposer) arm(r *reg, d time.Duration) {
+	r.wake = p.now.Mono + Mono(d)
+	if c := r.head(); c != nil {
+		r.wake = min(r.wake, c.Started+Mono(p.Limits.Command)+1)
+	}
+	if r.armed != 0 && r.armed <= r.wake {
+		return // the earlier timer will see to it
+	}
+	r.armed = r.wake
+	p.timers.push(timer{at: r.wake, reg: r, gen: r.gen})
+}
+
+// Tick does what is due. It returns when it wants to be called next; zero means
+// not before something else happens.
+func (p *Proposer) Tick(now Now) Mono {
+	p.now = now
+	for len(p.timers) > 0 && p.timers[0].at <= now.Mono {
+		t := p.timers.pop()
+		r := t.reg
+		if r.gen != t.gen || r.armed != t.at {
+			continue
+		}
+		r.armed = 0
+		switch {
+		case r.phase == idle:
+		case r.wake > now.Mono:
+			r.armed = r.wake
+			p.timers.push(timer{at: r.wake, reg: r, gen: r.gen})
+		default:
+			p.due(r)
+		}
+	}
+	if len(p.timers) == 0 {
+		return 0
+	}
+	return p.timers[0].at
+}
+
+// due is called when a phase has lasted as long as it wanted to, or longer.
+func (p *Proposer) due(r *reg) {
+	if r.phase == pausing {
+		r.phase = idle
+		p.start(r)
+		return
+	}
+	if p.Config(r) != r.cfg && !p.Omit.has(RuleRoundEpoch) {
+		p.newEpoch(r)
+		return
+	}
+	if c := r.head(); c != nil && p.overdue(c) {
+		if r.phase == accepting {
+			p.doubt(r)
+		} else {
+			p.retryLater(r)
+		}
+		return
+	}
+	switch r.phase {
+	case reading:
+		p.readLate(r)
+	case preparing, fetching:
+		p.prepareLate(r)
+	case accepting:
+		p.acceptLate(r)
+	}
+}

@@ -1,0 +1,403 @@
+package caspaxos
+
+import (
+	"time"
+
+	"synod/protocol/register"
+)
+
+// This file is §4.2 and §4.3: rounds that write.
+
+// startBlind sends the whole queue as one blind write: its first command does
+// not depend on the state, so all that follow know theirs (§4.3).
+func (p *Proposer) startBlind(r *reg) {
+	p.reset(r, accepting)
+	r.kind, r.base, r.lineage = blind, Ballot{}, Lineage{}
+	r.view, r.have = register.Nothing(), true
+	r.ballot = p.Clock.Next()
+	run := p.newRun(r)
+	if run.executeQueue(); run.change.Kind != register.Full {
+		p.abandon(r) // a blind operation that changes nothing has nothing to send
+		p.startPrepare(r)
+		return
+	}
+	p.sendAccept(r, run)
+}
+
+// startCarried goes straight to the Accept under the promise that the last
+// round brought along, if there is one that serves. It reports whether it did.
+func (p *Proposer) startCarried(r *reg) bool {
+	c := r.carry
+	if c.ballot.IsZero() || c.cfg != r.cfg || c.until <= p.now.Mono || !c.view.Covers(r.queue[0].Op.Needs()) {
+		return false
+	}
+	r.carry = carried{} // a promise is used once (§1: no ballot for two attempts)
+	p.reset(r, accepting)
+	r.kind, r.base, r.lineage = carriedOn, c.base, c.lineage
+	r.view, r.have = c.view, true
+	r.ballot = c.ballot
+	run := p.newRun(r)
+	if n := run.executeQueue(); n == 0 {
+		p.abandon(r)
+		return false
+	}
+	p.sendAccept(r, run)
+	return true
+}
+
+// startPrepare begins a round of two trips.
+func (p *Proposer) startPrepare(r *reg) {
+	r.carry = carried{}
+	p.reset(r, preparing)
+	r.kind, r.have = twoTrip, false
+	r.ballot = p.Clock.Next()
+	r.proj = register.Projection{}
+	for n, c := range r.queue {
+		if n == maxBatch {
+			break
+		}
+		r.proj = r.proj.Union(c.Op.Needs())
+	}
+	prefer := p.Env.Prefer(r.cfg, r.id.Slot)
+	for n, i := range prefer {
+		r.asked = r.asked.With(i)
+		req := &Request{ID: r.reqID, Kind: KindPrepare, Register: r.id, Epoch: r.cfg.Epoch,
+			Ballot: r.ballot, WantHistory: true, WantState: n == 0}
+		if n == 0 {
+			req.Projection = r.proj
+		}
+		p.send(r, i, req)
+	}
+	p.arm(r, p.Timing.Retry)
+}
+
+func (p *Proposer) onPromise(r *reg, i int, reply *Reply) {
+	if r.phase == fetching {
+		return // the round has its quorum
+	}
+	switch reply.Outcome {
+	case Promised:
+		r.replied = r.replied.With(i)
+		r.replies[i] = *reply
+		if p.quorum(r, r.replied) {
+			p.promised(r)
+		}
+	case Nacked:
+		if reply.Promise == r.ballot {
+			return // a doubled Prepare is Nacked with its own ballot
+		}
+		p.Stats.Nacks.Add(1)
+		r.lost = r.lost.With(i)
+		if !r.cfg.CanReach(r.lost) {
+			p.interfered(r)
+			return
+		}
+		p.fewer(r)
+	default:
+		r.lost = r.lost.With(i)
+		p.fewer(r)
+	}
+}
+
+// fewer goes on with a Prepare that one member less will answer.
+func (p *Proposer) fewer(r *reg) {
+	switch {
+	case !r.cfg.CanReach(r.lost):
+		p.retryLater(r)
+	case p.quorum(r, r.replied):
+		p.promised(r)
+	}
+}
+
+// quorum is IsQuorum but for the tests that show why.
+func (p *Proposer) quorum(r *reg, s Set) bool {
+	return r.cfg.IsQuorum(s) || (p.Omit.has(RuleQuorum) && s.Len() >= r.cfg.All().Len()/2)
+}
+
+// interfered starts over after a Nack to a Prepare: with a higher ballot, after
+// a random, growing pause.
+func (p *Proposer) interfered(r *reg) {
+	for _, c := range r.queue {
+		c.nacked = true
+	}
+	p.avoidBlind(r)
+	p.abandon(r)
+	p.pause(r)
+}
+
+// avoidBlind keeps blind writes off a contended register for a while (§4.3).
+func (p *Proposer) avoidBlind(r *reg) {
+	r.noBlind = p.now.Mono + Mono(time.Second)
+}
+
+// promised goes on with a quorum of promises.
+func (p *Proposer) promised(r *reg) {
+	h := p.highest(r)
+	at := p.holders(r, h)
+	if !p.settleDoubt(r) {
+		return // rule 4: wait for the other members
+	}
+	r.base = h
+	r.lineage = p.unionLineage(r)
+	for i := range r.replies {
+		if at.Has(i) && r.replies[i].HasState && r.replies[i].View.Covers(r.proj) {
+			r.view, r.have = r.replies[i].View, true
+			p.execute(r)
+			return
+		}
+	}
+	r.phase = fetching
+	r.have = false
+	p.fetch(r, at)
+}
+
+// settleDoubt judges every waiting command that has attempts (§5). It returns
+// false if some cannot be judged yet and a member may still answer. Those that
+// cannot be judged at all are answered as uncertain.
+func (p *Proposer) settleDoubt(r *reg) bool {
+	var ev *evidence
+	open := 0
+	for _, c := range r.queue {
+		if len(c.attempts) == 0 {
+			continue
+		}
+		if ev == nil {
+			ev = newEvidence(r.cfg, r.replied, r.replies, p.Omit)
+		}
+		v, which := ev.judge(c.attempts)
+		c.verdict = v
+		switch v {
+		case tookEffect:
+			c.answer = c.attempts[which].result
+		case undecided:
+			open++
+		}
+	}
+	if open == 0 {
+		return true
+	}
+	waited := time.Duration(p.now.Mono - r.started)
+	if r.replied|r.lost != r.cfg.All() && waited < p.Timing.Retry {
+		return false
+	}
+	kept := make([]*Command, 0, len(r.queue))
+	for _, c := range r.queue {
+		if len(c.attempts) > 0 && c.verdict == undecided {
+			p.finish(c, nil, ErrUncertain)
+		} else {
+			kept = append(kept, c)
+		}
+	}
+	r.queue = kept
+	return true
+}
+
+// unionLineage is what a full change of this round carries (§2).
+func (p *Proposer) unionLineage(r *reg) Lineage {
+	var l Lineage
+	for i := range r.replies {
+		if h := r.replies[i].History; r.replied.Has(i) && h != nil {
+			l.Merge(&h.Lineage)
+		}
+	}
+	l.trim(MakeTime(p.now.Wall, 0).Add(-2 * p.Limits.Command))
+	return l
+}
+
+// execute runs the waiting commands on the state that the round has found, and
+// sends what they come to (§4.2.3).
+func (p *Proposer) execute(r *reg) {
+	r.mustRun = false
+	run := p.newRun(r)
+	at := p.holders(r, r.base)
+	run.early = !run.stale && (p.quorum(r, at) || p.Omit.has(RuleEarlyChosen))
+	n := run.executeQueue()
+	if run.need != nil {
+		r.proj = r.proj.Union(*run.need)
+		r.phase = fetching
+		p.fetch(r, at)
+		return
+	}
+	if n == 0 && run.early && run.change.Kind == register.None {
+		p.preparedOnly(r)
+		return
+	}
+	r.behind = r.replied &^ at
+	p.reset(r, accepting)
+	p.sendAccept(r, run)
+}
+
+// preparedOnly ends a round in which every command could be answered early. Its
+// promise is still good for the next round.
+func (p *Proposer) preparedOnly(r *reg) {
+	p.Stats.TwoTrip.Add(1)
+	r.carry = carried{ballot: r.ballot, cfg: r.cfg, base: r.base, view: r.view, lineage: r.lineage,
+		until: p.now.Mono + Mono(p.Limits.Command)}
+	p.drop(&r.reqID)
+	r.phase, r.fails, r.have = idle, 0, false
+	r.view = register.View{}
+	p.start(r)
+}
+
+// sendAccept sends the round's Accept to all members. A member that is known
+// not to be at the base gets the whole state at once, if that is small.
+func (p *Proposer) sendAccept(r *reg, run *run) {
+	r.change, r.view = run.change, run.view
+	r.granted, r.fixing, r.stale = 0, 0, 0
+	r.try = &try{ballot: r.ballot, cfg: r.cfg}
+	for _, c := range r.batch {
+		if c.changed {
+			c.attempts = append(c.attempts, attempt{try: r.try, result: c.answer})
+		}
+	}
+	r.rmw = r.rmw || r.kind != blind
+	r.next = Ballot{}
+	if r.rmw && p.Cached > 0 {
+		r.next = p.Clock.Next()
+	}
+	req := &Request{ID: r.reqID, Kind: KindAccept, Register: r.id, Epoch: r.cfg.Epoch, Ballot: r.ballot,
+		Prepared: r.kind != blind, Base: r.base, Change: r.change, Next: r.next}
+	whole := req
+	if req.Prepared {
+		if req.Change.Kind == register.Full {
+			req.History = r.history(p.Omit)
+		} else if r.view.Known.All && r.view.Bytes() <= smallState {
+			clone := *req
+			clone.Change, clone.History = r.view.Whole(), r.history(p.Omit)
+			whole = &clone
+		}
+	}
+	for i := range r.cfg.nodes {
+		r.asked = r.asked.With(i)
+		if r.kind == twoTrip && r.behind.Has(i) {
+			p.send(r, i, whole)
+		} else {
+			p.send(r, i, req)
+		}
+	}
+	p.arm(r, p.Timing.Accept)
+}
+
+// history is the lineage that travels with the round's state.
+func (r *reg) history(omit Rules) *Lineage {
+	if omit.has(RuleMergeLineage) {
+		return nil
+	}
+	return &Lineage{Entries: append([]Entry(nil), r.lineage.Entries...), Cut: r.lineage.Cut}
+}
+
+func (p *Proposer) onAck(r *reg, i int, reply *Reply) {
+	switch reply.Outcome {
+	case Acked:
+		r.try.acks = r.try.acks.With(i)
+		r.replied = r.replied.With(i)
+		r.lost &^= 1 << i
+		if reply.Granted {
+			r.granted = r.granted.With(i)
+		}
+		for j := range r.cfg.nodes {
+			if r.stale.Has(j) {
+				r.stale &^= 1 << j
+				p.fix(r, j)
+			}
+		}
+		if p.quorum(r, r.try.acks) {
+			p.chosen(r)
+		}
+		return
+	case StaleBase:
+		p.fix(r, i)
+		return
+	case Nacked:
+		p.Stats.Nacks.Add(1)
+		for _, c := range r.batch {
+			c.nacked = true
+		}
+		p.avoidBlind(r)
+		if reply.Never {
+			r.try.nevers = r.try.nevers.With(i)
+		}
+	}
+	if !r.try.acks.Has(i) {
+		r.lost = r.lost.With(i)
+	}
+	if !r.cfg.CanReach(r.lost) {
+		p.doubt(r)
+	}
+}
+
+// fix sends the whole state at the round's ballot to a member that lacks the
+// base (§4.2.4), or has it fetched from one that acked.
+func (p *Proposer) fix(r *reg, i int) {
+	if r.fixing.Has(i) {
+		return
+	}
+	r.fixing = r.fixing.With(i)
+	p.startRepair(r, i)
+}
+
+// chosen answers the round's commands and keeps the promise it brought.
+func (p *Proposer) chosen(r *reg) {
+	switch r.kind {
+	case blind:
+		p.Stats.Blind.Add(1)
+	case carriedOn:
+		p.Stats.Carried.Add(1)
+	default:
+		p.Stats.TwoTrip.Add(1)
+	}
+	p.Stats.batch(len(r.batch))
+	lineage := r.lineage
+	lineage.Insert(Entry{Ballot: r.ballot, Parent: r.base, Blind: r.kind == blind})
+	lineage.trim(MakeTime(p.now.Wall, 0).Add(-2 * p.Limits.Command))
+	r.carry = carried{}
+	if !r.next.IsZero() && p.quorum(r, r.granted) {
+		r.carry = carried{ballot: r.next, cfg: r.cfg, base: r.ballot, view: r.view, lineage: lineage,
+			until: p.now.Mono + Mono(p.Limits.Command)}
+	}
+	for _, c := range r.batch {
+		c.Seen = Seen{Ballot: r.ballot}
+	}
+	p.keepForRepair(r)
+	r.try = nil
+	r.change = register.Change{}
+	p.complete(r)
+}
+
+// doubt ends a round that did not get its Acks: it may still take effect later
+// (§5). Its commands go back to the queue with their attempts.
+func (p *Proposer) doubt(r *reg) {
+	p.Stats.InDoubt.Add(1)
+	for _, c := range r.batch {
+		if !c.changed {
+			continue
+		}
+		if r.try.nevers == r.cfg.All() {
+			c.attempts = c.attempts[:len(c.attempts)-1] // nobody voted for it
+		}
+	}
+	r.carry = carried{}
+	r.mustRun = false
+	p.avoidBlind(r)
+	p.abandon(r)
+	p.pause(r)
+}
+
+// prepareLate starts a Prepare over that has waited too long, or settles for
+// what has come.
+func (p *Proposer) prepareLate(r *reg) {
+	if r.phase == preparing && p.quorum(r, r.replied) {
+		p.promised(r) // §5 waited for members that do not answer
+		return
+	}
+	p.retryLater(r)
+}
+
+// acceptLate gives up waiting for Acks.
+func (p *Proposer) acceptLate(r *reg) {
+	if waited := time.Duration(p.now.Mono - r.started); waited < p.Timing.Accept {
+		p.arm(r, p.Timing.Accept-waited)
+		return
+	}
+	p.doubt(r)
+}
