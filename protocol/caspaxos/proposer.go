@@ -58,6 +58,9 @@ type Options struct {
 	// remembers between rounds, and CachedBytes the memory they may take.
 	Cached      int
 	CachedBytes int
+	// Lane and Lanes make the ids of requests of different lanes distinct: they
+	// are Lane modulo Lanes. Zero Lanes means a single lane.
+	Lane, Lanes uint64
 	// Omit is zero outside of tests.
 	Omit Rules
 }
@@ -98,7 +101,8 @@ func New(o Options) *Proposer {
 	if o.Stats == nil {
 		o.Stats = new(Stats)
 	}
-	p := &Proposer{Options: o, regs: make(map[string]*reg), inflight: make(map[uint64]inflight)}
+	o.Lanes = max(o.Lanes, 1)
+	p := &Proposer{Options: o, lastID: o.Lane, regs: make(map[string]*reg), inflight: make(map[uint64]inflight)}
 	p.cache.init()
 	return p
 }
@@ -126,6 +130,7 @@ type reg struct {
 	cfg     *Config
 	reqID   uint64 // of the present phase's requests
 	fetchID uint64 // of the extra read of the present phase, zero if none
+	fetchAt int    // the member that it went to
 	ballot  Ballot
 	asked   Set
 	replied Set // members that answered in the sense of §3
@@ -240,6 +245,33 @@ func (p *Proposer) Deliver(now Now, from NodeID, reply *Reply) {
 	}
 }
 
+// Disconnected tells that the connection to a node is gone: whatever it has not
+// answered so far it will not answer.
+func (p *Proposer) Disconnected(now Now, node NodeID) {
+	var lost []uint64
+	for id, f := range p.inflight {
+		if f.awaits(id, node) {
+			lost = append(lost, id)
+		}
+	}
+	slices.Sort(lost) // map order must not reach the wire
+	for _, id := range lost {
+		p.Deliver(now, node, &Reply{ID: id, Outcome: Unreachable})
+	}
+}
+
+// awaits reports whether the node still owes the answer to a request.
+func (f inflight) awaits(id uint64, node NodeID) bool {
+	if f.repair != nil {
+		return f.repair.cfg.nodes[f.repair.asked] == node
+	}
+	i := f.reg.cfg.Index(node)
+	if id == f.reg.fetchID {
+		return i == f.reg.fetchAt
+	}
+	return i >= 0 && f.reg.asked.Has(i) && !(f.reg.replied | f.reg.lost).Has(i)
+}
+
 // Config returns who holds the register's slot at present.
 func (p *Proposer) Config(r *reg) *Config { return p.Env.Config(r.id.Slot) }
 
@@ -283,7 +315,7 @@ func (p *Proposer) Recycle(s []Sent) {
 func (p *Proposer) Pending() int { return p.pending }
 
 func (p *Proposer) newID(r *reg, rep *repair) uint64 {
-	p.lastID++
+	p.lastID += p.Lanes
 	p.inflight[p.lastID] = inflight{reg: r, repair: rep}
 	return p.lastID
 }

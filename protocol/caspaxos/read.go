@@ -185,6 +185,7 @@ func (p *Proposer) fetch(r *reg, at Set) {
 	prefer := p.Env.Prefer(r.cfg, r.id.Slot)
 	for _, i := range prefer {
 		if at.Has(i) && !r.lost.Has(i) {
+			r.fetchAt = i
 			p.send(r, i, &Request{ID: r.fetchID, Kind: KindRead, Register: r.id, Epoch: r.cfg.Epoch,
 				WantState: true, Projection: r.proj})
 			p.arm(r, p.Timing.Retry)

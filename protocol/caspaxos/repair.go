@@ -16,6 +16,7 @@ type repair struct {
 	id     uint64
 	cfg    *Config
 	target int
+	asked  int // the member that the present request went to
 	accept Request // complete but for the state, when that is still to be read
 	reg    *reg    // the round that waits for the target's Ack, while it does
 	try    *try
@@ -98,6 +99,7 @@ func (p *Proposer) pull(rep *repair, source int) {
 	if !p.beginRepair(rep) {
 		return
 	}
+	rep.asked = source
 	rep.id = p.newID(nil, rep)
 	p.out = append(p.out, Sent{To: rep.cfg.nodes[source], Request: &Request{ID: rep.id, Kind: KindRead,
 		Register: rep.accept.Register, Epoch: rep.cfg.Epoch, WantState: true, WantHistory: true,
@@ -142,6 +144,7 @@ func (p *Proposer) endRepair(rep *repair) {
 
 func (p *Proposer) sendRepair(rep *repair) {
 	p.Stats.Pulls.Add(1)
+	rep.asked = rep.target
 	rep.id = p.newID(nil, rep)
 	req := rep.accept
 	req.ID = rep.id
