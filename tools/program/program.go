@@ -1,0 +1,99 @@
+// Package program is what Synod's programs have in common: flags with
+// environment variables and a configuration file, versions, logging, signals,
+// and how a program ends.
+//
+// A program ends with exit status 0 and nothing to say, or with 1 and one line
+// on standard error that says why. SIGINT and SIGTERM ask it to finish; a
+// second signal ends it at once.
+package program
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+// Program describes one program.
+type Program struct {
+	Name string
+	// Help is printed by --help, after the usage line. Indented lines stay as
+	// they are.
+	Help string
+	// Flags is a pointer to the struct of flags (see kong); it embeds Common.
+	// Each flag also has an environment variable, SYNOD_ and its name, and,
+	// if File is set, a key in the configuration file.
+	Flags any
+	// Run does the work. ctx ends with the first SIGINT or SIGTERM.
+	Run func(ctx context.Context, out io.Writer, k *kong.Context) error
+}
+
+// Common are the flags that every program has.
+type Common struct {
+	Config  kong.ConfigFlag  `help:"Read flags from this YAML file; its keys are the flags' names. Command line and environment come before it." placeholder:"FILE"`
+	Version kong.VersionFlag `help:"Print the version and exit." env:"-"`
+}
+
+// Cluster are the flags of programs that join or look at a cluster.
+type Cluster struct {
+	Etcd    []string `help:"URLs of the etcd servers." default:"http://127.0.0.1:2379" placeholder:"URL,…"`
+	Cluster string   `help:"Name of the cluster; several can share one etcd." default:"main" placeholder:"NAME"`
+}
+
+// Main runs the program with the process's arguments and exits.
+func (p Program) Main() {
+	os.Exit(p.exec(os.Args[1:], os.Stdout, os.Stderr))
+}
+
+func (p Program) exec(args []string, stdout, stderr io.Writer) int {
+	err := p.run(args, stdout, stderr)
+	if err == nil || errors.Is(err, errHelp) {
+		return 0
+	}
+	_, _ = fmt.Fprintf(stderr, "%s: %s\n", p.Name, oneLine(err))
+	return 1
+}
+
+// errHelp ends a run that printed what --help or --version ask for.
+var errHelp = errors.New("nothing to run")
+
+func (p Program) run(args []string, stdout, stderr io.Writer) (err error) {
+	// kong ends --help and --version by calling Exit in the midst of parsing.
+	defer func() {
+		if r := recover(); r != nil {
+			if r != errHelp { //nolint:errorlint // the very value that was thrown
+				panic(r)
+			}
+			err = errHelp
+		}
+	}()
+	k, err := kong.New(p.Flags,
+		kong.Name(p.Name), kong.Description(p.Help), kong.Writers(stdout, stderr),
+		kong.Vars{"version": p.Name + " " + Version()},
+		kong.Exit(func(int) { panic(errHelp) }),
+		kong.DefaultEnvars("SYNOD"), kong.Configuration(readYAML),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100, FlagsLast: true, NoExpandSubcommands: true}),
+	)
+	if err != nil {
+		return fmt.Errorf("set up flags: %w", err)
+	}
+	parsed, err := k.Parse(args)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer cancel()
+	context.AfterFunc(ctx, cancel) // a second signal is not caught
+	return p.Run(ctx, stdout, parsed)
+}
+
+// oneLine prints an error on one line.
+func oneLine(err error) string {
+	return strings.Join(strings.Fields(err.Error()), " ")
+}
