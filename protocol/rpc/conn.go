@@ -1,0 +1,101 @@
+package rpc
+
+import (
+	"bufio"
+	"encoding/binary"
+	"net"
+	"sync/atomic"
+	"time"
+)
+
+// conn is the connection as yamux sees it. yamux writes the header of a data
+// frame and its body by two calls and reads through a small buffer; conn makes
+// one system call of the former and, by a buffer of its own, few of the latter.
+//
+// yamux writes from one goroutine, and the body right after its header
+// (Session.sendLoop), which is what Write relies on.
+type conn struct {
+	net.Conn
+	in *bufio.Reader
+
+	start time.Time
+	heard atomic.Int64 // since start, when bytes last came
+
+	holds  bool
+	header [yamuxHeader]byte
+	joined []byte
+	parts  [2][]byte
+}
+
+const (
+	// yamux's frame header: version, type, flags (2), stream (4), length (4).
+	yamuxHeader = 12
+	yamuxData   = 0 // the type of frames that have a body
+	// joinBelow is the body size below which copying it behind its header is
+	// cheaper than a vectored write.
+	joinBelow = 16 << 10
+)
+
+func newConn(c net.Conn) *conn {
+	tune(c)
+	out := &conn{Conn: c, start: time.Now()}
+	out.in = bufio.NewReaderSize(timedReader{out}, 32<<10)
+	return out
+}
+
+// timedReader notes when bytes come.
+type timedReader struct{ c *conn }
+
+func (r timedReader) Read(p []byte) (int, error) {
+	n, err := r.c.Conn.Read(p)
+	if n > 0 {
+		r.c.heard.Store(int64(time.Since(r.c.start)))
+	}
+	return n, err
+}
+
+func (c *conn) lastHeard() time.Time { return c.start.Add(time.Duration(c.heard.Load())) }
+
+func (c *conn) Read(p []byte) (int, error) { return c.in.Read(p) }
+
+func (c *conn) Write(p []byte) (int, error) {
+	if c.holds {
+		c.holds = false
+		return c.writeBody(p)
+	}
+	if len(p) == yamuxHeader && p[1] == yamuxData && binary.BigEndian.Uint32(p[8:]) > 0 {
+		copy(c.header[:], p)
+		c.holds = true
+		return len(p), nil
+	}
+	return c.Conn.Write(p)
+}
+
+// writeBody writes the header that was held back and its body.
+func (c *conn) writeBody(body []byte) (int, error) {
+	var n int64
+	var err error
+	if len(body) < joinBelow {
+		c.joined = append(append(c.joined[:0], c.header[:]...), body...)
+		var w int
+		w, err = c.Conn.Write(c.joined)
+		n = int64(w)
+	} else {
+		c.parts = [2][]byte{c.header[:], body}
+		both := net.Buffers(c.parts[:])
+		n, err = both.WriteTo(c.Conn)
+		c.parts = [2][]byte{}
+	}
+	return max(0, int(n)-yamuxHeader), err
+}
+
+// tune sets what a TCP connection of this protocol needs; on others it does
+// nothing. Failing to is no error: it costs speed alone.
+func tune(c net.Conn) {
+	t, ok := c.(*net.TCPConn)
+	if !ok {
+		return
+	}
+	_ = t.SetNoDelay(true)
+	limitUnsent(t)
+}

@@ -1,0 +1,71 @@
+package rpc
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Why a session did not come about, or ended.
+var (
+	// ErrNotSynod: what the peer sent is not this protocol.
+	ErrNotSynod = errors.New("the peer does not speak Synod's protocol")
+	// ErrBusy: the server has as many sessions as it takes.
+	ErrBusy = errors.New("the server takes no more sessions")
+	// ErrClosed: this side closed the session.
+	ErrClosed = errors.New("session closed")
+	// ErrHungUp: the peer closed the session, or its process ended.
+	ErrHungUp = errors.New("the peer hung up")
+	// ErrSilent: nothing came from the peer for too long.
+	ErrSilent = errors.New("the peer does not answer")
+	// ErrServerClosed is what Serve returns after Close.
+	ErrServerClosed = errors.New("server closed")
+)
+
+// ErrBacklog is what Send returns when the peer takes less than is sent to it.
+// The payload was not queued.
+var ErrBacklog = errors.New("too much is waiting to be sent")
+
+// VersionError says that the two sides speak different versions of the
+// protocol.
+type VersionError struct{ Ours, Theirs int }
+
+func (e *VersionError) Error() string {
+	return fmt.Sprintf("the peer speaks protocol version %d, this is version %d", e.Theirs, e.Ours)
+}
+
+// ClusterError says that the peer belongs to another cluster.
+type ClusterError struct{ Ours, Theirs string }
+
+func (e *ClusterError) Error() string {
+	return fmt.Sprintf("the peer belongs to cluster %q, this is cluster %q", e.Theirs, e.Ours)
+}
+
+// PeerError says that another peer than the one wanted listens at an address.
+type PeerError struct{ Want, Got string }
+
+func (e *PeerError) Error() string {
+	return fmt.Sprintf("the peer is %q, not %q", e.Got, e.Want)
+}
+
+// SizeError says that a payload is larger than its class allows: one to be
+// sent, or one that the peer announced, which ends the session.
+type SizeError struct {
+	Class       Class
+	Size, Limit int
+}
+
+func (e *SizeError) Error() string {
+	return fmt.Sprintf("a payload of %d bytes where %s allow %d", e.Size, e.Class, e.Limit)
+}
+
+// ChecksumError says that a payload arrived other than it was sent, which ends
+// the session.
+type ChecksumError struct {
+	Class     Class
+	Size      int
+	Got, Want uint32
+}
+
+func (e *ChecksumError) Error() string {
+	return fmt.Sprintf("a payload of %d bytes (%s) has checksum %08x, not %08x", e.Size, e.Class, e.Got, e.Want)
+}

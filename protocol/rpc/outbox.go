@@ -1,0 +1,149 @@
+package rpc
+
+import (
+	"sync"
+)
+
+const (
+	// piece is how much of a class is written at once: other classes get their
+	// turn in between.
+	piece = 64 << 10
+	// chunk is the size up to which frames are gathered in one buffer.
+	chunk = 256 << 10
+	// large is the size from which a payload is queued on its own.
+	large = 64 << 10
+)
+
+// segment is a part of what is to be sent.
+type segment struct {
+	b      []byte
+	pooled bool // b is a chunk that can be used again
+}
+
+// outbox is what one class of a session has to send. Any number of goroutines
+// put frames into it, one takes them out.
+type outbox struct {
+	limit int
+
+	mu     sync.Mutex
+	ready  sync.Cond // there is something to take, or nothing will come
+	queue  []segment
+	spare  []segment     // the last queue, emptied
+	chunks [][]byte      // to be used again
+	bytes  int           // in queue and taken but not yet written
+	empty  chan struct{} // if not nil: to be closed when bytes gets to zero
+	closed bool
+}
+
+func (o *outbox) init(limit int) {
+	o.limit = limit
+	o.ready.L = &o.mu
+}
+
+// put queues one frame. If shared, the outbox keeps payload instead of a copy.
+func (o *outbox) put(header *[frameHeader]byte, payload []byte, shared bool) error {
+	size := frameHeader + len(payload)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.closed {
+		return ErrClosed
+	}
+	if o.bytes+size > o.limit && o.bytes > 0 {
+		return ErrBacklog
+	}
+	o.bytes += size
+	if len(payload) < large {
+		c := o.open(size)
+		c.b = append(append(c.b, header[:]...), payload...)
+	} else {
+		c := o.open(frameHeader)
+		c.b = append(c.b, header[:]...)
+		if !shared {
+			payload = append([]byte(nil), payload...)
+		}
+		o.queue = append(o.queue, segment{b: payload})
+	}
+	o.ready.Signal()
+	return nil
+}
+
+// open returns a chunk at the queue's end with room for n bytes.
+func (o *outbox) open(n int) *segment {
+	if i := len(o.queue) - 1; i >= 0 && o.queue[i].pooled && len(o.queue[i].b)+n <= chunk {
+		return &o.queue[i]
+	}
+	var b []byte
+	if i := len(o.chunks) - 1; i >= 0 {
+		b, o.chunks = o.chunks[i], o.chunks[:i]
+	}
+	o.queue = append(o.queue, segment{b: b, pooled: true})
+	return &o.queue[len(o.queue)-1]
+}
+
+// take waits until there is something to send and returns all of it, or false
+// when the outbox is closed.
+func (o *outbox) take() ([]segment, bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for len(o.queue) == 0 && !o.closed {
+		o.ready.Wait()
+	}
+	if o.closed {
+		return nil, false
+	}
+	taken := o.queue
+	o.queue, o.spare = o.spare[:0], nil
+	return taken, true
+}
+
+// wrote notes that a segment that was taken has been written.
+func (o *outbox) wrote(s *segment) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.bytes -= len(s.b)
+	if s.pooled && len(o.chunks) < 2 {
+		o.chunks = append(o.chunks, s.b[:0])
+	}
+	*s = segment{}
+	if o.bytes == 0 && o.empty != nil {
+		close(o.empty)
+		o.empty = nil
+	}
+}
+
+// done gives back what take returned, after all of it was written.
+func (o *outbox) done(taken []segment) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.spare = taken[:0]
+}
+
+// flushed returns a channel that is closed when all that has been put was
+// written.
+func (o *outbox) flushed() <-chan struct{} {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.empty == nil {
+		o.empty = make(chan struct{})
+	}
+	c := o.empty
+	if o.bytes == 0 {
+		close(c)
+		o.empty = nil
+	}
+	return c
+}
+
+func (o *outbox) backlog() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.bytes
+}
+
+func (o *outbox) close() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.closed = true
+	o.queue, o.chunks, o.spare = nil, nil, nil
+	o.ready.Broadcast()
+}

@@ -1,0 +1,186 @@
+package rpc
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/yamux"
+	"go.uber.org/zap"
+)
+
+const (
+	// maxSessions bounds the sessions of a server.
+	maxSessions = 1024
+	// maxConns bounds its connections, with those that have yet to say what
+	// they are.
+	maxConns = maxSessions + 256
+	// acceptPause is how long a server waits when it cannot accept, which it
+	// can again when files have been closed.
+	acceptPause = 50 * time.Millisecond
+)
+
+// Server accepts sessions.
+type Server struct {
+	opt Options
+
+	mu        sync.Mutex
+	closed    bool
+	listeners map[net.Listener]struct{}
+	conns     map[net.Conn]struct{} // all, those without a session included
+	sessions  int
+	stop      chan struct{}
+	wait      sync.WaitGroup // connections
+}
+
+// NewServer returns a server that gives every session the same options.
+func NewServer(o Options) *Server {
+	o.check()
+	return &Server{
+		opt: o, stop: make(chan struct{}),
+		listeners: make(map[net.Listener]struct{}),
+		conns:     make(map[net.Conn]struct{}),
+	}
+}
+
+// Serve accepts connections until the listener fails or the server is closed,
+// and closes the listener. It always returns an error, ErrServerClosed after
+// Close.
+func (v *Server) Serve(l net.Listener) error {
+	defer l.Close()
+	v.mu.Lock()
+	if v.closed {
+		v.mu.Unlock()
+		return ErrServerClosed
+	}
+	v.listeners[l] = struct{}{}
+	v.mu.Unlock()
+	defer v.forget(l)
+	for failing := false; ; {
+		c, err := l.Accept()
+		switch {
+		case err == nil:
+			failing = false
+			v.accept(c)
+		case v.isClosed():
+			return ErrServerClosed
+		case errors.Is(err, net.ErrClosed):
+			return fmt.Errorf("rpc: accept: %w", err)
+		default: // mostly: too many open files
+			if !failing {
+				v.opt.Log.Warn("cannot accept connections", zap.Error(err))
+			}
+			failing = true
+			select {
+			case <-time.After(acceptPause):
+			case <-v.stop:
+			}
+		}
+	}
+}
+
+func (v *Server) forget(l net.Listener) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	delete(v.listeners, l)
+}
+
+func (v *Server) isClosed() bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.closed
+}
+
+// accept gives a connection a goroutine, or closes it if there are too many.
+func (v *Server) accept(c net.Conn) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.closed || len(v.conns) >= maxConns {
+		c.Close()
+		return
+	}
+	v.conns[c] = struct{}{}
+	v.wait.Go(func() { v.ServeConn(c) })
+}
+
+// ServeConn serves one connection, which it takes over, until its session has
+// ended. The server's Close ends it if the connection came from Serve.
+func (v *Server) ServeConn(nc net.Conn) {
+	defer func() {
+		nc.Close()
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		delete(v.conns, nc)
+	}()
+	opt := v.opt
+	s := newSession(newConn(nc), &opt)
+	entered := false
+	defer func() { v.leave(entered) }()
+	err := s.handshake(func(c *conn, o *Options) (Peer, error) {
+		return welcome(c, o, func() bool {
+			entered = v.enter()
+			return entered
+		})
+	})
+	if err == nil {
+		s.mux, err = yamux.Server(s.conn, muxConfig(opt.Log))
+	}
+	if err != nil {
+		v.refused(nc, err)
+		return
+	}
+	if opt.Opened != nil {
+		opt.Opened(s)
+	}
+	s.supervise(s.acceptStreams)
+}
+
+// enter takes one of the places for sessions.
+func (v *Server) enter() bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.sessions >= maxSessions {
+		return false
+	}
+	v.sessions++
+	return true
+}
+
+func (v *Server) leave(entered bool) {
+	if !entered {
+		return
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.sessions--
+}
+
+// refused reports a connection that did not become a session. Those that only
+// try whether the port is open are none of the operator's concern.
+func (v *Server) refused(c net.Conn, err error) {
+	level := zap.WarnLevel
+	if errors.Is(err, ErrHungUp) || v.isClosed() {
+		level = zap.DebugLevel
+	}
+	v.opt.Log.Log(level, "refused a connection", zap.Stringer("from", c.RemoteAddr()), zap.Error(err))
+}
+
+// Close ends all listeners and sessions that came from Serve and waits until
+// they have ended. It must not be called from a handler.
+func (v *Server) Close() {
+	v.mu.Lock()
+	if !v.closed {
+		v.closed = true
+		close(v.stop)
+	}
+	for l := range v.listeners {
+		l.Close()
+	}
+	for c := range v.conns {
+		c.Close()
+	}
+	v.mu.Unlock()
+	v.wait.Wait()
+}

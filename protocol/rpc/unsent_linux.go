@@ -1,0 +1,23 @@
+package rpc
+
+import (
+	"net"
+	"syscall"
+)
+
+const (
+	tcpNotSentLowat = 25 // TCP_NOTSENT_LOWAT, which package syscall lacks
+	maxUnsent       = 128 << 10
+)
+
+// limitUnsent keeps the kernel from taking megabytes of bulk data that the
+// network is not ready for: votes would have to queue behind them.
+func limitUnsent(c *net.TCPConn) {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return
+	}
+	_ = raw.Control(func(fd uintptr) {
+		_ = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, tcpNotSentLowat, maxUnsent)
+	})
+}
