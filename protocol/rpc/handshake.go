@@ -128,7 +128,7 @@ func greet(c *conn, o *Options) (Peer, error) {
 	}
 	them, err := readHello(c.in)
 	if err != nil {
-		return Peer{}, hungUp(err)
+		return Peer{}, explain(err)
 	}
 	switch {
 	case them.status == statusCluster || them.cluster != o.Cluster:
@@ -153,7 +153,7 @@ func welcome(c *conn, o *Options, enter func() bool) (Peer, error) {
 	switch _, otherVersion := err.(*VersionError); {
 	case otherVersion:
 	case err != nil:
-		return peer, hungUp(err)
+		return peer, explain(err)
 	case them.cluster != o.Cluster:
 		us.status, err = statusCluster, &ClusterError{Ours: o.Cluster, Theirs: them.cluster}
 	case !enter():

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -16,6 +17,19 @@ import (
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// bubble runs a test with a clock of its own. yamux keeps its timers in a pool
+// of the whole process, and a timer must not get from one bubble into another:
+// two garbage collections empty the pool.
+func bubble(t *testing.T, f func(t *testing.T)) {
+	empty := func() {
+		runtime.GC()
+		runtime.GC()
+	}
+	empty()
+	defer empty()
+	synctest.Test(t, f)
+}
 
 // sink takes payloads and the session's end to channels.
 type sink struct {
@@ -106,7 +120,7 @@ func pattern(n int) []byte {
 }
 
 func TestPayloadsArriveInOrder(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		k := newSink(100)
 		s, stop := pipe(t, k.options(Proxy, "p1"), echoOptions())
 		defer stop()
@@ -133,7 +147,7 @@ func TestPayloadsArriveInOrder(t *testing.T) {
 
 // TestSendCopies: the caller may use its buffer again.
 func TestSendCopies(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		k := newSink(2)
 		s, stop := pipe(t, k.options(Proxy, "p1"), echoOptions())
 		defer stop()
@@ -190,7 +204,7 @@ func TestVotesPassBulk(t *testing.T) {
 
 // TestUnreadBulk: votes and control go on while nobody takes the bulk payloads.
 func TestUnreadBulk(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		open := make(chan struct{})
 		var took atomic.Int32
 		o := echoOptions()
@@ -240,7 +254,7 @@ func TestUnreadBulk(t *testing.T) {
 // TestBacklogIsBounded: a peer that takes nothing costs the sender bounded
 // memory and no time, and gets what was queued when it goes on.
 func TestBacklogIsBounded(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		open := make(chan struct{})
 		var took atomic.Int32
 		o := echoOptions()
@@ -275,7 +289,7 @@ func TestBacklogIsBounded(t *testing.T) {
 }
 
 func TestTooLargeToSend(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		s, stop := pipe(t, newSink(0).options(Proxy, "p1"), echoOptions())
 		defer stop()
 		var size *SizeError
@@ -291,7 +305,7 @@ func TestTooLargeToSend(t *testing.T) {
 // TestFrozenPeer: a peer that stops reading and answering is given up, and
 // sending to it does not block meanwhile.
 func TestFrozenPeer(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		a, b := net.Pipe()
 		go func() { // the handshake, then nothing
 			c := newConn(b)
@@ -332,7 +346,7 @@ func TestFrozenPeer(t *testing.T) {
 
 // TestIdleSession: a session without traffic stays, and hears from its peer.
 func TestIdleSession(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		s, stop := pipe(t, newSink(0).options(Proxy, "p1"), echoOptions())
 		defer stop()
 		time.Sleep(time.Hour) // of the bubble
@@ -378,7 +392,7 @@ func TestCloseWhileSending(t *testing.T) {
 
 // TestHandlerCloses: a handler may close its own session.
 func TestHandlerCloses(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		o := echoOptions()
 		o.Handle = func(s *Session, _ Class, _ []byte) { s.Close() }
 		k := newSink(0)
@@ -418,7 +432,7 @@ func TestServerClose(t *testing.T) {
 }
 
 func TestOpenedComesFirst(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		var opened atomic.Bool
 		o := echoOptions()
 		o.Opened = func(s *Session) {

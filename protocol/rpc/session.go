@@ -122,7 +122,7 @@ func newSession(c *conn, o *Options) *Session {
 // handshake does one side's part of it, within its time.
 func (s *Session) handshake(part func(*conn, *Options) (Peer, error)) (err error) {
 	if err := s.conn.SetDeadline(time.Now().Add(handshakeTimeout)); err != nil {
-		return hungUp(err)
+		return explain(err)
 	}
 	if s.peer, err = part(s.conn, s.opt); err != nil {
 		return err
@@ -160,6 +160,9 @@ func (s *Session) supervise(streams func() error) {
 			err = fmt.Errorf("the peer opened another stream: %w", ErrNotSynod)
 		}
 	}
+	if errors.Is(err, yamux.ErrSessionShutdown) {
+		err = s.shutdownReason()
+	}
 	s.end(err)
 	s.mux.Close()
 	s.loops.Wait()
@@ -167,6 +170,17 @@ func (s *Session) supervise(streams func() error) {
 		s.opt.Closed(s, s.Err())
 	}
 	close(s.done)
+}
+
+// shutdownReason returns why yamux's session ended. Only a call for another
+// stream returns that, and only when no stream is waiting to be taken.
+func (s *Session) shutdownReason() error {
+	for range classes {
+		if _, err := s.mux.AcceptStream(); err != nil && err != yamux.ErrSessionShutdown {
+			return err
+		}
+	}
+	return yamux.ErrSessionShutdown
 }
 
 // openStreams opens a stream for each class.
@@ -248,7 +262,7 @@ func (s *Session) write(c Class, stream *yamux.Stream) error {
 func (s *Session) end(err error) {
 	s.mu.Lock()
 	if s.cause == nil {
-		s.cause = fmt.Errorf("rpc: session with %s: %w", s.peer, hungUp(err))
+		s.cause = fmt.Errorf("rpc: session with %s: %w", s.peer, explain(err))
 	}
 	s.mu.Unlock()
 	for i := range s.out {
@@ -257,9 +271,15 @@ func (s *Session) end(err error) {
 	s.conn.Close()
 }
 
-// hungUp adds what an error of the connection or of yamux means. (An end that
+// muxProtocol are the errors of yamux that mean that the peer is not yamux.
+var muxProtocol = []error{
+	yamux.ErrInvalidVersion, yamux.ErrInvalidMsgType, yamux.ErrDuplicateStream,
+	yamux.ErrRecvWindowExceeded, yamux.ErrUnexpectedFlag,
+}
+
+// explain adds what an error of the connection or of yamux means. (An end that
 // this side wants is noted before yamux knows of it.)
-func hungUp(err error) error {
+func explain(err error) error {
 	switch {
 	case errors.Is(err, net.ErrClosed):
 		return fmt.Errorf("%w (%w)", ErrClosed, err)
@@ -270,6 +290,11 @@ func hungUp(err error) error {
 		errors.Is(err, yamux.ErrSessionShutdown), // no stream was acknowledged in time
 		errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("%w (%w)", ErrSilent, err)
+	}
+	for _, protocol := range muxProtocol {
+		if errors.Is(err, protocol) {
+			return fmt.Errorf("%w (%w)", ErrNotSynod, err)
+		}
 	}
 	var timeout net.Error
 	if errors.As(err, &timeout) && timeout.Timeout() {
