@@ -1,6 +1,7 @@
 package resp
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 )
@@ -62,4 +63,10 @@ func cut(b []byte, n int) []byte {
 // oneLine keeps an error within its line: Redis replaces line ends by spaces.
 func oneLine(s string) string {
 	return strings.NewReplacer("\r", " ", "\n", " ").Replace(s)
+}
+
+// ErrUnsupportedOption is the reply to an option that EXPIRE does not know.
+func ErrUnsupportedOption(option []byte) *Value {
+	option, _, _ = bytes.Cut(option, []byte{0})
+	return Err(oneLine(fmt.Sprintf("ERR Unsupported option %s", option)))
 }

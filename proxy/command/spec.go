@@ -1,0 +1,254 @@
+// Package command is the one table of all commands. A command is data: its
+// arity, flags, key positions and documentation as Redis 7.0 states them, and
+// the way it runs. COMMAND's replies, routing, access control and the checks
+// before a command runs all come from here, so that there is no second list of
+// commands anywhere.
+//
+// The table is complete before main starts and never changes; everything here
+// is safe for concurrent use.
+package command
+
+import (
+	"synod/protocol/caspaxos"
+	"synod/protocol/resp"
+	"synod/proxy/datatype"
+)
+
+// Split is a command on several registers.
+type Split = datatype.Split
+
+// Spec declares one command or subcommand. It runs in exactly one of four
+// ways: Key, Split, Local, or, if all three are nil and it has no Subcommands,
+// by a function that the front end binds to its FullName, because the command
+// is about the connection or about the server as a whole.
+type Spec struct {
+	Name string // lower case; a subcommand's without its container
+	// Arity counts the arguments, the name (and a subcommand's name) included;
+	// negative: at least that many.
+	Arity      int
+	Flags      Flag
+	Categories Category // besides those that the flags imply
+	Tips       []string
+	KeySpecs   []KeySpec
+
+	Group      string
+	Since      string
+	Summary    string
+	Complexity string
+	// Deprecated is the version since which the command is deprecated in
+	// favour of ReplacedBy.
+	Deprecated string
+	ReplacedBy string
+	History    []Revision
+	Args       []Arg
+
+	Subcommands []*Spec
+
+	// Key parses a command on one register, whose key is args[FirstKey]. It
+	// returns the operation, or the error that ends the command. args[0] is
+	// the command's name. The operation refers to args, which must stay as
+	// they are until the reply is written.
+	Key func(args [][]byte) (caspaxos.Operation, *resp.Value)
+	// Split parses a command on several registers.
+	Split func(args [][]byte) (*Split, *resp.Value)
+	// Local answers a command that needs nothing but its arguments and this
+	// table.
+	Local func(args [][]byte) *resp.Value
+
+	// The rest follows from the above when the table is built.
+
+	FullName string // "get", "client|id"
+	// FirstKey, LastKey and Step are the key positions as COMMAND INFO prints
+	// them: LastKey counts from the end when negative. All zero: no keys.
+	FirstKey, LastKey, Step int
+	container               *Spec
+}
+
+// Flag is what Redis says of a command in one word.
+type Flag uint32
+
+// The flags, in the order in which COMMAND INFO prints them.
+const (
+	Write Flag = 1 << iota
+	ReadOnly
+	DenyOOM
+	Admin
+	PubSub
+	NoScript
+	Blocking
+	Loading
+	Stale
+	SkipMonitor
+	SkipSlowlog
+	Asking
+	Fast
+	NoAuth
+	NoMandatoryKeys
+	NoAsyncLoading
+	NoMulti
+	MovableKeys
+	AllowBusy
+)
+
+var flagNames = []string{
+	"write", "readonly", "denyoom", "admin", "pubsub", "noscript", "blocking", "loading", "stale",
+	"skip_monitor", "skip_slowlog", "asking", "fast", "no_auth", "no_mandatory_keys",
+	"no_async_loading", "no_multi", "movablekeys", "allow_busy",
+}
+
+// Has reports whether all the flags of f are set.
+func (s *Spec) Has(f Flag) bool { return s.Flags&f == f }
+
+// Names returns the flags' names as COMMAND INFO prints them.
+func (f Flag) Names() []string { return bitNames(uint32(f), flagNames) }
+
+// Category is a set of ACL categories.
+type Category uint32
+
+// The ACL categories, in the order in which COMMAND INFO prints them.
+const (
+	Keyspace Category = 1 << iota
+	Read
+	Writing
+	SetData
+	SortedSetData
+	ListData
+	HashData
+	StringData
+	BitmapData
+	HyperLogLogData
+	GeoData
+	StreamData
+	PubSubData
+	Administration
+	FastCommand
+	SlowCommand
+	BlockingCommand
+	Dangerous
+	Connection
+	Transaction
+	Scripting
+)
+
+var categoryNames = []string{
+	"@keyspace", "@read", "@write", "@set", "@sortedset", "@list", "@hash", "@string", "@bitmap",
+	"@hyperloglog", "@geo", "@stream", "@pubsub", "@admin", "@fast", "@slow", "@blocking",
+	"@dangerous", "@connection", "@transaction", "@scripting",
+}
+
+// Names returns the categories' names, each with its "@".
+func (c Category) Names() []string { return bitNames(uint32(c), categoryNames) }
+
+// implied returns the categories that follow from the flags.
+func (f Flag) implied() Category {
+	c := SlowCommand
+	if f&Fast != 0 {
+		c = FastCommand
+	}
+	for _, i := range []struct {
+		flag Flag
+		c    Category
+	}{
+		{Write, Writing}, {ReadOnly, Read}, {Admin, Administration | Dangerous},
+		{PubSub, PubSubData}, {Blocking, BlockingCommand},
+	} {
+		if f&i.flag != 0 {
+			c |= i.c
+		}
+	}
+	return c
+}
+
+// KeySpec says where a command's keys are and what it does with them.
+type KeySpec struct {
+	Notes string
+	Flags KeyFlag
+	First int // position of the first key
+	// Last is the last key's position from First on, or, when negative, from
+	// the end (-1: the last argument).
+	Last int
+	Step int // from one key to the next
+}
+
+// KeyFlag is what a command does with a key.
+type KeyFlag uint32
+
+// The key flags, in the order in which COMMAND INFO prints them.
+const (
+	KeyRO KeyFlag = 1 << iota
+	KeyRW
+	KeyOW
+	KeyRM
+	KeyAccess
+	KeyUpdate
+	KeyInsert
+	KeyDelete
+	KeyVariableFlags
+)
+
+var keyFlagNames = []string{
+	"RO", "RW", "OW", "RM", "access", "update", "insert", "delete", "variable_flags",
+}
+
+// Names returns the flags' names as COMMAND INFO prints them.
+func (f KeyFlag) Names() []string { return bitNames(uint32(f), keyFlagNames) }
+
+// Revision is a line of a command's history.
+type Revision struct {
+	Since string
+	What  string
+}
+
+// Arg documents an argument, or with Args a group or choice of arguments.
+type Arg struct {
+	Name       string
+	Type       ArgType
+	KeySpec    int    // of a KeyArg: index into KeySpecs
+	Token      string // the word before the argument, or the argument itself
+	Since      string
+	Deprecated string
+	Flags      ArgFlag
+	Args       []Arg // of OneOf and Block
+}
+
+// ArgType is an argument's type.
+type ArgType uint8
+
+// The types of arguments.
+const (
+	StringArg ArgType = iota
+	IntegerArg
+	DoubleArg
+	KeyArg
+	PatternArg
+	UnixTime
+	PureToken
+	OneOf
+	Block
+)
+
+var argTypeNames = []string{
+	"string", "integer", "double", "key", "pattern", "unix-time", "pure-token", "oneof", "block",
+}
+
+// ArgFlag says how often an argument may occur.
+type ArgFlag uint8
+
+// The argument flags.
+const (
+	Optional ArgFlag = 1 << iota
+	Multiple
+	MultipleToken // each occurrence begins with the token
+)
+
+var argFlagNames = []string{"optional", "multiple", "multiple_token"}
+
+func bitNames(bits uint32, names []string) []string {
+	var out []string
+	for i, name := range names {
+		if bits&(1<<i) != 0 {
+			out = append(out, name)
+		}
+	}
+	return out
+}

@@ -1,0 +1,128 @@
+package command
+
+import (
+	"slices"
+	"strings"
+
+	"synod/protocol/resp"
+)
+
+// maxName is the length of the longest name in the table.
+const maxName = 24
+
+var (
+	commands = map[string]*Spec{}
+	// ordered has the top-level commands by name, for listings.
+	ordered []*Spec
+)
+
+// The families are added here rather than by initializers, because COMMAND's
+// functions read the table that they are part of.
+func init() {
+	for _, family := range [][]*Spec{
+		stringCommands(), bitmapCommands(), genericCommands(), connectionCommands(), serverCommands(),
+	} {
+		for _, s := range family {
+			s.complete(nil)
+			commands[s.Name] = s
+			ordered = append(ordered, s)
+		}
+	}
+	slices.SortFunc(ordered, func(a, b *Spec) int { return strings.Compare(a.Name, b.Name) })
+}
+
+// complete fills in what follows from the declaration.
+func (s *Spec) complete(container *Spec) {
+	s.container = container
+	s.FullName = s.Name
+	if container != nil {
+		s.FullName = container.Name + "|" + s.Name
+	}
+	s.Categories |= s.Flags.implied()
+	if len(s.KeySpecs) > 0 {
+		k := s.KeySpecs[0]
+		s.FirstKey, s.LastKey, s.Step = k.First, k.Last, k.Step
+		if k.Last >= 0 {
+			s.LastKey += k.First
+		}
+	}
+	for _, sub := range s.Subcommands {
+		sub.complete(s)
+	}
+}
+
+// Lookup returns the command called name, in whatever case, or nil.
+func Lookup(name []byte) *Spec {
+	var lower [maxName]byte
+	if len(name) > len(lower) {
+		return nil
+	}
+	for i, c := range name {
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		lower[i] = c
+	}
+	return commands[string(lower[:len(name)])]
+}
+
+// All returns the commands, containers but not their subcommands, by name. The
+// caller must not modify the slice.
+func All() []*Spec { return ordered }
+
+// Container returns the command of which s is a subcommand, or nil.
+func (s *Spec) Container() *Spec { return s.container }
+
+// Subcommand returns the subcommand called name, in whatever case, or nil.
+func (s *Spec) Subcommand(name []byte) *Spec {
+	for _, sub := range s.Subcommands {
+		if len(name) == len(sub.Name) && strings.EqualFold(sub.Name, string(name)) {
+			return sub
+		}
+	}
+	return nil
+}
+
+// Resolve returns what the arguments of a request call for: a command, or a
+// subcommand if its container has been given one. If there is no such command
+// or the number of arguments is not right, it returns Redis's error. args must
+// not be empty.
+func Resolve(args [][]byte) (*Spec, *resp.Value) {
+	s := Lookup(args[0])
+	if s == nil {
+		return nil, resp.ErrUnknownCommand(args[0], args[1:])
+	}
+	if len(s.Subcommands) > 0 && len(args) > 1 {
+		sub := s.Subcommand(args[1])
+		if sub == nil {
+			return nil, resp.ErrUnknownSubcommand(args[1], strings.ToUpper(s.Name))
+		}
+		s = sub
+	}
+	if !s.takes(len(args)) {
+		return nil, resp.ErrArity(s.FullName)
+	}
+	return s, nil
+}
+
+func (s *Spec) takes(n int) bool { return n == s.Arity || (s.Arity < 0 && n >= -s.Arity) }
+
+// Keys returns the keys among a command's arguments, which must have passed
+// Resolve.
+func (s *Spec) Keys(args [][]byte) [][]byte {
+	var keys [][]byte
+	s.eachKey(args, func(key []byte, _ KeyFlag) { keys = append(keys, key) })
+	return keys
+}
+
+func (s *Spec) eachKey(args [][]byte, visit func(key []byte, flags KeyFlag)) {
+	for _, k := range s.KeySpecs {
+		last := k.First + k.Last
+		if k.Last < 0 {
+			last = len(args) + k.Last
+		}
+		for i := k.First; i <= last && i < len(args); i += k.Step {
+			visit(args[i], k.Flags)
+		}
+	}
+}

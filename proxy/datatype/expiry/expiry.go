@@ -1,0 +1,82 @@
+// Package expiry reads the times that commands give to keys: seconds or
+// milliseconds, from now on or since 1970, within Redis's limits.
+package expiry
+
+import (
+	"math"
+
+	"synod/protocol/resp"
+	"synod/proxy/datatype/number"
+)
+
+// Unit is what a time is counted in, in milliseconds.
+type Unit int64
+
+// The units.
+const (
+	Milliseconds Unit = 1
+	Seconds      Unit = 1000
+)
+
+// Base is what a time is counted from.
+type Base uint8
+
+// The bases: the time of the command, or 1970.
+const (
+	Relative Base = iota + 1
+	Absolute
+)
+
+// Time is an expiry as a command gives it. The zero Time is none.
+type Time struct {
+	ms      int64
+	base    Base
+	command string // for the error
+}
+
+// invalid is the error on a time that is out of range.
+func invalid(command string) *resp.Value {
+	return resp.Err("ERR invalid expire time in '" + command + "' command")
+}
+
+// Parse reads the time in arg for a command, whose full name is in lower case.
+func Parse(arg []byte, unit Unit, base Base, command string) (Time, *resp.Value) {
+	n, ok := number.ParseInt(arg)
+	if !ok {
+		return Time{}, resp.ErrNotInteger
+	}
+	if n > math.MaxInt64/int64(unit) || n < math.MinInt64/int64(unit) {
+		return Time{}, invalid(command)
+	}
+	return Time{ms: n * int64(unit), base: base, command: command}, nil
+}
+
+// ParsePositive is Parse for the commands that take no time in the past.
+func ParsePositive(arg []byte, unit Unit, base Base, command string) (Time, *resp.Value) {
+	t, err := Parse(arg, unit, base, command)
+	if err == nil && t.ms <= 0 {
+		return Time{}, invalid(command)
+	}
+	return t, err
+}
+
+// Given reports whether t is a time.
+func (t Time) Given() bool { return t.base != 0 }
+
+// MayOverflow reports whether At might return an error.
+func (t Time) MayOverflow() bool {
+	const latestNow = 1 << 52 // Unix milliseconds, in some 140,000 years
+	return t.base == Relative && t.ms > math.MaxInt64-latestNow
+}
+
+// At returns the time in Unix milliseconds, given that it is now; 0 if t is
+// none. What is not after now has passed.
+func (t Time) At(now int64) (int64, *resp.Value) {
+	switch {
+	case t.base != Relative:
+		return t.ms, nil
+	case t.ms > math.MaxInt64-now:
+		return 0, invalid(t.command)
+	}
+	return t.ms + now, nil
+}

@@ -1,0 +1,74 @@
+// Package key has the commands on keys of any type, as pure functions from a
+// register's state to a change and a reply: whether it exists, when it
+// expires, how it is held, and how it is moved as bytes.
+package key
+
+import (
+	"synod/protocol/caspaxos"
+	"synod/protocol/register"
+	"synod/protocol/resp"
+	"synod/proxy/datatype"
+)
+
+// header is embedded by operations that read no content.
+type header struct{}
+
+func (header) Needs() register.Projection { return register.Projection{} }
+
+type del struct {
+	datatype.Writes
+	header
+}
+
+func (del) Execute(v register.View, _ int64) caspaxos.Effect {
+	if !v.Header.Exists() {
+		return datatype.Reply(resp.Int(0))
+	}
+	return datatype.Deletes(resp.Int(1))
+}
+
+type exists struct {
+	datatype.Reads
+	header
+}
+
+func (exists) Execute(v register.View, _ int64) caspaxos.Effect {
+	if !v.Header.Exists() {
+		return datatype.Reply(resp.Int(0))
+	}
+	return datatype.Reply(resp.Int(1))
+}
+
+// Del parses DEL and UNLINK key [key ...], which go key by key.
+func Del(args [][]byte) (*datatype.Split, *resp.Value) { return count(args, del{}), nil }
+
+// Exists parses EXISTS key [key ...].
+func Exists(args [][]byte) (*datatype.Split, *resp.Value) {
+	s := count(args, exists{})
+	s.Snapshot = true
+	return s, nil
+}
+
+// Touch parses TOUCH key [key ...]. There is no access time to alter.
+func Touch(args [][]byte) (*datatype.Split, *resp.Value) { return Exists(args) }
+
+// count runs an operation on each key and adds up the replies.
+func count(args [][]byte, op caspaxos.Operation) *datatype.Split {
+	s := &datatype.Split{Keys: args[1:], Ops: make([]caspaxos.Operation, len(args)-1), Combine: datatype.Sum}
+	for i := range s.Ops {
+		s.Ops[i] = op
+	}
+	return s
+}
+
+type typeOf struct {
+	datatype.Reads
+	header
+}
+
+// Type parses TYPE key.
+func Type([][]byte) (caspaxos.Operation, *resp.Value) { return typeOf{}, nil }
+
+func (typeOf) Execute(v register.View, _ int64) caspaxos.Effect {
+	return datatype.Reply(resp.Status(v.Header.Type.String()))
+}

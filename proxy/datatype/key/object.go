@@ -1,0 +1,49 @@
+package key
+
+import (
+	"synod/protocol/caspaxos"
+	"synod/protocol/register"
+	"synod/protocol/resp"
+	"synod/proxy/datatype"
+	"synod/proxy/datatype/str"
+)
+
+type encoding struct{ datatype.Reads }
+
+// Encoding parses OBJECT ENCODING key.
+func Encoding([][]byte) (caspaxos.Operation, *resp.Value) { return encoding{}, nil }
+
+func (encoding) Needs() register.Projection { return str.EncodingNeeds() }
+
+func (encoding) Execute(v register.View, _ int64) caspaxos.Effect {
+	if v.Header.Type == register.String {
+		return datatype.Reply(resp.Text(str.Encoding(v)))
+	}
+	return datatype.Reply(resp.Nil)
+}
+
+// about answers the same of every value, and Nil of none.
+type about struct {
+	datatype.Reads
+	header
+	reply *resp.Value
+}
+
+func (o about) Execute(v register.View, _ int64) caspaxos.Effect {
+	if !v.Header.Exists() {
+		return datatype.Reply(resp.Nil)
+	}
+	return datatype.Reply(o.reply)
+}
+
+var errNoFrequency = resp.Err("ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust.")
+
+// IdleTime parses OBJECT IDLETIME key. Accesses leave no trace, so it is always
+// the time since this one.
+func IdleTime([][]byte) (caspaxos.Operation, *resp.Value) { return about{reply: resp.Int(0)}, nil }
+
+// RefCount parses OBJECT REFCOUNT key.
+func RefCount([][]byte) (caspaxos.Operation, *resp.Value) { return about{reply: resp.Int(1)}, nil }
+
+// Freq parses OBJECT FREQ key.
+func Freq([][]byte) (caspaxos.Operation, *resp.Value) { return about{reply: errNoFrequency}, nil }

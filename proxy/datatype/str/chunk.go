@@ -1,0 +1,136 @@
+// Package str has the commands on strings, bits of strings included, as pure
+// functions from a register's state to a change and a reply.
+//
+// A string of n bytes is a Header with Size n and chunks of ChunkSize bytes, an
+// element each, whose key is the chunk's index as 4 bytes, big end first. A
+// chunk that is missing, and what a chunk is short of ChunkSize, counts as zero
+// bytes. No chunk reaches past the string's end. So a command on a part of a
+// large string reads and changes the chunks it touches only, and a hole costs
+// nothing.
+package str
+
+import (
+	"encoding/binary"
+	"sync/atomic"
+
+	"synod/protocol/register"
+	"synod/protocol/resp"
+)
+
+// ChunkSize is the number of bytes of a chunk. It is part of the stored format.
+const ChunkSize = 8192
+
+// DefaultMaxSize is Redis's limit on the length of a string in bytes.
+const DefaultMaxSize = 512 << 20
+
+var maxSize atomic.Int64
+
+func init() { maxSize.Store(DefaultMaxSize) }
+
+// SetMaxSize sets the limit on the length of strings in bytes, which is Redis's
+// proto-max-bulk-len. It holds for commands parsed or executed afterwards.
+func SetMaxSize(bytes int64) { maxSize.Store(bytes) }
+
+// What Header.Encoding says of a string: how Redis would hold it, for OBJECT
+// ENCODING.
+const (
+	encodingAuto uint8 = iota // by content: int, embstr or raw
+	encodingRaw               // changed in place
+	encodingText              // by length: embstr or raw, though it may be a number
+)
+
+var firstChunk = []byte{0, 0, 0, 0}
+
+func chunkKey(index uint64) []byte {
+	if index == 0 {
+		return firstChunk
+	}
+	return binary.BigEndian.AppendUint32(make([]byte, 0, 4), uint32(index))
+}
+
+// span returns the projection of the bytes from, inclusive, to to, exclusive.
+func span(from, to uint64) register.Projection {
+	if from >= to {
+		return register.Projection{}
+	}
+	first, last := from/ChunkSize, (to-1)/ChunkSize
+	if first == last {
+		return register.Projection{Keys: [][]byte{chunkKey(first)}}
+	}
+	return register.Projection{Ranges: []register.Range{{From: chunkKey(first), To: chunkKey(last + 1)}}}
+}
+
+// segments calls visit for the bytes from to to, chunk by chunk, until it
+// returns false. data may be shorter than n, the number of bytes from at on;
+// the rest is zero bytes. The view must cover the bytes.
+func segments(v register.View, from, to uint64, visit func(at uint64, data []byte, n int) bool) {
+	var key [4]byte
+	for at := from; at < to; {
+		index := at / ChunkSize
+		end := min((index+1)*ChunkSize, to)
+		binary.BigEndian.PutUint32(key[:], uint32(index))
+		chunk, _ := v.Get(key[:])
+		lo, hi := int(at-index*ChunkSize), int(end-index*ChunkSize)
+		hi = min(hi, len(chunk))
+		if !visit(at, chunk[min(lo, hi):hi], int(end-at)) {
+			return
+		}
+		at = end
+	}
+}
+
+// read returns the bytes from to to of the string, which the view must cover.
+// They may be shared with the view.
+func read(v register.View, from, to uint64) []byte {
+	if from >= to {
+		return []byte{}
+	}
+	if from/ChunkSize == (to-1)/ChunkSize {
+		base := from / ChunkSize * ChunkSize
+		chunk, _ := v.Get(chunkKey(from / ChunkSize))
+		if uint64(len(chunk)) >= to-base {
+			return chunk[from-base : to-base : to-base]
+		}
+	}
+	out := make([]byte, to-from)
+	segments(v, from, to, func(at uint64, data []byte, _ int) bool {
+		copy(out[at-from:], data)
+		return true
+	})
+	return out
+}
+
+// content returns the whole string, which the view must cover.
+func content(v register.View) []byte { return read(v, 0, v.Header.Size) }
+
+// whole returns the ops that make the chunks of a new string.
+func whole(value []byte) []register.Op { return overwrite(nil, 0, 0, value) }
+
+// overwrite appends to ops what writes value at an offset of a string of size
+// bytes.
+func overwrite(ops []register.Op, size, offset uint64, value []byte) []register.Op {
+	if ops == nil {
+		ops = make([]register.Op, 0, uint64(len(value))/ChunkSize+2)
+	}
+	for len(value) > 0 {
+		index, at := offset/ChunkSize, offset%ChunkSize
+		n := min(uint64(len(value)), ChunkSize-at)
+		op := register.Op{Kind: register.Patch, Key: chunkKey(index), Offset: uint32(at), Value: value[:n:n]}
+		if at == 0 && (n == ChunkSize || offset+n >= size) {
+			// Nothing of the old chunk stays.
+			op.Kind = register.Put
+		}
+		ops = append(ops, op)
+		offset, value = offset+n, value[n:]
+	}
+	return ops
+}
+
+// check returns the error for commands on strings, if the state is of another
+// type.
+func check(h register.Header) *resp.Value {
+	if h.Type != register.String && h.Type != register.Absent {
+		return resp.ErrWrongType
+	}
+	return nil
+}

@@ -1,0 +1,131 @@
+package str
+
+import (
+	"math"
+
+	"synod/protocol/caspaxos"
+	"synod/protocol/register"
+	"synod/protocol/resp"
+	"synod/proxy/datatype"
+	"synod/proxy/datatype/number"
+)
+
+var all = register.Projection{All: true}
+
+var empty = resp.Bytes([]byte{})
+
+// get reads the whole string.
+type get struct {
+	datatype.Reads
+	// other is the reply on a register of another type.
+	other *resp.Value
+}
+
+var (
+	plainGet   caspaxos.Operation = get{other: resp.ErrWrongType}
+	lenientGet caspaxos.Operation = get{other: resp.Nil}
+)
+
+// Get parses GET key.
+func Get([][]byte) (caspaxos.Operation, *resp.Value) { return plainGet, nil }
+
+func (get) Needs() register.Projection { return all }
+
+func (g get) Execute(v register.View, _ int64) caspaxos.Effect {
+	switch v.Header.Type {
+	case register.Absent:
+		return datatype.Reply(resp.Nil)
+	case register.String:
+		return datatype.Reply(resp.Bytes(content(v)))
+	}
+	return datatype.Reply(g.other)
+}
+
+// MGet parses MGET key [key ...].
+func MGet(args [][]byte) (*datatype.Split, *resp.Value) {
+	s := &datatype.Split{
+		Keys: args[1:], Ops: make([]caspaxos.Operation, len(args)-1),
+		Snapshot: true, Combine: datatype.Array,
+	}
+	for i := range s.Ops {
+		s.Ops[i] = lenientGet
+	}
+	return s, nil
+}
+
+type strLen struct{ datatype.Reads }
+
+// StrLen parses STRLEN key.
+func StrLen([][]byte) (caspaxos.Operation, *resp.Value) { return strLen{}, nil }
+
+func (strLen) Needs() register.Projection { return register.Projection{} }
+
+func (strLen) Execute(v register.View, _ int64) caspaxos.Effect {
+	if err := check(v.Header); err != nil {
+		return datatype.Reply(err)
+	}
+	return datatype.Reply(resp.Int(int64(v.Header.Size)))
+}
+
+// getRange reads bytes start to end, both inclusive, negative ones counted from
+// the end.
+type getRange struct {
+	datatype.Reads
+	start, end int64
+}
+
+// GetRange parses GETRANGE (and SUBSTR) key start end.
+func GetRange(args [][]byte) (caspaxos.Operation, *resp.Value) {
+	start, ok1 := number.ParseInt(args[2])
+	end, ok2 := number.ParseInt(args[3])
+	if !ok1 || !ok2 {
+		return nil, resp.ErrNotInteger
+	}
+	return &getRange{start: start, end: end}, nil
+}
+
+func (g *getRange) Needs() register.Projection { return firstSpan(g.start, g.end) }
+
+func (g *getRange) Execute(v register.View, _ int64) caspaxos.Effect {
+	if err := check(v.Header); err != nil {
+		return datatype.Reply(err)
+	}
+	from, to := clip(g.start, g.end, int64(v.Header.Size))
+	if from >= to {
+		return datatype.Reply(empty)
+	}
+	if p := span(from, to); !v.Covers(p) {
+		return datatype.Need(p)
+	}
+	return datatype.Reply(resp.Bytes(read(v, from, to)))
+}
+
+// firstSpan is the projection of the bytes start to end as far as it can be
+// told without the string's size.
+func firstSpan(start, end int64) register.Projection {
+	if start < 0 || end < 0 {
+		return register.Projection{}
+	}
+	// No string has more chunks than a chunk's key can name.
+	const limit = math.MaxUint32 * ChunkSize
+	return span(uint64(start), min(uint64(end), limit)+1)
+}
+
+// clip turns Redis's inclusive range, with negative positions counted from the
+// end, into an exclusive one within size. from >= to says that it is empty.
+func clip(start, end, size int64) (from, to uint64) {
+	if start < 0 && end < 0 && start > end {
+		return 0, 0
+	}
+	if start < 0 {
+		start += size
+	}
+	if end < 0 {
+		end += size
+	}
+	start, end = max(start, 0), min(max(end, 0), size-1)
+	if start > end {
+		return 0, 0
+	}
+	return uint64(start), uint64(end) + 1
+}
