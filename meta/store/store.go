@@ -41,15 +41,17 @@ var (
 )
 
 const (
-	// attemptTimeout bounds one exchange with etcd.
+	// attemptTimeout bounds one exchange with etcd, firstTimeout the first of
+	// a call: shorter, so that the log tells of an outage soon.
 	attemptTimeout = 3 * time.Second
+	firstTimeout   = time.Second
 	// reportEvery is the time between log lines while something is awaited.
 	reportEvery = 10 * time.Second
 )
 
 // Config is what a Store needs.
 type Config struct {
-	Endpoints []string // URLs: http, https or unix
+	Endpoints []string // http or https URLs
 	Cluster   string   // its name, as placement.CheckName wants it
 	Log       *zap.Logger
 }
@@ -83,21 +85,25 @@ func Open(cfg Config) (*Store, error) {
 	}
 	for _, e := range cfg.Endpoints {
 		u, err := url.Parse(e)
-		if err != nil || u.Host == "" && u.Path == "" || u.Scheme != "http" && u.Scheme != "https" && u.Scheme != "unix" {
-			return nil, fmt.Errorf("etcd endpoint %q is not an http, https or unix URL", e)
+		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+			return nil, fmt.Errorf("etcd endpoint %q is not an http or https URL", e)
 		}
 	}
 	log := cfg.Log
 	if log == nil {
 		log = zap.NewNop()
 	}
-	client, err := clientv3.New(clientv3.Config{
+	s := &Store{cluster: cfg.Cluster, log: log, now: time.Now}
+	s.outage = outage{log: log, endpoints: cfg.Endpoints}
+	var err error
+	s.client, err = clientv3.New(clientv3.Config{
 		Endpoints:            cfg.Endpoints,
 		Logger:               zap.NewNop(), // the Store reports outages itself
+		MaxUnaryRetries:      1,            // and retries itself
 		DialKeepAliveTime:    10 * time.Second,
 		DialKeepAliveTimeout: 5 * time.Second,
 		PermitWithoutStream:  true,
-		DialOptions: []grpc.DialOption{grpc.WithConnectParams(grpc.ConnectParams{
+		DialOptions: []grpc.DialOption{grpc.WithContextDialer(s.outage.dial), grpc.WithConnectParams(grpc.ConnectParams{
 			Backoff:           grpcbackoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: time.Second},
 			MinConnectTimeout: attemptTimeout,
 		})},
@@ -105,8 +111,6 @@ func Open(cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("etcd client for %s: %w", strings.Join(cfg.Endpoints, ","), err)
 	}
-	s := &Store{client: client, cluster: cfg.Cluster, log: log, now: time.Now}
-	s.outage = outage{log: log, endpoints: cfg.Endpoints}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s, nil
 }
@@ -194,9 +198,11 @@ func retry[T any](ctx context.Context, s *Store, what string, op func(context.Co
 	ctx, cancel := s.bind(ctx)
 	defer cancel()
 	var last error
+	limit := firstTimeout
 	result, err := backoff.Retry(ctx, func() (T, error) {
-		attempt, cancel := context.WithTimeout(ctx, attemptTimeout)
+		attempt, cancel := context.WithTimeout(ctx, limit)
 		defer cancel()
+		limit = attemptTimeout
 		result, err := op(attempt)
 		if err == nil {
 			s.outage.over()
@@ -221,7 +227,7 @@ func retry[T any](ctx context.Context, s *Store, what string, op func(context.Co
 	case last == nil:
 		last = err
 	}
-	return result, fmt.Errorf("%s: %w at %s: %w", what, ErrUnavailable, strings.Join(s.outage.endpoints, ","), last)
+	return result, fmt.Errorf("%s: %w at %s: %w", what, ErrUnavailable, strings.Join(s.outage.endpoints, ","), s.outage.cause(last))
 }
 
 // pauses returns the pauses between attempts: short at first, for an etcd that
@@ -240,38 +246,4 @@ func isFinal(err error) bool {
 		}
 	}
 	return false
-}
-
-// outage reports an etcd that does not answer, once for all who wait for it.
-type outage struct {
-	log       *zap.Logger
-	endpoints []string
-
-	mu    sync.Mutex
-	since time.Time // zero: etcd answers
-	said  time.Time
-}
-
-func (o *outage) noticed(err error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	now := time.Now()
-	if o.since.IsZero() {
-		o.since = now
-	}
-	if !o.said.IsZero() && now.Sub(o.said) < reportEvery {
-		return
-	}
-	o.said = now
-	o.log.Warn("waiting for etcd", zap.Strings("etcd", o.endpoints),
-		zap.Duration("for", now.Sub(o.since).Round(time.Millisecond)), zap.Error(err))
-}
-
-func (o *outage) over() {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if !o.since.IsZero() {
-		o.log.Info("etcd answers again", zap.Duration("after", time.Since(o.since).Round(time.Millisecond)))
-	}
-	o.since, o.said = time.Time{}, time.Time{}
 }

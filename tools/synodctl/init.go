@@ -1,0 +1,111 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kong"
+	"go.uber.org/zap"
+
+	"synod/meta/placement"
+	"synod/meta/store"
+)
+
+// answerLimit bounds the wait for an etcd that does not answer.
+const answerLimit = 5 * time.Second
+
+// run opens the store and runs the command that was chosen.
+func (f *flags) run(ctx context.Context, out io.Writer, k *kong.Context) error {
+	st, err := store.Open(store.Config{Endpoints: f.Etcd, Cluster: f.Cluster.Cluster, Log: zap.NewNop()})
+	if err != nil {
+		return err
+	}
+	if k.Command() == "init" {
+		err = f.Init.run(ctx, out, st)
+	} else {
+		err = f.Status.run(ctx, out, st)
+	}
+	return errors.Join(err, st.Close())
+}
+
+// initCommand is `synodctl init`.
+type initCommand struct {
+	Nodes    []string      `help:"Names of the storage nodes (their --id)." required:"" placeholder:"NAME,…"`
+	Replicas int           `help:"How many nodes hold each slot: 3 survive the loss of one, 5 of two." default:"3"`
+	Wait     time.Duration `help:"How long to wait for the nodes to be registered." default:"30s"`
+}
+
+// Help is printed by `synodctl init --help`.
+func (initCommand) Help() string {
+	return `The 16384 slots are spread evenly over groups of nodes. A cluster is created once; trying again is an error.
+
+Examples:
+
+    synodctl init --nodes n1,n2,n3
+    synodctl init --nodes n1,n2,n3,n4,n5 --replicas 3 --wait 2m`
+}
+
+func (c *initCommand) run(ctx context.Context, out io.Writer, st *store.Store) error {
+	table, err := placement.Plan(c.Nodes, c.Replicas)
+	if err != nil {
+		return err
+	}
+	limited, cancel := context.WithTimeout(ctx, answerLimit)
+	snap, err := st.Get(limited)
+	cancel()
+	if err != nil {
+		return err
+	}
+	if snap.Table == nil {
+		if err := c.await(ctx, out, st, snap); err != nil {
+			return err
+		}
+	}
+	limited, cancel = context.WithTimeout(ctx, answerLimit)
+	defer cancel()
+	if err := st.Init(limited, table); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(out, "cluster %s: %d slots over %s of %d nodes, %d replicas\n",
+		st.Cluster(), placement.Slots, count(len(table.Groups), "group"), len(c.Nodes), c.Replicas)
+	return err
+}
+
+// await waits for the nodes to be registered, saying for which.
+func (c *initCommand) await(ctx context.Context, out io.Writer, st *store.Store, snap *store.Snapshot) error {
+	ctx, cancel := context.WithTimeout(ctx, c.Wait)
+	defer cancel()
+	snaps := st.Watch(ctx)
+	said := ""
+	for {
+		missing := strings.Join(store.Missing(snap, c.Nodes), ", ")
+		if missing == "" {
+			return nil
+		}
+		if missing != said {
+			if _, err := fmt.Fprintf(out, "waiting for %s to be registered\n", missing); err != nil {
+				return err
+			}
+			said = missing
+		}
+		next, ok := <-snaps
+		if !ok {
+			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+				return fmt.Errorf("nodes %s: %w after %v; start them, with --cluster %s and the same etcd", missing, store.ErrNotRegistered, c.Wait, st.Cluster())
+			}
+			return errors.New("interrupted")
+		}
+		snap = next
+	}
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
