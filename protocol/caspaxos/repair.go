@@ -16,7 +16,7 @@ type repair struct {
 	id     uint64
 	cfg    *Config
 	target int
-	asked  int // the member that the present request went to
+	asked  int     // the member that the present request went to
 	accept Request // complete but for the state, when that is still to be read
 	reg    *reg    // the round that waits for the target's Ack, while it does
 	try    *try

@@ -53,3 +53,7 @@ func omitted(r Rules) Rules {
 }
 
 func (r Rules) has(x Rules) bool { return r&x != 0 }
+
+// Omits reports whether x is among the rules to omit. Outside of tests none may
+// be.
+func (r Rules) Omits(x Rules) bool { return r != 0 && omitted(r).has(x) }

@@ -38,6 +38,7 @@ func (run *run) executeQueue() int {
 		}
 		taken++
 		if run.mayAnswer(c) {
+			c.Seen = Seen{Ballot: r.base}
 			run.p.finish(c, c.answer, nil)
 		} else {
 			r.batch = append(r.batch, c)

@@ -1,0 +1,268 @@
+package proposer
+
+import (
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"synod/protocol/caspaxos"
+	"synod/protocol/rpc"
+	"synod/protocol/wire"
+)
+
+const (
+	// maxPayload is the size at which a payload of requests is sent, so that
+	// one frame stays well below the class's limit.
+	maxPayload = 256 << 10
+	// bulkSize is the size from which a request goes with the bulk traffic.
+	bulkSize = 64 << 10
+	// maxStep bounds the commands that a lane takes before it sends: answers to
+	// the first should not wait for the last.
+	maxStep = 1024
+)
+
+// Lane is one lane of a Pool.
+type Lane struct {
+	pool     *Pool
+	proposer *caspaxos.Proposer
+	net      Transport
+	options  caspaxos.Options
+	stop     chan struct{}
+	wake     chan struct{} // capacity 1
+
+	mu    sync.Mutex
+	inbox inbox
+
+	// Of the lane's goroutine alone.
+	taken   inbox
+	out     []outgoing // by NodeID
+	scratch []byte
+	refused []refusal
+}
+
+type lane = Lane
+
+// inbox is what others have put in since the lane last looked.
+type inbox struct {
+	cmds    []*caspaxos.Command
+	replies []arrival
+	gone    []caspaxos.NodeID
+}
+
+type arrival struct {
+	from    caspaxos.NodeID
+	replies []*caspaxos.Reply
+}
+
+// outgoing gathers the requests to one node.
+type outgoing struct {
+	payload []byte
+	ids     []uint64
+}
+
+// refusal is a request that could not be sent.
+type refusal struct {
+	to caspaxos.NodeID
+	id uint64
+}
+
+func newLane(p *Pool, cfg Config, i, n int) *Lane {
+	l := &Lane{pool: p, stop: make(chan struct{}), wake: make(chan struct{}, 1)}
+	l.options = caspaxos.Options{
+		Clock: cfg.Clock, Limits: cfg.Limits, Timing: cfg.Timing, Stats: p.stats,
+		Cached: cfg.Cached/n + 1, CachedBytes: cfg.CachedBytes/n + 1,
+		Lane: uint64(i), Lanes: uint64(n),
+	}
+	return l
+}
+
+func (l *Lane) begin(t Transport) {
+	l.net = t
+	l.options.Env = &env{Transport: t, random: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))}
+	l.proposer = caspaxos.New(l.options)
+}
+
+func (l *Lane) submit(cmds []*caspaxos.Command) {
+	l.mu.Lock()
+	l.inbox.cmds = append(l.inbox.cmds, cmds...)
+	l.mu.Unlock()
+	l.signal()
+}
+
+// submitPart takes those of the commands whose part is this lane's.
+func (l *Lane) submitPart(cmds []*caspaxos.Command, part []uint8, mine uint8) {
+	l.mu.Lock()
+	before := len(l.inbox.cmds)
+	for i, c := range cmds {
+		if part[i] == mine {
+			l.inbox.cmds = append(l.inbox.cmds, c)
+		}
+	}
+	came := len(l.inbox.cmds) > before
+	l.mu.Unlock()
+	if came {
+		l.signal()
+	}
+}
+
+// Replies takes replies from a node; see router.Lane.
+func (l *Lane) Replies(from caspaxos.NodeID, replies []*caspaxos.Reply) {
+	l.mu.Lock()
+	l.inbox.replies = append(l.inbox.replies, arrival{from: from, replies: replies})
+	l.mu.Unlock()
+	l.signal()
+}
+
+// Disconnected tells that the connection to a node is gone; see router.Lane.
+func (l *Lane) Disconnected(node caspaxos.NodeID) {
+	l.mu.Lock()
+	l.inbox.gone = append(l.inbox.gone, node)
+	l.mu.Unlock()
+	l.signal()
+}
+
+func (l *Lane) signal() {
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
+
+// take moves the inbox over and reports whether there was anything.
+func (l *Lane) take() bool {
+	t := &l.taken
+	clear(t.cmds)
+	clear(t.replies)
+	t.cmds, t.replies, t.gone = t.cmds[:0], t.replies[:0], t.gone[:0]
+	l.mu.Lock()
+	l.inbox, l.taken = l.taken, l.inbox
+	l.mu.Unlock()
+	return len(t.cmds)+len(t.replies)+len(t.gone) > 0
+}
+
+// run is the lane's goroutine.
+func (l *Lane) run() {
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		select {
+		case <-l.stop:
+			return
+		case <-l.wake:
+		case <-timer.C:
+		}
+		next := l.step()
+		for l.take() {
+			next = l.drain()
+		}
+		if next != 0 {
+			timer.Reset(max(time.Duration(next-l.pool.Now()), 0))
+		}
+	}
+}
+
+// drain steps the proposer through what was taken. Replies come first: they
+// free registers for the commands behind them.
+func (l *Lane) drain() caspaxos.Mono {
+	now := l.pool.now()
+	for _, a := range l.taken.replies {
+		for _, r := range a.replies {
+			l.proposer.Deliver(now, a.from, r)
+		}
+	}
+	for _, node := range l.taken.gone {
+		l.proposer.Disconnected(now, node)
+	}
+	cmds := l.taken.cmds
+	for len(cmds) > maxStep {
+		l.submitAll(now, cmds[:maxStep])
+		l.flush(now)
+		cmds = cmds[maxStep:]
+		now = l.pool.now()
+	}
+	l.submitAll(now, cmds)
+	return l.step()
+}
+
+func (l *Lane) submitAll(now caspaxos.Now, cmds []*caspaxos.Command) {
+	for _, c := range cmds {
+		l.proposer.Submit(now, c)
+	}
+}
+
+// step does what is due and sends what has been put out. It returns when it
+// wants to be called next, zero for not before something comes in.
+func (l *Lane) step() caspaxos.Mono {
+	now := l.pool.now()
+	next := l.proposer.Tick(now)
+	if l.flush(now) {
+		return l.proposer.Tick(now)
+	}
+	return next
+}
+
+// flush sends what the proposer has put out, and reports whether there was
+// anything.
+func (l *Lane) flush(now caspaxos.Now) bool {
+	sent := false
+	for {
+		out := l.proposer.Take()
+		if len(out) == 0 {
+			return sent
+		}
+		sent = true
+		l.encode(out)
+		l.proposer.Recycle(out)
+		for to := range l.out {
+			l.send(caspaxos.NodeID(to))
+		}
+		// What could not be sent may make the proposer send again, elsewhere.
+		for _, r := range l.refused {
+			l.proposer.Deliver(now, r.to, &caspaxos.Reply{ID: r.id, Outcome: caspaxos.Unreachable})
+		}
+		l.refused = l.refused[:0]
+	}
+}
+
+// encode sorts the requests by node. The same request to several nodes is
+// encoded once.
+func (l *Lane) encode(out []caspaxos.Sent) {
+	var last *caspaxos.Request
+	for _, s := range out {
+		if s.Request != last {
+			last = s.Request
+			l.scratch = wire.AppendRequest(l.scratch[:0], last)
+		}
+		for int(s.To) >= len(l.out) {
+			l.out = append(l.out, outgoing{})
+		}
+		o := &l.out[s.To]
+		if len(l.scratch) >= bulkSize {
+			if !l.net.Send(s.To, rpc.Bulk, l.scratch) {
+				l.refused = append(l.refused, refusal{to: s.To, id: last.ID})
+			}
+			continue
+		}
+		if len(o.payload)+len(l.scratch) > maxPayload {
+			l.send(s.To)
+		}
+		o.payload = append(o.payload, l.scratch...)
+		o.ids = append(o.ids, last.ID)
+	}
+	if cap(l.scratch) > 1<<20 {
+		l.scratch = nil // a large value should not stay in memory
+	}
+}
+
+func (l *Lane) send(to caspaxos.NodeID) {
+	o := &l.out[to]
+	if len(o.payload) == 0 {
+		return
+	}
+	if !l.net.Send(to, rpc.Votes, o.payload) {
+		for _, id := range o.ids {
+			l.refused = append(l.refused, refusal{to: to, id: id})
+		}
+	}
+	o.payload, o.ids = o.payload[:0], o.ids[:0]
+}

@@ -1,0 +1,137 @@
+// Package proposer runs the commands of one proxy: it drives the proposers of
+// protocol/caspaxos, one per lane.
+//
+// A register belongs to one lane, by the hash of its key. A lane is a goroutine
+// with a queue: it takes all commands and replies that have come in, steps the
+// proposer through them and sends what that puts out, one payload per node.
+// Under load the batches grow by themselves; an idle lane adds no delay.
+//
+// The package promises that a command given to Submit is done within its time
+// limit (or a little later when the machine is overloaded), and that commands
+// of one caller on one register take effect in the order of submission.
+package proposer
+
+import (
+	"math/rand/v2"
+	"runtime"
+	"sync"
+	"time"
+
+	"synod/protocol/caspaxos"
+	"synod/protocol/rpc"
+)
+
+// Transport is what the pool needs of the connections to the nodes, and what a
+// proposer asks about placement; proxy/router has it.
+type Transport interface {
+	Config(slot uint16) *caspaxos.Config
+	Prefer(cfg *caspaxos.Config, slot uint16) []int
+	Reachable(cfg *caspaxos.Config) caspaxos.Set
+	// Send does not block. False: nothing was or will be sent.
+	Send(to caspaxos.NodeID, class rpc.Class, payload []byte) bool
+}
+
+// Config is what a Pool is made of.
+type Config struct {
+	Clock  *caspaxos.Clock
+	Limits caspaxos.Limits
+	Timing caspaxos.Timing
+	// Lanes is the number of lanes; zero means one for each processor that Go
+	// may use.
+	Lanes int
+	// Cached and CachedBytes bound what all lanes together remember of
+	// registers between rounds. Zero means the defaults.
+	Cached      int
+	CachedBytes int
+}
+
+const (
+	defaultCached      = 1 << 16
+	defaultCachedBytes = 64 << 20
+)
+
+// Pool is a proxy's proposers. It is safe for concurrent use.
+type Pool struct {
+	start time.Time
+	lanes []*lane
+	stats *caspaxos.Stats
+	wg    sync.WaitGroup
+}
+
+// New returns a pool that is not running yet: make the transport with Lanes as
+// its lanes, then Start.
+func New(cfg Config) *Pool {
+	n := cfg.Lanes
+	if n <= 0 {
+		n = runtime.GOMAXPROCS(0)
+	}
+	if cfg.Cached == 0 {
+		cfg.Cached = defaultCached
+	}
+	if cfg.CachedBytes == 0 {
+		cfg.CachedBytes = defaultCachedBytes
+	}
+	p := &Pool{start: time.Now(), stats: new(caspaxos.Stats)}
+	for i := range n {
+		p.lanes = append(p.lanes, newLane(p, cfg, i, n))
+	}
+	return p
+}
+
+// Lanes returns the lanes, in order; each is a router.Lane.
+func (p *Pool) Lanes() []*Lane { return p.lanes }
+
+// Start begins to run commands over the transport.
+func (p *Pool) Start(t Transport) {
+	for _, l := range p.lanes {
+		l.begin(t)
+		p.wg.Go(l.run)
+	}
+}
+
+// Close ends the lanes. Commands that are not done by then never will be: the
+// caller has seen to it that there are none.
+func (p *Pool) Close() {
+	for _, l := range p.lanes {
+		close(l.stop)
+	}
+	p.wg.Wait()
+}
+
+// Stats returns the counters of all lanes.
+func (p *Pool) Stats() *caspaxos.Stats { return p.stats }
+
+// Now reads the monotonic clock that commands' Started times are on.
+func (p *Pool) Now() caspaxos.Mono { return caspaxos.Mono(time.Since(p.start)) }
+
+// now reads both clocks.
+func (p *Pool) now() caspaxos.Now {
+	t := time.Now()
+	return caspaxos.Now{Wall: t.UnixMilli(), Mono: caspaxos.Mono(t.Sub(p.start))}
+}
+
+// Submit takes commands. It does not block and keeps the commands, but not the
+// slice.
+func (p *Pool) Submit(cmds []*caspaxos.Command) {
+	n := uint32(len(p.lanes))
+	if len(cmds) == 1 || n == 1 {
+		p.lanes[caspaxos.Part(cmds[0].Register.Key, n)].submit(cmds)
+		return
+	}
+	var scratch [64]uint8
+	part := scratch[:0]
+	for _, c := range cmds {
+		part = append(part, uint8(caspaxos.Part(c.Register.Key, n)))
+	}
+	for i, l := range p.lanes {
+		l.submitPart(cmds, part, uint8(i))
+	}
+}
+
+// env is what a lane's proposer asks.
+type env struct {
+	Transport
+	random *rand.Rand
+}
+
+func (e *env) Random(n int64) int64 { return e.random.Int64N(max(n, 1)) }

@@ -1,0 +1,113 @@
+package router
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"synod/protocol/caspaxos"
+	"synod/protocol/rpc"
+	"synod/protocol/wire"
+)
+
+// ErrUnreachable says that a node could not be asked, or went away before it
+// answered.
+var ErrUnreachable = errors.New("storage node not reachable")
+
+// calls are the control requests under way: those that one caller waits for.
+type calls struct {
+	mu   sync.Mutex
+	last uint64
+	open map[uint64]call
+}
+
+type call struct {
+	to     caspaxos.NodeID
+	answer chan any // capacity 1; nil when the node went away
+}
+
+func (c *calls) init() { c.open = make(map[uint64]call) }
+
+func (c *calls) begin(to caspaxos.NodeID) (uint64, chan any) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.last++
+	ch := make(chan any, 1)
+	c.open[c.last] = call{to: to, answer: ch}
+	return c.last, ch
+}
+
+func (c *calls) answer(id uint64, reply any) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if open, ok := c.open[id]; ok {
+		delete(c.open, id)
+		open.answer <- reply
+	}
+}
+
+func (c *calls) cancel(id uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.open, id)
+}
+
+func (c *calls) disconnected(node caspaxos.NodeID) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for id, open := range c.open {
+		if open.to == node {
+			delete(c.open, id)
+			open.answer <- nil
+		}
+	}
+}
+
+// call sends one control message and waits for its answer.
+func (r *Router) call(ctx context.Context, to caspaxos.NodeID, encode func(id uint64) []byte) (any, error) {
+	id, answer := r.calls.begin(to)
+	defer r.calls.cancel(id)
+	if !r.Send(to, rpc.Control, encode(id)) {
+		return nil, ErrUnreachable
+	}
+	select {
+	case reply := <-answer:
+		if reply == nil {
+			return nil, ErrUnreachable
+		}
+		return reply, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+// Flush asks a node for a range tombstone. The request's ID is set here.
+func (r *Router) Flush(ctx context.Context, to caspaxos.NodeID, req caspaxos.FlushRequest) (*caspaxos.FlushReply, error) {
+	reply, err := r.call(ctx, to, func(id uint64) []byte {
+		req.ID = id
+		return wire.AppendFlushRequest(nil, &req)
+	})
+	if err != nil {
+		return nil, err
+	}
+	if f, ok := reply.(*caspaxos.FlushReply); ok {
+		return f, nil
+	}
+	return nil, ErrUnreachable
+}
+
+// List asks a node for a page of the registers that it holds. The request's ID
+// is set here.
+func (r *Router) List(ctx context.Context, to caspaxos.NodeID, req caspaxos.ListRequest) (*caspaxos.ListReply, error) {
+	reply, err := r.call(ctx, to, func(id uint64) []byte {
+		req.ID = id
+		return wire.AppendListRequest(nil, &req)
+	})
+	if err != nil {
+		return nil, err
+	}
+	if l, ok := reply.(*caspaxos.ListReply); ok {
+		return l, nil
+	}
+	return nil, ErrUnreachable
+}

@@ -1,0 +1,252 @@
+package router
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"go.uber.org/zap"
+
+	"synod/protocol/caspaxos"
+	"synod/protocol/rpc"
+	"synod/protocol/wire"
+)
+
+const (
+	// silence is how long a node may leave requests unanswered before reads ask
+	// others first.
+	silence = 50 * time.Millisecond
+	// healthEvery is how often that is looked at.
+	healthEvery = 20 * time.Millisecond
+)
+
+// node is the connection to one storage node: a goroutine that dials it for as
+// long as the router lives.
+type node struct {
+	router *Router
+	id     caspaxos.NodeID
+	name   string
+
+	session atomic.Pointer[rpc.Session]
+	// waiting is when the oldest request that may be unanswered was sent, on
+	// the router's clock; zero when the node has answered since.
+	waiting atomic.Int64
+	heard   atomic.Int64 // when it last answered a request
+	silent  atomic.Bool
+
+	mu    sync.Mutex
+	addr  string
+	moved chan struct{} // closed when addr changes
+}
+
+func newNode(r *Router, id caspaxos.NodeID, name string) *node {
+	return &node{router: r, id: id, name: name, moved: make(chan struct{})}
+}
+
+// locate tells where the node listens at present.
+func (n *node) locate(addr string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if addr != n.addr {
+		n.addr = addr
+		close(n.moved)
+		n.moved = make(chan struct{})
+	}
+}
+
+func (n *node) place() (addr string, moved <-chan struct{}) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.addr, n.moved
+}
+
+// run keeps a session open until the router closes.
+func (n *node) run() {
+	ctx, log := n.router.ctx, n.router.cfg.Log.With(zap.String("node", n.name))
+	pause := backoff.NewExponentialBackOff()
+	pause.InitialInterval, pause.MaxInterval = 20*time.Millisecond, time.Second
+	told := ""
+	for ctx.Err() == nil {
+		addr, moved := n.place()
+		if addr == "" {
+			wait(ctx, moved, time.Hour)
+			continue
+		}
+		err := n.connect(ctx, addr, moved, func() {
+			pause.Reset()
+			if told != "" {
+				log.Info("connected to the node", zap.String("addr", addr))
+				told = ""
+			}
+		})
+		if ctx.Err() != nil {
+			return
+		}
+		if err != nil && err.Error() != told {
+			told = err.Error()
+			log.Warn("no connection to the node", zap.String("addr", addr), zap.Error(err))
+		}
+		wait(ctx, moved, pause.NextBackOff())
+	}
+}
+
+func wait(ctx context.Context, moved <-chan struct{}, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-moved:
+	case <-t.C:
+	}
+}
+
+// connect opens a session and stays until it ends or the node moves away. It
+// returns why there is none any more; nil if the node moved.
+func (n *node) connect(ctx context.Context, addr string, moved <-chan struct{}, opened func()) error {
+	var ended error
+	closed := make(chan struct{})
+	s, err := rpc.Dial(ctx, addr, rpc.Options{
+		Cluster: n.router.cfg.Cluster, Kind: rpc.Proxy, Name: n.router.cfg.Name, Expect: n.name,
+		Handle: n.handler(),
+		Closed: func(_ *rpc.Session, err error) { ended = err; close(closed) },
+		Log:    n.router.cfg.Log,
+	})
+	if err != nil {
+		return err
+	}
+	opened()
+	n.waiting.Store(0)
+	n.silent.Store(false)
+	n.session.Store(s)
+	n.changed()
+	select {
+	case <-closed:
+	case <-ctx.Done():
+	case <-moved:
+	}
+	n.session.Store(nil)
+	s.Close()
+	<-closed
+	for _, l := range n.router.lanes {
+		l.Disconnected(n.id)
+	}
+	n.router.calls.disconnected(n.id)
+	n.changed()
+	if errors.Is(ended, rpc.ErrClosed) {
+		return nil
+	}
+	return ended
+}
+
+// changed recomputes whom reads ask first.
+func (n *node) changed() {
+	n.router.mu.Lock()
+	defer n.router.mu.Unlock()
+	n.router.reorder(n.router.table.Load())
+}
+
+func (n *node) asked(now int64) {
+	if n.waiting.Load() == 0 {
+		n.waiting.Store(now)
+	}
+}
+
+// handler returns the function that takes the node's payloads: it spreads the
+// replies over the lanes. Each class has a goroutine of its own, so what the
+// handler keeps between calls is kept per class.
+func (n *node) handler() func(*rpc.Session, rpc.Class, []byte) {
+	return func(s *rpc.Session, class rpc.Class, payload []byte) {
+		now := n.router.now()
+		n.heard.Store(now)
+		n.waiting.Store(0)
+		if err := n.take(payload); err != nil {
+			n.router.cfg.Log.Error("a node sent what is no message", zap.String("node", n.name),
+				zap.Stringer("class", class), zap.Error(err))
+			s.Close()
+		}
+	}
+}
+
+func (n *node) take(payload []byte) error {
+	lanes := n.router.lanes
+	byLane := make([][]*caspaxos.Reply, len(lanes))
+	b := wire.NewBatch(payload)
+	for b.Next() {
+		switch b.Kind() {
+		case wire.KindReply:
+			reply, err := b.Reply()
+			if err != nil {
+				return err
+			}
+			lane := reply.ID % uint64(len(lanes))
+			byLane[lane] = append(byLane[lane], reply)
+		case wire.KindFlushReply:
+			reply, err := b.FlushReply()
+			if err != nil {
+				return err
+			}
+			n.router.calls.answer(reply.ID, reply)
+		case wire.KindListReply:
+			reply, err := b.ListReply()
+			if err != nil {
+				return err
+			}
+			n.router.calls.answer(reply.ID, reply)
+		}
+	}
+	for i, replies := range byLane {
+		if len(replies) > 0 {
+			lanes[i].Replies(n.id, replies)
+		}
+	}
+	return b.Err()
+}
+
+// watchHealth notices nodes that fall silent, and when they come back.
+func (r *Router) watchHealth() {
+	tick := time.NewTicker(healthEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-r.ctx.Done():
+			return
+		case <-tick.C:
+		}
+		changed := false
+		for _, n := range *r.nodes.Load() {
+			changed = n.judge(r.now()) || changed
+		}
+		if changed {
+			r.mu.Lock()
+			r.reorder(r.table.Load())
+			r.mu.Unlock()
+		}
+	}
+}
+
+// judge reports whether the opinion on the node has changed.
+func (n *node) judge(now int64) bool {
+	s := n.session.Load()
+	if s == nil {
+		return false
+	}
+	waiting := n.waiting.Load()
+	late := waiting != 0 && now-waiting > int64(silence)
+	if n.silent.Load() {
+		// Reads do not ask a silent node, so it may have nothing to answer: the
+		// session's own keep-alive tells too that it is back.
+		back := waiting == 0 || int64(s.LastHeard().Sub(n.router.start)) > waiting+int64(silence)
+		if back {
+			n.waiting.Store(0)
+			n.silent.Store(false)
+		}
+		return back
+	}
+	if late {
+		n.silent.Store(true)
+	}
+	return late
+}

@@ -1,0 +1,295 @@
+// Package router brings requests to the storage nodes that hold a slot, and
+// their replies back.
+//
+// It keeps the placement table as configurations for the proposers, one
+// connection to each node, and an opinion on each node's health: who is
+// connected, and who has been silent for too long to be asked first. It
+// promises that a request given to it is answered, or its node reported as
+// disconnected to every lane, and that no caller ever waits for a slow node.
+package router
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"synod/meta/placement"
+	"synod/meta/store"
+	"synod/protocol/caspaxos"
+	"synod/protocol/rpc"
+)
+
+// Lane takes what nodes send to one lane of proposers. Its methods are called
+// from the connections' goroutines and must not block.
+type Lane interface {
+	// Replies takes replies of one node. The slice is the lane's.
+	Replies(from caspaxos.NodeID, replies []*caspaxos.Reply)
+	// Disconnected tells that the connection to a node is gone, with whatever
+	// it had not answered.
+	Disconnected(node caspaxos.NodeID)
+}
+
+// Config is what a Router needs.
+type Config struct {
+	Cluster string
+	Name    string // this proxy's, for the nodes' logs
+	Log     *zap.Logger
+}
+
+// Router is safe for concurrent use.
+type Router struct {
+	cfg   Config
+	lanes []Lane
+	start time.Time
+
+	table atomic.Pointer[table]
+	nodes atomic.Pointer[[]*node] // by NodeID; grows only
+
+	mu     sync.Mutex // changes of table and nodes
+	ctx    context.Context
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+
+	calls calls
+}
+
+// table is the placement as the proposers see it.
+type table struct {
+	source *placement.Table
+	bySlot [caspaxos.Slots]*group
+	groups []*group
+}
+
+// group is one configuration and the slots that are under it. Two ranges of
+// the same nodes under different epochs are two groups.
+type group struct {
+	cfg    *caspaxos.Config
+	ranges []SlotRange
+	orders atomic.Pointer[[][]int] // by slot modulo members: whom a read asks, in order
+}
+
+// SlotRange is a run of slots under one configuration.
+type SlotRange struct {
+	First, Last uint16
+	Config      *caspaxos.Config
+}
+
+// New returns a router that hands replies to the lanes: the reply to request id
+// goes to lane id modulo their number. It knows no placement before Update.
+func New(cfg Config, lanes []Lane) *Router {
+	r := &Router{cfg: cfg, lanes: lanes, start: time.Now()}
+	r.ctx, r.cancel = context.WithCancel(context.Background())
+	r.nodes.Store(new([]*node))
+	r.table.Store(new(table))
+	r.calls.init()
+	r.wg.Go(r.watchHealth)
+	return r
+}
+
+// Close ends all connections and waits for their goroutines.
+func (r *Router) Close() {
+	r.cancel()
+	r.wg.Wait()
+}
+
+// Follow keeps the router up to date from a watch until its channel closes.
+func (r *Router) Follow(snaps <-chan *store.Snapshot) {
+	for s := range snaps {
+		r.Update(s)
+	}
+}
+
+// Update takes a snapshot of the cluster. Configurations that did not change
+// keep their identity, so that rounds under way go on.
+func (r *Router) Update(s *store.Snapshot) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i := range s.Nodes {
+		r.nodeNamed(s.Nodes[i].ID).locate(s.Nodes[i].Addr)
+	}
+	if s.Table == nil {
+		return
+	}
+	old := r.table.Load()
+	if old.source == s.Table {
+		return
+	}
+	t := r.build(s, old)
+	r.reorder(t)
+	r.table.Store(t)
+}
+
+func (r *Router) build(s *store.Snapshot, old *table) *table {
+	t := &table{source: s.Table}
+	for i := range s.Table.Ranges {
+		rng := &s.Table.Ranges[i]
+		g := r.reuse(t, old, rng, s.Table)
+		g.ranges = append(g.ranges, SlotRange{First: rng.First, Last: rng.Last, Config: g.cfg})
+		for slot := int(rng.First); slot <= int(rng.Last); slot++ {
+			t.bySlot[slot] = g
+		}
+	}
+	return t
+}
+
+// reuse finds or makes the group of a range: one of this table with the same
+// configuration, else with the old table's configuration if that is equal.
+func (r *Router) reuse(t, old *table, rng *placement.Range, p *placement.Table) *group {
+	cfg := r.config(rng, p)
+	for _, g := range t.groups {
+		if sameConfig(g.cfg, cfg) {
+			return g
+		}
+	}
+	for _, g := range old.groups {
+		if sameConfig(g.cfg, cfg) {
+			cfg = g.cfg
+		}
+	}
+	g := &group{cfg: cfg}
+	t.groups = append(t.groups, g)
+	return g
+}
+
+func (r *Router) config(rng *placement.Range, p *placement.Table) *caspaxos.Config {
+	ids := func(group string) (out []caspaxos.NodeID) {
+		for _, name := range p.Members(group) {
+			out = append(out, r.nodeNamed(name).id)
+		}
+		return out
+	}
+	var next []caspaxos.NodeID
+	if rng.State == placement.Joint {
+		next = ids(rng.Next)
+	}
+	return caspaxos.NewConfig(rng.Epoch, ids(rng.Group), next)
+}
+
+func sameConfig(a, b *caspaxos.Config) bool {
+	return a.Epoch == b.Epoch && sameNodes(a.Members, b.Members) && sameNodes(a.Next, b.Next)
+}
+
+func sameNodes(a, b []caspaxos.NodeID) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if a[i] != b[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// nodeNamed returns the node of that name, made if need be. r.mu is held.
+func (r *Router) nodeNamed(name string) *node {
+	nodes := *r.nodes.Load()
+	for _, n := range nodes {
+		if n.name == name {
+			return n
+		}
+	}
+	n := newNode(r, caspaxos.NodeID(len(nodes)), name)
+	grown := append(append([]*node(nil), nodes...), n)
+	r.nodes.Store(&grown)
+	r.wg.Go(n.run)
+	return n
+}
+
+func (r *Router) node(id caspaxos.NodeID) *node { return (*r.nodes.Load())[id] }
+
+// Config returns who holds a slot, nil if no placement is known.
+func (r *Router) Config(slot uint16) *caspaxos.Config {
+	if g := r.table.Load().bySlot[slot%caspaxos.Slots]; g != nil {
+		return g.cfg
+	}
+	return nil
+}
+
+// Ranges returns the slot ranges of the whole table, in no order.
+func (r *Router) Ranges() []SlotRange {
+	var out []SlotRange
+	for _, g := range r.table.Load().groups {
+		out = append(out, g.ranges...)
+	}
+	return out
+}
+
+// Prefer returns the order in which a read of the slot asks the members:
+// spread over them by slot, the silent and the unconnected ones last.
+func (r *Router) Prefer(cfg *caspaxos.Config, slot uint16) []int {
+	if g := r.table.Load().bySlot[slot%caspaxos.Slots]; g != nil && g.cfg == cfg {
+		orders := *g.orders.Load()
+		return orders[int(slot)%len(orders)]
+	}
+	order := make([]int, len(cfg.Nodes()))
+	for i := range order {
+		order[i] = i
+	}
+	return order
+}
+
+// Reachable returns the members that there is a connection to.
+func (r *Router) Reachable(cfg *caspaxos.Config) caspaxos.Set {
+	var s caspaxos.Set
+	nodes := *r.nodes.Load()
+	for i, id := range cfg.Nodes() {
+		if nodes[id].session.Load() != nil {
+			s = s.With(i)
+		}
+	}
+	return s
+}
+
+// Ready reports whether a quorum of every group is connected.
+func (r *Router) Ready() bool {
+	t := r.table.Load()
+	for _, g := range t.groups {
+		if !g.cfg.IsQuorum(r.Reachable(g.cfg)) {
+			return false
+		}
+	}
+	return len(t.groups) > 0
+}
+
+// reorder recomputes whom reads ask first. r.mu is held.
+func (r *Router) reorder(t *table) {
+	nodes := *r.nodes.Load()
+	for _, g := range t.groups {
+		members := g.cfg.Nodes()
+		orders := make([][]int, len(members))
+		for first := range members {
+			var quick, slow, gone []int
+			for k := range members {
+				i := (first + k) % len(members)
+				switch n := nodes[members[i]]; {
+				case n.session.Load() == nil:
+					gone = append(gone, i)
+				case n.silent.Load():
+					slow = append(slow, i)
+				default:
+					quick = append(quick, i)
+				}
+			}
+			orders[first] = append(append(quick, slow...), gone...)
+		}
+		g.orders.Store(&orders)
+	}
+}
+
+// Send sends a payload of encoded requests to a node. It does not block. False
+// means that nothing was or will be sent.
+func (r *Router) Send(to caspaxos.NodeID, class rpc.Class, payload []byte) bool {
+	n := r.node(to)
+	s := n.session.Load()
+	if s == nil || s.Send(class, payload) != nil {
+		return false
+	}
+	n.asked(r.now())
+	return true
+}
+
+func (r *Router) now() int64 { return int64(time.Since(r.start)) }
