@@ -25,11 +25,33 @@ func connectionCommands() []*Spec {
 			Complexity: "Depends on subcommand.",
 			Subcommands: []*Spec{
 				{
+					Name: "caching", Arity: 3,
+					Flags:      NoScript | Loading | Stale,
+					Categories: Connection,
+					Group:      "connection", Since: "6.0.0",
+					Summary:    "Instruct the server about tracking or not keys in the next request",
+					Complexity: "O(1)",
+					Args: []Arg{
+						{Name: "mode", Type: OneOf, Args: []Arg{
+							{Name: "yes", Type: PureToken, Token: "YES"},
+							{Name: "no", Type: PureToken, Token: "NO"},
+						}},
+					},
+				},
+				{
 					Name: "getname", Arity: 2,
 					Flags:      NoScript | Loading | Stale,
 					Categories: Connection,
 					Group:      "connection", Since: "2.6.9",
 					Summary:    "Get the current connection name",
+					Complexity: "O(1)",
+				},
+				{
+					Name: "getredir", Arity: 2,
+					Flags:      NoScript | Loading | Stale,
+					Categories: Connection,
+					Group:      "connection", Since: "6.0.0",
+					Summary:    "Get tracking notifications redirection client ID if any",
 					Complexity: "O(1)",
 				},
 				{
@@ -135,6 +157,39 @@ func connectionCommands() []*Spec {
 					},
 				},
 				{
+					Name: "pause", Arity: -3,
+					Flags:      Admin | NoScript | Loading | Stale,
+					Categories: Connection,
+					Group:      "connection", Since: "2.9.50",
+					Summary:    "Stop processing commands from clients for some time",
+					Complexity: "O(1)",
+					History: []Revision{
+						{"6.2.0", "`CLIENT PAUSE WRITE` mode added along with the `mode` option."},
+					},
+					Args: []Arg{
+						{Name: "timeout", Type: IntegerArg},
+						{Name: "mode", Type: OneOf, Since: "6.2.0", Flags: Optional, Args: []Arg{
+							{Name: "write", Type: PureToken, Token: "WRITE"},
+							{Name: "all", Type: PureToken, Token: "ALL"},
+						}},
+					},
+				},
+				{
+					Name: "reply", Arity: 3,
+					Flags:      NoScript | Loading | Stale,
+					Categories: Connection,
+					Group:      "connection", Since: "3.2.0",
+					Summary:    "Instruct the server whether to reply to commands",
+					Complexity: "O(1)",
+					Args: []Arg{
+						{Name: "on_off_skip", Type: OneOf, Args: []Arg{
+							{Name: "on", Type: PureToken, Token: "ON"},
+							{Name: "off", Type: PureToken, Token: "OFF"},
+							{Name: "skip", Type: PureToken, Token: "SKIP"},
+						}},
+					},
+				},
+				{
 					Name: "setname", Arity: 3,
 					Flags:      NoScript | Loading | Stale,
 					Categories: Connection,
@@ -144,6 +199,22 @@ func connectionCommands() []*Spec {
 					Args: []Arg{
 						{Name: "connection-name"},
 					},
+				},
+				{
+					Name: "trackinginfo", Arity: 2,
+					Flags:      NoScript | Loading | Stale,
+					Categories: Connection,
+					Group:      "connection", Since: "6.2.0",
+					Summary:    "Return information about server assisted client side caching for the current connection",
+					Complexity: "O(1)",
+				},
+				{
+					Name: "unpause", Arity: 2,
+					Flags:      Admin | NoScript | Loading | Stale,
+					Categories: Connection,
+					Group:      "connection", Since: "6.2.0",
+					Summary:    "Resume processing of clients that were paused",
+					Complexity: "O(N) Where N is the number of paused clients",
 				},
 				{
 					Name: "no-touch", Arity: 3,

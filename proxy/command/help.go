@@ -43,6 +43,10 @@ HELP
 `
 
 const clientHelp = `CLIENT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:
+CACHING (YES|NO)
+    Enable/disable tracking of the keys for next command in OPTIN/OPTOUT modes.
+GETREDIR
+    Return the client ID we are redirecting to when tracking is enabled.
 GETNAME
     Return the name of the current connection.
 ID
@@ -67,12 +71,20 @@ LIST [options ...]
     Return information about client connections. Options:
     * TYPE (NORMAL|MASTER|REPLICA|PUBSUB)
       Return clients of specified type.
+UNPAUSE
+    Stop the current client pause, resuming traffic.
+PAUSE <timeout> [WRITE|ALL]
+    Suspend all, or just write, clients for <timeout> milliseconds.
+REPLY (ON|OFF|SKIP)
+    Control the replies sent to the current connection.
 SETNAME <name>
     Assign the name <name> to the current connection.
 SETINFO <option> <value>
     Set client meta attr. Options are:
     * LIB-NAME: the client lib name.
     * LIB-VER: the client lib version.
+TRACKINGINFO
+    Report tracking status for the current connection.
 NO-EVICT (ON|OFF)
     Protect current client connection from eviction.
 NO-TOUCH (ON|OFF)
@@ -105,6 +117,8 @@ SET <directive> <value>
     Set the configuration <directive> to <value>.
 RESETSTAT
     Reset statistics reported by the INFO command.
+REWRITE
+    Rewrite the configuration file.
 HELP
     Prints this help.
 `

@@ -134,6 +134,13 @@ func serverCommands() []*Spec {
 					Complexity: "O(1)",
 				},
 				{
+					Name: "rewrite", Arity: 2,
+					Flags: Admin | NoScript | Loading | Stale,
+					Group: "server", Since: "2.8.0",
+					Summary:    "Rewrite the configuration file with the in memory configuration",
+					Complexity: "O(1)",
+				},
+				{
 					Name: "set", Arity: -4,
 					Flags: Admin | NoScript | Loading | Stale,
 					Tips:  []string{"request_policy:all_nodes", "response_policy:all_succeeded"},
