@@ -1,0 +1,408 @@
+package proxy
+
+import (
+	"bytes"
+	"errors"
+	"slices"
+	"strconv"
+	"sync/atomic"
+	"unsafe"
+
+	"synod/protocol/caspaxos"
+	"synod/protocol/resp"
+	"synod/proxy/command"
+)
+
+const (
+	// maxBatch is how many commands of one connection are under way at once.
+	maxBatch = 4096
+	// keepCalls is how many calls a connection keeps for reuse, after
+	// patientBatches batches that needed no more.
+	keepCalls      = 64
+	patientBatches = 64
+	callBytes      = int64(unsafe.Sizeof(call{}) + 2*unsafe.Sizeof(uintptr(0)))
+	// batchReplies is what the replies of one batch should not exceed by much,
+	// in bytes. The next batch is smaller if they did.
+	batchReplies = 8 << 20
+	// writeBytes is when encoded replies are written before the batch is done.
+	writeBytes = 1 << 20
+	// wholeBytes is the length from which a reply's bytes are not copied.
+	wholeBytes = 32 << 10
+)
+
+// call is one request of a batch.
+type call struct {
+	entry  *entry // nil if there is no such command
+	cmd    caspaxos.Command
+	split  *command.Split
+	parts  []caspaxos.Command // of a split
+	reply  *resp.Value        // nil until it is known
+	proto  int8
+	silent bool
+}
+
+// batch runs requests that arrived together: it submits their commands to the
+// backend at once, waits once, and writes the replies in order.
+type batch struct {
+	s       *session
+	started caspaxos.Mono
+	calls   []*call
+	n       int                 // calls in use
+	window  int                 // at most this many
+	words   [][]byte            // the arguments of commands under way
+	queue   []*caspaxos.Command // to be submitted
+	buf     []byte              // replies being encoded
+	size    int                 // bytes of replies in this batch
+	slack   int                 // small batches in a row
+
+	// read has the registers of snapshots under way. A later command on one
+	// of them waits, since a snapshot may have to be taken again.
+	read map[string]struct{}
+
+	// pending counts commands under way, and one more until settle waits. Who
+	// brings it to zero wakes the session.
+	pending atomic.Int32
+	wake    chan struct{}
+	done    func(*caspaxos.Command) // finished, made once
+	release func()                  // finished, for snapshots
+}
+
+func (b *batch) init(s *session) {
+	b.s, b.window, b.wake = s, maxBatch, make(chan struct{}, 1)
+	b.pending.Store(1)
+	b.release = func() {
+		if b.pending.Add(-1) == 0 {
+			b.wake <- struct{}{}
+		}
+	}
+	b.done = func(*caspaxos.Command) { b.release() }
+}
+
+// collect takes complete requests until there are none, the batch is full or
+// the connection is to end. It begins to run them.
+func (b *batch) collect() (more bool, failure *resp.Value) {
+	s := b.s
+	b.n, b.size, b.started = 0, 0, 0
+	for b.n < b.window {
+		words, failure := s.in.next(s.limits())
+		if words == nil || failure != nil {
+			return false, failure
+		}
+		if b.started == 0 {
+			b.started = s.srv.backend.Now()
+		}
+		b.run(b.add(), words)
+		if s.last {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+func (b *batch) add() *call {
+	if b.n == len(b.calls) {
+		block := make([]call, min(max(len(b.calls), 1), keepCalls))
+		for i := range block {
+			b.calls = append(b.calls, &block[i])
+		}
+		b.s.out.mem.add(int64(len(block)) * callBytes)
+	}
+	b.n++
+	return b.calls[b.n-1]
+}
+
+// run begins one request, as far as that is possible without waiting.
+func (b *batch) run(c *call, words [][]byte) {
+	s := b.s
+	s.skipping, s.skipNext = s.skipNext, false
+	c.proto, c.silent = int8(s.proto.Load()), s.muted()
+	spec, failure := command.Resolve(words)
+	if failure != nil {
+		c.reply = failure
+		if isHTTP(words[0]) {
+			s.end("possible attack: the client speaks HTTP")
+			s.last = true
+		}
+		return
+	}
+	c.entry = s.srv.table[spec]
+	if s.locked() && !spec.Has(command.NoAuth) {
+		c.reply = errNoAuth
+		return
+	}
+	if s.srv.pause.holds(spec) {
+		c = b.hold(c)
+	}
+	s.recent.Store(spec)
+	switch {
+	case spec.Key != nil:
+		b.one(c, b.keep(words))
+	case spec.Split != nil:
+		b.several(c, b.keep(words))
+	case spec.Local != nil:
+		c.reply = spec.Local(words)
+	default:
+		if c.entry.waits {
+			b.settle()
+		}
+		c.reply = c.entry.run(s, words)
+		// HELLO answers in the version that it sets, CLIENT REPLY ON is heard.
+		c.proto, c.silent = int8(s.proto.Load()), s.muted()
+		if c.reply == nil {
+			c.reply, c.silent = resp.OK, true
+		}
+	}
+}
+
+// hold answers the requests before c and waits until c may run, while the
+// server is paused. It returns c.
+func (b *batch) hold(c *call) *call {
+	i := b.n - 1
+	b.settle()
+	b.n = i
+	_ = b.reply() // a failure comes back with the next reply
+	if i < len(b.calls) {
+		b.calls[0], b.calls[i] = b.calls[i], b.calls[0]
+	} else {
+		b.calls[0] = c
+	}
+	b.n, b.size = 1, 0
+	b.s.srv.pause.wait(c.entry.spec, b.s.gone)
+	b.started = b.s.srv.backend.Now()
+	return c
+}
+
+// keep makes the arguments of a command stay as they are until its reply is
+// written, and their bytes for good.
+func (b *batch) keep(words [][]byte) [][]byte {
+	b.s.in.keep(words)
+	start := len(b.words)
+	b.words = append(b.words, words...)
+	return b.words[start:len(b.words):len(b.words)]
+}
+
+func (b *batch) one(c *call, args [][]byte) {
+	spec := c.entry.spec
+	op, failure := spec.Key(args)
+	if failure != nil {
+		c.reply = failure
+		return
+	}
+	c.cmd.Register = b.s.register(args[spec.FirstKey])
+	c.cmd.Op = op
+	c.cmd.Started = b.started
+	c.cmd.Done = b.done
+	b.after(c.cmd.Register.Key)
+	b.queue = append(b.queue, &c.cmd)
+}
+
+func (b *batch) several(c *call, args [][]byte) {
+	split, failure := c.entry.spec.Split(args)
+	if failure != nil {
+		c.reply = failure
+		return
+	}
+	c.split = split
+	c.parts = make([]caspaxos.Command, len(split.Ops))
+	for i, op := range split.Ops {
+		c.parts[i] = caspaxos.Command{
+			Register: b.s.register(split.Keys[i]), Op: op, Started: b.started, Done: b.done,
+		}
+		b.after(c.parts[i].Register.Key)
+	}
+	if split.Snapshot && len(c.parts) > 1 {
+		b.snapshot(c)
+		return
+	}
+	for i := range c.parts {
+		b.queue = append(b.queue, &c.parts[i])
+	}
+}
+
+// snapshot begins a multi-key read, behind what stands before it.
+func (b *batch) snapshot(c *call) {
+	b.submit()
+	cmds := make([]*caspaxos.Command, len(c.parts))
+	if b.read == nil {
+		b.read = map[string]struct{}{}
+	}
+	for i := range c.parts {
+		cmds[i] = &c.parts[i]
+		b.read[c.parts[i].Register.Key] = struct{}{}
+	}
+	b.pending.Add(1)
+	b.s.srv.backend.Snapshot(cmds, b.release)
+}
+
+// after waits for a snapshot under way that reads the register.
+func (b *batch) after(key string) {
+	if len(b.read) == 0 {
+		return
+	}
+	if _, ok := b.read[key]; ok {
+		b.settle()
+	}
+}
+
+func (b *batch) submit() {
+	if len(b.queue) == 0 {
+		return
+	}
+	b.pending.Add(int32(len(b.queue)))
+	b.s.srv.backend.Submit(b.queue)
+	clear(b.queue)
+	b.queue = b.queue[:0]
+}
+
+// settle submits what is left and waits until nothing is under way.
+func (b *batch) settle() {
+	b.submit()
+	if b.pending.Add(-1) != 0 {
+		<-b.wake
+	}
+	b.pending.Store(1)
+	clear(b.read)
+}
+
+// reply writes the replies, in order, and forgets the calls.
+func (b *batch) reply() error {
+	if b.n == 0 {
+		return nil
+	}
+	var err error
+	for _, c := range b.calls[:b.n] {
+		v := c.result()
+		b.s.srv.stats.count(c.entry, v)
+		if err == nil && !c.silent {
+			err = b.encode(v, int(c.proto))
+		}
+		*c = call{}
+	}
+	if err == nil {
+		err = b.flush()
+	}
+	b.s.srv.stats.batch(b.n)
+	b.rest()
+	return err
+}
+
+// encode appends a reply to what is to be written.
+func (b *batch) encode(v *resp.Value, proto int) error {
+	if v.Kind == resp.Bulk && len(v.Str) >= wholeBytes {
+		b.buf = strconv.AppendInt(append(b.buf, '$'), int64(len(v.Str)), 10)
+		b.buf = append(b.buf, '\r', '\n')
+		if err := b.flush(); err != nil {
+			return err
+		}
+		b.size += len(v.Str)
+		if err := b.s.out.give(v.Str); err != nil {
+			return err
+		}
+		b.buf = append(b.buf, '\r', '\n')
+		return nil
+	}
+	b.buf = v.AppendTo(b.buf, proto)
+	if len(b.buf) >= writeBytes {
+		return b.flush()
+	}
+	return nil
+}
+
+func (b *batch) flush() error {
+	if len(b.buf) == 0 {
+		return nil
+	}
+	b.size += len(b.buf)
+	err := b.s.out.write(b.buf)
+	if cap(b.buf) > maxInput {
+		b.buf = nil
+	}
+	b.buf = b.buf[:0]
+	return err
+}
+
+// rest keeps little memory between batches, and fits the next batch to the
+// replies of this one.
+func (b *batch) rest() {
+	if b.size > batchReplies {
+		b.window = max(1, int(int64(b.n)*batchReplies/int64(b.size)))
+	} else {
+		b.window = min(maxBatch, 2*b.window)
+	}
+	if b.slack++; b.n > keepCalls {
+		b.slack = 0
+	}
+	if len(b.calls) > keepCalls && b.slack > patientBatches {
+		b.s.out.mem.add(int64(keepCalls-len(b.calls)) * callBytes)
+		b.calls, b.queue = slices.Clone(b.calls[:keepCalls]), nil
+	}
+	clear(b.words)
+	b.words = b.words[:0]
+	if cap(b.words) > 16*keepCalls {
+		b.words = nil
+	}
+}
+
+// result returns the reply of a call that is done.
+func (c *call) result() *resp.Value {
+	switch {
+	case c.reply != nil:
+		return c.reply
+	case c.split == nil:
+		if c.cmd.Err != nil {
+			return failureOf(c.cmd.Err)
+		}
+		return c.cmd.Result.(*resp.Value)
+	}
+	if failure := c.partFailure(); failure != nil {
+		return failure
+	}
+	results := make([]*resp.Value, len(c.parts))
+	for i := range c.parts {
+		results[i] = c.parts[i].Result.(*resp.Value)
+	}
+	return c.split.Combine(results)
+}
+
+// partFailure returns the error of a split command of which a part failed. If
+// others were done, or may have been, nobody can say that nothing was.
+func (c *call) partFailure() *resp.Value {
+	var failure error
+	done := false
+	for i := range c.parts {
+		switch err := c.parts[i].Err; {
+		case err == nil:
+			done = true
+		case failure == nil || errors.Is(err, caspaxos.ErrUncertain):
+			failure = err
+		}
+	}
+	switch {
+	case failure == nil:
+		return nil
+	case done && !c.entry.spec.Has(command.ReadOnly):
+		return resp.ErrUncertain
+	}
+	return failureOf(failure)
+}
+
+var errOverloaded = resp.Err("TRYAGAIN nothing was done: too many commands are waiting")
+
+// failureOf returns the error reply for the way in which a command failed.
+func failureOf(err error) *resp.Value {
+	switch {
+	case errors.Is(err, caspaxos.ErrNoQuorum):
+		return resp.ErrClusterDown
+	case errors.Is(err, caspaxos.ErrContention):
+		return resp.ErrTryAgain
+	case errors.Is(err, caspaxos.ErrOverloaded):
+		return errOverloaded
+	}
+	return resp.ErrUncertain
+}
+
+// isHTTP recognizes the first word of what a web page can make a browser send;
+// Redis closes such a connection, and so do we.
+func isHTTP(word []byte) bool {
+	return bytes.EqualFold(word, []byte("host:")) || bytes.EqualFold(word, []byte("post"))
+}

@@ -1,0 +1,200 @@
+package proxy
+
+import (
+	"bytes"
+	"crypto/subtle"
+	"time"
+
+	"synod/protocol/caspaxos"
+	"synod/protocol/resp"
+)
+
+// defaultUser is the only user there is.
+const defaultUser = "default"
+
+var (
+	pong     = resp.Status("PONG")
+	resetOK  = resp.Status("RESET")
+	errNoPwd = resp.Err("ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?")
+	errWrong = resp.Err("WRONGPASS invalid username-password pair or user is disabled.")
+	errHello = resp.Err("NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time")
+	errProto = resp.Err("NOPROTO unsupported protocol version")
+	errName  = resp.Err("ERR Client names cannot contain spaces, newlines or special characters.")
+	errDB    = resp.Err("ERR DB index is out of range")
+)
+
+func ping(_ *session, args [][]byte) *resp.Value {
+	switch len(args) {
+	case 1:
+		return pong
+	case 2:
+		return resp.Bytes(args[1])
+	}
+	return resp.ErrArity("ping")
+}
+
+func quit(s *session, _ [][]byte) *resp.Value {
+	s.last = true
+	return resp.OK
+}
+
+// reset brings the connection into the state of a new one.
+func reset(s *session, _ [][]byte) *resp.Value {
+	s.db.Store(0)
+	s.proto.Store(2)
+	s.silent, s.skipping, s.skipNext = false, false, false
+	s.authenticated = !s.srv.settings.hasPassword()
+	s.mu.Lock()
+	s.labels.name = ""
+	s.mu.Unlock()
+	return resetOK
+}
+
+func selectDB(s *session, args [][]byte) *resp.Value {
+	n, ok := parseLength(args[1])
+	switch {
+	case !ok:
+		return resp.ErrNotInteger
+	case int64(int32(n)) != n:
+		return resp.Err("ERR value is out of range, value must between -2147483648 and 2147483647")
+	case n < 0 || n >= caspaxos.Databases:
+		return errDB
+	}
+	s.db.Store(int32(n))
+	return resp.OK
+}
+
+func auth(s *session, args [][]byte) *resp.Value {
+	switch len(args) {
+	case 2:
+		if !s.srv.settings.hasPassword() {
+			return errNoPwd
+		}
+		return s.login([]byte(defaultUser), args[1])
+	case 3:
+		return s.login(args[1], args[2])
+	}
+	return resp.ErrSyntax
+}
+
+// login authenticates the client, or returns why not. Without a password, the
+// default user may log in with any.
+func (s *session) login(user, password []byte) *resp.Value {
+	if string(user) != defaultUser {
+		return errWrong
+	}
+	want := s.srv.settings.password()
+	if want != "" && subtle.ConstantTimeCompare([]byte(want), password) != 1 {
+		return errWrong
+	}
+	s.authenticated = true
+	return resp.OK
+}
+
+// helloOptions is what HELLO asks for.
+type helloOptions struct {
+	proto          int32 // 0: as it is
+	user, password []byte
+	name           []byte // nil: as it is
+}
+
+func hello(s *session, args [][]byte) *resp.Value {
+	o, failure := parseHello(args)
+	if failure != nil {
+		return failure
+	}
+	if o.user != nil {
+		if v := s.login(o.user, o.password); v.IsError() {
+			return v
+		}
+	}
+	if s.locked() {
+		return errHello
+	}
+	if o.name != nil {
+		if v := s.rename(o.name); v.IsError() {
+			return v
+		}
+	}
+	if o.proto != 0 {
+		s.proto.Store(o.proto)
+	}
+	return &resp.Value{Kind: resp.Map, Elems: []resp.Value{
+		*resp.Text("server"), *resp.Text("redis"),
+		*resp.Text("version"), *resp.Text(redisVersion),
+		*resp.Text("proto"), *resp.Int(int64(s.proto.Load())),
+		*resp.Text("id"), *resp.Int(s.id),
+		*resp.Text("mode"), *resp.Text("standalone"),
+		*resp.Text("role"), *resp.Text("master"),
+		*resp.Text("modules"), *resp.List(),
+	}}
+}
+
+func parseHello(args [][]byte) (o helloOptions, failure *resp.Value) {
+	if len(args) == 1 {
+		return o, nil
+	}
+	n, ok := parseLength(args[1])
+	switch {
+	case !ok:
+		return o, resp.Err("ERR Protocol version is not an integer or out of range")
+	case n < 2 || n > 3:
+		return o, errProto
+	}
+	o.proto = int32(n)
+	for rest := args[2:]; len(rest) > 0; {
+		switch {
+		case is(rest[0], "AUTH") && len(rest) >= 3:
+			o.user, o.password, rest = rest[1], rest[2], rest[3:]
+		case is(rest[0], "SETNAME") && len(rest) >= 2:
+			o.name, rest = rest[1], rest[2:]
+		default:
+			return o, resp.Err("ERR Syntax error in HELLO option '" + clean(rest[0]) + "'")
+		}
+	}
+	return o, nil
+}
+
+// rename sets the connection's name; the empty name is none.
+func (s *session) rename(name []byte) *resp.Value {
+	if !printableName(name) {
+		return errName
+	}
+	s.mu.Lock()
+	s.labels.name = string(name)
+	s.mu.Unlock()
+	return resp.OK
+}
+
+// printableName tells whether CLIENT LIST can show the name.
+func printableName(name []byte) bool {
+	for _, c := range name {
+		if c < '!' || c > '~' {
+			return false
+		}
+	}
+	return true
+}
+
+func timeNow(_ *session, _ [][]byte) *resp.Value {
+	now := time.Now().UnixMicro()
+	return resp.List(
+		*resp.Text(itoa(now / 1e6)), *resp.Text(itoa(now % 1e6)))
+}
+
+// is compares a word of a command with an upper case keyword.
+func is(word []byte, keyword string) bool {
+	return len(word) == len(keyword) && bytes.EqualFold(word, []byte(keyword))
+}
+
+// clean prepares client input for an error reply, which is one line.
+func clean(b []byte) string {
+	out := make([]byte, len(b))
+	for i, c := range b {
+		if c == '\r' || c == '\n' {
+			c = ' '
+		}
+		out[i] = c
+	}
+	return string(out)
+}

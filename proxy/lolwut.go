@@ -1,0 +1,43 @@
+package proxy
+
+import (
+	"math"
+	"math/rand/v2"
+	"strings"
+
+	"synod/protocol/resp"
+)
+
+// lolwut draws a synod: a ring of seats, some of which agree, always a
+// majority. Arguments are accepted and ignored, as they choose among drawings.
+func lolwut(s *session, _ [][]byte) *resp.Value {
+	const width, height, seats = 41, 13, 24
+	canvas := make([][]byte, height)
+	for y := range canvas {
+		canvas[y] = []byte(strings.Repeat(" ", width))
+	}
+	agree := seats/2 + 1 + rand.IntN(seats/2)
+	for i, seat := range rand.Perm(seats) {
+		x, y := seatAt(seat, seats, width, height)
+		canvas[y][x] = 'o'
+		if i < agree {
+			canvas[y][x] = '@'
+		}
+	}
+	var art strings.Builder
+	art.WriteString("txt:")
+	for _, line := range canvas {
+		art.WriteString(strings.TrimRight(string(line), " ") + "\n")
+	}
+	art.WriteString("\n" + itoa(int64(agree)) + " of " + itoa(seats) + " seats agree: chosen.\n")
+	art.WriteString("\nSynod " + s.srv.version + ", Redis ver. " + redisVersion + "\n")
+	return &resp.Value{Kind: resp.Verbatim, Str: []byte(art.String())}
+}
+
+// seatAt returns where on the canvas one of n seats stands, clockwise.
+func seatAt(i, n, width, height int) (x, y int) {
+	sin, cos := math.Sincos(2 * math.Pi * float64(i) / float64(n))
+	x = int(math.Round(float64(width-1) / 2 * (1 + sin)))
+	y = int(math.Round(float64(height-1) / 2 * (1 - cos)))
+	return x, y
+}

@@ -1,0 +1,195 @@
+package proxy
+
+import (
+	"errors"
+	"net"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// chunkBytes is the size of the pieces that waiting replies are kept in.
+const chunkBytes = 64 << 10
+
+// errOutputLimit: the client has left more replies unread than
+// client-output-buffer-limit allows.
+var errOutputLimit = errors.New("client output buffer limit exceeded")
+
+// output writes replies to a client without ever waiting for it. What the
+// kernel takes at once is written at once, by the caller; the rest waits, up to
+// a limit, for a goroutine that lives only as long as something waits. So a
+// client that pipelines without reading can go on for a while, one that never
+// reads is cut off, and the others cost no goroutine.
+type output struct {
+	conn  net.Conn
+	mem   *account
+	limit *atomic.Int64 // bytes that may wait
+	raw   syscall.RawConn
+
+	// try is the function that raw.Write calls, made once; it writes now and
+	// leaves what write(2) returned in taken and fault.
+	try   func(fd uintptr) bool
+	now   []byte
+	taken int
+	fault error
+
+	mu     sync.Mutex
+	queue  [][]byte // what waits, oldest first
+	queued int64    // bytes in queue, and in the drainer's hands
+	busy   bool     // a drainer is at work
+	err    error    // why nothing is written any more
+	drain  sync.WaitGroup
+
+	written *atomic.Int64 // counts the bytes given to the kernel
+}
+
+func newOutput(conn net.Conn, mem *account, limit, written *atomic.Int64) *output {
+	o := &output{conn: conn, mem: mem, limit: limit, written: written}
+	if sc, ok := conn.(syscall.Conn); ok {
+		if raw, err := sc.SyscallConn(); err == nil {
+			o.raw = raw
+		}
+	}
+	o.try = func(fd uintptr) bool {
+		for {
+			o.taken, o.fault = syscall.Write(int(fd), o.now)
+			if o.fault != syscall.EINTR {
+				return true // never wait for the socket to become writable
+			}
+		}
+	}
+	return o
+}
+
+// write sends b, which the caller may reuse afterwards. It must be called by
+// one goroutine at a time.
+func (o *output) write(b []byte) error { return o.send(b, false) }
+
+// give sends b without copying it: nobody may modify b any more.
+func (o *output) give(b []byte) error { return o.send(b, true) }
+
+func (o *output) send(b []byte, given bool) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.err != nil {
+		return o.err
+	}
+	if !o.busy && o.raw != nil {
+		n, err := o.writeNow(b)
+		if err != nil {
+			o.err = err
+			return err
+		}
+		b = b[n:]
+	}
+	if len(b) == 0 {
+		return nil
+	}
+	if limit := o.limit.Load(); limit > 0 && o.queued+int64(len(b)) > limit {
+		o.fail(errOutputLimit)
+		return errOutputLimit
+	}
+	o.enqueue(b, given)
+	if !o.busy {
+		o.busy = true
+		o.drain.Go(o.run)
+	}
+	return nil
+}
+
+// writeNow writes what the kernel takes without waiting.
+func (o *output) writeNow(b []byte) (int, error) {
+	total := 0
+	for total < len(b) {
+		o.now, o.taken, o.fault = b[total:], 0, nil
+		err := o.raw.Write(o.try)
+		o.now = nil
+		switch {
+		case err != nil:
+			return total, err
+		case o.fault == syscall.EAGAIN:
+			return total, nil
+		case o.fault != nil:
+			return total, o.fault
+		}
+		total += o.taken
+		o.written.Add(int64(o.taken))
+	}
+	return total, nil
+}
+
+func (o *output) enqueue(b []byte, given bool) {
+	o.queued += int64(len(b))
+	o.mem.add(int64(len(b)))
+	if given {
+		o.queue = append(o.queue, b)
+		return
+	}
+	for len(b) > 0 {
+		last := len(o.queue) - 1
+		if last < 0 || len(o.queue[last]) == cap(o.queue[last]) {
+			o.queue = append(o.queue, make([]byte, 0, max(chunkBytes, min(len(b), 1<<20))))
+			continue
+		}
+		n := min(len(b), cap(o.queue[last])-len(o.queue[last]))
+		o.queue[last] = append(o.queue[last], b[:n]...)
+		b = b[n:]
+	}
+}
+
+// run writes what waits until nothing does.
+func (o *output) run() {
+	for {
+		o.mu.Lock()
+		if len(o.queue) == 0 || o.err != nil {
+			o.busy = false
+			o.mu.Unlock()
+			return
+		}
+		chunk := o.queue[0]
+		o.queue[0] = nil
+		o.queue = o.queue[1:]
+		o.mu.Unlock()
+
+		n, err := o.conn.Write(chunk)
+		o.written.Add(int64(n))
+
+		o.mu.Lock()
+		o.queued -= int64(len(chunk))
+		o.mem.add(-int64(len(chunk)))
+		if err != nil {
+			o.fail(err)
+		}
+		o.mu.Unlock()
+	}
+}
+
+// fail drops what waits; mu is held.
+func (o *output) fail(err error) {
+	if o.err == nil {
+		o.err = err
+	}
+	for _, chunk := range o.queue {
+		o.queued -= int64(len(chunk))
+		o.mem.add(-int64(len(chunk)))
+	}
+	o.queue = nil
+}
+
+// waiting returns how many bytes and chunks wait for the client.
+func (o *output) waiting() (bytes int64, chunks int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.queued, len(o.queue)
+}
+
+// finish waits until the client has taken everything, at most for patience.
+// Nothing may be written afterwards.
+func (o *output) finish(patience time.Duration) {
+	if bytes, _ := o.waiting(); bytes > 0 {
+		// A failure to set the deadline means that the connection is gone.
+		_ = o.conn.SetWriteDeadline(time.Now().Add(patience))
+	}
+	o.drain.Wait()
+}

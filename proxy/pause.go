@@ -1,0 +1,104 @@
+package proxy
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"synod/proxy/command"
+)
+
+// pause is CLIENT PAUSE: for a while all commands, or those that write, wait.
+// It concerns the clients of this proxy.
+type pause struct {
+	active atomic.Bool // so that it costs nothing while nobody pauses
+
+	mu     sync.Mutex
+	until  time.Time
+	writes bool          // only commands that write wait
+	over   chan struct{} // closed when the pause changes or ends
+	timer  *time.Timer
+	ended  bool // for good
+}
+
+// begin pauses until a time, unless a longer pause is in force. A pause of
+// everything wins over one of writes, as in Redis.
+func (p *pause) begin(until time.Time, writes bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ended {
+		return
+	}
+	if p.active.Load() {
+		writes = writes && p.writes
+		if until.Before(p.until) {
+			until = p.until
+		}
+	}
+	p.clear()
+	p.until, p.writes, p.over = until, writes, make(chan struct{})
+	over := p.over
+	p.timer = time.AfterFunc(time.Until(until), func() { p.expire(over) })
+	p.active.Store(true)
+}
+
+// expire ends the pause that the channel belongs to.
+func (p *pause) expire(over chan struct{}) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.over == over {
+		p.clear()
+	}
+}
+
+// lift ends a pause before its time.
+func (p *pause) lift() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.clear()
+}
+
+// end lifts the pause and lets none begin again.
+func (p *pause) end() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.ended = true
+	p.clear()
+}
+
+// clear wakes all who wait; mu is held.
+func (p *pause) clear() {
+	if p.over == nil {
+		return
+	}
+	p.timer.Stop()
+	close(p.over)
+	p.over = nil
+	p.active.Store(false)
+}
+
+// holds reports whether the command must wait.
+func (p *pause) holds(spec *command.Spec) bool {
+	return p.active.Load() && p.barrier(spec) != nil
+}
+
+// barrier returns what the command must wait for, or nil.
+func (p *pause) barrier(spec *command.Spec) chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.over == nil || (p.writes && !spec.Has(command.Write)) {
+		return nil
+	}
+	return p.over
+}
+
+// wait returns when the command may run, or gone is closed.
+func (p *pause) wait(spec *command.Spec, gone <-chan struct{}) {
+	for over := p.barrier(spec); over != nil; over = p.barrier(spec) {
+		select {
+		case <-over:
+		case <-gone:
+			return
+		}
+	}
+}

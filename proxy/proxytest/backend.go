@@ -1,0 +1,200 @@
+// Package proxytest has a backend in memory for tests of what stands in front
+// of one: it runs operations on views kept in a map, one at a time, with no
+// consensus and no disk. What it promises is what proxy.Backend asks for.
+package proxytest
+
+import (
+	"cmp"
+	"context"
+	"hash/fnv"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"synod/protocol/caspaxos"
+	"synod/protocol/register"
+	"synod/proxy"
+	"synod/proxy/datatype/glob"
+)
+
+// Backend is a database in memory.
+type Backend struct {
+	// Fault, if not nil, is asked before each command; an error is what the
+	// command ends with, and nothing is done.
+	Fault func(*caspaxos.Command) error
+	// Gate, if not nil, is received from before commands are run, so that a
+	// test can hold them back. It is closed to let all through.
+	Gate chan struct{}
+
+	start time.Time
+	mu    sync.Mutex
+	views map[string]register.View // by register key
+	depth int                      // the most commands that came with one Submit
+}
+
+// New returns an empty database.
+func New() *Backend {
+	return &Backend{start: time.Now(), views: map[string]register.View{}}
+}
+
+var _ proxy.Backend = (*Backend)(nil)
+
+// Now is the time since New.
+func (b *Backend) Now() caspaxos.Mono { return caspaxos.Mono(time.Since(b.start)) }
+
+// Depth returns the most commands that came with one Submit.
+func (b *Backend) Depth() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.depth
+}
+
+// Submit runs the commands, at once unless there is a Gate.
+func (b *Backend) Submit(cmds []*caspaxos.Command) {
+	if b.Gate == nil {
+		b.run(cmds)
+		for _, c := range cmds {
+			c.Done(c)
+		}
+		return
+	}
+	cmds = slices.Clone(cmds)
+	go func() { // ends when the test opens the gate
+		<-b.Gate
+		b.run(cmds)
+		for _, c := range cmds {
+			c.Done(c)
+		}
+	}()
+}
+
+// Snapshot runs the commands as one.
+func (b *Backend) Snapshot(cmds []*caspaxos.Command, done func()) {
+	if b.Gate == nil {
+		b.run(cmds)
+		done()
+		return
+	}
+	go func() { // ends when the test opens the gate
+		<-b.Gate
+		b.run(cmds)
+		done()
+	}()
+}
+
+func (b *Backend) run(cmds []*caspaxos.Command) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.depth = max(b.depth, len(cmds))
+	now := time.Now().UnixMilli()
+	for _, c := range cmds {
+		if b.Fault != nil {
+			if c.Err = b.Fault(c); c.Err != nil {
+				continue
+			}
+		}
+		view := b.view(c.Register.Key, now)
+		effect := c.Op.Execute(view, now)
+		if effect.Need != nil {
+			panic("proxytest: an operation needs more than everything")
+		}
+		if next := view.Apply(effect.Change); next.Header.Exists() {
+			b.views[c.Register.Key] = next
+		} else {
+			delete(b.views, c.Register.Key)
+		}
+		c.Result = effect.Result
+	}
+}
+
+// view returns a register's state; one past its expiry is gone.
+func (b *Backend) view(key string, now int64) register.View {
+	v, ok := b.views[key]
+	if !ok || v.Header.Expired(now) {
+		delete(b.views, key)
+		return register.Nothing()
+	}
+	return v
+}
+
+// live returns the user keys of a database in the order of their hash, which
+// is the order of scans.
+func (b *Backend) live(db byte) []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := time.Now().UnixMilli()
+	var keys []string
+	for _, k := range slices.Collect(maps.Keys(b.views)) {
+		if k[0] == db && b.view(k, now).Header.Exists() {
+			keys = append(keys, k[1:])
+		}
+	}
+	slices.SortFunc(keys, func(x, y string) int { return cmp.Compare(hash(x), hash(y)) })
+	return keys
+}
+
+func hash(key string) uint64 {
+	h := fnv.New64a()
+	h.Write([]byte(key))
+	return max(h.Sum64(), 1)
+}
+
+// Scan returns the keys whose hash is at least the cursor.
+func (b *Backend) Scan(_ context.Context, req proxy.ScanRequest) (uint64, [][]byte, error) {
+	var found [][]byte
+	left := req.Count
+	for _, key := range b.live(req.DB) {
+		if hash(key) < req.Cursor {
+			continue
+		}
+		if left == 0 {
+			return hash(key), found, nil
+		}
+		left--
+		if (req.Match == nil || glob.Match(req.Match, []byte(key))) &&
+			(req.Type == "" || b.typeOf(req.DB, key) == req.Type) {
+			found = append(found, []byte(key))
+		}
+	}
+	return 0, found, nil
+}
+
+func (b *Backend) typeOf(db byte, key string) string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.views[string(db)+key].Header.Type.String()
+}
+
+// Keys returns the keys that match.
+func (b *Backend) Keys(_ context.Context, db byte, pattern []byte) ([][]byte, error) {
+	var found [][]byte
+	for _, key := range b.live(db) {
+		if glob.Match(pattern, []byte(key)) {
+			found = append(found, []byte(key))
+		}
+	}
+	return found, nil
+}
+
+// RandomKey returns the first key of a scan.
+func (b *Backend) RandomKey(_ context.Context, db byte) ([]byte, bool, error) {
+	keys := b.live(db)
+	if len(keys) == 0 {
+		return nil, false, nil
+	}
+	return []byte(keys[0]), true, nil
+}
+
+// Size returns how many keys there are.
+func (b *Backend) Size(_ context.Context, db byte) (int64, error) {
+	return int64(len(b.live(db))), nil
+}
+
+// Flush removes all keys.
+func (b *Backend) Flush(_ context.Context, first, last byte) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	maps.DeleteFunc(b.views, func(key string, _ register.View) bool { return key[0] >= first && key[0] <= last })
+	return nil
+}

@@ -1,0 +1,262 @@
+package proxy
+
+import (
+	"fmt"
+	"math"
+	"net"
+	"strconv"
+	"strings"
+	"sync/atomic"
+
+	"synod/protocol/caspaxos"
+)
+
+// Defaults of what clients may use, in bytes.
+const (
+	defaultMaxClients   = 10000
+	defaultBulkLimit    = 512 << 20 // also the most that proto-max-bulk-len may be
+	defaultQueryLimit   = 1 << 30
+	defaultOutputLimit  = 256 << 20
+	defaultClientMemory = 4 << 30
+)
+
+// settings are what CONFIG shows and changes. They belong to this proxy and
+// last as long as its process; what a deployment needs comes from its flags.
+// Parameters of Redis that mean nothing here are shown with the value that
+// describes what Synod does; those that applications like to set are kept.
+type settings struct {
+	srv  *Server
+	port string
+	host string
+
+	bulkLimit   atomic.Int64 // proto-max-bulk-len
+	queryLimit  atomic.Int64 // client-query-buffer-limit
+	outputLimit atomic.Int64 // client-output-buffer-limit, of normal clients
+	memoryLimit atomic.Int64 // maxmemory-clients
+	maxClients  atomic.Int64
+	timeout     atomic.Int64 // seconds a client may be idle; 0: for ever
+	secret      atomic.Pointer[string]
+
+	kept [keptSettings]atomic.Pointer[string]
+}
+
+// The settings that are kept without an effect.
+const (
+	keptEvents = iota
+	keptMaxMemory
+	keptPolicy
+	keptSlowlogTime
+	keptSlowlogLength
+	keptLatency
+	keptSettings
+)
+
+func (st *settings) init(srv *Server, o Options) {
+	st.srv = srv
+	if host, port, err := net.SplitHostPort(srv.ln.Addr().String()); err == nil {
+		st.host, st.port = host, port
+	}
+	st.bulkLimit.Store(defaultBulkLimit)
+	st.queryLimit.Store(defaultQueryLimit)
+	st.outputLimit.Store(defaultOutputLimit)
+	st.memoryLimit.Store(defaultClientMemory)
+	st.maxClients.Store(defaultMaxClients)
+	if o.MaxClients > 0 {
+		st.maxClients.Store(int64(o.MaxClients))
+	}
+	st.secret.Store(&o.Password)
+	for i, v := range [keptSettings]string{
+		keptMaxMemory: "0", keptPolicy: "noeviction", keptSlowlogTime: "10000", keptSlowlogLength: "128", keptLatency: "0",
+	} {
+		st.kept[i].Store(&v)
+	}
+}
+
+func (st *settings) password() string  { return *st.secret.Load() }
+func (st *settings) hasPassword() bool { return st.password() != "" }
+
+// parameter is one setting. set checks a value and returns how to apply it, or
+// what is wrong with it; without set, the parameter cannot be changed.
+type parameter struct {
+	name string
+	get  func(*settings) string
+	set  setter
+}
+
+type setter func(st *settings, value string) (apply func(), problem string)
+
+// parameters are those that CONFIG knows, by name.
+var parameters = []parameter{
+	fixed("appendfsync", "always"),
+	fixed("appendonly", "yes"),
+	{name: "bind", get: func(st *settings) string { return st.host }},
+	{name: "client-output-buffer-limit", get: showOutputLimit, set: setOutputLimit},
+	number("client-query-buffer-limit", 1<<20, math.MaxInt64, true, func(st *settings) *atomic.Int64 { return &st.queryLimit }),
+	fixed("cluster-enabled", "no"),
+	fixed("databases", strconv.Itoa(caspaxos.Databases)),
+	fixed("io-threads", "1"),
+	keep("latency-monitor-threshold", keptLatency, checkNumber(0, math.MaxInt64)),
+	number("maxclients", 1, math.MaxUint32, false, func(st *settings) *atomic.Int64 { return &st.maxClients }),
+	keep("maxmemory", keptMaxMemory, checkMemory),
+	{name: "maxmemory-clients", get: func(st *settings) string { return itoa(st.memoryLimit.Load()) }, set: setClientMemory},
+	keep("maxmemory-policy", keptPolicy, checkPolicy),
+	keep("notify-keyspace-events", keptEvents, checkEvents),
+	{name: "port", get: func(st *settings) string { return st.port }},
+	number("proto-max-bulk-len", 1<<20, defaultBulkLimit, true, func(st *settings) *atomic.Int64 { return &st.bulkLimit }),
+	{name: "requirepass", get: (*settings).password, set: func(st *settings, value string) (func(), string) {
+		return func() { st.secret.Store(&value) }, ""
+	}},
+	fixed("save", ""),
+	keep("slowlog-log-slower-than", keptSlowlogTime, checkNumber(-1, math.MaxInt64)),
+	keep("slowlog-max-len", keptSlowlogLength, checkNumber(0, math.MaxInt64)),
+	fixed("tcp-keepalive", "300"),
+	number("timeout", 0, math.MaxInt32, false, func(st *settings) *atomic.Int64 { return &st.timeout }),
+}
+
+func fixed(name, value string) parameter {
+	return parameter{name: name, get: func(*settings) string { return value }}
+}
+
+// number is a parameter with a number, or a size in bytes, that has an effect.
+func number(name string, low, high int64, memory bool, field func(*settings) *atomic.Int64) parameter {
+	return parameter{
+		name: name,
+		get:  func(st *settings) string { return itoa(field(st).Load()) },
+		set: func(st *settings, value string) (func(), string) {
+			n, problem := parseNumber(value, low, high, memory)
+			return func() { field(st).Store(n) }, problem
+		},
+	}
+}
+
+// keep is a parameter whose value is kept, as normal puts it, and nothing else.
+func keep(name string, i int, normal func(string) (string, string)) parameter {
+	return parameter{
+		name: name,
+		get:  func(st *settings) string { return *st.kept[i].Load() },
+		set: func(st *settings, value string) (func(), string) {
+			value, problem := normal(value)
+			return func() { st.kept[i].Store(&value) }, problem
+		},
+	}
+}
+
+func parseNumber(value string, low, high int64, memory bool) (int64, string) {
+	n, ok := int64(0), false
+	if memory {
+		if n, ok = parseMemory(value); !ok {
+			return 0, "argument must be a memory value"
+		}
+	} else if n, ok = parseLength([]byte(value)); !ok {
+		return 0, "argument couldn't be parsed into an integer"
+	}
+	if n < low || n > high {
+		return 0, fmt.Sprintf("argument must be between %d and %d inclusive", low, high)
+	}
+	return n, ""
+}
+
+// parseMemory reads a size as Redis's memtoull does: "1gb" is 1<<30, "1g" is
+// 10^9.
+func parseMemory(value string) (int64, bool) {
+	digits := strings.TrimRight(strings.ToLower(value), "bkmg")
+	unit, ok := map[string]int64{
+		"": 1, "b": 1, "k": 1e3, "kb": 1 << 10, "m": 1e6, "mb": 1 << 20, "g": 1e9, "gb": 1 << 30,
+	}[strings.ToLower(value[len(digits):])]
+	n, err := strconv.ParseUint(digits, 10, 63)
+	if !ok || err != nil || n > uint64(math.MaxInt64/unit) {
+		return 0, false
+	}
+	return int64(n) * unit, true
+}
+
+func checkNumber(low, high int64) func(string) (string, string) {
+	return func(value string) (string, string) {
+		n, problem := parseNumber(value, low, high, false)
+		return itoa(n), problem
+	}
+}
+
+func checkMemory(value string) (string, string) {
+	n, problem := parseNumber(value, 0, math.MaxInt64, true)
+	return itoa(n), problem
+}
+
+var policies = []string{
+	"volatile-lru", "volatile-lfu", "volatile-random", "volatile-ttl",
+	"allkeys-lru", "allkeys-lfu", "allkeys-random", "noeviction",
+}
+
+func checkPolicy(value string) (string, string) {
+	for _, p := range policies {
+		if strings.EqualFold(p, value) {
+			return p, ""
+		}
+	}
+	return "", "argument(s) must be one of the following: " + strings.Join(policies, ", ")
+}
+
+// checkEvents brings the classes of keyspace events into the order in which
+// Redis shows them; "A" stands for eventsOfA.
+func checkEvents(value string) (string, string) {
+	const all, ofA = "g$lshzxetdKEmn", "g$lshzxetd"
+	for _, c := range value {
+		if !strings.ContainsRune(all+"A", c) {
+			return "", "Invalid event class character. Use 'Ag$lshzxeKEtmdn'."
+		}
+	}
+	has := func(c rune) bool {
+		return strings.ContainsRune(value, c) || (strings.ContainsRune(value, 'A') && strings.ContainsRune(ofA, c))
+	}
+	var shown strings.Builder
+	if !strings.ContainsFunc(ofA, func(c rune) bool { return !has(c) }) {
+		shown.WriteByte('A')
+	}
+	for _, c := range all {
+		if has(c) && (shown.Len() == 0 || shown.String()[0] != 'A' || !strings.ContainsRune(ofA, c)) {
+			shown.WriteRune(c)
+		}
+	}
+	return shown.String(), ""
+}
+
+func setClientMemory(st *settings, value string) (func(), string) {
+	n, ok := parseMemory(value)
+	if !ok {
+		return nil, "argument must be a memory or percent value"
+	}
+	return func() {
+		st.memoryLimit.Store(n)
+		st.srv.memory.setLimit(n)
+	}, ""
+}
+
+func showOutputLimit(st *settings) string {
+	return "normal " + itoa(st.outputLimit.Load()) + " 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60"
+}
+
+// setOutputLimit takes the hard limit of normal clients; there are no others,
+// and no soft limits. Zero leaves it to maxmemory-clients.
+func setOutputLimit(st *settings, value string) (func(), string) {
+	words := strings.Fields(value)
+	if len(words)%4 != 0 || len(words) == 0 {
+		return nil, "Wrong number of arguments in buffer limit configuration."
+	}
+	limit := st.outputLimit.Load()
+	for ; len(words) > 0; words = words[4:] {
+		normal, ok := clientType([]byte(words[0]))
+		if !ok || strings.EqualFold(words[0], "master") {
+			return nil, "Invalid client class specified in buffer limit configuration."
+		}
+		hard, ok1 := parseMemory(words[1])
+		_, ok2 := parseMemory(words[2])
+		seconds, ok3 := parseLength([]byte(words[3]))
+		if !ok1 || !ok2 || !ok3 || seconds < 0 {
+			return nil, "Error in hard, soft or soft_seconds setting in buffer limit configuration."
+		}
+		if normal {
+			limit = hard
+		}
+	}
+	return func() { st.outputLimit.Store(limit) }, ""
+}
