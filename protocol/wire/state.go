@@ -73,7 +73,9 @@ func (r *reader) header(h *register.Header) {
 		h.Size = r.uvarint()
 	}
 	if flags&headerAux != 0 {
-		h.Aux = r.bytes()
+		if aux := r.bytes(); len(aux) > 0 {
+			h.Aux = aux
+		}
 	}
 }
 
@@ -188,13 +190,17 @@ func (r *reader) projection(p *register.Projection) {
 		return
 	}
 	if flags&projectKeys != 0 {
-		p.Keys = make([][]byte, r.count(1, maxOps))
+		if n := r.count(1, maxOps); n > 0 {
+			p.Keys = make([][]byte, n)
+		}
 		for i := range p.Keys {
 			p.Keys[i] = r.bytes()
 		}
 	}
 	if flags&projectRanges != 0 {
-		p.Ranges = make([]register.Range, r.count(2, maxOps))
+		if n := r.count(2, maxOps); n > 0 {
+			p.Ranges = make([]register.Range, n)
+		}
 		for i := range p.Ranges {
 			p.Ranges[i].From = r.bytes()
 			if n := r.uvarint(); n > 0 {
