@@ -1,0 +1,108 @@
+package keyspace
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"synod/protocol/caspaxos"
+	"synod/proxy/router"
+)
+
+// Flush removes all keys of the databases first to last (PROTOCOL §8): a blind
+// range tombstone on every slot range, and one by one what a node had to
+// refuse. It is not atomic over keys. The error is caspaxos.ErrUncertain when
+// some may be gone and others not.
+func (k *Keyspace) Flush(ctx context.Context, first, last byte) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, k.Limits.Command, caspaxos.ErrUncertain)
+	defer cancel()
+	var wg sync.WaitGroup
+	ranges := k.Nodes.Ranges()
+	if len(ranges) == 0 {
+		return caspaxos.ErrNoQuorum
+	}
+	errs := make(chan error, len(ranges)*(int(last)-int(first)+1))
+	for _, rng := range ranges {
+		for db := int(first); db <= int(last); db++ {
+			wg.Go(func() { errs <- k.flushRange(ctx, rng, byte(db)) })
+		}
+	}
+	wg.Wait()
+	close(errs)
+	for err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// flushRange flushes one database in one slot range, at as many ballots as it
+// takes.
+func (k *Keyspace) flushRange(ctx context.Context, rng router.SlotRange, db byte) error {
+	for pause := time.Millisecond; ; pause = min(2*pause, 100*time.Millisecond) {
+		if cfg := k.Nodes.Config(rng.First); cfg != rng.Config {
+			return fmt.Errorf("flush slots %d to %d: %w", rng.First, rng.Last, caspaxos.ErrUncertain)
+		}
+		refused, done := k.flushAt(ctx, rng, db, k.Clock.Next())
+		if err := k.each(ctx, refused, remove{}, func(int, any) {}); err != nil {
+			return fmt.Errorf("flush slots %d to %d: %w", rng.First, rng.Last, caspaxos.ErrUncertain)
+		}
+		if done {
+			return nil
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return fmt.Errorf("flush slots %d to %d: %w", rng.First, rng.Last, context.Cause(ctx))
+		}
+	}
+}
+
+// flushAt sends the range tombstone at one ballot to all members and waits for
+// a quorum. It returns what any member that answered refused, and whether a
+// quorum took the tombstone.
+func (k *Keyspace) flushAt(ctx context.Context, rng router.SlotRange, db byte, ballot caspaxos.Ballot) ([]caspaxos.Register, bool) {
+	type answer struct {
+		index int
+		reply *caspaxos.FlushReply
+		err   error
+	}
+	ctx, cancel := context.WithTimeout(ctx, k.Limits.Command/2)
+	defer cancel()
+	cfg := rng.Config
+	answers := make(chan answer, len(cfg.Nodes()))
+	for i, node := range cfg.Nodes() {
+		go func() {
+			reply, err := k.Nodes.Flush(ctx, node, caspaxos.FlushRequest{Ballot: ballot, Epoch: cfg.Epoch,
+				First: rng.First, Last: rng.Last, Space: db})
+			answers <- answer{i, reply, err}
+		}()
+	}
+	var acks caspaxos.Set
+	seen := make(map[string]struct{})
+	var refused []caspaxos.Register
+	for range cfg.Nodes() {
+		a := <-answers
+		if a.err != nil {
+			continue
+		}
+		if ahead := a.reply.Promise.Time.UnixMilli() - k.Wall(); ahead <= k.Limits.MaxClockOffset.Milliseconds() {
+			k.Clock.Observe(a.reply.Promise)
+		}
+		for _, r := range a.reply.Refused {
+			if _, ok := seen[r.Key]; !ok {
+				seen[r.Key] = struct{}{}
+				refused = append(refused, r)
+			}
+		}
+		if a.reply.Outcome == caspaxos.Acked && !a.reply.Incomplete {
+			acks = acks.With(a.index)
+		}
+		if cfg.IsQuorum(acks) {
+			break
+		}
+	}
+	return refused, cfg.IsQuorum(acks)
+}

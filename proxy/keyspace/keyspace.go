@@ -1,0 +1,318 @@
+// Package keyspace answers what looks at all keys of a database: SCAN, KEYS,
+// RANDOMKEY, DBSIZE and the flushes.
+//
+// No node is trusted alone, for any may lag: a key counts as there when a
+// quorum of the slot's nodes list it at the same ballot; where they differ, a
+// linearizable read of the key decides. So a key that was there throughout a
+// scan is returned, and one that was not there at any time is not, whichever
+// nodes answered. Expired keys count as absent.
+package keyspace
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"synod/proxy/router"
+
+	"synod/protocol/caspaxos"
+	"synod/protocol/register"
+)
+
+// Nodes is what is needed of the connections to the storage nodes;
+// proxy/router has it.
+type Nodes interface {
+	Config(slot uint16) *caspaxos.Config
+	Ranges() []router.SlotRange
+	Prefer(cfg *caspaxos.Config, slot uint16) []int
+	List(ctx context.Context, to caspaxos.NodeID, req caspaxos.ListRequest) (*caspaxos.ListReply, error)
+	Flush(ctx context.Context, to caspaxos.NodeID, req caspaxos.FlushRequest) (*caspaxos.FlushReply, error)
+}
+
+// Submitter runs commands on single registers; proxy/proposer has it.
+type Submitter interface {
+	Submit([]*caspaxos.Command)
+	Now() caspaxos.Mono
+}
+
+// Keyspace is safe for concurrent use.
+type Keyspace struct {
+	Nodes     Nodes
+	Registers Submitter
+	Clock     *caspaxos.Clock
+	Limits    caspaxos.Limits
+	// Wall returns Unix milliseconds.
+	Wall func() int64
+}
+
+// Key is a live key of a database.
+type Key struct {
+	Register caspaxos.Register
+	Type     register.Type
+}
+
+// Name returns the key without its name space.
+func (k Key) Name() []byte { return []byte(k.Register.Key[1:]) }
+
+// position is where a walk over a database stands: slot, then hash.
+type position struct {
+	slot uint16
+	hash uint64 // 48 bits
+}
+
+func (p position) less(q position) bool {
+	return p.slot < q.slot || (p.slot == q.slot && p.hash < q.hash)
+}
+
+// end is behind the last position.
+var end = position{slot: caspaxos.Slots}
+
+// cursor is the position as SCAN's clients carry it. Zero is the beginning;
+// and, as an answer, the end.
+func (p position) cursor() uint64 {
+	if p == end {
+		return 0
+	}
+	return uint64(p.slot)<<48 | p.hash
+}
+
+// ErrCursor says that a cursor is none that a scan has returned.
+var ErrCursor = errors.New("invalid cursor")
+
+func fromCursor(c uint64) (position, error) {
+	p := position{slot: uint16(c >> 48), hash: c & (1<<48 - 1)}
+	if p.slot >= caspaxos.Slots {
+		return end, ErrCursor
+	}
+	return p, nil
+}
+
+// errAnotherEpoch makes a page be asked for again under the newer placement.
+var errAnotherEpoch = errors.New("the slot's placement has changed")
+
+// page returns the live keys from a position on, about limit of them, and the
+// position behind them.
+func (k *Keyspace) page(ctx context.Context, db byte, from position, limit int) ([]Key, position, error) {
+	for pause := time.Millisecond; ; pause = min(2*pause, 100*time.Millisecond) {
+		keys, next, err := k.tryPage(ctx, db, from, limit)
+		if err == nil || ctx.Err() != nil || !retriable(err) {
+			return keys, next, err
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return nil, from, err
+		}
+	}
+}
+
+func retriable(err error) bool {
+	return errors.Is(err, errAnotherEpoch) || errors.Is(err, caspaxos.ErrNoQuorum)
+}
+
+func (k *Keyspace) tryPage(ctx context.Context, db byte, from position, limit int) ([]Key, position, error) {
+	rng, ok := k.rangeOf(from.slot)
+	if !ok {
+		return nil, from, caspaxos.ErrNoQuorum
+	}
+	pages, err := k.gather(ctx, rng, caspaxos.ListRequest{Epoch: rng.Config.Epoch, First: from.slot, Last: rng.Last,
+		Space: db, From: from.hash, Limit: limit})
+	if err != nil {
+		return nil, from, err
+	}
+	next := end
+	for _, p := range pages {
+		if at := pageEnd(p, rng.Last); at.less(next) {
+			next = at
+		}
+	}
+	keys, err := k.merge(ctx, pages, next)
+	return keys, next, err
+}
+
+// pageEnd is the position behind a page.
+func pageEnd(p *caspaxos.ListReply, last uint16) position {
+	if !p.Done {
+		return position{slot: p.NextSlot, hash: p.NextHash}
+	}
+	if last == caspaxos.Slots-1 {
+		return end
+	}
+	return position{slot: last + 1}
+}
+
+func (k *Keyspace) rangeOf(slot uint16) (router.SlotRange, bool) {
+	for _, r := range k.Nodes.Ranges() {
+		if r.First <= slot && slot <= r.Last {
+			return r, true
+		}
+	}
+	return router.SlotRange{}, false
+}
+
+// gather asks the range's nodes, the preferred ones first, until a quorum has
+// sent its page.
+func (k *Keyspace) gather(ctx context.Context, rng router.SlotRange, req caspaxos.ListRequest) ([]*caspaxos.ListReply, error) {
+	type answer struct {
+		index int
+		page  *caspaxos.ListReply
+		err   error
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	cfg := rng.Config
+	order := k.Nodes.Prefer(cfg, req.First)
+	answers := make(chan answer, len(order))
+	var asked, got caspaxos.Set
+	ask := func() {
+		for _, i := range order {
+			if !asked.Has(i) {
+				asked = asked.With(i)
+				go func() {
+					page, err := k.Nodes.List(ctx, cfg.Nodes()[i], req)
+					answers <- answer{i, page, err}
+				}()
+				return
+			}
+		}
+	}
+	for !cfg.IsQuorum(asked) {
+		ask()
+	}
+	hedge := time.NewTimer(100 * time.Millisecond)
+	defer hedge.Stop()
+	var pages []*caspaxos.ListReply
+	for open := asked.Len(); open > 0; {
+		select {
+		case <-hedge.C:
+			before := asked.Len()
+			ask()
+			open += asked.Len() - before
+		case a := <-answers:
+			open--
+			switch {
+			case a.err == nil && a.page.Outcome == caspaxos.Told:
+				got = got.With(a.index)
+				pages = append(pages, a.page)
+			case a.err == nil && a.page.Outcome == caspaxos.WrongEpoch && k.Nodes.Config(req.First) != cfg:
+				return nil, errAnotherEpoch
+			default:
+				before := asked.Len()
+				ask()
+				open += asked.Len() - before
+			}
+		}
+		if cfg.IsQuorum(got) {
+			return pages, nil
+		}
+	}
+	return nil, caspaxos.ErrNoQuorum
+}
+
+// merge returns the keys before next that are live: those that all pages show
+// at the same ballot, and those that a read finds.
+func (k *Keyspace) merge(ctx context.Context, pages []*caspaxos.ListReply, next position) ([]Key, error) {
+	type sighting struct {
+		*caspaxos.Listed
+		same int
+	}
+	seen := make(map[string]*sighting)
+	var order []*sighting
+	for _, p := range pages {
+		for i := range p.Entries {
+			e := &p.Entries[i]
+			if at := (position{e.Register.Slot, e.Hash}); !at.less(next) {
+				break // the page's end; another node's page may end earlier
+			}
+			s := seen[e.Register.Key]
+			if s == nil {
+				s = &sighting{Listed: e}
+				seen[e.Register.Key] = s
+				order = append(order, s)
+			}
+			if s.Accepted == e.Accepted {
+				s.same++
+			}
+		}
+	}
+	now := k.Wall()
+	keys := make([]Key, 0, len(order))
+	var doubtful []caspaxos.Register
+	for _, s := range order {
+		expired := s.Expiry != 0 && s.Expiry <= now
+		if s.same == len(pages) && !expired {
+			keys = append(keys, Key{Register: s.Register, Type: register.Type(s.Type)})
+		} else {
+			doubtful = append(doubtful, s.Register)
+		}
+	}
+	types, err := k.types(ctx, doubtful)
+	if err != nil {
+		return nil, err
+	}
+	for i, t := range types {
+		if t != register.Absent {
+			keys = append(keys, Key{Register: doubtful[i], Type: t})
+		}
+	}
+	return keys, nil
+}
+
+// types reads the types of registers, Absent for those that are not there.
+func (k *Keyspace) types(ctx context.Context, regs []caspaxos.Register) ([]register.Type, error) {
+	out := make([]register.Type, len(regs))
+	err := k.each(ctx, regs, typeOf{}, func(i int, result any) { out[i] = result.(register.Type) })
+	return out, err
+}
+
+// each runs an operation on every register, a bounded number at a time.
+func (k *Keyspace) each(ctx context.Context, regs []caspaxos.Register, op caspaxos.Operation, f func(i int, result any)) error {
+	const atOnce = 1024
+	for base := 0; base < len(regs); base += atOnce {
+		part := regs[base:min(base+atOnce, len(regs))]
+		done := make(chan int, len(part))
+		cmds := make([]*caspaxos.Command, len(part))
+		for i, r := range part {
+			cmds[i] = &caspaxos.Command{Register: r, Op: op, Started: k.Registers.Now(),
+				Done: func(*caspaxos.Command) { done <- i }}
+		}
+		k.Registers.Submit(cmds)
+		for range part {
+			<-done // every command ends within its limit
+		}
+		for i, c := range cmds {
+			if c.Err != nil {
+				return fmt.Errorf("look at a key: %w", c.Err)
+			}
+			f(base+i, c.Result)
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// typeOf reads a register's type.
+type typeOf struct{}
+
+func (typeOf) Needs() register.Projection { return register.Projection{} }
+func (typeOf) ReadOnly() bool             { return true }
+func (typeOf) Blind() bool                { return false }
+func (typeOf) Execute(v register.View, _ int64) caspaxos.Effect {
+	return caspaxos.Effect{Result: v.Header.Type}
+}
+
+// remove deletes a register, whatever it holds.
+type remove struct{}
+
+func (remove) Needs() register.Projection { return register.Projection{} }
+func (remove) ReadOnly() bool             { return false }
+func (remove) Blind() bool                { return false }
+func (remove) Execute(v register.View, _ int64) caspaxos.Effect {
+	if !v.Header.Exists() {
+		return caspaxos.Effect{}
+	}
+	return caspaxos.Effect{Change: register.Delete()}
+}

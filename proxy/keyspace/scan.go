@@ -1,0 +1,101 @@
+package keyspace
+
+import (
+	"context"
+	"math/rand/v2"
+
+	"synod/protocol/caspaxos"
+	"synod/protocol/register"
+	"synod/proxy/datatype/glob"
+)
+
+const (
+	// maxCount bounds the keys that one SCAN looks at, whatever its COUNT.
+	maxCount = 10_000
+	// pageSize is how many keys KEYS and DBSIZE ask for at a time.
+	pageSize = 5_000
+)
+
+// Scan returns the live keys from a cursor on, about count of them before the
+// filters, and the cursor to go on from: zero at the end. match is a glob
+// pattern, nil for all; typ is a type, Absent for all.
+func (k *Keyspace) Scan(ctx context.Context, db byte, cursor uint64, match []byte, count int, typ register.Type) (uint64, [][]byte, error) {
+	from, err := fromCursor(cursor)
+	if err != nil {
+		return 0, nil, err
+	}
+	var found [][]byte
+	for looked := 0; ; {
+		keys, next, err := k.page(ctx, db, from, min(max(count-looked, 1), maxCount))
+		if err != nil {
+			return 0, nil, err
+		}
+		for _, key := range keys {
+			if (typ == register.Absent || key.Type == typ) && (match == nil || glob.Match(match, key.Name())) {
+				found = append(found, key.Name())
+			}
+		}
+		looked += len(keys)
+		from = next
+		// A range that holds nothing takes no step of the client's.
+		if from == end || looked >= min(count, maxCount) {
+			return from.cursor(), found, nil
+		}
+	}
+}
+
+// walk calls f with every live key of a database.
+func (k *Keyspace) walk(ctx context.Context, db byte, f func(Key)) error {
+	for from := (position{}); from != end; {
+		keys, next, err := k.page(ctx, db, from, pageSize)
+		if err != nil {
+			return err
+		}
+		for _, key := range keys {
+			f(key)
+		}
+		from = next
+	}
+	return nil
+}
+
+// Keys returns all live keys of a database that match a glob pattern.
+func (k *Keyspace) Keys(ctx context.Context, db byte, pattern []byte) ([][]byte, error) {
+	var found [][]byte
+	err := k.walk(ctx, db, func(key Key) {
+		if name := key.Name(); glob.Match(pattern, name) {
+			found = append(found, name)
+		}
+	})
+	return found, err
+}
+
+// Size returns how many live keys a database has.
+func (k *Keyspace) Size(ctx context.Context, db byte) (n int64, err error) {
+	err = k.walk(ctx, db, func(Key) { n++ })
+	return n, err
+}
+
+// RandomKey returns some live key of a database, false if there is none. Keys
+// behind gaps in the hash order come a little more often than others.
+func (k *Keyspace) RandomKey(ctx context.Context, db byte) ([]byte, bool, error) {
+	begin := position{slot: uint16(rand.IntN(caspaxos.Slots)), hash: rand.Uint64N(1 << 48)}
+	from, wrapped := begin, false
+	for {
+		keys, next, err := k.page(ctx, db, from, 16)
+		if err != nil {
+			return nil, false, err
+		}
+		if len(keys) > 0 {
+			return keys[rand.IntN(len(keys))].Name(), true, nil
+		}
+		if from = next; from == end {
+			from, wrapped = position{}, true
+		} else if wrapped && begin.less(from) {
+			return nil, false, nil
+		}
+		if wrapped && begin == (position{}) {
+			return nil, false, nil
+		}
+	}
+}
