@@ -193,7 +193,7 @@ func (a *Acceptor) prepare(now Now, req *Request, rec *Record, reply *Reply) (bo
 
 // keepAhead asks for a higher ceiling before the present one is reached.
 func (a *Acceptor) keepAhead(t Time) {
-	if t = t.Add(ceilingAhead / 2); t > a.node.State().Ceiling {
+	if t = t.Add(a.node.limits.ceilingAhead() / 2); t > a.node.State().Ceiling {
 		a.node.wantCeiling(t)
 	}
 }
@@ -278,8 +278,8 @@ func (a *Acceptor) vote(now Now, req *Request, rec *Record, pos uint64) *Record 
 // trim drops what is too old or too much from both lists and raises their cut.
 func (a *Acceptor) trim(rec *Record, horizon Time) {
 	before := rec.Lineage.Cut
-	rec.Lineage.trim(horizon)
-	votes, cut := trimVotes(rec.Votes, horizon)
+	rec.Lineage.trim(horizon, a.node.limits.entries())
+	votes, cut := trimVotes(rec.Votes, horizon, a.node.limits.entries())
 	rec.Votes = votes
 	rec.Lineage.raiseCut(cut)
 	if a.omit.has(RuleCutRaised) && rec.Lineage.Cut != before && len(rec.Lineage.Entries) > 0 {

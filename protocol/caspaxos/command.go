@@ -67,12 +67,14 @@ type Command struct {
 	// Err is one of the errors above.
 	Err error
 	// Seen, of a read-only command: the ballot of the state that it was
-	// executed on, and whether a quorum held it before Started (§7).
+	// executed on, and whether a quorum held it before Started (§7). If its
+	// round went on to change that state, a ballot that no read shows again.
 	Seen Seen
 
 	attempts []attempt // in doubt or under way, oldest first (§5)
 	answer   any       // the result in the present round
 	changed  bool      // whether it changed the state in the present round
+	changes  int       // how many changes of the present round it executed behind
 	nacked   bool      // another proposer was met
 	verdict  verdict   // of the attempts, in the present round
 }
@@ -93,6 +95,25 @@ type Limits struct {
 	// MaxClockOffset bounds how far ahead of its own clock a node accepts a
 	// ballot, and how far ahead of the proxy's clock a node may be.
 	MaxClockOffset time.Duration
+
+	// Zero outside of simulations, which must see in short runs what takes
+	// minutes in a cluster.
+	Entries      int           // bounds each of a register's lists; zero: MaxEntries
+	CeilingAhead time.Duration // how far ahead of its clock a node's ceiling is moved (§2); zero: a second
+}
+
+func (l Limits) entries() int {
+	if l.Entries > 0 {
+		return l.Entries
+	}
+	return MaxEntries
+}
+
+func (l Limits) ceilingAhead() time.Duration {
+	if l.CeilingAhead > 0 {
+		return l.CeilingAhead
+	}
+	return ceilingAhead
 }
 
 // DefaultLimits are the values that PROTOCOL §1 and §2 name.

@@ -52,6 +52,10 @@ type ListRequest struct {
 	Space       byte
 	From        uint64 // a 48-bit hash
 	Limit       int    // entries; a page holds more only to complete one hash
+	// Expired asks instead for registers of any name space that the node takes
+	// to be past their expiry, in the order of slots; Space and From do not
+	// count then, and of an entry only its Register.
+	Expired bool
 }
 
 // Listed is one register in a ListReply.

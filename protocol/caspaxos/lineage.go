@@ -75,11 +75,11 @@ func (l *Lineage) raiseCut(b Ballot) {
 	}
 }
 
-// trim drops the entries older than the time horizon and those beyond
-// MaxEntries, oldest first, and raises the cut to what it dropped. The newest
-// entry always stays.
-func (l *Lineage) trim(horizon Time) {
-	drop := max(0, len(l.Entries)-MaxEntries)
+// trim drops the entries older than the time horizon and those beyond most,
+// oldest first, and raises the cut to what it dropped. The newest entry always
+// stays.
+func (l *Lineage) trim(horizon Time, most int) {
+	drop := max(0, len(l.Entries)-most)
 	for drop < len(l.Entries)-1 && l.Entries[drop].Ballot.Time < horizon {
 		drop++
 	}
@@ -91,8 +91,8 @@ func (l *Lineage) trim(horizon Time) {
 }
 
 // trimVotes does for the votes what trim does for the lineage.
-func trimVotes(votes []Ballot, horizon Time) (kept []Ballot, cut Ballot) {
-	drop := max(0, len(votes)-MaxEntries)
+func trimVotes(votes []Ballot, horizon Time, most int) (kept []Ballot, cut Ballot) {
+	drop := max(0, len(votes)-most)
 	for drop < len(votes)-1 && votes[drop].Time < horizon {
 		drop++
 	}

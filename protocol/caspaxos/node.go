@@ -61,7 +61,7 @@ func (n *Node) Due(now Now, forget Ballot) (NodeState, bool) {
 	s := n.State()
 	due := false
 	if want := Time(n.wanted.Load()); want > s.Ceiling {
-		if top := MakeTime(now.Wall, 0).Add(ceilingAhead); top > s.Ceiling {
+		if top := MakeTime(now.Wall, 0).Add(n.limits.ceilingAhead()); top > s.Ceiling {
 			s.Ceiling, due = top, true
 		}
 	}

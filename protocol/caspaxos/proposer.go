@@ -147,6 +147,7 @@ type reg struct {
 	lineage Lineage
 	try     *try
 	change  register.Change
+	changes int // of the batch's commands, that make up change
 	next    Ballot
 	granted Set
 	behind  Set // members whose promise showed another state than base

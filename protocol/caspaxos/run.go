@@ -5,13 +5,14 @@ import "synod/protocol/register"
 // run executes waiting commands, in order, on the state that a round is based
 // on. All that they change goes out as one change (§4).
 type run struct {
-	p      *Proposer
-	r      *reg
-	view   register.View   // the state after the commands so far
-	change register.Change // what they did to it
-	early  bool            // commands that change nothing may be answered at once
-	stale  bool            // the state was past its expiry
-	need   *register.Projection
+	p       *Proposer
+	r       *reg
+	view    register.View   // the state after the commands so far
+	change  register.Change // what they did to it
+	changes int             // how many changes that is
+	early   bool            // commands that change nothing may be answered at once
+	stale   bool            // the state was past its expiry
+	need    *register.Projection
 }
 
 // newRun begins on the register's view. A state past its expiry counts as
@@ -19,7 +20,7 @@ type run struct {
 func (p *Proposer) newRun(r *reg) *run {
 	run := &run{p: p, r: r, view: r.view}
 	if r.view.Header.Expired(p.now.Wall) {
-		run.stale = true
+		run.stale, run.changes = true, 1
 		run.view, run.change = register.Nothing(), register.Delete()
 	}
 	return run
@@ -37,7 +38,9 @@ func (run *run) executeQueue() int {
 			break
 		}
 		taken++
+		c.changes = run.changes
 		if run.mayAnswer(c) {
+			c.Seen = Seen{Ballot: r.base}
 			c.Seen = Seen{Ballot: r.base}
 			run.p.finish(c, c.answer, nil)
 		} else {
@@ -81,6 +84,7 @@ func (run *run) execute(c *Command, first bool) bool {
 		}
 		run.view = run.view.Apply(e.Change)
 		run.change = run.change.Then(e.Change)
+		run.changes++
 	}
 	return true
 }

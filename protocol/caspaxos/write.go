@@ -200,7 +200,7 @@ func (p *Proposer) unionLineage(r *reg) Lineage {
 			l.Merge(&h.Lineage)
 		}
 	}
-	l.trim(MakeTime(p.now.Wall, 0).Add(-2 * p.Limits.Command))
+	l.trim(MakeTime(p.now.Wall, 0).Add(-2*p.Limits.Command), p.Limits.entries())
 	return l
 }
 
@@ -242,7 +242,7 @@ func (p *Proposer) preparedOnly(r *reg) {
 // sendAccept sends the round's Accept to all members. A member that is known
 // not to be at the base gets the whole state at once, if that is small.
 func (p *Proposer) sendAccept(r *reg, run *run) {
-	r.change, r.view = run.change, run.view
+	r.change, r.view, r.changes = run.change, run.view, run.changes
 	r.granted, r.fixing, r.stale = 0, 0, 0
 	r.try = &try{ballot: r.ballot, cfg: r.cfg}
 	for _, c := range r.batch {
@@ -349,7 +349,7 @@ func (p *Proposer) chosen(r *reg) {
 	p.Stats.batch(len(r.batch))
 	lineage := r.lineage
 	lineage.Insert(Entry{Ballot: r.ballot, Parent: r.base, Blind: r.kind == blind})
-	lineage.trim(MakeTime(p.now.Wall, 0).Add(-2 * p.Limits.Command))
+	lineage.trim(MakeTime(p.now.Wall, 0).Add(-2*p.Limits.Command), p.Limits.entries())
 	r.carry = carried{}
 	if !r.next.IsZero() && p.quorum(r, r.granted) {
 		r.carry = carried{ballot: r.next, cfg: r.cfg, base: r.ballot, view: r.view, lineage: lineage,
@@ -357,6 +357,9 @@ func (p *Proposer) chosen(r *reg) {
 	}
 	for _, c := range r.batch {
 		c.Seen = Seen{Ballot: r.ballot}
+		if c.changes != r.changes {
+			c.Seen.Ballot = r.base // what it saw was gone when the round was chosen
+		}
 	}
 	p.keepForRepair(r)
 	r.try = nil
