@@ -165,3 +165,14 @@ func ApplyOp(old []byte, op Op) (value []byte, exists bool) {
 	}
 	return nil, false
 }
+
+// TypeNamed returns the type that TYPE answers by that name. Absent's name,
+// "none", is no type's.
+func TypeNamed(name string) (Type, bool) {
+	for t := String; t <= Stream; t++ {
+		if typeNames[t] == name {
+			return t, true
+		}
+	}
+	return Absent, false
+}

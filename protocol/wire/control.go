@@ -83,6 +83,7 @@ func AppendListRequest(dst []byte, q *caspaxos.ListRequest) []byte {
 	dst = appendSlots(dst, q.First, q.Last, q.Space)
 	dst = binary.AppendUvarint(dst, q.From)
 	dst = binary.AppendUvarint(dst, uint64(min(max(q.Limit, 0), maxListed)))
+	dst = append(dst, byte(flag(q.Expired, 1)))
 	return seal(dst, start)
 }
 
@@ -92,6 +93,7 @@ func (r *reader) listRequest(q *caspaxos.ListRequest) {
 	q.First, q.Last, q.Space = r.slots()
 	q.From = r.uvarint()
 	q.Limit = int(r.atMost(maxListed))
+	q.Expired = r.byte()&1 != 0
 }
 
 // AppendListReply appends a message.

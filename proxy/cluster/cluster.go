@@ -1,0 +1,154 @@
+// Package cluster is a proxy's view of the whole cluster as one place to run
+// commands: it joins placement from etcd, the connections to the nodes, the
+// lanes of proposers and what is built on them, and owns their goroutines.
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"synod/meta/store"
+	"synod/protocol/caspaxos"
+	"synod/protocol/register"
+	"synod/proxy/keyspace"
+	"synod/proxy/proposer"
+	"synod/proxy/router"
+	"synod/proxy/txn"
+)
+
+// Config is what a Cluster needs.
+type Config struct {
+	Name    string // the proxy's
+	Cluster string
+	Store   *store.Store
+	Limits  caspaxos.Limits
+	Lanes   int // zero: one for each processor
+	Log     *zap.Logger
+}
+
+// Cluster runs commands on the registers of a cluster. It is safe for
+// concurrent use.
+type Cluster struct {
+	*proposer.Pool
+	Keys *keyspace.Keyspace
+
+	log       *zap.Logger
+	limits    caspaxos.Limits
+	id        caspaxos.ProposerID
+	router    *router.Router
+	snapshots txn.Snapshots
+	cancel    context.CancelFunc
+	wg        sync.WaitGroup
+}
+
+// Open takes a proposer id, waits until the cluster has a placement and begins
+// to connect to its nodes. It does not wait for the nodes.
+func Open(ctx context.Context, cfg Config) (*Cluster, error) {
+	id, err := cfg.Store.NextProposerID(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("take a proposer id: %w", err)
+	}
+	snap, err := cfg.Store.WaitTable(ctx)
+	if err != nil {
+		return nil, err
+	}
+	wall := func() int64 { return time.Now().UnixMilli() }
+	clock := caspaxos.NewClock(id, wall)
+	pool := proposer.New(proposer.Config{Clock: clock, Limits: cfg.Limits, Timing: caspaxos.DefaultTiming(), Lanes: cfg.Lanes})
+	lanes := make([]router.Lane, len(pool.Lanes()))
+	for i, l := range pool.Lanes() {
+		lanes[i] = l
+	}
+	c := &Cluster{Pool: pool, log: cfg.Log, limits: cfg.Limits, id: id}
+	c.router = router.New(router.Config{Cluster: cfg.Cluster, Name: cfg.Name, Log: cfg.Log}, lanes)
+	c.snapshots = txn.Snapshots{Registers: pool, Limits: cfg.Limits}
+	c.Keys = &keyspace.Keyspace{Nodes: c.router, Registers: pool, Clock: clock, Limits: cfg.Limits, Wall: wall}
+	pool.Start(c.router)
+	c.router.Update(snap)
+	var running context.Context
+	running, c.cancel = context.WithCancel(context.Background())
+	c.wg.Go(func() { c.router.Follow(cfg.Store.Watch(running)) })
+	c.wg.Go(func() { c.Keys.Reap(running) })
+	return c, nil
+}
+
+// Close ends the connections. Commands under way never end: the caller has
+// waited for them.
+func (c *Cluster) Close() {
+	c.cancel()
+	c.wg.Wait()
+	c.router.Close()
+	c.Pool.Close()
+}
+
+// ProposerID returns the id that this start of the proxy took.
+func (c *Cluster) ProposerID() caspaxos.ProposerID { return c.id }
+
+// Ready reports whether a quorum of every slot's nodes is connected.
+func (c *Cluster) Ready() bool { return c.router.Ready() }
+
+// Replicas returns how many copies every write has besides the first: those
+// that a majority of the smallest group makes certain.
+func (c *Cluster) Replicas() int {
+	n := 0
+	for i, r := range c.router.Ranges() {
+		if m := len(r.Config.Members); i == 0 || m-1 < n {
+			n = m - 1
+		}
+	}
+	return n
+}
+
+// Snapshot runs read-only commands on one state of all their registers.
+func (c *Cluster) Snapshot(cmds []*caspaxos.Command, done func()) { c.snapshots.Read(cmds, done) }
+
+// Scan returns keys of a database from a cursor on; see keyspace.Keyspace.Scan.
+// typ is a type's name as TYPE answers it, "" for all.
+func (c *Cluster) Scan(ctx context.Context, db byte, cursor uint64, match []byte, count int, typ string) (uint64, [][]byte, error) {
+	ctx, cancel := c.bound(ctx)
+	defer cancel()
+	t, known := register.TypeNamed(typ)
+	if typ != "" && !known {
+		return 0, nil, nil // Redis finds nothing of a type that it does not have
+	}
+	return c.Keys.Scan(ctx, db, cursor, match, count, t)
+}
+
+// KeysMatching returns all keys of a database that match a pattern.
+func (c *Cluster) KeysMatching(ctx context.Context, db byte, pattern []byte) ([][]byte, error) {
+	return c.Keys.Keys(ctx, db, pattern)
+}
+
+// RandomKey returns some key of a database, false if there is none.
+func (c *Cluster) RandomKey(ctx context.Context, db byte) ([]byte, bool, error) {
+	ctx, cancel := c.bound(ctx)
+	defer cancel()
+	return c.Keys.RandomKey(ctx, db)
+}
+
+// bound puts the time limit of commands on ctx.
+func (c *Cluster) bound(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, c.limits.Command, caspaxos.ErrNoQuorum)
+}
+
+// Collectors returns what the cluster offers to Prometheus.
+func (c *Cluster) Collectors() []prometheus.Collector {
+	return []prometheus.Collector{proposer.NewCollector(c.Pool)}
+}
+
+// ErrorOf returns which of the errors of caspaxos.Command.Err an error of the
+// key space stands for.
+func ErrorOf(err error) error {
+	for _, e := range []error{caspaxos.ErrUncertain, caspaxos.ErrContention, caspaxos.ErrOverloaded} {
+		if errors.Is(err, e) {
+			return e
+		}
+	}
+	return caspaxos.ErrNoQuorum
+}

@@ -1,0 +1,65 @@
+package proposer
+
+import (
+	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"synod/protocol/caspaxos"
+)
+
+var (
+	roundsDesc   = prometheus.NewDesc("synod_rounds_total", "Consensus rounds of this proxy, by kind: read, blind and carried take one round trip, two_trip takes two; repair is a read that found no quorum of equal ballots; in_doubt is a round that ended without its Acks.", []string{"kind"}, nil)
+	eventsDesc   = prometheus.NewDesc("synod_proposer_events_total", "What the proposers met: Nacks, hedged reads, extra reads for state, members sent a state that they lacked, replies ignored for their clock.", []string{"event"}, nil)
+	failuresDesc = prometheus.NewDesc("synod_commands_failed_total", "Commands on registers that ended without a result.", []string{"reason"}, nil)
+	batchDesc    = prometheus.NewDesc("synod_round_commands", "Commands combined in one round.", nil, nil)
+)
+
+// collector shows a pool's counters to Prometheus.
+type collector struct{ stats *caspaxos.Stats }
+
+// NewCollector returns a collector of the pool's counters.
+func NewCollector(p *Pool) prometheus.Collector { return collector{p.Stats()} }
+
+// Describe implements prometheus.Collector.
+func (collector) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{roundsDesc, eventsDesc, failuresDesc, batchDesc} {
+		ch <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c collector) Collect(ch chan<- prometheus.Metric) {
+	s := c.stats
+	count := func(d *prometheus.Desc, n *atomic.Uint64, label string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n.Load()), label)
+	}
+	count(roundsDesc, &s.Reads, "read")
+	count(roundsDesc, &s.Blind, "blind")
+	count(roundsDesc, &s.Carried, "carried")
+	count(roundsDesc, &s.TwoTrip, "two_trip")
+	count(roundsDesc, &s.Repair, "repair")
+	count(roundsDesc, &s.InDoubt, "in_doubt")
+	count(eventsDesc, &s.Nacks, "nack")
+	count(eventsDesc, &s.Hedged, "hedged_read")
+	count(eventsDesc, &s.Fetches, "extra_read")
+	count(eventsDesc, &s.Pulls, "state_sent")
+	count(eventsDesc, &s.ClockAhead, "clock_ahead")
+	count(failuresDesc, &s.Uncertain, "uncertain")
+	count(failuresDesc, &s.NoQuorum, "no_quorum")
+	count(failuresDesc, &s.Contention, "contention")
+	ch <- batches(s)
+}
+
+// batches makes a histogram of the rounds' sizes.
+func batches(s *caspaxos.Stats) prometheus.Metric {
+	buckets := make(map[float64]uint64, caspaxos.BatchBuckets-1)
+	var rounds uint64
+	for i := range s.Batches {
+		rounds += s.Batches[i].Load()
+		if i < caspaxos.BatchBuckets-1 {
+			buckets[float64(int(1)<<i)] = rounds
+		}
+	}
+	return prometheus.MustNewConstHistogram(batchDesc, rounds, float64(s.Commands.Load()), buckets)
+}
