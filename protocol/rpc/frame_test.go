@@ -13,6 +13,7 @@ import (
 	"runtime"
 	"sync"
 	"testing"
+	"testing/synctest"
 
 	"github.com/hashicorp/yamux"
 	"go.uber.org/zap"
@@ -156,20 +157,30 @@ func (w *writeCounter) Write(p []byte) (int, error) {
 	return w.Conn.Write(p)
 }
 
+// counted connects a client that counts its writes to a server that echoes.
+func counted(t *testing.T, o Options) (s *Session, w *writeCounter, stop func()) {
+	a, b := net.Pipe()
+	w = &writeCounter{Conn: a}
+	var server sync.WaitGroup
+	server.Go(func() { NewServer(echoOptions()).ServeConn(b) })
+	s, err := Client(context.Background(), w, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s, w, func() {
+		s.Close()
+		<-s.Done()
+		server.Wait()
+	}
+}
+
 // TestOneWritePerFrame: a data header and its body leave by one system call,
 // and a header without a body is not held back. It also fails when a new yamux
 // writes in another way than conn relies on.
 func TestOneWritePerFrame(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		a, b := net.Pipe()
-		w := &writeCounter{Conn: a}
-		var server sync.WaitGroup
-		server.Go(func() { NewServer(echoOptions()).ServeConn(b) })
 		k := newSink(1)
-		s, err := Client(context.Background(), w, k.options(Proxy, "p1"))
-		if err != nil {
-			t.Fatal(err)
-		}
+		s, w, stop := counted(t, k.options(Proxy, "p1"))
 		const trips = 10
 		payload := pattern(yamuxHeader - frameHeader) // a body as long as a header
 		for range trips {
@@ -178,9 +189,7 @@ func TestOneWritePerFrame(t *testing.T) {
 			}
 			<-k.got[Votes]
 		}
-		s.Close()
-		<-s.Done()
-		server.Wait()
+		stop()
 		data := 0
 		for _, p := range w.writes[1:] { // after the hello
 			if len(p) == yamuxHeader && p[1] == yamuxData {
@@ -192,6 +201,49 @@ func TestOneWritePerFrame(t *testing.T) {
 		}
 		if data != trips || len(w.writes) > 1+classes+trips+4 {
 			t.Errorf("%d data writes of %d, %d in all", data, trips, len(w.writes))
+		}
+	})
+}
+
+// TestBulkGoesInPieces: nothing has to wait behind more than a piece.
+func TestBulkGoesInPieces(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		k := newSink(1)
+		s, w, stop := counted(t, k.options(Proxy, "p1"))
+		if err := s.SendShared(Bulk, pattern(1<<20)); err != nil {
+			t.Fatal(err)
+		}
+		<-k.got[Bulk]
+		stop()
+		for _, p := range w.writes {
+			if len(p) > 64<<10 {
+				t.Errorf("%d bytes at once", len(p))
+			}
+		}
+	})
+}
+
+// TestManyFramesPerWrite: what gathers while a write is under way leaves by one
+// more.
+func TestManyFramesPerWrite(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		k := newSink(1000)
+		s, w, stop := counted(t, k.options(Proxy, "p1"))
+		synctest.Wait()
+		w.mu.Lock() // holds up the first write
+		before := len(w.writes)
+		for range 1000 {
+			if err := s.Send(Votes, pattern(30)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.mu.Unlock()
+		for range 1000 {
+			<-k.got[Votes]
+		}
+		stop()
+		if n := len(w.writes) - before; n > 10 {
+			t.Errorf("%d writes", n)
 		}
 	})
 }
