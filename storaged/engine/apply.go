@@ -1,0 +1,249 @@
+package engine
+
+import (
+	"encoding/binary"
+	"fmt"
+	"sync/atomic"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"synod/protocol/caspaxos"
+)
+
+// A lane brings its changes to the disk after the fact, the longest unwritten
+// first, as they stand when a batch is made. The batch carries the position
+// from which a restart must replay for this lane: behind it are only entries of
+// registers that are still unwritten, or that the batch holds in a later state,
+// on which replaying them has no effect (their ballots are at or below the
+// accepted one). A batch is committed when the log is synced up to the lane's
+// last entry, so that the disk never shows what the log may lose.
+
+// frozenBatch is a batch on its way to the disk.
+type frozenBatch struct {
+	lane    *Lane
+	batch   *pebble.Batch
+	need    uint64 // the log must be synced up to here first
+	applied uint64 // the lane's replay position afterwards
+	entries []*entry
+	done    atomic.Bool
+}
+
+// sweep is a covered register whose rows are to be deleted.
+type sweep struct {
+	register caspaxos.Register
+	expiry   int64
+	rows     bool
+}
+
+// settle takes note that the last batch has arrived.
+func (l *Lane) settle() {
+	s := l.sending
+	if s == nil || !s.done.Load() {
+		return
+	}
+	for _, e := range s.entries {
+		e.pinned, e.frozen = false, nil
+		l.resize(e)
+	}
+	l.sending = nil
+}
+
+// send makes a batch of what should go to the disk now, if anything, and hands
+// it to the applier.
+func (l *Lane) send() {
+	all := l.want.Load() > l.applied.Load()
+	if n := len(l.dirty); !all && len(l.votes) == 0 && len(l.sweeps) == 0 {
+		if n == 0 {
+			return
+		}
+		pressed := l.dirtyBytes > l.engine.dirtyMax || n > dirtyCountMax
+		if !pressed && l.now-l.dirty[0].at < caspaxos.Mono(applyAfter) {
+			return
+		}
+	}
+	f := &frozenBatch{lane: l, batch: l.engine.db.NewBatch(), need: l.lastPos.Load()}
+	if err := l.fill(f, all); err != nil {
+		l.engine.fail(err)
+		return
+	}
+	l.sending = f
+	l.batches.Add(1)
+	l.engine.applier <- f // holds one of each lane
+}
+
+func (l *Lane) fill(f *frozenBatch, all bool) error {
+	if all {
+		// Nothing of this lane will be left behind: its position can go past
+		// the entries of other lanes.
+		f.need = max(f.need, min(l.want.Load(), l.engine.changes.appended()))
+	}
+	for _, s := range l.sweeps {
+		if err := l.writeSweep(f.batch, s); err != nil {
+			return err
+		}
+	}
+	l.sweeps = nil
+	n := 0
+	for ; n < len(l.dirty); n++ {
+		if !all && (n >= applyStep || f.batch.Len() > applyStepSize) {
+			break
+		}
+		e := l.dirty[n]
+		if err := l.write(f.batch, e); err != nil {
+			return err
+		}
+		l.dirtyBytes -= e.weight
+		e.dirty, e.pinned, e.weight = false, true, 0
+	}
+	f.entries = append(f.entries, l.dirty[:n]...)
+	clear(l.dirty[:n])
+	f.applied = l.applied.Load()
+	if l.dirty = l.dirty[n:]; len(l.dirty) == 0 {
+		l.dirty = nil
+		f.applied = max(f.applied, f.need)
+	} else if since := l.dirty[0].since; since > 0 {
+		f.applied = max(f.applied, since-1)
+	}
+	for _, v := range l.votes {
+		if err := v.write(f.batch); err != nil {
+			return err
+		}
+	}
+	l.votes = nil
+	return f.batch.Set(laneRow(l.number), appendLaneRow(nil, f.applied, l.maxAcc), nil)
+}
+
+// write puts a register's rows into a batch.
+func (l *Lane) write(b *pebble.Batch, e *entry) error {
+	r := e.rec.Register
+	l.key = appendRegister(l.key[:0], r)
+	base := len(l.key)
+	if e.wipe {
+		end := append(append([]byte(nil), l.key...), rowEnd)
+		if e.rows {
+			end = appendBallot(append(end[:base], rowElement), e.incarnation)
+		}
+		if err := b.DeleteRange(append(l.key, rowElement), end, nil); err != nil {
+			return fmt.Errorf("delete elements: %w", err)
+		}
+		e.wipe = false
+	}
+	if len(e.pending) > 0 {
+		if err := l.writeElements(b, e, base); err != nil {
+			return err
+		}
+	}
+	l.scratch = appendRow(l.scratch[:0], &e.rec, &e.content)
+	if err := b.Set(append(l.key[:base], rowRecord), l.scratch, nil); err != nil {
+		return fmt.Errorf("write register: %w", err)
+	}
+	return l.writeExpiry(b, e)
+}
+
+func (l *Lane) writeElements(b *pebble.Batch, e *entry, base int) error {
+	prefix := appendBallot(append(l.key[:base], rowElement), e.incarnation)
+	n := len(prefix)
+	for k, c := range e.pending {
+		row := append(prefix[:n], k...)
+		var err error
+		if c.gone {
+			err = b.Delete(row, nil)
+		} else {
+			err = b.Set(row, c.value, nil)
+		}
+		if err != nil {
+			return fmt.Errorf("write element: %w", err)
+		}
+		prefix = row
+	}
+	e.frozen, e.pending = e.pending, nil
+	e.onDisk, e.bytes = true, 0
+	return nil
+}
+
+func (l *Lane) writeExpiry(b *pebble.Batch, e *entry) error {
+	was, is := e.diskExpiry, e.rec.Header.Expiry
+	if was == is {
+		return nil
+	}
+	if was != 0 {
+		if err := b.Delete(appendExpiry(nil, e.rec.Register, was), nil); err != nil {
+			return fmt.Errorf("write expiry: %w", err)
+		}
+	}
+	if is != 0 {
+		if err := b.Set(appendExpiry(nil, e.rec.Register, is), nil, nil); err != nil {
+			return fmt.Errorf("write expiry: %w", err)
+		}
+	}
+	e.diskExpiry = is
+	return nil
+}
+
+// writeSweep deletes a covered register's rows. The register may come back in
+// the same batch, behind this.
+func (l *Lane) writeSweep(b *pebble.Batch, s sweep) error {
+	key := appendRegister(nil, s.register)
+	end := append(append([]byte(nil), key...), rowEnd)
+	err := b.Delete(append(key, rowRecord), nil)
+	if err == nil && s.rows {
+		err = b.DeleteRange(append(key, rowElement), end, nil)
+	}
+	if err == nil && s.expiry != 0 {
+		err = b.Delete(appendExpiry(nil, s.register, s.expiry), nil)
+	}
+	if err != nil {
+		return fmt.Errorf("sweep register: %w", err)
+	}
+	return nil
+}
+
+// apply is the applier: the goroutine that commits the lanes' batches.
+func (e *Engine) apply() {
+	defer e.routines.Done()
+	for {
+		select {
+		case f := <-e.applier:
+			if !e.changes.wait(f.need) {
+				return // the log ended: a restart replays it
+			}
+			err := e.db.Apply(f.batch, pebble.NoSync)
+			if err == nil {
+				err = f.batch.Close()
+			}
+			if err != nil {
+				e.fail(fmt.Errorf("apply to the store: %w", err))
+				return
+			}
+			e.appliedMu.Lock()
+			f.lane.applied.Store(f.applied)
+			f.done.Store(true)
+			e.appliedMu.Unlock()
+			e.appliedCond.Broadcast()
+			if f.lane.want.Load() > f.applied {
+				e.opts.Wake(f.lane.number)
+			}
+		case <-e.stop:
+			return
+		}
+	}
+}
+
+// The row 'm' "lane" number holds a lane's replay position and a bound on the
+// accepted ballots of its registers.
+func laneRow(n int) []byte { return append([]byte{prefixMeta}, "lane"+string(rune('A'+n))...) }
+
+func appendLaneRow(b []byte, applied uint64, maxAccepted caspaxos.Ballot) []byte {
+	b = binary.BigEndian.AppendUint64(b, applied)
+	return appendBallot(b, maxAccepted)
+}
+
+func parseLaneRow(b []byte) (applied uint64, maxAccepted caspaxos.Ballot, err error) {
+	c := cursor{b: b}
+	p := c.take(8)
+	maxAccepted = c.ballot()
+	if c.bad {
+		return 0, maxAccepted, fmt.Errorf("%w: lane position", errRow)
+	}
+	return binary.BigEndian.Uint64(p), maxAccepted, nil
+}

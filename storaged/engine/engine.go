@@ -1,0 +1,316 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"go.uber.org/zap"
+
+	"synod/protocol/caspaxos"
+)
+
+const (
+	logDir    = "log"
+	pebbleDir = "data"
+)
+
+// Options are what a store needs. Dir, Cluster, Node, Log, Wake, Synced and
+// Fatal are required.
+type Options struct {
+	Dir           string
+	Cluster, Node string
+	Lanes         int   // of a new store; an old one keeps its own
+	CacheBytes    int64 // for hot registers, shared by the lanes; Pebble takes a quarter of it besides
+	MinFreeBytes  int64 // votes are refused when the disk has less room
+	Log           *zap.Logger
+
+	// Start is the node's monotonic time when it comes up: a record that is
+	// read from disk has been there since (§7).
+	Start caspaxos.Mono
+	// Wake asks the driver to call Maintain of a lane soon. It must not block.
+	Wake func(lane int)
+	// Synced tells of each sync of the changelog, from its goroutine, which
+	// begins the next when the call returns.
+	Synced func(Synced)
+	// Fatal tells that the store cannot go on: nothing will be acknowledged any
+	// more. It may be called more than once and must not block.
+	Fatal func(error)
+
+	// For tests: zero values are the real thing.
+	Disk *Disk
+	FS   vfs.FS // Pebble's
+
+	// Tuning; zero is the default.
+	SegmentBytes    int64 // of the changelog, 32 MiB
+	RetainBytes     int64 // of changelog to keep for others, 64 MiB
+	CheckpointBytes int64 // of changelog between checkpoints, 256 MiB
+	MaxUnsynced     int   // bytes appended and not synced, 64 MiB
+}
+
+func (o *Options) setDefaults() {
+	def := func(p *int64, v int64) {
+		if *p == 0 {
+			*p = v
+		}
+	}
+	def(&o.SegmentBytes, 32<<20)
+	def(&o.RetainBytes, 64<<20)
+	def(&o.CheckpointBytes, 256<<20)
+	def(&o.CacheBytes, 256<<20)
+	if o.MaxUnsynced == 0 {
+		o.MaxUnsynced = 64 << 20
+	}
+	if o.Lanes == 0 {
+		o.Lanes = 4
+	}
+	if o.Disk == nil {
+		real := RealDisk()
+		o.Disk = &real
+	}
+	if o.FS == nil {
+		o.FS = vfs.Default
+	}
+}
+
+// Engine is one node's store.
+type Engine struct {
+	opts     Options
+	identity Identity
+	lock     *os.File
+	db       *pebble.DB
+	changes  *changelog
+	lanes    []*Lane
+
+	laneBytes int // a lane's share of the cache
+	dirtyMax  int // bytes of a lane that may wait for Pebble
+
+	node nodeRows
+
+	flushMu sync.RWMutex
+	flushes []*flushRow // in force, all lanes'
+
+	applier     chan *frozenBatch
+	appliedMu   sync.Mutex
+	appliedCond *sync.Cond // a lane's applied moved, or the store ends
+
+	low      atomic.Bool // less than MinFreeBytes left
+	freeDisk atomic.Int64
+	failure  atomic.Pointer[error]
+	ending   atomic.Bool
+
+	checkpoints chan struct{}
+	sweeps      chan struct{}
+	lastMark    int64 // bytes of changelog at the last checkpoint
+
+	stop     chan struct{}
+	routines sync.WaitGroup
+}
+
+// Open opens the store of a directory, or makes one. It must be followed by
+// Replay, before lanes are used.
+func Open(o Options) (*Engine, error) {
+	o.setDefaults()
+	if o.Lanes < 1 || o.Lanes > MaxLanes {
+		return nil, fmt.Errorf("%d lanes, allowed are 1 to %d", o.Lanes, MaxLanes)
+	}
+	e := &Engine{
+		opts: o, stop: make(chan struct{}),
+		checkpoints: make(chan struct{}, 1), sweeps: make(chan struct{}, 1),
+	}
+	e.appliedCond = sync.NewCond(&e.appliedMu)
+	if err := e.open(); err != nil {
+		return nil, errors.Join(err, e.closeFiles())
+	}
+	return e, nil
+}
+
+func (e *Engine) open() (err error) {
+	o := &e.opts
+	if e.lock, err = lockDir(o.Dir); err != nil {
+		return err
+	}
+	e.identity, err = identify(o.Dir, Identity{Cluster: o.Cluster, Node: o.Node, Lanes: o.Lanes})
+	if err != nil {
+		return err
+	}
+	for _, dir := range []string{logDir, pebbleDir} {
+		if err := os.MkdirAll(filepath.Join(o.Dir, dir), 0o755); err != nil {
+			return fmt.Errorf("data directory: %w", err)
+		}
+	}
+	if e.db, err = openPebble(e); err != nil {
+		return err
+	}
+	n := e.identity.Lanes
+	e.applier = make(chan *frozenBatch, n)
+	e.laneBytes = int(o.CacheBytes) / n
+	e.dirtyMax = max(1<<20, e.laneBytes/8)
+	for i := range n {
+		e.lanes = append(e.lanes, newLane(e, i))
+	}
+	if err := e.loadMeta(); err != nil {
+		return err
+	}
+	e.checkFree()
+	return nil
+}
+
+// Identity returns whose data the store holds.
+func (e *Engine) Identity() Identity { return e.identity }
+
+// SetClusterID keeps the cluster's id with the data. One that differs from an
+// id kept before is ErrForeign.
+func (e *Engine) SetClusterID(id string) error {
+	switch e.identity.ClusterID {
+	case id:
+		return nil
+	case "":
+		e.identity.ClusterID = id
+		return e.identity.write(e.opts.Dir)
+	}
+	return fmt.Errorf("%w cluster: %s holds data of cluster id %s, not %s", ErrForeign, e.opts.Dir, e.identity.ClusterID, id)
+}
+
+// Lanes returns the store's lanes, whose number never changes.
+func (e *Engine) Lanes() []*Lane { return e.lanes }
+
+// Synced returns the position up to which the changelog is durable.
+func (e *Engine) Synced() uint64 { return e.changes.synced.Load() }
+
+// Kick has what was appended written and synced.
+func (e *Engine) Kick() { e.changes.kick() }
+
+// WaitSynced waits until the changelog is durable up to pos. It returns
+// ErrClosed if the store ended before.
+func (e *Engine) WaitSynced(pos uint64) error {
+	e.changes.kick()
+	if !e.changes.wait(pos) {
+		return ErrClosed
+	}
+	return nil
+}
+
+// Ready returns nil if the store can take votes, else why it cannot.
+func (e *Engine) Ready() error {
+	if f := e.failure.Load(); f != nil {
+		return *f
+	}
+	return e.admits()
+}
+
+// admits tells whether votes may be appended.
+func (e *Engine) admits() error {
+	if e.low.Load() || e.changes.full.Load() {
+		return ErrNoSpace
+	}
+	return nil
+}
+
+// fail ends the store after an error that leaves the disk's state unknown.
+func (e *Engine) fail(err error) {
+	if e.ending.Load() {
+		return
+	}
+	e.failure.CompareAndSwap(nil, &err)
+	if e.changes != nil {
+		e.changes.mu.Lock()
+		e.changes.failed = true
+		e.changes.mu.Unlock()
+		e.changes.end()
+	}
+	e.wakeWaiters()
+	e.opts.Fatal(err)
+}
+
+// Close brings everything to the disk and closes the store. The lanes must not
+// be used any more.
+func (e *Engine) Close() error {
+	var errs []error
+	if e.failure.Load() == nil && e.changes != nil && !e.changes.full.Load() {
+		errs = append(errs, e.finish())
+	}
+	return errors.Join(append(errs, e.end())...)
+}
+
+// finish is the lanes' last work, done by the caller in their stead.
+func (e *Engine) finish() error {
+	e.changes.kick()
+	target := e.changes.appended()
+	for _, l := range e.lanes {
+		l.want.Store(target)
+	}
+	for _, l := range e.lanes {
+		for l.applied.Load() < target || len(l.dirty)+len(l.votes)+len(l.sweeps) > 0 {
+			before := l.applied.Load()
+			l.Maintain(l.now)
+			if l.sending != nil && !e.awaitBatch(l.sending) {
+				return fmt.Errorf("close the store: %w", ErrClosed)
+			}
+			if l.applied.Load() == before && l.sending == nil && len(l.dirty)+len(l.votes)+len(l.sweeps) > 0 {
+				return fmt.Errorf("close the store: lane %d does not settle", l.number)
+			}
+		}
+	}
+	return e.checkpoint(target)
+}
+
+// Abort closes the store as a crash would: what was not synced may be lost, and
+// a restart replays the rest.
+func (e *Engine) Abort() error { return e.end() }
+
+func (e *Engine) end() error {
+	if e.ending.Swap(true) {
+		return nil
+	}
+	close(e.stop)
+	var err error
+	if e.changes != nil {
+		err = e.changes.close()
+	}
+	e.wakeWaiters()
+	e.routines.Wait()
+	return errors.Join(err, e.closeFiles())
+}
+
+// wakeWaiters has those who wait for a batch look whether the store ends.
+func (e *Engine) wakeWaiters() {
+	e.appliedMu.Lock()
+	defer e.appliedMu.Unlock()
+	e.appliedCond.Broadcast()
+}
+
+func (e *Engine) closeFiles() error {
+	var errs []error
+	for _, l := range e.lanes {
+		if l.sending != nil && !l.sending.done.Load() {
+			errs = append(errs, l.sending.batch.Close())
+		}
+	}
+	if e.db != nil {
+		errs = append(errs, e.db.Close())
+	}
+	if e.lock != nil {
+		errs = append(errs, e.lock.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// awaitBatch waits until a batch is committed. It returns false if the store
+// ends before.
+func (e *Engine) awaitBatch(f *frozenBatch) bool {
+	e.appliedMu.Lock()
+	defer e.appliedMu.Unlock()
+	for !f.done.Load() {
+		if e.ending.Load() || e.failure.Load() != nil {
+			return false
+		}
+		e.appliedCond.Wait()
+	}
+	return true
+}

@@ -1,0 +1,218 @@
+package engine
+
+import (
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+	"go.uber.org/zap"
+
+	"synod/protocol/caspaxos"
+)
+
+const (
+	freeCheck  = time.Second
+	sweepChunk = 256
+)
+
+func (e *Engine) logPath() string { return filepath.Join(e.opts.Dir, logDir) }
+
+// synced is called by the changelog's goroutine.
+func (e *Engine) synced(s Synced) {
+	if e.changes.bytes.Load()-e.lastMark > e.opts.CheckpointBytes {
+		e.lastMark = e.changes.bytes.Load()
+		notify(e.checkpoints)
+	}
+	e.opts.Synced(s)
+}
+
+// keep is the keeper: the goroutine that looks after the disk. It watches the
+// free space, makes checkpoints, and sweeps what flushes covered.
+func (e *Engine) keep() {
+	defer e.routines.Done()
+	tick := time.NewTicker(freeCheck)
+	defer tick.Stop()
+	for {
+		var err error
+		select {
+		case <-e.stop:
+			return
+		case <-tick.C:
+			e.checkFree()
+		case <-e.checkpoints:
+			err = e.regularCheckpoint()
+		case <-e.sweeps:
+			err = e.sweepFlushed()
+		}
+		if err != nil && !e.ending.Load() && e.failure.Load() == nil {
+			e.opts.Log.Warn("storage upkeep failed; it is tried again later", zap.Error(err))
+		}
+	}
+}
+
+// checkFree refuses votes while the disk is nearly full, and says so when that
+// begins and ends.
+func (e *Engine) checkFree() {
+	n, err := e.opts.Disk.Free(e.opts.Dir)
+	if err != nil {
+		e.opts.Log.Warn("cannot tell how much room the disk has", zap.Error(err))
+		return
+	}
+	e.freeDisk.Store(n)
+	low := n < e.opts.MinFreeBytes
+	if e.low.Swap(low) == low {
+		return
+	}
+	fields := []zap.Field{zap.Int64("free_bytes", n), zap.Int64("min_free_bytes", e.opts.MinFreeBytes)}
+	if low {
+		e.opts.Log.Error("the disk is nearly full: writes are refused until there is room", fields...)
+	} else {
+		e.opts.Log.Info("the disk has room again: writes are accepted", fields...)
+	}
+}
+
+func (e *Engine) regularCheckpoint() error {
+	target := e.changes.appended()
+	for _, l := range e.lanes {
+		for old := l.want.Load(); old < target && !l.want.CompareAndSwap(old, target); old = l.want.Load() {
+		}
+		e.opts.Wake(l.number)
+	}
+	e.changes.kick()
+	for _, l := range e.lanes {
+		if err := e.awaitApplied(l); err != nil {
+			return fmt.Errorf("checkpoint: %w", err)
+		}
+	}
+	return e.checkpoint(target)
+}
+
+// checkpoint makes what the lanes have applied, which is everything up to
+// target, durable in Pebble, and drops the changelog that this makes
+// superfluous.
+func (e *Engine) checkpoint(target uint64) error {
+	b := e.db.NewBatch()
+	defer b.Close()
+	if err := e.node.write(b, target); err != nil {
+		return fmt.Errorf("checkpoint: %w", err)
+	}
+	// The rows may show entries behind target.
+	e.node.mu.Lock()
+	need := max(e.node.pos, target)
+	e.node.mu.Unlock()
+	if err := e.WaitSynced(need); err != nil {
+		return fmt.Errorf("checkpoint: %w", err)
+	}
+	if err := e.db.Apply(b, pebble.NoSync); err != nil {
+		return fmt.Errorf("checkpoint: %w", err)
+	}
+	if err := e.db.Flush(); err != nil {
+		return fmt.Errorf("checkpoint: %w", err)
+	}
+	if _, err := e.changes.release(target); err != nil {
+		return fmt.Errorf("checkpoint: %w", err)
+	}
+	return nil
+}
+
+// sweepFlushed deletes the rows that flushes cover: nobody sees them, but they
+// take room.
+func (e *Engine) sweepFlushed() error {
+	for {
+		e.flushMu.RLock()
+		var f *flushRow
+		for _, one := range e.flushes {
+			if !one.swept {
+				f = one
+				break
+			}
+		}
+		e.flushMu.RUnlock()
+		if f == nil {
+			return nil
+		}
+		if err := e.WaitSynced(f.pos); err != nil {
+			return fmt.Errorf("sweep: %w", err)
+		}
+		if err := e.sweepOne(f); err != nil {
+			return fmt.Errorf("sweep: %w", err)
+		}
+		e.flushMu.Lock()
+		f.swept = true
+		e.flushMu.Unlock()
+	}
+}
+
+func (e *Engine) sweepOne(f *flushRow) error {
+	if err := e.catchUp(); err != nil {
+		return err
+	}
+	it, err := e.db.NewIter(&pebble.IterOptions{
+		LowerBound: appendPlace(nil, f.vote.First, 0, 0),
+		UpperBound: after([]byte{prefixRegister, byte(f.vote.Last >> 8), byte(f.vote.Last)}),
+	})
+	if err != nil {
+		return err
+	}
+	defer it.Close()
+	lane := e.lanes[f.vote.Part]
+	var chunk []caspaxos.Register
+	for ok := it.First(); ok; {
+		r, _, rest, err := parseRegister(it.Key())
+		if err != nil {
+			return err
+		}
+		if len(rest) != 1 || rest[0] != rowRecord {
+			ok = it.SeekGE(append(appendRegister(nil, r), rowEnd))
+			continue
+		}
+		top, err := parseTop(it.Value())
+		if err != nil {
+			return err
+		}
+		if f.covers(r, uint32(len(e.lanes)), top.accepted) {
+			if chunk = append(chunk, r); len(chunk) == sweepChunk {
+				if err := e.sweepIn(lane, f, chunk); err != nil {
+					return err
+				}
+				chunk = chunk[:0]
+			}
+		}
+		ok = it.Next()
+	}
+	if err := it.Error(); err != nil {
+		return err
+	}
+	return e.sweepIn(lane, f, chunk)
+}
+
+// sweepIn has a lane delete registers that are covered, if they still are.
+func (e *Engine) sweepIn(l *Lane, f *flushRow, registers []caspaxos.Register) error {
+	done := make(chan error, 1)
+	l.do(func() { done <- l.sweep(f, registers) })
+	select {
+	case err := <-done:
+		return err
+	case <-e.stop:
+		return ErrClosed
+	}
+}
+
+func (l *Lane) sweep(f *flushRow, registers []caspaxos.Register) error {
+	for _, r := range registers {
+		e := l.cache[r]
+		if e == nil {
+			var err error
+			if e, err = l.read(r); err != nil {
+				return err
+			}
+		}
+		if e.absent || e.dirty || e.pinned || !f.covers(r, uint32(len(l.engine.lanes)), e.rec.Accepted) {
+			continue
+		}
+		l.sweeps = append(l.sweeps, sweep{register: e.rec.Register, expiry: e.diskExpiry, rows: e.onDisk || e.wipe})
+		l.drop(e)
+	}
+	return nil
+}

@@ -1,0 +1,322 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"synod/protocol/caspaxos"
+	"synod/protocol/register"
+)
+
+// How long a change stays in memory alone, and how much of it. Until then more
+// changes of the same register cost the disk nothing; a restart replays them
+// from the changelog.
+const (
+	applyAfter    = 2 * time.Second
+	applyStep     = 256     // registers in one batch, unless all must go
+	applyStepSize = 1 << 20 // bytes, likewise
+	dirtyCountMax = 1 << 15
+	smallState    = 4 << 10 // sent whole
+)
+
+// Lane is the part of the store that holds one lane's registers: its Records
+// are those whose key's caspaxos.Part is the lane's number. It implements
+// caspaxos.Store for the lane's acceptor. All methods are called by one
+// goroutine, the lane's, which also calls Maintain after each batch of steps.
+type Lane struct {
+	engine *Engine
+	number int
+
+	cache      map[caspaxos.Register]*entry
+	recent     entry // ring: recent.next is the one used last
+	last       *entry
+	bytes      int
+	evictedMax caspaxos.Ballot // none not in the cache is accepted above it
+	maxAcc     caspaxos.Ballot // none at all is
+	sinceFloor caspaxos.Mono   // Since of a record read from disk
+	now        caspaxos.Mono
+
+	// What the disk does not have yet: registers in the order in which they
+	// fell behind, flush votes, rows to be swept away.
+	dirty      []*entry
+	dirtyBytes int
+	votes      []metaWrite
+	sweeps     []sweep
+	sending    *frozenBatch // on its way to the disk
+	scratch    []byte       // an entry being encoded
+	key        []byte       // a row's key being made
+
+	lastPos    atomic.Uint64 // of the lane's last entry in the changelog
+	applied    atomic.Uint64 // entries up to here need no replay
+	want       atomic.Uint64 // applied should reach this as soon as possible
+	hits, miss atomic.Uint64
+	held       atomic.Int64 // bytes, as metrics show them
+	entries    atomic.Int64
+	batches    atomic.Uint64 // sent to the disk
+
+	postMu sync.Mutex
+	posted []func()
+	post   atomic.Bool
+}
+
+var _ caspaxos.Store = (*Lane)(nil)
+
+func newLane(e *Engine, number int) *Lane {
+	l := &Lane{engine: e, number: number, cache: make(map[caspaxos.Register]*entry), sinceFloor: e.opts.Start, now: e.opts.Start}
+	l.recent.prev, l.recent.next = &l.recent, &l.recent
+	return l
+}
+
+// Load implements caspaxos.Store.
+func (l *Lane) Load(r caspaxos.Register) (*caspaxos.Record, error) {
+	e, ok := l.cache[r]
+	if ok {
+		l.hits.Add(1)
+		l.use(e)
+	} else {
+		l.miss.Add(1)
+		var err error
+		if e, err = l.read(r); err != nil {
+			return nil, err
+		}
+	}
+	l.last = e
+	if e.absent {
+		return nil, nil
+	}
+	return &e.rec, nil
+}
+
+var errNoKey = errors.New("register without a name space")
+
+// read brings a register from the disk into the cache, also if there is none.
+func (l *Lane) read(r caspaxos.Register) (*entry, error) {
+	if r.Key == "" {
+		return nil, errNoKey
+	}
+	e := &entry{absent: true}
+	e.rec.Register = caspaxos.Register{Slot: r.Slot, Key: strings.Clone(r.Key)}
+	l.key = append(appendRegister(l.key[:0], r), rowRecord)
+	value, closer, err := l.engine.db.Get(l.key)
+	switch {
+	case err == nil:
+		own := append(make([]byte, 0, len(value)), value...)
+		closer.Close()
+		if err := parseRow(own, &e.rec, &e.content); err != nil {
+			return nil, err
+		}
+		e.absent, e.rec.Since, e.onDisk = false, l.sinceFloor, e.rows
+		e.diskExpiry = e.rec.Header.Expiry
+		for i := range e.elems {
+			e.bytes += len(e.elems[i].Key) + len(e.elems[i].Value)
+		}
+		// Values are parts of the row as it was read: one that is overwritten
+		// in place must not reach the next.
+		e.shared = true
+	case !errors.Is(err, pebble.ErrNotFound):
+		return nil, fmt.Errorf("read register: %w", err)
+	}
+	l.cache[e.rec.Register] = e
+	l.link(e)
+	l.resize(e)
+	return e, nil
+}
+
+// Create implements caspaxos.Store.
+func (l *Lane) Create(r caspaxos.Register) *caspaxos.Record {
+	e := l.last
+	if e == nil || e.rec.Register != r {
+		e = l.cache[r]
+	}
+	e.absent = false
+	return &e.rec
+}
+
+// Project implements caspaxos.Store.
+func (l *Lane) Project(rec *caspaxos.Record, p register.Projection) (register.View, error) {
+	e := l.entry(rec)
+	if e == nil { // stands for a register that the node holds nothing of
+		return register.NewView(rec.Header, register.Projection{All: true}, nil), nil
+	}
+	if e.rows {
+		return l.projectRows(e, p)
+	}
+	if p.All || e.bytes <= smallState {
+		e.shared = true
+		return register.NewView(rec.Header, register.Projection{All: true}, e.elems), nil
+	}
+	if p.HeaderOnly() {
+		return register.NewView(rec.Header, register.Projection{}, nil), nil
+	}
+	e.shared = true
+	in := selector(p)
+	var elems []register.Element
+	for _, el := range e.elems {
+		if in(el.Key) {
+			elems = append(elems, el)
+		}
+	}
+	return register.NewView(rec.Header, p, elems), nil
+}
+
+// entry returns the cache entry that a record belongs to, or nil.
+func (l *Lane) entry(rec *caspaxos.Record) *entry {
+	if l.last != nil && &l.last.rec == rec {
+		return l.last
+	}
+	if e := l.cache[rec.Register]; e != nil && &e.rec == rec {
+		return e
+	}
+	return nil
+}
+
+// Append implements caspaxos.Store.
+func (l *Lane) Append(entry caspaxos.LogEntry) (uint64, error) {
+	if entry.Epoch != nil {
+		return l.engine.AppendEpoch(*entry.Epoch)
+	}
+	if err := l.engine.admits(); err != nil {
+		return 0, err
+	}
+	if l.dirtyBytes > l.engine.dirtyMax*4 {
+		return 0, ErrBacklog
+	}
+	l.scratch = appendPayload(l.scratch[:0], byte(l.number), &entry)
+	pos, err := l.engine.changes.append(l.scratch)
+	if cap(l.scratch) > 1<<20 {
+		l.scratch = nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	l.lastPos.Store(pos)
+	if entry.Flush != nil {
+		l.noteFlush(*entry.Flush, pos)
+	}
+	return pos, nil
+}
+
+// Apply implements caspaxos.Store.
+func (l *Lane) Apply(rec *caspaxos.Record, c register.Change) {
+	e := l.entry(rec)
+	before := e.bytes
+	e.apply(l, c)
+	if l.maxAcc.Less(rec.Accepted) {
+		l.maxAcc = rec.Accepted
+	}
+	weight := max(0, e.bytes-before)
+	if !e.dirty {
+		e.dirty, e.since, e.at = true, l.lastPos.Load(), l.now
+		l.dirty = append(l.dirty, e)
+		weight = entryBytes + e.bytes
+	}
+	e.weight += weight
+	l.dirtyBytes += weight
+	l.resize(e)
+}
+
+// Above implements caspaxos.Store.
+func (l *Lane) Above(b caspaxos.Ballot, f func(*caspaxos.Record)) caspaxos.Ballot {
+	for _, e := range l.cache {
+		if !e.absent && b.Less(e.rec.Accepted) {
+			f(&e.rec)
+		}
+	}
+	return l.evictedMax
+}
+
+// Maintain keeps the lane within its bounds: it sends changes to the disk that
+// are old or many, forgets registers that were not used for long, and does what
+// other goroutines asked of the lane. It returns after which time it must be
+// called again even if nothing happens; zero: never.
+func (l *Lane) Maintain(now caspaxos.Mono) time.Duration {
+	l.now = now
+	l.last = nil
+	l.runPosted()
+	l.settle()
+	if l.sending == nil {
+		l.send()
+	}
+	l.evict()
+	l.held.Store(int64(l.bytes))
+	l.entries.Store(int64(len(l.cache)))
+	if l.sending != nil || len(l.dirty) > 0 || len(l.sweeps) > 0 || len(l.votes) > 0 {
+		return applyAfter / 8
+	}
+	return 0
+}
+
+// Do has f called by the lane's goroutine, in its next Maintain.
+func (l *Lane) do(f func()) {
+	l.postMu.Lock()
+	l.posted = append(l.posted, f)
+	l.postMu.Unlock()
+	l.post.Store(true)
+	l.engine.opts.Wake(l.number)
+}
+
+func (l *Lane) runPosted() {
+	if !l.post.Swap(false) {
+		return
+	}
+	l.postMu.Lock()
+	posted := l.posted
+	l.posted = nil
+	l.postMu.Unlock()
+	for _, f := range posted {
+		f()
+	}
+}
+
+// use moves an entry to the front of the list.
+func (l *Lane) use(e *entry) {
+	if l.recent.next == e {
+		return
+	}
+	e.prev.next, e.next.prev = e.next, e.prev
+	l.link(e)
+}
+
+func (l *Lane) link(e *entry) {
+	first := l.recent.next
+	e.prev, e.next = &l.recent, first
+	l.recent.next, first.prev = e, e
+}
+
+func (l *Lane) resize(e *entry) {
+	size := e.estimate()
+	l.bytes += size - e.size
+	e.size = size
+}
+
+// evict forgets what was used longest ago until the lane fits its share of the
+// cache. What the disk does not have yet stays.
+func (l *Lane) evict() {
+	tries := 64 + len(l.cache)/64
+	for e := l.recent.prev; l.bytes > l.engine.laneBytes && e != &l.recent && tries > 0; tries-- {
+		older := e
+		e = e.prev
+		if older.dirty || older.pinned {
+			l.use(older)
+			continue
+		}
+		l.drop(older)
+	}
+}
+
+func (l *Lane) drop(e *entry) {
+	if !e.absent {
+		l.evictedMax = caspaxos.MaxBallot(l.evictedMax, e.rec.Accepted)
+		l.sinceFloor = max(l.sinceFloor, e.rec.Since)
+	}
+	delete(l.cache, e.rec.Register)
+	e.prev.next, e.next.prev = e.next, e.prev
+	e.prev, e.next = nil, nil
+	l.bytes -= e.size
+}

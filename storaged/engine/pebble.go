@@ -1,0 +1,61 @@
+package engine
+
+import (
+	"fmt"
+	"path/filepath"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+	"go.uber.org/zap"
+)
+
+const (
+	memtableBytes = 16 << 20
+	bloomBits     = 10
+)
+
+// openPebble opens Pebble without a log of its own.
+func openPebble(e *Engine) (*pebble.DB, error) {
+	log := pebbleLog{e}
+	opts := &pebble.Options{
+		FS:                          e.opts.FS,
+		Cache:                       pebble.NewCache(max(8<<20, e.opts.CacheBytes/4)),
+		DisableWAL:                  true,
+		FormatMajorVersion:          pebble.FormatNewest,
+		MemTableSize:                memtableBytes,
+		MemTableStopWritesThreshold: 4,
+		L0CompactionThreshold:       4,
+		MaxOpenFiles:                1000,
+		Logger:                      log,
+		EventListener: &pebble.EventListener{
+			BackgroundError: func(err error) {
+				e.opts.Log.Warn("the store's background work fails and is tried again", zap.Error(err))
+			},
+		},
+	}
+	defer opts.Cache.Unref()
+	// Most writes ask first whether the register is there: a filter answers
+	// for the many that are not.
+	for i := range opts.Levels {
+		opts.Levels[i].FilterPolicy = bloom.FilterPolicy(bloomBits)
+	}
+	db, err := pebble.Open(filepath.Join(e.opts.Dir, pebbleDir), opts)
+	if err != nil {
+		return nil, fmt.Errorf("open store: %w", err)
+	}
+	return db, nil
+}
+
+// pebbleLog passes on what Pebble says. Its fatal errors leave the state on
+// disk unknown: they end the store.
+type pebbleLog struct{ e *Engine }
+
+func (l pebbleLog) Infof(string, ...any) {}
+
+func (l pebbleLog) Errorf(format string, args ...any) {
+	l.e.opts.Log.Error("store: " + fmt.Sprintf(format, args...))
+}
+
+func (l pebbleLog) Fatalf(format string, args ...any) {
+	l.e.fail(fmt.Errorf("store: "+format, args...))
+}

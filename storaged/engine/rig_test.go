@@ -1,0 +1,220 @@
+package engine
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"go.uber.org/zap"
+
+	"synod/protocol/caspaxos"
+	"synod/protocol/register"
+)
+
+// rig is a store with its acceptors, driven by the test's goroutine.
+type rig struct {
+	t     testing.TB
+	opts  Options
+	e     *Engine
+	node  *caspaxos.Node
+	accs  []*caspaxos.Acceptor
+	clock caspaxos.Now
+	fatal atomic.Pointer[error]
+}
+
+const testEpoch = 1
+
+func testOptions(t testing.TB) Options {
+	return Options{
+		Dir: t.TempDir(), Cluster: "test", Node: "n1", Lanes: 3, FS: vfs.NewMem(),
+		Log: zap.NewNop(), CacheBytes: 8 << 20, SegmentBytes: 1 << 20, RetainBytes: 1,
+	}
+}
+
+func newRig(t testing.TB, o Options) *rig {
+	t.Helper()
+	r := &rig{t: t, opts: o, clock: caspaxos.Now{Wall: 1_000_000_000, Mono: 1}}
+	if err := r.open(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.e.Abort() })
+	return r
+}
+
+func (r *rig) open() error {
+	o := r.opts
+	o.Start = r.clock.Mono
+	o.Wake = func(int) {}
+	if o.Synced == nil {
+		o.Synced = func(Synced) {}
+	}
+	o.Fatal = func(err error) { r.fatal.CompareAndSwap(nil, &err) }
+	e, err := Open(o)
+	if err != nil {
+		return err
+	}
+	r.e = e
+	r.node = caspaxos.NewNode(caspaxos.DefaultLimits(), e.NodeState(), 0)
+	r.node.SetSlots([]caspaxos.SlotRange{{First: 0, Last: caspaxos.Slots - 1, Epoch: testEpoch, Member: true}})
+	r.accs = nil
+	for i, l := range e.Lanes() {
+		a := caspaxos.NewAcceptor(r.node, l, uint32(i), uint32(len(e.Lanes())), r.clock)
+		for _, f := range l.Flushes() {
+			if err := a.RestoreFlush(f.Vote, f.Position); err != nil {
+				return err
+			}
+		}
+		r.accs = append(r.accs, a)
+	}
+	return e.Replay(func(lane int, entry *caspaxos.LogEntry, pos uint64) error {
+		return r.accs[lane].Redo(entry, pos)
+	})
+}
+
+// reopen closes the store in the given way and opens it again.
+func (r *rig) reopen(how func(*Engine) error) {
+	r.t.Helper()
+	if err := how(r.e); err != nil {
+		r.t.Fatal(err)
+	}
+	if err := r.open(); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+func key(db byte, s string) caspaxos.Register {
+	return caspaxos.Register{Slot: uint16(caspaxos.Hash(s) % 64), Key: string(rune(db)) + s}
+}
+
+func (r *rig) lane(k caspaxos.Register) int {
+	return int(caspaxos.Part(k.Key, uint32(len(r.accs))))
+}
+
+func (r *rig) step(q *caspaxos.Request) caspaxos.Reply {
+	r.t.Helper()
+	q.Epoch = testEpoch
+	var reply caspaxos.Reply
+	answered, err := r.accs[r.lane(q.Register)].Step(r.clock, q, &reply)
+	if err != nil || !answered {
+		r.t.Fatalf("step: answered %v, %v", answered, err)
+	}
+	return reply
+}
+
+func (r *rig) read(k caspaxos.Register, p register.Projection) caspaxos.Reply {
+	r.t.Helper()
+	return r.step(&caspaxos.Request{Kind: caspaxos.KindRead, Register: k, WantState: true, WantHistory: true, Projection: p})
+}
+
+// tick moves the clock and returns a ballot.
+func (r *rig) ballot() caspaxos.Ballot {
+	r.clock.Wall++
+	r.clock.Mono += caspaxos.Mono(time.Millisecond)
+	return caspaxos.Ballot{Time: caspaxos.MakeTime(r.clock.Wall, 0), Proposer: 7}
+}
+
+// accept votes for a change, a delta on what the register holds.
+func (r *rig) accept(k caspaxos.Register, c register.Change) caspaxos.Reply {
+	r.t.Helper()
+	reply, err := r.tryAccept(k, c)
+	if err != nil || reply.Outcome != caspaxos.Acked {
+		r.t.Fatalf("accept: outcome %d, %v", reply.Outcome, err)
+	}
+	return reply
+}
+
+func (r *rig) tryAccept(k caspaxos.Register, c register.Change) (caspaxos.Reply, error) {
+	q := &caspaxos.Request{Kind: caspaxos.KindAccept, Register: k, Epoch: testEpoch, Ballot: r.ballot(), Prepared: c.Kind != register.Full, Change: c}
+	if c.Kind != register.Full {
+		q.Base = r.read(k, register.Projection{}).Accepted
+	}
+	var reply caspaxos.Reply
+	_, err := r.accs[r.lane(k)].Step(r.clock, q, &reply)
+	return reply, err
+}
+
+// maintain is what a lane's goroutine does after each batch.
+func (r *rig) maintain() {
+	for _, l := range r.e.Lanes() {
+		l.Maintain(r.clock.Mono)
+	}
+}
+
+// settle brings everything that was appended to Pebble.
+func (r *rig) settle() {
+	r.t.Helper()
+	r.sync()
+	target := r.e.changes.appended()
+	for _, l := range r.e.Lanes() {
+		l.want.Store(target)
+		for l.applied.Load() < target || len(l.dirty) > 0 {
+			l.Maintain(r.clock.Mono)
+			if l.sending != nil && !r.e.awaitBatch(l.sending) {
+				r.t.Fatal("the store ended")
+			}
+		}
+		l.Maintain(r.clock.Mono)
+	}
+}
+
+func (r *rig) sync() {
+	r.t.Helper()
+	if err := r.e.WaitSynced(r.e.changes.appended()); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+func set(value string) register.Change {
+	return register.Change{
+		Kind: register.Full, Header: register.Header{Type: register.String, Size: uint64(len(value))},
+		Ops: []register.Op{{Kind: register.Put, Key: []byte("0"), Value: []byte(value)}},
+	}
+}
+
+func (r *rig) wantString(k caspaxos.Register, want string) {
+	r.t.Helper()
+	reply := r.read(k, register.Projection{All: true})
+	got, ok := reply.View.Get([]byte("0"))
+	if !ok || string(got) != want {
+		r.t.Fatalf("%q holds %q (%v), want %q", k.Key, got, ok, want)
+	}
+}
+
+// copyDir copies the changelog and the identity, as a crash leaves them.
+func copyDir(t testing.TB, from, to string) {
+	t.Helper()
+	err := filepath.WalkDir(from, func(path string, d os.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, _ := filepath.Rel(from, path)
+		if d.IsDir() {
+			return os.MkdirAll(filepath.Join(to, rel), 0o755)
+		}
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(filepath.Join(to, rel), b, 0o644)
+	})
+	if err != nil {
+		t.Fatal(fmt.Errorf("copy: %w", err))
+	}
+}
+
+func waitFor(t testing.TB, what string, cond func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(10 * time.Second)
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for !cond() {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited in vain for %s", what)
+		}
+		<-tick.C
+	}
+}
