@@ -77,15 +77,14 @@ func (p position) cursor() uint64 {
 	return uint64(p.slot)<<48 | p.hash
 }
 
-// ErrCursor says that a cursor is none that a scan has returned.
-var ErrCursor = errors.New("invalid cursor")
-
-func fromCursor(c uint64) (position, error) {
+// fromCursor returns the position of a cursor, the end for a number that no
+// scan has returned: Redis takes any number without an error.
+func fromCursor(c uint64) position {
 	p := position{slot: uint16(c >> 48), hash: c & (1<<48 - 1)}
-	if p.slot >= caspaxos.Slots {
-		return end, ErrCursor
+	if c>>48 >= caspaxos.Slots {
+		return end
 	}
-	return p, nil
+	return p
 }
 
 // errAnotherEpoch makes a page be asked for again under the newer placement.

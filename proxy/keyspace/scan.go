@@ -20,9 +20,9 @@ const (
 // filters, and the cursor to go on from: zero at the end. match is a glob
 // pattern, nil for all; typ is a type, Absent for all.
 func (k *Keyspace) Scan(ctx context.Context, db byte, cursor uint64, match []byte, count int, typ register.Type) (uint64, [][]byte, error) {
-	from, err := fromCursor(cursor)
-	if err != nil {
-		return 0, nil, err
+	from := fromCursor(cursor)
+	if from == end {
+		return 0, nil, nil
 	}
 	var found [][]byte
 	for looked := 0; ; {

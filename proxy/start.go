@@ -1,0 +1,150 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+
+	"go.uber.org/zap"
+
+	"synod/meta/store"
+	"synod/protocol/caspaxos"
+	"synod/proxy/cluster"
+)
+
+// Config is what a Proxy is started with.
+type Config struct {
+	Name       string // as nodes' logs and `synodctl status` show it
+	Cluster    string // the cluster's name
+	ListenAddr string // for Redis clients
+	AdminAddr  string // for HTTP: health, metrics, profiles
+	Store      *store.Store
+	Limits     caspaxos.Limits
+	MaxClients int
+	Password   string
+	Lanes      int // of proposers; zero is one for each processor
+	Log        *zap.Logger
+	Version    string
+}
+
+// Proxy is a whole proxy: the server for clients, its view of the cluster and
+// the admin server.
+type Proxy struct {
+	cfg     Config
+	cluster *cluster.Cluster
+	server  *Server
+	admin   *Admin
+	entry   *store.Registration
+}
+
+// Start brings a proxy up. It takes its ports first, then waits for etcd and
+// for the cluster to be initialised, and returns when it serves clients; it
+// does not wait for the storage nodes.
+func Start(ctx context.Context, cfg Config) (_ *Proxy, err error) {
+	ln, err := net.Listen("tcp", cfg.ListenAddr)
+	if err != nil {
+		return nil, fmt.Errorf("listen for clients: %w", err)
+	}
+	adminLn, err := net.Listen("tcp", cfg.AdminAddr)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("listen for admin requests: %w", err), ln.Close())
+	}
+	p := &Proxy{cfg: cfg}
+	p.cluster, err = cluster.Open(ctx, cluster.Config{Name: cfg.Name, Cluster: cfg.Cluster, Store: cfg.Store,
+		Limits: cfg.Limits, Lanes: cfg.Lanes, Log: cfg.Log})
+	if err != nil {
+		return nil, errors.Join(err, ln.Close(), adminLn.Close())
+	}
+	id := p.cluster.ProposerID()
+	p.server = NewServer(ln, Options{Backend: backend{p.cluster}, Log: cfg.Log, Version: cfg.Version,
+		Password: cfg.Password, MaxClients: cfg.MaxClients, Replicas: p.cluster.Replicas,
+		// 32 bits of clients for each start of a proxy; clients parse ids as
+		// signed 64-bit numbers.
+		ClientIDs: int64(id&0x7fffffff) << 32})
+	p.admin, err = NewAdmin(adminLn, AdminOptions{Log: cfg.Log, Ready: p.ready,
+		Collectors: append(p.cluster.Collectors(), p.server)})
+	if err != nil {
+		err = errors.Join(err, adminLn.Close())
+	} else {
+		p.entry, err = cfg.Store.RegisterProxy(ctx, store.ProxyInfo{ProposerID: id, Name: cfg.Name,
+			Addr: p.Addr(), Admin: p.AdminAddr(), Version: cfg.Version})
+	}
+	if err != nil {
+		return nil, errors.Join(err, p.Close(ctx))
+	}
+	return p, nil
+}
+
+var errNoQuorum = errors.New("not connected to a quorum of every slot's nodes")
+
+func (p *Proxy) ready() error {
+	if !p.cluster.Ready() {
+		return errNoQuorum
+	}
+	return nil
+}
+
+// Addr returns the address that clients connect to.
+func (p *Proxy) Addr() string { return p.server.Addr().String() }
+
+// AdminAddr returns the address of the admin server.
+func (p *Proxy) AdminAddr() string { return p.admin.Addr().String() }
+
+// Err reports that the proxy must not go on; at most one error.
+func (p *Proxy) Err() <-chan error {
+	if p.entry == nil {
+		return nil
+	}
+	return p.entry.Lost()
+}
+
+// Close drains the proxy: it signs off, finishes what clients have begun, and
+// ends. When ctx ends first, the clients that are left are cut off.
+func (p *Proxy) Close(ctx context.Context) error {
+	var err error
+	if p.entry != nil {
+		err = p.entry.Close(ctx)
+	}
+	err = errors.Join(err, p.server.Close(ctx))
+	if p.admin != nil {
+		err = errors.Join(err, p.admin.Close(ctx))
+	}
+	p.cluster.Close()
+	return err
+}
+
+// backend puts a cluster.Cluster behind the Backend interface.
+type backend struct{ *cluster.Cluster }
+
+func (b backend) Scan(ctx context.Context, db byte, cursor uint64, match []byte, count int, typ string) (uint64, [][]byte, error) {
+	next, keys, err := b.Cluster.Scan(ctx, db, cursor, match, count, typ)
+	return next, keys, known(err)
+}
+
+func (b backend) Keys(ctx context.Context, db byte, pattern []byte) ([][]byte, error) {
+	keys, err := b.KeysMatching(ctx, db, pattern)
+	return keys, known(err)
+}
+
+func (b backend) RandomKey(ctx context.Context, db byte) ([]byte, bool, error) {
+	key, ok, err := b.Cluster.RandomKey(ctx, db)
+	return key, ok, known(err)
+}
+
+func (b backend) Size(ctx context.Context, db byte) (int64, error) {
+	n, err := b.Cluster.Keys.Size(ctx, db)
+	return n, known(err)
+}
+
+func (b backend) Flush(ctx context.Context, first, last byte) error {
+	return known(b.Cluster.Keys.Flush(ctx, first, last))
+}
+
+// known reduces an error of the key space to one of those that Backend names.
+func known(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%w (%w)", cluster.ErrorOf(err), err)
+}
