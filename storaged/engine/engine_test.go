@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+
 	"synod/protocol/caspaxos"
 	"synod/protocol/register"
 )
@@ -163,6 +165,19 @@ func randomChange(rnd *rand.Rand, m model, k caspaxos.Register) register.Change 
 	return c
 }
 
+// crash loses Pebble's memory, and some of what it wrote and did not sync.
+func (r *rig) crash(rnd *rand.Rand) {
+	r.t.Helper()
+	clone := r.opts.FS.(*vfs.MemFS).CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: rnd.IntN(101), RNG: rnd})
+	if err := r.e.Abort(); err != nil {
+		r.t.Fatal(err)
+	}
+	r.opts.FS = clone
+	if err := r.open(); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
 // TestReplayEqualsState makes random changes, across the point where content
 // becomes rows, and compares with a model: at once, after what went to Pebble
 // was forgotten, after crashes and after clean restarts.
@@ -171,6 +186,7 @@ func TestReplayEqualsState(t *testing.T) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			rnd := rand.New(rand.NewPCG(seed, 1))
 			o := testOptions(t)
+			o.FS = vfs.NewCrashableMem()
 			if seed%2 == 1 {
 				o.CacheBytes = 64 << 10 // nearly everything is evicted at once
 			}
@@ -189,7 +205,7 @@ func TestReplayEqualsState(t *testing.T) {
 				switch rnd.IntN(150) {
 				case 0:
 					r.sync()
-					r.reopen((*Engine).Abort)
+					r.crash(rnd)
 				case 1:
 					r.reopen((*Engine).Close)
 				case 2:

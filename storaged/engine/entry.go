@@ -42,7 +42,7 @@ type entry struct {
 	dirty  bool   // in the lane's queue for the disk
 	since  uint64 // dirty: position of the first entry that the disk lacks
 	at     caspaxos.Mono
-	weight int // dirty: what it counts in the lane's dirtyBytes
+	weight int  // dirty: what it counts in the lane's dirtyBytes
 	pinned bool // a batch on its way to the disk holds it
 
 	prev, next *entry // the lane's list by use

@@ -1,0 +1,272 @@
+package engine
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"synod/protocol/caspaxos"
+	"synod/protocol/register"
+)
+
+// driven is a rig whose lanes are maintained by a goroutine while the test
+// waits for the store.
+func (r *rig) driven(f func() error) {
+	r.t.Helper()
+	done := make(chan error, 1)
+	go func() { done <- f() }()
+	for {
+		select {
+		case err := <-done:
+			if err != nil {
+				r.t.Fatal(err)
+			}
+			return
+		default:
+			r.maintain()
+		}
+	}
+}
+
+// list walks all pages.
+func (r *rig) list(db byte, limit int) []caspaxos.Listed {
+	r.t.Helper()
+	var all []caspaxos.Listed
+	q := caspaxos.ListRequest{First: 0, Last: caspaxos.Slots - 1, Space: db, Limit: limit}
+	for range 10_000 {
+		var page caspaxos.ListReply
+		r.driven(func() (err error) {
+			page, err = r.e.List(&q)
+			return err
+		})
+		all = append(all, page.Entries...)
+		if page.Done {
+			return all
+		}
+		if page.NextSlot < q.First || (page.NextSlot == q.First && page.NextHash <= q.From && q.From > 0) {
+			r.t.Fatalf("the next page begins at %d %d, this one at %d %d", page.NextSlot, page.NextHash, q.First, q.From)
+		}
+		q.First, q.From = page.NextSlot, page.NextHash
+	}
+	r.t.Fatal("listing does not end")
+	return nil
+}
+
+func names(list []caspaxos.Listed) []string {
+	var out []string
+	for _, e := range list {
+		out = append(out, e.Register.Key[1:])
+	}
+	slices.Sort(out)
+	return out
+}
+
+func TestList(t *testing.T) {
+	r := newRig(t, testOptions(t))
+	var want []string
+	for i := range 300 {
+		k := fmt.Sprint("k", i)
+		want = append(want, k)
+		r.accept(key(1, k), set("v"))
+		r.accept(key(2, "other"+k), set("v"))
+	}
+	big := register.Change{Kind: register.Full, Header: register.Header{Type: register.Hash, Expiry: 77}}
+	for i := range 100 {
+		big.Ops = append(big.Ops, register.Op{Kind: register.Put, Key: fmt.Append(nil, i), Value: make([]byte, 1000)})
+	}
+	r.accept(key(1, "big"), big)
+	r.accept(key(1, ""), set("empty key"))
+	want = append(want, "big", "")
+	for i := range 20 {
+		r.accept(key(1, fmt.Sprint("k", i)), register.Delete())
+	}
+	want = want[20:]
+	slices.Sort(want)
+	for _, limit := range []int{1, 7, 100, 5000} {
+		got := r.list(1, limit)
+		if !slices.Equal(names(got), want) {
+			t.Fatalf("limit %d: %d registers listed, want %d", limit, len(got), len(want))
+		}
+		ordered := slices.IsSortedFunc(got, func(a, b caspaxos.Listed) int {
+			if a.Register.Slot != b.Register.Slot {
+				return int(a.Register.Slot) - int(b.Register.Slot)
+			}
+			return strings.Compare(fmt.Sprintf("%012x", a.Hash), fmt.Sprintf("%012x", b.Hash))
+		})
+		if !ordered {
+			t.Errorf("limit %d: not in order of slot and hash", limit)
+		}
+		for _, e := range got {
+			if e.Register.Key[1:] == "big" && (e.Type != uint8(register.Hash) || e.Expiry != 77 || e.Accepted.IsZero()) {
+				t.Errorf("listed %+v", e)
+			}
+		}
+	}
+	if got := r.list(3, 10); len(got) != 0 {
+		t.Errorf("an empty database lists %d registers", len(got))
+	}
+}
+
+func (r *rig) flush(db byte) {
+	r.t.Helper()
+	q := &caspaxos.FlushRequest{Ballot: r.ballot(), Epoch: testEpoch, First: 0, Last: caspaxos.Slots - 1, Space: db}
+	for i, a := range r.accs {
+		reply, err := a.Flush(r.clock, q)
+		if err != nil || reply.Outcome != caspaxos.Acked {
+			r.t.Fatalf("flush of lane %d: %+v, %v", i, reply, err)
+		}
+	}
+}
+
+func (r *rig) registerRows() int {
+	r.t.Helper()
+	it, err := r.e.db.NewIter(nil)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer it.Close()
+	n := 0
+	for ok := it.First(); ok; ok = it.Next() {
+		if it.Key()[0] != prefixMeta {
+			n++
+		}
+	}
+	return n
+}
+
+func TestFlush(t *testing.T) {
+	for _, how := range []struct {
+		name string
+		f    func(*Engine) error
+	}{{"close", (*Engine).Close}, {"crash", (*Engine).Abort}} {
+		t.Run(how.name, func(t *testing.T) {
+			o := testOptions(t)
+			o.CacheBytes = 32 << 10
+			r := newRig(t, o)
+			c := set("v")
+			c.Header.Expiry = 5
+			for i := range 600 {
+				r.accept(key(1, fmt.Sprint("k", i)), c)
+			}
+			r.accept(key(2, "spared"), set("v"))
+			r.settle()
+			r.flush(1)
+			r.accept(key(1, "new"), set("after"))
+			check := func(when string) {
+				t.Helper()
+				if got := names(r.list(1, 100)); !slices.Equal(got, []string{"new"}) {
+					t.Fatalf("%s: %d registers listed after a flush", when, len(got))
+				}
+				if got := r.read(key(1, "k3"), register.Projection{All: true}); got.View.Header.Exists() || got.Accepted.IsZero() {
+					t.Fatalf("%s: a flushed register answers %+v", when, got)
+				}
+				r.wantString(key(1, "new"), "after")
+				r.wantString(key(2, "spared"), "v")
+			}
+			check("at once")
+			r.reopen(how.f)
+			check("after a restart")
+			// A few are tombstones of their own: those that were read meanwhile.
+			waitFor(t, "the sweep", func() bool { r.maintain(); return r.registerRows() < 20 })
+			r.reopen(how.f)
+			check("after the sweep")
+		})
+	}
+}
+
+// A flush of the same range makes an earlier one superfluous, on disk too.
+func TestFlushReplacesEarlier(t *testing.T) {
+	r := newRig(t, testOptions(t))
+	for range 3 {
+		r.flush(1)
+	}
+	r.reopen((*Engine).Close)
+	if n := len(r.e.flushes); n != len(r.accs) {
+		t.Errorf("%d flush votes kept, want one for each of %d lanes", n, len(r.accs))
+	}
+}
+
+func TestExpired(t *testing.T) {
+	r := newRig(t, testOptions(t))
+	want := map[string]bool{}
+	for i := range 500 {
+		c := set("v")
+		c.Header.Expiry = int64(1000 + i)
+		r.accept(key(1, fmt.Sprint("k", i)), c)
+		if i < 300 {
+			want[fmt.Sprint("k", i)] = true
+		}
+	}
+	r.accept(key(1, "k0"), set("no expiry")) // the index follows
+	r.accept(key(1, "k1"), register.Delete())
+	delete(want, "k0")
+	delete(want, "k1")
+	r.settle()
+	got := map[string]bool{}
+	from := uint16(0)
+	for calls := 0; ; calls++ {
+		found, next, err := r.e.Expired(1299, from, 25)
+		if err != nil || len(found) > 25 || calls > 100 {
+			t.Fatalf("call %d: %d found, %v", calls, len(found), err)
+		}
+		for _, f := range found {
+			if f != key(1, f.Key[1:]) {
+				t.Fatalf("found %+v", f)
+			}
+			got[f.Key[1:]] = true
+			r.accept(f, register.Delete())
+		}
+		r.settle()
+		if next == 0 {
+			break
+		}
+		from = next
+	}
+	if len(got) != len(want) {
+		t.Errorf("%d expired registers found, want %d", len(got), len(want))
+	}
+	for k := range want {
+		if !got[k] {
+			t.Errorf("%s is expired and was not found", k)
+		}
+	}
+}
+
+// BenchmarkSet is the path of a SET on one node: vote, changelog, sync, and
+// what follows in Pebble. One operation is one vote; 64 share a sync.
+func BenchmarkSet(b *testing.B) {
+	for _, keys := range []int{1, 100_000} {
+		b.Run(fmt.Sprint(keys), func(b *testing.B) {
+			o := testOptions(b)
+			o.FS, o.CacheBytes = nil, 256<<20
+			o.SegmentBytes, o.RetainBytes = 0, 0
+			var synced atomic.Uint64
+			o.Synced = func(s Synced) { synced.Store(s.Position) }
+			r := newRig(b, o)
+			names := make([]caspaxos.Register, keys)
+			for i := range names {
+				names[i] = key(0, fmt.Sprintf("key:%012d", i))
+			}
+			value := strings.Repeat("v", 64)
+			var reply caspaxos.Reply
+			reqs := make([]caspaxos.Request, 64)
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				q := &reqs[i%64]
+				*q = caspaxos.Request{Kind: caspaxos.KindAccept, Register: names[(i*7919)%keys], Epoch: testEpoch, Ballot: r.ballot(), Change: set(value)}
+				if _, err := r.accs[r.lane(q.Register)].Step(r.clock, q, &reply); err != nil || reply.Outcome != caspaxos.Acked {
+					b.Fatal(reply.Outcome, err)
+				}
+				if i%64 == 63 {
+					r.e.Kick()
+					r.maintain()
+					if i%512 == 511 {
+						r.e.WaitSynced(reply.After)
+					}
+				}
+			}
+		})
+	}
+}
