@@ -53,20 +53,24 @@ func ErrUnknownSubcommand(sub []byte, container string) *Value {
 	return Err(oneLine(fmt.Sprintf("ERR unknown subcommand '%s'. Try %s HELP.", cut(sub, 128), container)))
 }
 
+// cut returns the beginning of b as Redis prints it: at most n bytes, and none
+// from a zero byte on.
 func cut(b []byte, n int) []byte {
-	if len(b) > n {
-		return b[:n]
+	b = b[:min(len(b), n)]
+	if i := bytes.IndexByte(b, 0); i >= 0 {
+		return b[:i]
 	}
 	return b
 }
 
-// oneLine keeps an error within its line: Redis replaces line ends by spaces.
+// oneLine keeps an error within its line: Redis takes line ends off the end and
+// replaces others by spaces.
 func oneLine(s string) string {
+	s = strings.TrimRight(s, "\r\n")
 	return strings.NewReplacer("\r", " ", "\n", " ").Replace(s)
 }
 
 // ErrUnsupportedOption is the reply to an option that EXPIRE does not know.
 func ErrUnsupportedOption(option []byte) *Value {
-	option, _, _ = bytes.Cut(option, []byte{0})
-	return Err(oneLine(fmt.Sprintf("ERR Unsupported option %s", option)))
+	return Err(oneLine(fmt.Sprintf("ERR Unsupported option %s", cut(option, len(option)))))
 }

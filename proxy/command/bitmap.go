@@ -35,7 +35,7 @@ func bitmapCommands() []*Spec {
 			Name: "bitfield", Arity: -2,
 			Flags:      Write | DenyOOM,
 			Categories: BitmapData,
-			KeySpecs:   []KeySpec{{Notes: "This command allows both access and modification of the key", Flags: KeyRW | KeyAccess | KeyUpdate | KeyVariableFlags, First: 1, Step: 1}},
+			KeySpecs:   []KeySpec{{Notes: "This command allows both access and modification of the key", Flags: KeyRW | KeyAccess | KeyUpdate | KeyVariableFlags, First: 1, Step: 1, FlagsOf: bitFieldKeyFlags}},
 			Group:      "bitmap", Since: "3.2.0",
 			Summary:    "Perform arbitrary bitfield integer operations on strings",
 			Complexity: "O(1) for each subcommand specified",

@@ -144,14 +144,15 @@ func (s *Spec) info() resp.Value {
 	for i := range s.KeySpecs {
 		keySpecs[i] = s.KeySpecs[i].info()
 	}
-	subs := make([]resp.Value, len(s.Subcommands))
-	for i, sub := range s.Subcommands {
-		subs[i] = sub.info()
+	subs := set(nil) // as in Redis, where an empty list is a set
+	for _, sub := range s.Subcommands {
+		subs.Kind = resp.Array
+		subs.Elems = append(subs.Elems, sub.info())
 	}
 	return *resp.List(
 		*resp.Text(s.FullName), integer(s.Arity), words(s.Flags.Names()),
 		integer(s.FirstKey), integer(s.LastKey), integer(s.Step),
-		words(s.Categories.Names()), texts(s.Tips), set(keySpecs), *resp.List(subs...),
+		words(s.Categories.Names()), texts(s.Tips), set(keySpecs), subs,
 	)
 }
 

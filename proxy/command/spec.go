@@ -168,6 +168,9 @@ type KeySpec struct {
 	// the end (-1: the last argument).
 	Last int
 	Step int // from one key to the next
+	// FlagsOf, if not nil, tells the flags of one request's keys, which depend
+	// on its arguments (KeyVariableFlags).
+	FlagsOf func(args [][]byte) KeyFlag
 }
 
 // KeyFlag is what a command does with a key.

@@ -216,7 +216,7 @@ func stringCommands() []*Spec {
 			Name: "set", Arity: -3,
 			Flags:      Write | DenyOOM,
 			Categories: StringData,
-			KeySpecs:   []KeySpec{{Notes: "RW and ACCESS due to the optional `GET` argument", Flags: KeyRW | KeyAccess | KeyUpdate | KeyVariableFlags, First: 1, Step: 1}},
+			KeySpecs:   []KeySpec{{Notes: "RW and ACCESS due to the optional `GET` argument", Flags: KeyRW | KeyAccess | KeyUpdate | KeyVariableFlags, First: 1, Step: 1, FlagsOf: setKeyFlags}},
 			Group:      "string", Since: "1.0.0",
 			Summary:    "Set the string value of a key",
 			Complexity: "O(1)",

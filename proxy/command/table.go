@@ -106,23 +106,3 @@ func Resolve(args [][]byte) (*Spec, *resp.Value) {
 }
 
 func (s *Spec) takes(n int) bool { return n == s.Arity || (s.Arity < 0 && n >= -s.Arity) }
-
-// Keys returns the keys among a command's arguments, which must have passed
-// Resolve.
-func (s *Spec) Keys(args [][]byte) [][]byte {
-	var keys [][]byte
-	s.eachKey(args, func(key []byte, _ KeyFlag) { keys = append(keys, key) })
-	return keys
-}
-
-func (s *Spec) eachKey(args [][]byte, visit func(key []byte, flags KeyFlag)) {
-	for _, k := range s.KeySpecs {
-		last := k.First + k.Last
-		if k.Last < 0 {
-			last = len(args) + k.Last
-		}
-		for i := k.First; i <= last && i < len(args); i += k.Step {
-			visit(args[i], k.Flags)
-		}
-	}
-}

@@ -170,7 +170,7 @@ func (o ttl) Execute(v register.View, now int64) caspaxos.Effect {
 		n = max(n-now, 0)
 	}
 	if o.unit == expiry.Seconds {
-		n = (n + 500) / 1000
+		n = int64((uint64(n) + 500) / 1000)
 	}
 	return datatype.Reply(resp.Int(n))
 }

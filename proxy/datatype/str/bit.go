@@ -116,22 +116,22 @@ type bitRange struct {
 	startGiven bool
 	endGiven   bool
 	inBits     bool
-	late       *resp.Value // what is wrong with start and end
-	lateUnit   *resp.Value // what is wrong with the unit
+	// What is wrong with each, or nil. errStart is also for a wrong number of
+	// arguments.
+	errStart, errEnd, errUnit *resp.Value
 }
 
 func parseBitRange(args [][]byte) bitRange {
 	r := bitRange{end: math.MaxInt64}
 	var ok bool
 	if len(args) > 3 {
-		r.late = resp.ErrSyntax
+		r.errStart = resp.ErrSyntax
 		return r
 	}
 	if len(args) > 0 {
 		r.startGiven = true
 		if r.start, ok = number.ParseInt(args[0]); !ok {
-			r.late = resp.ErrNotInteger
-			return r
+			r.errStart = resp.ErrNotInteger
 		}
 	}
 	if len(args) > 2 {
@@ -139,21 +139,31 @@ func parseBitRange(args [][]byte) bitRange {
 		case datatype.Is(args[2], "BIT"):
 			r.inBits = true
 		case !datatype.Is(args[2], "BYTE"):
-			r.lateUnit = resp.ErrSyntax
+			r.errUnit = resp.ErrSyntax
 		}
 	}
 	if len(args) > 1 {
 		r.endGiven = true
 		if r.end, ok = number.ParseInt(args[1]); !ok {
-			r.late = resp.ErrNotInteger
+			r.errEnd = resp.ErrNotInteger
 		}
 	}
 	return r
 }
 
+// firstError returns the first error that is there.
+func firstError(errs ...*resp.Value) *resp.Value {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (r *bitRange) Needs() register.Projection {
 	switch {
-	case r.late != nil || r.lateUnit != nil || r.start < 0 || r.end < 0:
+	case r.start < 0 || r.end < 0 || firstError(r.errStart, r.errEnd, r.errUnit) != nil:
 		return register.Projection{}
 	case !r.endGiven && r.start == 0:
 		return all
@@ -220,7 +230,7 @@ type bitCount struct {
 func BitCount(args [][]byte) (caspaxos.Operation, *resp.Value) {
 	o := &bitCount{bitRange: parseBitRange(args[2:])}
 	if len(args) == 3 {
-		o.late = resp.ErrSyntax
+		o.errStart = resp.ErrSyntax
 	}
 	return o, nil
 }
@@ -232,12 +242,12 @@ func (o *bitCount) Execute(v register.View, _ int64) caspaxos.Effect {
 	switch {
 	case !v.Header.Exists():
 		return datatype.Reply(resp.Int(0))
-	case o.late != nil:
-		return datatype.Reply(o.late)
-	case o.start < 0 && o.end < 0 && o.start > o.end:
+	case firstError(o.errStart, o.errEnd) != nil:
+		return datatype.Reply(firstError(o.errStart, o.errEnd))
+	case backwards(o.start, o.end):
 		return datatype.Reply(resp.Int(0)) // before the unit is looked at
-	case o.lateUnit != nil:
-		return datatype.Reply(o.lateUnit)
+	case o.errUnit != nil:
+		return datatype.Reply(o.errUnit)
 	}
 	from, to := o.clip(v.Header.Size)
 	if p := lacking(v, from, to); p != nil {
@@ -285,22 +295,18 @@ func BitPos(args [][]byte) (caspaxos.Operation, *resp.Value) {
 	case n&^1 != 0:
 		return nil, errBitArg
 	}
-	o := &bitPos{bit: byte(n), bitRange: parseBitRange(args[3:])}
-	if o.late == nil {
-		o.late, o.lateUnit = o.lateUnit, nil
-	}
-	return o, nil
+	return &bitPos{bit: byte(n), bitRange: parseBitRange(args[3:])}, nil
 }
 
 func (o *bitPos) Execute(v register.View, _ int64) caspaxos.Effect {
 	if err := check(v.Header); err != nil {
 		return datatype.Reply(err)
 	}
-	switch {
-	case !v.Header.Exists():
+	if !v.Header.Exists() {
 		return datatype.Reply(resp.Int(-int64(o.bit)))
-	case o.late != nil:
-		return datatype.Reply(o.late)
+	}
+	if err := firstError(o.errStart, o.errUnit, o.errEnd); err != nil {
+		return datatype.Reply(err)
 	}
 	from, to := o.clip(v.Header.Size)
 	if from >= to {

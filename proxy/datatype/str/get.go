@@ -91,7 +91,7 @@ func (g *getRange) Execute(v register.View, _ int64) caspaxos.Effect {
 		return datatype.Reply(err)
 	}
 	from, to := clip(g.start, g.end, int64(v.Header.Size))
-	if from >= to {
+	if from >= to || backwards(g.start, g.end) {
 		return datatype.Reply(empty)
 	}
 	if p := span(from, to); !v.Covers(p) {
@@ -111,12 +111,14 @@ func firstSpan(start, end int64) register.Projection {
 	return span(uint64(start), min(uint64(end), limit)+1)
 }
 
+// backwards reports whether a range ends before it begins, both counted from
+// the string's end. Some commands take it for empty even if it is cut to the
+// first byte.
+func backwards(start, end int64) bool { return start < 0 && end < 0 && start > end }
+
 // clip turns Redis's inclusive range, with negative positions counted from the
 // end, into an exclusive one within size. from >= to says that it is empty.
 func clip(start, end, size int64) (from, to uint64) {
-	if start < 0 && end < 0 && start > end {
-		return 0, 0
-	}
 	if start < 0 {
 		start += size
 	}
