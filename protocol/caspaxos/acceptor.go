@@ -99,8 +99,7 @@ func (a *Acceptor) ahead(now Now, b Ballot) bool {
 
 // load returns the register's record as it stands under the range tombstones,
 // or nil if the node holds nothing of it. A covered register stands as a blind
-// tombstone at the flush's ballot; its lists went with the data, so its cut is
-// that ballot (§8).
+// tombstone at the flush's ballot (§8).
 func (a *Acceptor) load(r Register) (*Record, error) {
 	rec, err := a.store.Load(r)
 	if err != nil || a.flushed.empty() {
@@ -111,10 +110,8 @@ func (a *Acceptor) load(r Register) (*Record, error) {
 		return rec, nil
 	}
 	if rec == nil {
-		a.scratch = Record{Register: r}
-		rec = &a.scratch
-		f.cover(rec, a.omit)
-		return rec, nil
+		f.absent(&a.scratch, r, a.omit)
+		return &a.scratch, nil
 	}
 	f.cover(rec, a.omit)
 	a.store.Apply(rec, deleted)

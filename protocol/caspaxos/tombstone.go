@@ -68,17 +68,28 @@ func (f *rangeTombstone) spans(slot uint16) bool {
 	return f.vote.First <= slot && slot <= f.vote.Last
 }
 
-// cover makes rec what a covered register stands as.
+// cover makes rec, whose lists the node has, what a covered register stands as:
+// a blind tombstone at the flush's ballot, on top of what was known before.
 func (f *rangeTombstone) cover(rec *Record, omit Rules) {
 	rec.Accepted, rec.Prepared, rec.Intent = f.vote.Ballot, false, nil
 	rec.Header = register.Header{}
-	rec.Votes = nil
-	rec.Lineage = Lineage{Cut: MaxBallot(rec.Lineage.Cut, f.vote.Ballot)}
-	if omit.has(RuleFlushCut) {
-		rec.Lineage.Cut = Ballot{}
-		rec.Lineage.Entries = []Entry{{Ballot: f.vote.Ballot, Blind: true}}
-	}
 	rec.Pos, rec.Since = max(rec.Pos, f.pos), f.since
+	if omit.has(RuleFlushCut) {
+		rec.Votes, rec.Lineage = nil, Lineage{}
+	}
+	rec.Lineage.Insert(Entry{Ballot: f.vote.Ballot, Blind: true})
+	rec.addVote(f.vote.Ballot)
+}
+
+// absent makes rec what a covered register stands as of which the node holds
+// nothing. It may have held something: the lists went with the data, and
+// everything up to the flush is unknown.
+func (f *rangeTombstone) absent(rec *Record, r Register, omit Rules) {
+	*rec = Record{Register: r}
+	f.cover(rec, omit)
+	if !omit.has(RuleFlushCut) {
+		rec.Lineage, rec.Votes = Lineage{Cut: f.vote.Ballot}, nil
+	}
 }
 
 func space(r Register) byte {

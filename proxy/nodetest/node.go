@@ -1,0 +1,197 @@
+// Package nodetest has a storage node for tests of the proxy: the real acceptor
+// behind the real RPC on a loopback port, over a store in memory that syncs at
+// once. It holds all slots.
+package nodetest
+
+import (
+	"net"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+
+	"synod/meta/placement"
+	"synod/meta/store"
+	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/memstore"
+	"synod/protocol/register"
+	"synod/protocol/rpc"
+	"synod/protocol/wire"
+)
+
+// Cluster is the name of the cluster that the nodes are in.
+const Cluster = "test"
+
+// Node is one storage node.
+type Node struct {
+	ID   string
+	Addr string
+
+	mu       sync.Mutex
+	start    time.Time
+	node     *caspaxos.Node
+	acceptor *caspaxos.Acceptor
+	store    *memstore.Store
+	server   *rpc.Server
+	deaf     bool
+	done     sync.WaitGroup
+}
+
+// Start starts nodes of these names; they end with the test. The snapshot
+// places all slots on them, as one group.
+func Start(t testing.TB, ids ...string) ([]*Node, *store.Snapshot) {
+	t.Helper()
+	table, err := placement.Plan(ids, len(ids))
+	if err != nil {
+		t.Fatal(err)
+	}
+	snap := &store.Snapshot{Revision: 1, ClusterID: "c", Table: table}
+	var nodes []*Node
+	for _, id := range ids {
+		n := &Node{ID: id, start: time.Now(), store: memstore.New()}
+		n.node = caspaxos.NewNode(caspaxos.DefaultLimits(), caspaxos.NodeState{}, 0)
+		n.node.SetSlots([]caspaxos.SlotRange{{Last: caspaxos.Slots - 1, Epoch: 1, Member: true}})
+		n.acceptor = caspaxos.NewAcceptor(n.node, n.store, 0, 1, n.now())
+		n.listen(t, "127.0.0.1:0")
+		nodes = append(nodes, n)
+		snap.Nodes = append(snap.Nodes, store.Node{ID: id, Addr: n.Addr, Up: true})
+		t.Cleanup(n.Stop)
+	}
+	return nodes, snap
+}
+
+func (n *Node) listen(t testing.TB, addr string) {
+	ln, err := net.Listen("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.Addr = ln.Addr().String()
+	n.server = rpc.NewServer(rpc.Options{Cluster: Cluster, Kind: rpc.Node, Name: n.ID, Handle: n.handle, Log: zap.NewNop()})
+	n.done.Go(func() { _ = n.server.Serve(ln) })
+}
+
+// Stop closes the node's port and its connections. What it holds stays.
+func (n *Node) Stop() {
+	n.server.Close()
+	n.done.Wait()
+}
+
+// Restart opens the port again.
+func (n *Node) Restart(t testing.TB) { n.listen(t, n.Addr) }
+
+// Deafen makes the node take requests and answer none, as a frozen process
+// does, or ends that.
+func (n *Node) Deafen(deaf bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.deaf = deaf
+}
+
+// Forget removes what the node holds of a register, as if it lagged behind.
+func (n *Node) Forget(key string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.store.Drop(key)
+}
+
+func (n *Node) now() caspaxos.Now {
+	t := time.Now()
+	return caspaxos.Now{Wall: t.UnixMilli(), Mono: caspaxos.Mono(t.Sub(n.start))}
+}
+
+func (n *Node) handle(s *rpc.Session, class rpc.Class, payload []byte) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.deaf {
+		return
+	}
+	var out []byte
+	b := wire.NewBatch(payload)
+	for b.Next() {
+		out = n.answer(&b, out)
+	}
+	if len(out) > 0 {
+		_ = s.Send(class, out) // a session that is gone needs no answer
+	}
+}
+
+func (n *Node) answer(b *wire.Batch, out []byte) []byte {
+	switch b.Kind() {
+	case wire.KindRequest:
+		req, err := b.Request()
+		if err != nil {
+			return out
+		}
+		var reply caspaxos.Reply
+		answered, err := n.acceptor.Step(n.now(), req, &reply)
+		if !answered && err == nil {
+			n.raise()
+			n.acceptor.Resume(n.now(), func(_ *caspaxos.Request, r *caspaxos.Reply, e error) {
+				reply, answered, err = *r, true, e
+			})
+		}
+		if answered && err == nil {
+			out = wire.AppendReply(out, &reply)
+		}
+	case wire.KindFlushRequest:
+		if req, err := b.FlushRequest(); err == nil {
+			if reply, err := n.acceptor.Flush(n.now(), req); err == nil {
+				out = wire.AppendFlushReply(out, &reply)
+			}
+		}
+	case wire.KindListRequest:
+		if req, err := b.ListRequest(); err == nil {
+			reply := n.list(req)
+			out = wire.AppendListReply(out, &reply)
+		}
+	}
+	return out
+}
+
+// raise moves the ceiling as far as it may go.
+func (n *Node) raise() {
+	if s, due := n.node.Due(n.now(), caspaxos.Ballot{}); due {
+		n.node.Publish(s)
+	}
+}
+
+func (n *Node) list(req *caspaxos.ListRequest) caspaxos.ListReply {
+	reply := caspaxos.ListReply{ID: req.ID, Outcome: caspaxos.Told}
+	var all []caspaxos.Listed
+	for _, key := range n.store.Keys() {
+		slot := placement.Slot([]byte(key[1:]))
+		r := caspaxos.Register{Slot: slot, Key: key}
+		rec, _ := n.store.Load(r)
+		hash := caspaxos.Hash48(key)
+		switch {
+		case slot < req.First || slot > req.Last || n.acceptor.Covered(r, rec.Accepted) || !rec.Header.Exists():
+		case req.Expired && rec.Header.Expired(n.now().Wall):
+			all = append(all, caspaxos.Listed{Register: r})
+		case req.Expired || key[0] != req.Space || (slot == req.First && hash < req.From):
+		default:
+			all = append(all, caspaxos.Listed{Register: r, Hash: hash, Accepted: rec.Accepted,
+				Type: uint8(rec.Header.Type), Expiry: rec.Header.Expiry})
+		}
+	}
+	slices.SortFunc(all, func(a, b caspaxos.Listed) int {
+		if a.Register.Slot != b.Register.Slot {
+			return int(a.Register.Slot) - int(b.Register.Slot)
+		}
+		return int(int64(a.Hash) - int64(b.Hash))
+	})
+	if reply.Done = len(all) <= req.Limit; !reply.Done {
+		next := all[req.Limit]
+		all, reply.NextSlot, reply.NextHash = all[:req.Limit], next.Register.Slot, next.Hash
+	}
+	reply.Entries = all
+	return reply
+}
+
+// View returns the state that the node holds of a register.
+func (n *Node) View(key string) register.View {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.store.View(key)
+}
