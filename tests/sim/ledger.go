@@ -1,0 +1,104 @@
+package sim
+
+import (
+	"synod/protocol/caspaxos"
+)
+
+// ledger knows more than any process does: who voted for what. It checks the
+// invariants that the protocol rests on, which break earlier than a client can
+// notice. They are not applied when a rule is omitted: there clients must
+// notice.
+type ledger struct {
+	rounds map[round]*ballotState
+	byReg  map[string][]*ballotState
+}
+
+type round struct {
+	key    string
+	ballot caspaxos.Ballot
+}
+
+// ballotState is what was ever said about one ballot of one register.
+type ballotState struct {
+	ballot, base caspaxos.Ballot
+	prepared     bool
+	epoch        uint64
+	votes        map[caspaxos.NodeID]bool // that are on disk
+	chosen       bool
+	state        string // after it was applied
+	applied      bool
+}
+
+func (l *ledger) init() {
+	l.rounds = make(map[round]*ballotState)
+	l.byReg = make(map[string][]*ballotState)
+}
+
+// watchSent checks that a ballot stands for one attempt, under one epoch.
+func (w *World) watchSent(p *proxy, s caspaxos.Sent) {
+	q := s.Request
+	if q.Kind != caspaxos.KindAccept || w.Omit != 0 {
+		return
+	}
+	key := round{q.Register.Key, q.Ballot}
+	b := w.ledger.rounds[key]
+	if b == nil {
+		b = &ballotState{ballot: q.Ballot, base: q.Base, prepared: q.Prepared, epoch: q.Epoch, votes: make(map[caspaxos.NodeID]bool)}
+		w.ledger.rounds[key] = b
+		w.ledger.byReg[q.Register.Key] = append(w.ledger.byReg[q.Register.Key], b)
+		w.checkBase(q.Register.Key, b)
+		return
+	}
+	if b.base != q.Base || b.prepared != q.Prepared || b.epoch != q.Epoch {
+		w.fail("%s uses ballot %s for two attempts", p, w.ballot(q.Ballot))
+	}
+}
+
+// checkBase checks that a prepared round is based on whatever was chosen below
+// it, or on something later.
+func (w *World) checkBase(key string, c *ballotState) {
+	if !c.prepared {
+		return
+	}
+	for _, b := range w.ledger.byReg[key] {
+		if b.chosen && b.ballot.Less(c.ballot) && c.base.Less(b.ballot) {
+			w.fail("round %s of %q is based on %s although %s was chosen", w.ballot(c.ballot), key, w.ballot(c.base), w.ballot(b.ballot))
+		}
+	}
+}
+
+// watchAccept is called before a node answers an Accept.
+func (w *World) watchAccept(*node, *caspaxos.Request) {}
+
+// watchReply is called when a node has made an answer: a vote counts when it is
+// on disk, and leaves equal states wherever it is applied.
+func (w *World) watchReply(n *node, q *caspaxos.Request, reply *caspaxos.Reply) {
+	if q.Kind != caspaxos.KindAccept || reply.Outcome != caspaxos.Acked || w.Omit != 0 {
+		return
+	}
+	b := w.ledger.rounds[round{q.Register.Key, q.Ballot}]
+	rec, _ := n.store.Load(q.Register)
+	if rec != nil && rec.Accepted == q.Ballot {
+		view := n.store.View(q.Register.Key)
+		state := stateText(view)
+		if b.applied && b.state != state {
+			w.fail("ballot %s left %q at %s, %q elsewhere", w.ballot(b.ballot), state, n, b.state)
+		}
+		b.state, b.applied = state, true
+	}
+	if b.votes[n.id] {
+		return
+	}
+	n.hold(reply.After, func() {
+		b.votes[n.id] = true
+		if b.chosen || len(b.votes) <= w.Acceptors/2 {
+			return
+		}
+		b.chosen = true
+		for _, c := range w.ledger.byReg[q.Register.Key] {
+			if c.prepared && b.ballot.Less(c.ballot) && c.base.Less(b.ballot) {
+				w.fail("%s of %q was chosen although round %s is based on %s", w.ballot(b.ballot), q.Register.Key, w.ballot(c.ballot), w.ballot(c.base))
+			}
+		}
+	})
+}

@@ -1,0 +1,236 @@
+package sim
+
+import (
+	"fmt"
+	"hash/maphash"
+	"strconv"
+	"strings"
+
+	"github.com/anishathalye/porcupine"
+)
+
+// value is a register as the specification knows it. It is comparable.
+type value struct {
+	exists bool
+	fields [Fields]string // "" is none: no operation stores an empty field
+	expiry int64
+}
+
+// input is an operation in a history with what bounds its clocks.
+type input struct {
+	op *Op
+	// lowest is the lowest wall clock that any process had when the operation
+	// was called, highest the highest when it returned.
+	lowest, highest int64
+	regs            []int // of a Snapshot
+}
+
+// output is an operation's answer; that of an unknown outcome is none.
+type output struct {
+	known bool
+	out   Out
+	outs  []Out // of a Snapshot
+}
+
+// states returns what v may be when somebody looks at it: itself, or nothing if
+// it may be past its expiry by some clock. Clocks differ, so the moment is not
+// determined; but once it has been seen absent it is.
+func (v value) states(in *input) (as [2]value, n int) {
+	if !v.exists || v.expiry == 0 {
+		as[0] = v
+		return as, 1
+	}
+	if in.lowest < v.expiry {
+		as[0], n = v, 1
+	}
+	if in.highest >= v.expiry {
+		as[n] = value{}
+		n++
+	}
+	return as, n
+}
+
+// steps returns the states that an operation with this outcome may lead to.
+func (v value) steps(in *input, known bool, out Out) (next [2]value, n int) {
+	if in.op.Blind() || in.op.Kind == Flush { // does not look
+		next[0], _ = v.apply(in.op)
+		return next, 1
+	}
+	as, m := v.states(in)
+	for _, s := range as[:m] {
+		after, expected := s.apply(in.op)
+		if known && out != expected {
+			continue
+		}
+		if n == 1 && next[0] == after {
+			continue
+		}
+		next[n] = after
+		n++
+	}
+	return next, n
+}
+
+// apply is the specification of the operations.
+func (v value) apply(o *Op) (after value, out Out) {
+	one := func() value {
+		w := value{exists: true, expiry: o.Expiry}
+		w.fields[o.F] = tag(o.ID)
+		return w
+	}
+	after, out = v, Out{Existed: v.exists, Done: true}
+	add := func(f int) {
+		after.exists = true
+		after.fields[f] += tag(o.ID)
+		out.Value += after.fields[f]
+	}
+	switch o.Kind {
+	case Get:
+		out.Value = v.fields[o.F]
+	case GetVia:
+		out.Value = v.fields[via(v.fields[o.F])]
+	case GetAll:
+		out.Value = v.String()
+	case Exists:
+		out.Value = strconv.Itoa(v.size())
+	case Set, SetEx:
+		return one(), Out{Done: true}
+	case SetNX:
+		if v.exists {
+			return v, Out{Existed: true}
+		}
+		return one(), Out{Done: true}
+	case Append:
+		add(o.F)
+	case AppendX:
+		if out.Done = v.fields[o.F] != ""; out.Done {
+			add(o.F)
+		}
+	case Append2:
+		add(o.F)
+		add(o.G)
+	case AppendVia:
+		add(via(v.fields[o.F]))
+	case Incr:
+		n, _ := strconv.Atoi(v.fields[Fields-1])
+		out.Value = strconv.Itoa(n + 1)
+		after.exists = true
+		after.fields[Fields-1] = out.Value
+	case Remove:
+		out.Value = v.fields[o.F]
+		out.Done = out.Value != ""
+		after.fields[o.F] = ""
+	case Del:
+		return value{}, Out{Existed: v.exists, Done: v.exists}
+	case Flush:
+		return value{}, Out{}
+	case Expire, Persist:
+		out.Done = v.exists && (o.Kind == Expire || v.expiry != 0)
+		if v.exists {
+			after.expiry = o.Expiry
+		}
+	}
+	if after.size() == 0 {
+		after = value{}
+	}
+	return after, out
+}
+
+func (v value) size() (n int) {
+	for _, f := range v.fields {
+		if f != "" {
+			n++
+		}
+	}
+	return n
+}
+
+// String prints the fields as GetAll answers them.
+func (v value) String() string {
+	var b strings.Builder
+	for i, f := range v.fields {
+		if f != "" {
+			b.Write(fieldKeys[i])
+			b.WriteString(f)
+			b.WriteByte(' ')
+		}
+	}
+	return b.String()
+}
+
+// MaxRegs bounds the registers of a run.
+const MaxRegs = 4
+
+// values is all registers, for histories with snapshots.
+type values [MaxRegs]value
+
+// step returns the states that an operation may lead to.
+func (vs values) steps(in *input, o *output) []any {
+	if in.op.Kind == Snapshot {
+		if !o.known {
+			return []any{vs}
+		}
+		// What is answered tells for each register whether it had expired.
+		for i, r := range in.regs {
+			next, n := vs[r].steps(&input{op: &Op{Kind: GetAll}, lowest: in.lowest, highest: in.highest}, true, o.outs[i])
+			if n == 0 {
+				return nil
+			}
+			vs[r] = next[0]
+		}
+		return []any{vs}
+	}
+	next, n := vs[in.op.Reg].steps(in, o.known, o.out)
+	all := make([]any, n)
+	for i := range all {
+		w := vs
+		w[in.op.Reg] = next[i]
+		all[i] = w
+	}
+	return all
+}
+
+var hashSeed = maphash.MakeSeed()
+
+// singleModel is the model of one register. States that an unknown outcome
+// leaves open are kept side by side; most histories know all.
+func singleModel(nondeterministic bool) porcupine.Model {
+	if nondeterministic {
+		m := porcupine.NondeterministicModel{
+			Init: func() []any { return []any{value{}} },
+			Step: func(s, in, out any) []any {
+				o := out.(*output)
+				next, n := s.(value).steps(in.(*input), o.known, o.out)
+				all := make([]any, n)
+				for i := range all {
+					all[i] = next[i]
+				}
+				return all
+			},
+			Hash: func(s any) uint64 { return maphash.Comparable(hashSeed, s.(value)) },
+		}
+		return m.ToModel()
+	}
+	return porcupine.Model{
+		Init: func() any { return value{} },
+		Step: func(s, in, out any) (bool, any) {
+			o := out.(*output)
+			next, n := s.(value).steps(in.(*input), o.known, o.out)
+			if n > 1 {
+				panic(fmt.Sprintf("sim: two outcomes of %v", in.(*input).op))
+			}
+			return n == 1, next[0]
+		},
+		Hash: func(s any) uint64 { return maphash.Comparable(hashSeed, s.(value)) },
+	}
+}
+
+// wholeModel is the model of all registers together.
+func wholeModel() porcupine.Model {
+	m := porcupine.NondeterministicModel{
+		Init: func() []any { return []any{values{}} },
+		Step: func(s, in, out any) []any { return s.(values).steps(in.(*input), out.(*output)) },
+		Hash: func(s any) uint64 { return maphash.Comparable(hashSeed, s.(values)) },
+	}
+	return m.ToModel()
+}

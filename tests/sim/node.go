@@ -1,0 +1,283 @@
+package sim
+
+import (
+	"fmt"
+	"time"
+
+	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/memstore"
+	"synod/protocol/wire"
+)
+
+// node is a storage node: an acceptor, its store, and what the daemon does
+// around them.
+type node struct {
+	w     *World
+	id    caspaxos.NodeID
+	clock clock
+
+	up    bool
+	life  int // which life this is: what was under way in another is void
+	node  *caspaxos.Node
+	acc   *caspaxos.Acceptor
+	store *memstore.Store
+
+	waiting []held // answers that wait for a sync
+	syncing bool
+	ticking bool // a tick is due soon
+	// due is a state that stands in the log and waits for its sync.
+	due    *caspaxos.NodeState
+	duePos uint64
+
+	epoch uint64 // of the placement that it has seen
+}
+
+// held is an answer that may not leave yet (§2, durability rule).
+type held struct {
+	after uint64
+	send  func()
+}
+
+// clock is a process's view of time.
+type clock struct {
+	w      *World
+	offset time.Duration // of the wall clock
+	start  Instant       // of the monotonic clock
+}
+
+func (c *clock) now() caspaxos.Now {
+	return caspaxos.Now{Wall: c.wall(), Mono: caspaxos.Mono(c.w.now-c.start) + 1}
+}
+
+// epochWall is when a run begins, by a true wall clock, in Unix milliseconds.
+const epochWall = 1_700_000_000_000
+
+func (w *World) trueWall() int64 { return epochWall + int64(w.now)/int64(time.Millisecond) }
+
+func (c *clock) wall() int64 {
+	return epochWall + (int64(c.w.now)+int64(c.offset))/int64(time.Millisecond)
+}
+
+// start brings the node up on what its disk holds.
+func (n *node) start(store *memstore.Store) {
+	n.store, n.up, n.life = store, true, n.life+1
+	n.waiting, n.syncing, n.due, n.ticking = nil, false, nil, false
+	n.clock.start = n.w.now
+	var durable caspaxos.NodeState
+	var epochs []caspaxos.EpochTaken
+	for i, e := range store.Log() {
+		decoded, err := wire.DecodeLogEntry(wire.AppendLogEntry(nil, &e))
+		if err != nil {
+			panic(fmt.Sprintf("sim: log entry %d: %v", i, err))
+		}
+		switch {
+		case decoded.Node != nil:
+			durable = *decoded.Node
+		case decoded.Epoch != nil:
+			epochs = append(epochs, *decoded.Epoch)
+		}
+	}
+	n.node = caspaxos.NewNode(n.w.Limits, durable, n.w.Omit)
+	for _, e := range epochs {
+		n.node.TakeEpoch(e)
+	}
+	n.acc = caspaxos.NewAcceptor(n.node, store, 0, 1, n.clock.now())
+	for i, e := range store.Log() {
+		if err := n.acc.Redo(&e, uint64(i+1)); err != nil {
+			panic(fmt.Sprintf("sim: replay of entry %d: %v", i, err))
+		}
+	}
+	n.learn(n.epoch)
+	n.later(n.w.tickEvery, n.tick)
+}
+
+// learn takes a placement, durably before it is in force (§9).
+func (n *node) learn(epoch uint64) {
+	n.epoch = epoch
+	ranges := []caspaxos.SlotRange{{First: 0, Last: slots - 1, Epoch: epoch, Member: n.w.isMember(n.id, epoch)}}
+	pos, _ := n.store.Append(caspaxos.LogEntry{Epoch: &caspaxos.EpochTaken{First: 0, Last: slots - 1, Epoch: epoch}})
+	n.store.Sync(pos)
+	n.released()
+	n.node.SetSlots(ranges)
+}
+
+// slots is how many slots runs use; the node knows of no others.
+const slots = 4
+
+// crash ends the node's life. What was not synced may be lost.
+func (n *node) crash(tear float64) {
+	n.up = false
+	n.life++
+	at := n.store.Appended()
+	if lost := at - n.store.Synced(); lost > 0 && n.w.rng.Float64() < tear {
+		at -= uint64(n.w.rng.Int64N(int64(lost) + 1))
+	}
+	n.w.trace("%s down, log %d of %d (synced %d)", n, at, n.store.Appended(), n.store.Synced())
+	n.store = n.store.Crash(at)
+}
+
+func (n *node) restart() {
+	n.start(n.store)
+	n.w.trace("%s up, floor %s", n, n.w.ballot(n.node.State().Floor))
+}
+
+// later runs do after d, if the node still lives the same life.
+func (n *node) later(d time.Duration, do func()) {
+	life := n.life
+	n.w.after(d, func() {
+		if n.life == life {
+			do()
+		}
+	})
+}
+
+func (n *node) String() string { return fmt.Sprintf("x%d", n.id) }
+
+// receive takes one request, as it came over the wire.
+func (n *node) receive(from *proxy, life int, raw []byte) {
+	if !n.up {
+		return
+	}
+	b := wire.NewBatch(raw)
+	if !b.Next() {
+		panic(fmt.Sprintf("sim: request: %v", b.Err()))
+	}
+	if b.Kind() == wire.KindFlushRequest {
+		n.flush(from, life, &b)
+		return
+	}
+	req, err := b.Request()
+	if err != nil {
+		panic(fmt.Sprintf("sim: request: %v", err))
+	}
+	req.Encoded = nil
+	n.w.watchAccept(n, req)
+	var reply caspaxos.Reply
+	answered, err := n.acc.Step(n.clock.now(), req, &reply)
+	if err != nil {
+		panic(err)
+	}
+	if !answered {
+		n.w.trace("%s ← %s %s: waits for the ceiling", n, from, n.w.request(req))
+		n.w.asked[req] = asker{from, life}
+	} else {
+		n.answer(from, life, req, &reply)
+	}
+	n.busy()
+}
+
+// asker is who waits for the answer to a deferred request.
+type asker struct {
+	proxy *proxy
+	life  int
+}
+
+// answer sends a reply as soon as the durability rule allows it.
+func (n *node) answer(to *proxy, life int, req *caspaxos.Request, reply *caspaxos.Reply) {
+	n.w.trace("%s ← %s %s: %s", n, to, n.w.request(req), n.w.reply(reply))
+	n.w.watchReply(n, req, reply)
+	raw := wire.AppendReply(nil, reply)
+	n.hold(reply.After, func() { n.w.toProxy(n, to, life, raw) })
+}
+
+func (n *node) hold(after uint64, send func()) {
+	if after <= n.store.Synced() || n.w.Omit.Omits(caspaxos.RuleDurability) {
+		send()
+		return
+	}
+	n.waiting = append(n.waiting, held{after, send})
+}
+
+// busy sees to it that what was appended gets synced, and to the ceiling.
+func (n *node) busy() {
+	if !n.syncing && n.store.Appended() > n.store.Synced() {
+		n.syncing = true
+		d := n.w.spread(n.w.Sync)
+		if n.w.faults && n.w.rng.Float64() < n.w.SlowSync {
+			d *= 10
+		}
+		upTo := n.store.Appended()
+		n.w.schedule(n, "sync", d, func() { n.synced(upTo) })
+	}
+	if n.node.CeilingWanted() && !n.ticking && n.due == nil {
+		n.ticking = true
+		n.later(100*time.Microsecond, func() { n.ticking = false; n.advance() })
+	}
+}
+
+func (n *node) synced(upTo uint64) {
+	n.syncing = false
+	n.store.Sync(upTo)
+	n.released()
+	n.busy()
+}
+
+// released does what waited for a sync.
+func (n *node) released() {
+	synced := n.store.Synced()
+	if n.due != nil && n.duePos <= synced {
+		n.node.Publish(*n.due)
+		n.due = nil
+		n.acc.Forget()
+		n.acc.Resume(n.clock.now(), func(req *caspaxos.Request, reply *caspaxos.Reply, err error) {
+			if err != nil {
+				panic(err)
+			}
+			a := n.w.asked[req]
+			delete(n.w.asked, req)
+			n.answer(a.proxy, a.life, req, reply)
+		})
+	}
+	keep := n.waiting[:0]
+	for _, h := range n.waiting {
+		if h.after <= synced {
+			h.send()
+		} else {
+			keep = append(keep, h)
+		}
+	}
+	clear(n.waiting[len(keep):])
+	n.waiting = keep
+}
+
+// tick is the daemon's ticker.
+func (n *node) tick() {
+	n.advance()
+	n.later(n.w.tickEvery, n.tick)
+}
+
+// advance moves floor and ceiling, by way of the log.
+func (n *node) advance() {
+	if n.due != nil {
+		return
+	}
+	if n.w.Omit.Omits(caspaxos.RuleFloorRaised) {
+		n.acc.Forget()
+	}
+	s, due := n.node.Due(n.clock.now(), n.acc.Rotate(n.clock.now()))
+	if !due {
+		return
+	}
+	pos, err := n.store.Append(caspaxos.LogEntry{Node: &s})
+	if err != nil {
+		panic(err)
+	}
+	n.due, n.duePos = &s, pos
+	n.busy()
+}
+
+// flush takes part in a flush of a range (§8).
+func (n *node) flush(from *proxy, life int, b *wire.Batch) {
+	req, err := b.FlushRequest()
+	if err != nil {
+		panic(fmt.Sprintf("sim: flush request: %v", err))
+	}
+	reply, err := n.acc.Flush(n.clock.now(), req)
+	if err != nil {
+		panic(err)
+	}
+	n.w.trace("%s ← %s Flush %s: %s, refuses %d", n, from, n.w.ballot(req.Ballot), outcomes[reply.Outcome], len(reply.Refused))
+	raw := wire.AppendFlushReply(nil, &reply)
+	n.hold(reply.After, func() { n.w.toProxy(n, from, life, raw) })
+	n.busy()
+}

@@ -1,0 +1,214 @@
+package sim
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"synod/protocol/caspaxos"
+	"synod/protocol/wire"
+	"synod/proxy/txn"
+)
+
+// proxy is one proxy: a proposer, and what its lane does around it.
+type proxy struct {
+	w     *World
+	index int
+	clock clock
+
+	up     bool
+	life   int
+	id     caspaxos.ProposerID
+	ballot *caspaxos.Clock
+	p      *caspaxos.Proposer
+	cfg    *caspaxos.Config
+	prefer []int
+	down   caspaxos.Set // members it knows not to reach
+	wakeAt Instant
+
+	open    []*record // operations that wait here
+	flushes map[uint64]*flushing
+	lastID  uint64
+	snaps   txn.Snapshots
+}
+
+// flushIDs are apart from those that proposers choose.
+const flushIDs = uint64(1) << 63
+
+// start brings the proxy up as a new proposer.
+func (p *proxy) start() {
+	w := p.w
+	p.up, p.life = true, p.life+1
+	w.lastProposer++
+	p.id = w.lastProposer
+	p.clock.start = w.now
+	p.ballot = caspaxos.NewClock(p.id, p.clock.wall)
+	p.cfg = w.config
+	p.prefer = w.order(len(p.cfg.Nodes()))
+	p.flushes = make(map[uint64]*flushing)
+	p.down, p.wakeAt = 0, 0
+	p.p = caspaxos.New(caspaxos.Options{Clock: p.ballot, Env: p, Limits: w.Limits, Timing: w.Timing,
+		Stats: &w.Stats, Cached: w.Cached, CachedBytes: 1 << 20, Omit: w.Omit})
+	p.snaps = txn.Snapshots{Registers: p, Limits: w.Limits, Omit: w.Omit}
+}
+
+// crash ends the proxy's life: nobody will hear how its operations ended.
+func (p *proxy) crash() {
+	p.w.trace("%s down", p)
+	p.up = false
+	p.life++
+	open := p.open
+	p.open = nil
+	for _, r := range open {
+		p.w.lost(r)
+	}
+}
+
+func (p *proxy) String() string { return fmt.Sprintf("P%d", p.index) }
+
+// Config implements caspaxos.Env.
+func (p *proxy) Config(uint16) *caspaxos.Config { return p.cfg }
+
+// Prefer implements caspaxos.Env.
+func (p *proxy) Prefer(cfg *caspaxos.Config, _ uint16) []int {
+	if len(cfg.Nodes()) != len(p.prefer) {
+		p.prefer = p.w.order(len(cfg.Nodes()))
+	}
+	return p.prefer
+}
+
+// Reachable implements caspaxos.Env.
+func (p *proxy) Reachable(cfg *caspaxos.Config) caspaxos.Set { return cfg.All() &^ p.down }
+
+// Random implements caspaxos.Env.
+func (p *proxy) Random(n int64) int64 { return p.w.random(n) }
+
+// Now implements txn.Submitter.
+func (p *proxy) Now() caspaxos.Mono { return p.clock.now().Mono }
+
+// Submit implements txn.Submitter. It is called from within answers, when the
+// proposer must not be.
+func (p *proxy) Submit(cmds []*caspaxos.Command) {
+	p.later(time.Microsecond, func() {
+		for _, c := range cmds {
+			p.p.Submit(p.clock.now(), c)
+		}
+		p.pump()
+	})
+}
+
+func (p *proxy) later(d time.Duration, do func()) {
+	life := p.life
+	p.w.after(d, func() {
+		if p.life == life {
+			do()
+		}
+	})
+}
+
+// run hands one operation to the proposer.
+func (p *proxy) run(r *record) {
+	p.open = append(p.open, r)
+	p.w.trace("%s begins %v", p, r.op)
+	switch r.op.Kind {
+	case Flush:
+		p.flush(r)
+		return
+	case Snapshot:
+		p.snapshot(r)
+		return
+	}
+	p.p.Submit(p.clock.now(), &caspaxos.Command{Register: registerOf(r.op.Reg), Op: r.op, Started: p.Now(),
+		Done: func(c *caspaxos.Command) { p.done(r, c) }})
+	p.pump()
+}
+
+func registerOf(reg int) caspaxos.Register {
+	return caspaxos.Register{Slot: uint16(reg), Key: "\x00" + regName(reg)}
+}
+
+func (p *proxy) done(r *record, c *caspaxos.Command) {
+	if c.Err == nil {
+		r.out = c.Result.(Out)
+	}
+	p.ended(r, c.Err)
+}
+
+// ended closes an operation that was answered.
+func (p *proxy) ended(r *record, err error) {
+	p.open = slices.DeleteFunc(p.open, func(o *record) bool { return o == r })
+	p.w.answered(p, r, err)
+}
+
+// pump sends what the proposer has put out and sees to its timers.
+func (p *proxy) pump() {
+	next := p.p.Tick(p.clock.now())
+	sent := p.p.Take()
+	for _, s := range sent {
+		p.w.watchSent(p, s)
+		p.w.toNode(p, p.w.nodes[s.To], s.Request.ID, wire.AppendRequest(nil, s.Request), s.Request)
+	}
+	p.p.Recycle(sent)
+	if next == 0 {
+		return
+	}
+	at := p.clock.start + Instant(next)
+	if p.wakeAt > p.w.now && p.wakeAt <= at {
+		return
+	}
+	p.wakeAt = at
+	p.later(time.Duration(at-p.w.now), func() {
+		if p.wakeAt == at {
+			p.wakeAt = 0
+		}
+		p.pump()
+	})
+}
+
+// receive takes a reply, as it came over the wire.
+func (p *proxy) receive(from *node, raw []byte) {
+	b := wire.NewBatch(raw)
+	if !b.Next() {
+		panic(fmt.Sprintf("sim: reply: %v", b.Err()))
+	}
+	if b.Kind() == wire.KindFlushReply {
+		reply, err := b.FlushReply()
+		if err != nil {
+			panic(fmt.Sprintf("sim: flush reply: %v", err))
+		}
+		p.onFlush(from, reply)
+		return
+	}
+	reply, err := b.Reply()
+	if err != nil {
+		panic(fmt.Sprintf("sim: reply: %v", err))
+	}
+	p.deliver(from, reply)
+}
+
+func (p *proxy) deliver(from *node, reply *caspaxos.Reply) {
+	p.p.Deliver(p.clock.now(), from.id, reply)
+	p.pump()
+}
+
+// snapshot reads all registers at one moment (§7), by the code that does so in
+// production.
+func (p *proxy) snapshot(r *record) {
+	cmds := make([]*caspaxos.Command, len(r.regs))
+	started := p.Now()
+	for i, reg := range r.regs {
+		cmds[i] = &caspaxos.Command{Register: registerOf(reg), Op: &Op{Kind: GetAll, Reg: reg, ID: r.op.ID}, Started: started}
+	}
+	life := p.life
+	p.snaps.Read(cmds, func() {
+		if p.life != life {
+			return
+		}
+		if cmds[0].Err == nil {
+			for _, c := range cmds {
+				r.outs = append(r.outs, c.Result.(Out))
+			}
+		}
+		p.ended(r, cmds[0].Err)
+	})
+}

@@ -1,0 +1,284 @@
+package sim
+
+import (
+	"fmt"
+	"reflect"
+	"time"
+
+	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/memstore"
+)
+
+func emptyStore() *memstore.Store { return memstore.New() }
+
+// longest bounds the simulated time that clients work.
+const longest = 4 * time.Second
+
+// Run runs the world to its end and returns what is wrong with it, or "".
+func (w *World) Run() string {
+	w.populate()
+	w.faults = true
+	w.harm()
+	busy := 0
+	for c := range w.Clients {
+		busy++
+		w.client(c, func() { busy-- })
+	}
+	end := w.now + Instant(longest)
+	for w.failure == "" && busy > 0 && w.now < end {
+		w.runUntil(w.now + Instant(5*time.Millisecond))
+	}
+	w.ops = w.Ops
+	w.heal()
+	w.runUntil(w.now + Instant(w.settle()))
+	w.probe()
+	w.runUntil(w.now + Instant(2*w.Limits.Command))
+	if w.failure == "" {
+		w.converged()
+	}
+	if w.failure == "" {
+		w.checkHistory()
+	}
+	return w.failure
+}
+
+// settle is the time after which a healed cluster has nothing left of its
+// faults: commands have ended, clocks and ballots that were ahead are past.
+func (w *World) settle() time.Duration {
+	return 2*w.Limits.Command + 2*(w.Skew+w.WildSkew) + 2*w.Limits.CeilingAhead + 3*w.Tail
+}
+
+// client issues operations one after the other until all have been issued.
+func (w *World) client(c int, done func()) {
+	var next func()
+	again := func() { w.after(w.spread(w.Think), next) }
+	next = func() {
+		if w.ops >= w.Ops || w.failure != "" {
+			done()
+			return
+		}
+		p := w.proxies[w.rng.IntN(len(w.proxies))]
+		if !p.up {
+			again()
+			return
+		}
+		w.ops++
+		r := w.begin(w.draw())
+		r.then = func(error) { again() }
+		if r.op.Kind == Snapshot {
+			for reg := range w.Regs {
+				r.regs = append(r.regs, reg)
+			}
+			r.in.regs = r.regs
+		}
+		p.run(r)
+	}
+	again()
+}
+
+// draw makes a random operation.
+func (w *World) draw() *Op {
+	total := 0
+	for _, m := range w.Mix {
+		total += m
+	}
+	at, kind := w.rng.IntN(total), Kind(0)
+	for at >= w.Mix[kind] {
+		at -= w.Mix[kind]
+		kind++
+	}
+	op := &Op{Kind: kind, ID: w.nextID(), Reg: w.rng.IntN(w.Regs), F: w.rng.IntN(Fields - 1), Patch: w.rng.IntN(2) == 0}
+	op.G = (op.F + 1) % (Fields - 1)
+	switch kind {
+	case SetEx, Expire:
+		op.Expiry = w.trueWall() + w.rng.Int64N(40)
+	case GetVia, AppendVia:
+		op.F = 0
+	}
+	return op
+}
+
+// harm makes faults happen until the world is healed.
+func (w *World) harm() {
+	every := func(rate float64, do func()) {
+		if rate <= 0 {
+			return
+		}
+		var again func()
+		again = func() {
+			if w.faults {
+				do()
+				w.after(w.spread(time.Duration(float64(time.Second)/rate)), again)
+			}
+		}
+		w.after(w.spread(time.Duration(float64(time.Second)/rate)), again)
+	}
+	every(w.Crash, func() { w.crashNode(w.nodes[w.rng.IntN(len(w.nodes))]) })
+	every(w.CrashProxy, func() { w.crashProxy(w.proxies[w.rng.IntN(len(w.proxies))]) })
+	every(w.Cut, func() {
+		link := [2]int{w.rng.IntN(w.Proxies), w.rng.IntN(w.Acceptors)}
+		w.cut[link] = true
+		w.trace("P%d and x%d are cut off", link[0], link[1])
+		w.after(w.spread(w.CutFor), func() { delete(w.cut, link) })
+	})
+	every(w.Jump, w.jump)
+	every(w.Shuffle, func() {
+		p := w.proxies[w.rng.IntN(len(w.proxies))]
+		p.prefer = w.order(len(p.cfg.Nodes()))
+	})
+	every(w.Epochs, w.nextEpoch)
+}
+
+func (w *World) crashNode(n *node) {
+	if !n.up {
+		return
+	}
+	n.crash(w.Tear)
+	w.after(w.spread(w.Down), func() {
+		if !n.up {
+			n.restart()
+		}
+	})
+}
+
+func (w *World) crashProxy(p *proxy) {
+	if !p.up {
+		return
+	}
+	p.crash()
+	w.after(w.spread(w.Down), func() {
+		if !p.up {
+			p.start()
+		}
+	})
+}
+
+// jump sets a clock, usually within the clock rule.
+func (w *World) jump() {
+	far := w.Skew + w.WildSkew
+	offset := time.Duration(w.rng.Int64N(2*int64(far))) - far
+	i := w.rng.IntN(w.Acceptors + w.Proxies)
+	if i < w.Acceptors {
+		w.nodes[i].clock.offset = offset
+		w.trace("x%d's clock is %v off", i, offset)
+		return
+	}
+	w.proxies[i-w.Acceptors].clock.offset = offset
+	w.trace("P%d's clock is %v off", i-w.Acceptors, offset)
+}
+
+// nextEpoch puts a new epoch with the same members into force, which nodes and
+// proxies learn one by one.
+func (w *World) nextEpoch() {
+	w.config = caspaxos.NewConfig(w.config.Epoch+1, w.config.Members, nil)
+	cfg := w.config
+	w.trace("epoch %d", cfg.Epoch)
+	for _, n := range w.nodes {
+		w.after(w.spread(5*time.Millisecond), func() {
+			if n.epoch = max(n.epoch, cfg.Epoch); n.up {
+				n.learn(n.epoch)
+			}
+		})
+	}
+	for _, p := range w.proxies {
+		w.after(w.spread(5*time.Millisecond), func() {
+			if p.cfg.Epoch < cfg.Epoch {
+				p.cfg = cfg
+			}
+		})
+	}
+}
+
+// heal ends all faults.
+func (w *World) heal() {
+	w.trace("faults end")
+	w.faults = false
+	clear(w.cut)
+	for _, n := range w.nodes {
+		n.clock.offset = min(max(n.clock.offset, -w.Skew), w.Skew)
+		if !n.up {
+			n.restart()
+		}
+	}
+	for _, p := range w.proxies {
+		p.clock.offset = min(max(p.clock.offset, -w.Skew), w.Skew)
+		if !p.up {
+			p.start()
+		}
+	}
+}
+
+// probe writes and reads every register through every proxy: after the faults
+// each must be answered, soon and with a result (§11 L4).
+func (w *World) probe() {
+	for reg := range w.Regs {
+		for _, p := range w.proxies {
+			for _, kind := range []Kind{Append, GetAll} {
+				w.probeOne(p, &Op{Kind: kind, Reg: reg, ID: w.nextID(), Patch: true})
+			}
+		}
+	}
+}
+
+func (w *World) probeOne(p *proxy, op *Op) {
+	if w.failure != "" {
+		return
+	}
+	r := w.begin(op)
+	p.run(r)
+	end := w.now + Instant(w.Limits.Command)
+	for !r.closed && w.failure == "" && w.now < end {
+		w.runUntil(w.now + Instant(time.Millisecond))
+	}
+	if !r.known {
+		w.fail("no progress after the faults: %v through %s: closed %v, %v", op, p, r.closed, r.err)
+	}
+}
+
+// converged checks what is left in a cluster at rest: replicas that rounds have
+// touched are equal (§11 L8), and nothing is leaked.
+func (w *World) converged() {
+	for reg := range w.Regs {
+		id := registerOf(reg)
+		var first caspaxos.Ballot
+		for i, n := range w.nodes {
+			rec, err := n.store.Load(id)
+			if err != nil || rec == nil {
+				w.fail("%s holds nothing of %s", n, regName(reg))
+				return
+			}
+			if i == 0 {
+				first = rec.Accepted
+			}
+			if rec.Accepted != first {
+				w.fail("%s did not converge: x0 is at %s, %s at %s", regName(reg), w.ballot(first), n, w.ballot(rec.Accepted))
+				return
+			}
+		}
+	}
+	for _, p := range w.proxies {
+		if n := p.p.Pending(); n != 0 {
+			w.fail("%s has %d commands pending at rest", p, n)
+		}
+		if n := fieldLen(p.p, "inflight"); n != 0 {
+			w.fail("%s has %d requests in flight at rest", p, n)
+		}
+		if n := fieldLen(p.p, "repairing"); n != 0 {
+			w.fail("%s has %d repairs at rest", p, n)
+		}
+	}
+	for _, n := range w.nodes {
+		if n.acc.Deferred() != 0 {
+			w.fail("%s has %d Prepares waiting at rest", n, n.acc.Deferred())
+		}
+	}
+}
+
+// fieldLen is the length of a map that a proposer keeps to itself.
+func fieldLen(p *caspaxos.Proposer, name string) int {
+	f := reflect.ValueOf(p).Elem().FieldByName(name)
+	if !f.IsValid() {
+		panic(fmt.Sprintf("sim: a Proposer has no field %s", name))
+	}
+	return f.Len()
+}

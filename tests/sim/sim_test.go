@@ -1,0 +1,61 @@
+package sim
+
+import (
+	"flag"
+	"fmt"
+	"testing"
+	"time"
+)
+
+var (
+	seeds = flag.Int("seeds", 400, "how many seeds TestSeeds runs")
+	from  = flag.Uint64("from", 1, "the first of them")
+	trace = flag.Bool("trace", false, "print the trace of the first seed, failed or not")
+)
+
+// TestSeeds runs the simulator on a range of seeds.
+func TestSeeds(t *testing.T) {
+	began := time.Now()
+	undecided, failed := 0, 0
+	for seed := *from; seed < *from+uint64(*seeds); seed++ {
+		w := New(Random(seed), seed)
+		w.tracing = *trace
+		if why := w.Run(); why != "" {
+			failed++
+			report(t, Random(seed), seed, why)
+			if failed == 5 {
+				t.Fatal("giving up")
+			}
+		}
+		if w.tracing {
+			t.Log(w.Trace())
+			break
+		}
+		undecided += w.undecided
+	}
+	t.Logf("%d seeds in %v, %d histories undecided", *seeds, time.Since(began).Round(time.Millisecond), undecided)
+}
+
+// report prints the trace of a failing seed and how to run it alone.
+func report(t *testing.T, p Profile, seed uint64, why string) {
+	t.Helper()
+	w := New(p, seed)
+	w.tracing = true
+	again := w.Run()
+	if again != why {
+		t.Errorf("seed %d is not reproducible: %s", seed, again)
+	}
+	t.Errorf("seed %d: %s\n%s\nrun it alone: go test ./sim -run TestSeeds -seeds 1 -from %d\n", seed, why, lastLines(w.lines, 400), seed)
+}
+
+func lastLines(lines []string, n int) string {
+	s := ""
+	if len(lines) > n {
+		s = fmt.Sprintf("(%d lines before; -trace prints all)\n", len(lines)-n)
+		lines = lines[len(lines)-n:]
+	}
+	for _, l := range lines {
+		s += l + "\n"
+	}
+	return s
+}

@@ -1,0 +1,251 @@
+package sim
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"synod/protocol/caspaxos"
+)
+
+// World is one run of a cluster. It is not safe for concurrent use.
+type World struct {
+	Profile
+	Seed  uint64
+	Stats caspaxos.Stats
+
+	rng    *rand.Rand
+	now    Instant
+	events events
+	manual *network // of a Script: delivers nothing by itself
+
+	nodes   []*node
+	proxies []*proxy
+	config  *caspaxos.Config
+	cut     map[[2]int]bool // connections, proxy and node, that carry nothing
+	asked   map[*caspaxos.Request]asker
+	faults  bool
+
+	lastProposer caspaxos.ProposerID
+	lastID       int
+	ops          int // that clients have issued
+	clock        int64
+	records      []*record
+	ledger       ledger
+	failure      string
+	undecided    int // histories that took too long to check
+	tickEvery    time.Duration
+	tracing      bool
+	lines        []string
+}
+
+// record is an operation in the run's history.
+type record struct {
+	op        *Op
+	regs      []int // of a Snapshot
+	proxy     *proxy
+	call, ret int64 // in the order in which things happened; ret zero: unknown
+	in        input
+	closed    bool
+	known     bool // answered with a result
+	none      bool // answered as not done
+	err       error
+	out       Out
+	outs      []Out
+	parts     []*record       // of a Flush, what it comes to
+	then      func(err error) // goes on when it is answered or lost
+	began     Instant
+}
+
+// New makes the world of a profile and a seed.
+func New(p Profile, seed uint64) *World {
+	w := &World{Profile: p, Seed: seed, rng: rand.New(rand.NewPCG(seed, 2)), cut: make(map[[2]int]bool),
+		asked: make(map[*caspaxos.Request]asker), tickEvery: 10 * time.Millisecond}
+	w.ledger.init()
+	w.now = Instant(time.Second) // clocks that are behind still show positive times
+	members := make([]caspaxos.NodeID, p.Acceptors)
+	for i := range members {
+		members[i] = caspaxos.NodeID(i)
+	}
+	w.config = caspaxos.NewConfig(1, members, nil)
+	return w
+}
+
+// populate makes nodes and proxies.
+func (w *World) populate() {
+	for i := range w.Acceptors {
+		n := &node{w: w, id: caspaxos.NodeID(i), epoch: 1}
+		n.clock = clock{w: w, offset: w.skew()}
+		w.nodes = append(w.nodes, n)
+		n.start(emptyStore())
+	}
+	for i := range w.Proxies {
+		p := &proxy{w: w, index: i}
+		p.clock = clock{w: w, offset: w.skew()}
+		w.proxies = append(w.proxies, p)
+		p.start()
+	}
+}
+
+func (w *World) isMember(id caspaxos.NodeID, epoch uint64) bool {
+	return epoch != w.config.Epoch || w.config.Index(id) >= 0
+}
+
+func (w *World) random(n int64) int64 {
+	if w.manual != nil {
+		return n / 2
+	}
+	return w.rng.Int64N(n)
+}
+
+func (w *World) order(n int) []int {
+	if w.manual == nil {
+		return w.rng.Perm(n)
+	}
+	order := make([]int, n)
+	for i := range order {
+		order[i] = i
+	}
+	return order
+}
+
+// spread draws a duration of a given mean.
+func (w *World) spread(mean time.Duration) time.Duration {
+	return time.Duration(w.rng.ExpFloat64() * float64(mean))
+}
+
+// skew draws how far a clock is off within what is usual.
+func (w *World) skew() time.Duration {
+	if w.Skew == 0 {
+		return 0
+	}
+	return time.Duration(w.rng.Int64N(2*int64(w.Skew))) - w.Skew
+}
+
+// toNode sends a request, or a flush's request if req is nil.
+func (w *World) toNode(p *proxy, n *node, id uint64, raw []byte, req *caspaxos.Request) {
+	life := p.life
+	deliver := func() { n.receive(p, life, raw) }
+	if w.manual != nil {
+		w.manual.request(p, n, req, deliver)
+		return
+	}
+	lost := w.faults && w.rng.Float64() < w.Lose
+	if !n.up || w.cut[[2]int{p.index, int(n.id)}] {
+		lost = true
+	}
+	if lost && id&flushIDs == 0 && w.rng.Float64() < w.Tell {
+		p.later(w.spread(w.Delay), func() {
+			p.deliver(n, &caspaxos.Reply{ID: id, Outcome: caspaxos.Unreachable})
+		})
+		lost = w.rng.Float64() < 0.5 // or it was delivered after all
+	}
+	if !lost {
+		w.after(w.delay(), deliver)
+	}
+	if w.faults && w.rng.Float64() < w.Double {
+		w.after(w.delay()+w.spread(w.Tail), deliver)
+	}
+}
+
+// toProxy sends a reply to the life of a proxy that asked.
+func (w *World) toProxy(n *node, p *proxy, life int, raw []byte) {
+	deliver := func() {
+		if p.life == life {
+			p.receive(n, raw)
+		}
+	}
+	if w.manual != nil {
+		w.manual.reply(n, p, deliver)
+		return
+	}
+	if (w.faults && w.rng.Float64() < w.LoseReply) || w.cut[[2]int{p.index, int(n.id)}] {
+		return
+	}
+	w.after(w.delay(), deliver)
+	if w.faults && w.rng.Float64() < w.Double/4 {
+		w.after(w.delay()+w.spread(w.Tail), deliver)
+	}
+}
+
+func (w *World) delay() time.Duration {
+	d := w.spread(w.Delay)
+	if w.faults && w.Slow > 0 && w.rng.Float64() < w.Slow {
+		d += w.spread(w.Tail)
+	}
+	return d
+}
+
+// schedule is later for what a Script does by hand.
+func (w *World) schedule(n *node, what string, d time.Duration, do func()) {
+	if w.manual != nil {
+		w.manual.pending(n, what, do)
+		return
+	}
+	n.later(d, do)
+}
+
+func (w *World) nextID() int {
+	w.lastID++
+	return w.lastID
+}
+
+// begin enters an operation into the history, as one of unknown outcome.
+func (w *World) begin(op *Op) *record {
+	w.clock++
+	r := &record{op: op, call: w.clock, began: w.now}
+	r.in = input{op: op, lowest: w.trueWall() - w.farthest(), highest: 1 << 62}
+	w.records = append(w.records, r)
+	return r
+}
+
+// farthest is how far any clock may be off, in milliseconds.
+func (w *World) farthest() int64 { return (w.Skew + w.WildSkew).Milliseconds() + 1 }
+
+// close ends an operation with its answer.
+func (w *World) close(r *record, out Out) {
+	w.clock++
+	r.closed, r.known, r.ret, r.out = true, true, w.clock, out
+	r.in.highest = w.trueWall() + w.farthest()
+}
+
+// answered is called when a proxy has answered an operation.
+func (w *World) answered(p *proxy, r *record, err error) {
+	if r.closed {
+		w.fail("%v was answered twice", r.op)
+		return
+	}
+	switch err {
+	case nil:
+		w.close(r, r.out)
+		w.trace("%s: %v = %v %v", p, r.op, r.out, r.outs)
+	case caspaxos.ErrUncertain:
+		r.closed, r.err = true, err
+		w.trace("%s: %v is uncertain", p, r.op)
+	default:
+		r.closed, r.none, r.err = true, true, err
+		w.trace("%s: %v not done: %v", p, r.op, err)
+	}
+	if over := time.Duration(w.now-r.began) - w.Limits.Command; over > w.Limits.Command/10 && r.op.Kind != Snapshot && r.op.Kind != Flush {
+		w.fail("%v took %v longer than a command may", r.op, over)
+	}
+	if r.then != nil {
+		r.then(err)
+	}
+}
+
+// lost is called when an operation's proxy went down.
+func (w *World) lost(r *record) {
+	r.closed = true
+	w.trace("%v is lost", r.op)
+	if r.then != nil {
+		r.then(caspaxos.ErrUncertain)
+	}
+}
+
+func (w *World) fail(format string, args ...any) {
+	if w.failure == "" {
+		w.failure = fmt.Sprintf(format, args...)
+		w.trace("FAILED: %s", w.failure)
+	}
+}
