@@ -32,9 +32,11 @@ type Backend interface {
 // they are done, ctx ends or the time limit of commands has passed; their
 // errors are those of caspaxos.Command.Err, possibly wrapped.
 type Keyspace interface {
-	// Scan returns keys from cursor on and the cursor to go on from; zero
-	// begins and ends a scan. Any proxy can continue another's.
-	Scan(ctx context.Context, req ScanRequest) (next uint64, keys [][]byte, err error)
+	// Scan looks at about count keys of a database from cursor on and returns
+	// those that match the glob pattern (nil: all) and have the type of that
+	// name ("": all), and the cursor to go on from. Zero begins and ends a
+	// scan. Any proxy can continue another's.
+	Scan(ctx context.Context, db byte, cursor uint64, match []byte, count int, typ string) (next uint64, keys [][]byte, err error)
 	// Keys returns all keys of a database that match a glob pattern.
 	Keys(ctx context.Context, db byte, pattern []byte) ([][]byte, error)
 	// RandomKey returns some key of a database; false if there is none.
@@ -43,13 +45,4 @@ type Keyspace interface {
 	Size(ctx context.Context, db byte) (int64, error)
 	// Flush removes all keys of the databases first to last.
 	Flush(ctx context.Context, first, last byte) error
-}
-
-// ScanRequest says which keys a step of a scan should return.
-type ScanRequest struct {
-	DB     byte
-	Cursor uint64
-	Match  []byte // a glob pattern; nil matches all
-	Count  int    // how many keys to look at, roughly
-	Type   string // only keys of the type with this name; "" for all
 }

@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"fmt"
-	"sync/atomic"
 
 	"synod/protocol/resp"
 	"synod/proxy/command"
@@ -68,12 +67,12 @@ var bindings = map[string]binding{
 type entry struct {
 	spec *command.Spec
 	binding
-	counts [outcomes]atomic.Int64
+	counts [outcomes]counter
 }
 
 func (e *entry) reset() {
 	for i := range e.counts {
-		e.counts[i].Store(0)
+		e.counts[i].reset()
 	}
 }
 

@@ -75,7 +75,7 @@ func clientPause(s *session, args [][]byte) *resp.Value {
 	writes := false
 	switch {
 	case len(args) > 4:
-		return resp.ErrSyntax
+		return resp.Err("ERR unknown subcommand or wrong number of arguments for '" + clean(args[1]) + "'. Try CLIENT HELP.")
 	case len(args) == 4 && is(args[3], "WRITE"):
 		writes = true
 	case len(args) == 4 && !is(args[3], "ALL"):

@@ -17,7 +17,7 @@ var (
 	resetOK  = resp.Status("RESET")
 	errNoPwd = resp.Err("ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?")
 	errWrong = resp.Err("WRONGPASS invalid username-password pair or user is disabled.")
-	errHello = resp.Err("NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time")
+	errHello = resp.Err("NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time")
 	errProto = resp.Err("NOPROTO unsupported protocol version")
 	errName  = resp.Err("ERR Client names cannot contain spaces, newlines or special characters.")
 	errDB    = resp.Err("ERR DB index is out of range")

@@ -163,20 +163,20 @@ func infoStats(srv *Server, w *infoWriter) {
 	for _, n := range byCode {
 		failures += n
 	}
-	w.put("total_connections_received", st.connections.Load())
-	w.put("total_commands_processed", st.commands.Load())
+	w.put("total_connections_received", st.connections.since())
+	w.put("total_commands_processed", st.commands.since())
 	w.put("instantaneous_ops_per_sec", int64(ops))
-	w.put("total_net_input_bytes", st.bytesIn.Load())
-	w.put("total_net_output_bytes", st.bytesOut.Load())
+	w.put("total_net_input_bytes", st.bytesIn.since())
+	w.put("total_net_output_bytes", st.bytesOut.since())
 	w.put("instantaneous_input_kbps", fmt.Sprintf("%.2f", in/1024))
 	w.put("instantaneous_output_kbps", fmt.Sprintf("%.2f", out/1024))
-	w.put("rejected_connections", st.rejected.Load())
+	w.put("rejected_connections", st.rejected.since())
 	w.put("evicted_keys", 0)
 	w.put("evicted_clients", srv.memory.evictions())
 	w.put("pubsub_channels", 0)
 	w.put("pubsub_patterns", 0)
 	w.put("total_error_replies", failures)
-	w.put("protocol_errors", st.protocolErrors.Load())
+	w.put("protocol_errors", st.protocolErrors.since())
 }
 
 func infoReplication(srv *Server, w *infoWriter) {
@@ -210,10 +210,10 @@ func infoCommands(srv *Server, w *infoWriter) {
 	for _, e := range entries {
 		var calls int64
 		for i := range e.counts {
-			calls += e.counts[i].Load()
+			calls += e.counts[i].since()
 		}
 		if calls > 0 {
-			w.put("cmdstat_"+e.spec.FullName, fmt.Sprintf("calls=%d,failed_calls=%d", calls, calls-e.counts[outcomeOK].Load()))
+			w.put("cmdstat_"+e.spec.FullName, fmt.Sprintf("calls=%d,failed_calls=%d", calls, calls-e.counts[outcomeOK].since()))
 		}
 	}
 }

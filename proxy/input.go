@@ -3,7 +3,6 @@ package proxy
 import (
 	"bytes"
 	"io"
-	"sync/atomic"
 
 	"github.com/tidwall/redcon"
 
@@ -44,8 +43,8 @@ type input struct {
 	given bool
 	slack int // short reads in a row
 	guard guard
-	words [][]byte      // reused
-	read  *atomic.Int64 // counts the bytes read
+	words [][]byte // reused
+	read  *counter // bytes
 }
 
 // next returns the words of the next complete request, or nil if there is
@@ -107,7 +106,7 @@ func (in *input) fill() error {
 	in.room()
 	n, err := in.src.Read(in.buf[in.tail:])
 	in.tail += n
-	in.read.Add(int64(n))
+	in.read.add(int64(n))
 	if n < minInput/2 {
 		in.slack = min(in.slack+1, patientReads)
 	} else {

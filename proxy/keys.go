@@ -67,21 +67,28 @@ func scan(s *session, args [][]byte) *resp.Value {
 	if failure != nil {
 		return failure
 	}
-	req.DB = byte(s.db.Load())
-	next, found, err := s.srv.backend.Scan(s.srv.stop, req)
+	next, found, err := s.srv.backend.Scan(s.srv.stop, byte(s.db.Load()), req.cursor, req.match, req.count, req.typ)
 	if err != nil {
 		return failureOfRead(err)
 	}
 	return resp.List(*resp.Text(strconv.FormatUint(next, 10)), *listOf(found))
 }
 
-func parseScan(args [][]byte) (ScanRequest, *resp.Value) {
-	req := ScanRequest{Count: scanCount}
+// scanRequest is what SCAN asks for.
+type scanRequest struct {
+	cursor uint64
+	match  []byte // nil: all
+	count  int
+	typ    string // "": all
+}
+
+func parseScan(args [][]byte) (scanRequest, *resp.Value) {
+	req := scanRequest{count: scanCount}
 	cursor, ok := parseCursor(args[1])
 	if !ok {
 		return req, errCursor
 	}
-	req.Cursor = cursor
+	req.cursor = cursor
 	for rest := args[2:]; len(rest) > 0; rest = rest[2:] {
 		switch {
 		case len(rest) == 1:
@@ -94,13 +101,13 @@ func parseScan(args [][]byte) (ScanRequest, *resp.Value) {
 			if n < 1 {
 				return req, resp.ErrSyntax
 			}
-			req.Count = int(min(n, math.MaxInt32))
+			req.count = int(min(n, math.MaxInt32))
 		case is(rest[0], "MATCH"):
-			if req.Match = rest[1]; string(req.Match) == "*" {
-				req.Match = nil
+			if req.match = rest[1]; string(req.match) == "*" {
+				req.match = nil
 			}
 		case is(rest[0], "TYPE"):
-			req.Type = string(bytes.ToLower(rest[1]))
+			req.typ = string(bytes.ToLower(rest[1]))
 		default:
 			return req, resp.ErrSyntax
 		}

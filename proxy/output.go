@@ -41,10 +41,10 @@ type output struct {
 	err    error    // why nothing is written any more
 	drain  sync.WaitGroup
 
-	written *atomic.Int64 // counts the bytes given to the kernel
+	written *counter // bytes given to the kernel
 }
 
-func newOutput(conn net.Conn, mem *account, limit, written *atomic.Int64) *output {
+func newOutput(conn net.Conn, mem *account, limit *atomic.Int64, written *counter) *output {
 	o := &output{conn: conn, mem: mem, limit: limit, written: written}
 	if sc, ok := conn.(syscall.Conn); ok {
 		if raw, err := sc.SyscallConn(); err == nil {
@@ -114,7 +114,7 @@ func (o *output) writeNow(b []byte) (int, error) {
 			return total, o.fault
 		}
 		total += o.taken
-		o.written.Add(int64(o.taken))
+		o.written.add(int64(o.taken))
 	}
 	return total, nil
 }
@@ -153,7 +153,7 @@ func (o *output) run() {
 		o.mu.Unlock()
 
 		n, err := o.conn.Write(chunk)
-		o.written.Add(int64(n))
+		o.written.add(int64(n))
 
 		o.mu.Lock()
 		o.queued -= int64(len(chunk))

@@ -114,7 +114,7 @@ func (srv *Server) accept() {
 
 // welcome starts a session, unless there are too many.
 func (srv *Server) welcome(conn net.Conn) {
-	srv.stats.connections.Add(1)
+	srv.stats.connections.add(1)
 	if tcp, ok := conn.(*net.TCPConn); ok {
 		// Failures show with the first read.
 		_ = tcp.SetNoDelay(true)
@@ -122,7 +122,7 @@ func (srv *Server) welcome(conn net.Conn) {
 	}
 	s := newSession(srv, srv.clients.nextID(), conn)
 	if !srv.clients.add(s, srv.settings.maxClients.Load()) {
-		srv.stats.rejected.Add(1)
+		srv.stats.rejected.add(1)
 		s.out.mem.close()
 		_ = conn.SetWriteDeadline(time.Now().Add(time.Millisecond)) // best effort, like Redis
 		_, _ = conn.Write([]byte("-ERR max number of clients reached\r\n"))

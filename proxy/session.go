@@ -98,7 +98,7 @@ func (s *session) serve() {
 			s.end("request exceeds client-query-buffer-limit")
 			return
 		case failure != nil:
-			s.srv.stats.protocolErrors.Add(1)
+			s.srv.stats.protocolErrors.add(1)
 			s.bye(failure)
 			return
 		case s.last || s.srv.draining.Load():

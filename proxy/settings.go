@@ -196,28 +196,32 @@ func checkPolicy(value string) (string, string) {
 	return "", "argument(s) must be one of the following: " + strings.Join(policies, ", ")
 }
 
-// checkEvents brings the classes of keyspace events into the order in which
-// Redis shows them; "A" stands for eventsOfA.
+// checkEvents brings the classes of keyspace events into the form in which
+// Redis shows them: "A" for all of eventsOfA, which hides "n".
 func checkEvents(value string) (string, string) {
-	const all, ofA = "g$lshzxetdKEmn", "g$lshzxetd"
+	const eventsOfA = "g$lshzxetd"
 	for _, c := range value {
-		if !strings.ContainsRune(all+"A", c) {
+		if !strings.ContainsRune("AKEmn"+eventsOfA, c) {
 			return "", "Invalid event class character. Use 'Ag$lshzxeKEtmdn'."
 		}
 	}
-	has := func(c rune) bool {
-		return strings.ContainsRune(value, c) || (strings.ContainsRune(value, 'A') && strings.ContainsRune(ofA, c))
-	}
-	var shown strings.Builder
-	if !strings.ContainsFunc(ofA, func(c rune) bool { return !has(c) }) {
-		shown.WriteByte('A')
-	}
-	for _, c := range all {
-		if has(c) && (shown.Len() == 0 || shown.String()[0] != 'A' || !strings.ContainsRune(ofA, c)) {
-			shown.WriteRune(c)
+	shown := ""
+	for _, c := range eventsOfA {
+		if strings.ContainsRune(value, c) || strings.Contains(value, "A") {
+			shown += string(c)
 		}
 	}
-	return shown.String(), ""
+	if shown == eventsOfA {
+		shown = "A"
+	} else if strings.Contains(value, "n") {
+		shown += "n"
+	}
+	for _, c := range "KEm" {
+		if strings.ContainsRune(value, c) {
+			shown += string(c)
+		}
+	}
+	return shown, ""
 }
 
 func setClientMemory(st *settings, value string) (func(), string) {

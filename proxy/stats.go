@@ -47,19 +47,31 @@ const depthBuckets = 13
 // maxErrorCodes bounds the error codes that are counted one by one.
 const maxErrorCodes = 128
 
-// stats counts what the server does. All fields only grow, RESETSTAT aside.
+// counter only grows. INFO shows it since the last CONFIG RESETSTAT, metrics
+// show it all.
+type counter struct {
+	n    atomic.Int64
+	zero atomic.Int64 // n at the last reset
+}
+
+func (c *counter) add(n int64)  { c.n.Add(n) }
+func (c *counter) total() int64 { return c.n.Load() }
+func (c *counter) since() int64 { return c.n.Load() - c.zero.Load() }
+func (c *counter) reset()       { c.zero.Store(c.n.Load()) }
+
+// stats counts what the server does.
 type stats struct {
-	connections    atomic.Int64
-	rejected       atomic.Int64
-	commands       atomic.Int64
-	unknown        atomic.Int64 // requests that named no command, or wrongly
-	protocolErrors atomic.Int64
-	bytesIn        atomic.Int64
-	bytesOut       atomic.Int64
-	batches        [depthBuckets]atomic.Int64
+	connections    counter
+	rejected       counter
+	commands       counter
+	unknown        counter // requests that named no command, or wrongly
+	protocolErrors counter
+	bytesIn        counter
+	bytesOut       counter
+	batches        [depthBuckets]counter
 
 	mu     sync.Mutex
-	errors map[string]int64 // by code
+	errors map[string]int64 // by code, since the last reset
 
 	rate rate
 }
@@ -68,9 +80,9 @@ type stats struct {
 func (st *stats) count(e *entry, v *resp.Value) {
 	o := outcomeOf(v)
 	if e == nil {
-		st.unknown.Add(1)
+		st.unknown.add(1)
 	} else {
-		e.counts[o].Add(1)
+		e.counts[o].add(1)
 	}
 	if o != outcomeOK {
 		st.countError(v)
@@ -91,8 +103,8 @@ func (st *stats) countError(v *resp.Value) {
 
 // batch notes that n commands were run together.
 func (st *stats) batch(n int) {
-	st.commands.Add(int64(n))
-	st.batches[min(bits.Len(uint(n-1)), depthBuckets-1)].Add(1)
+	st.commands.add(int64(n))
+	st.batches[min(bits.Len(uint(n-1)), depthBuckets-1)].add(1)
 }
 
 // errorCodes returns the counted codes, sorted, and how often each came.
@@ -105,11 +117,10 @@ func (st *stats) errorCodes() ([]string, map[string]int64) {
 // reset is CONFIG RESETSTAT.
 func (srv *Server) resetStats() {
 	st := &srv.stats
-	for _, n := range []*atomic.Int64{
-		&st.connections, &st.rejected, &st.commands, &st.unknown, &st.protocolErrors,
-		&st.bytesIn, &st.bytesOut,
+	for _, c := range []*counter{
+		&st.connections, &st.rejected, &st.commands, &st.unknown, &st.protocolErrors, &st.bytesIn, &st.bytesOut,
 	} {
-		n.Store(0)
+		c.reset()
 	}
 	st.mu.Lock()
 	st.errors = nil
@@ -135,11 +146,11 @@ func (st *stats) sample(now time.Time) {
 	r := &st.rate
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	commands, in, out := st.commands.Load(), st.bytesIn.Load(), st.bytesOut.Load()
+	commands, in, out := st.commands.total(), st.bytesIn.total(), st.bytesOut.total()
 	if s := now.Sub(r.at).Seconds(); !r.at.IsZero() && s > 0 {
-		r.ops = max(0, float64(commands-r.commands)/s)
-		r.inBytes = max(0, float64(in-r.in)/s)
-		r.outBytes = max(0, float64(out-r.out)/s)
+		r.ops = float64(commands-r.commands) / s
+		r.inBytes = float64(in-r.in) / s
+		r.outBytes = float64(out-r.out) / s
 	}
 	r.at, r.commands, r.in, r.out = now, commands, in, out
 }

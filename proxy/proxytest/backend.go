@@ -14,7 +14,6 @@ import (
 
 	"synod/protocol/caspaxos"
 	"synod/protocol/register"
-	"synod/proxy"
 	"synod/proxy/datatype/glob"
 )
 
@@ -37,8 +36,6 @@ type Backend struct {
 func New() *Backend {
 	return &Backend{start: time.Now(), views: map[string]register.View{}}
 }
-
-var _ proxy.Backend = (*Backend)(nil)
 
 // Now is the time since New.
 func (b *Backend) Now() caspaxos.Mono { return caspaxos.Mono(time.Since(b.start)) }
@@ -141,19 +138,17 @@ func hash(key string) uint64 {
 }
 
 // Scan returns the keys whose hash is at least the cursor.
-func (b *Backend) Scan(_ context.Context, req proxy.ScanRequest) (uint64, [][]byte, error) {
+func (b *Backend) Scan(_ context.Context, db byte, cursor uint64, match []byte, count int, typ string) (uint64, [][]byte, error) {
 	var found [][]byte
-	left := req.Count
-	for _, key := range b.live(req.DB) {
-		if hash(key) < req.Cursor {
+	for _, key := range b.live(db) {
+		if hash(key) < cursor {
 			continue
 		}
-		if left == 0 {
+		if count == 0 {
 			return hash(key), found, nil
 		}
-		left--
-		if (req.Match == nil || glob.Match(req.Match, []byte(key))) &&
-			(req.Type == "" || b.typeOf(req.DB, key) == req.Type) {
+		count--
+		if (match == nil || glob.Match(match, []byte(key))) && (typ == "" || b.typeOf(db, key) == typ) {
 			found = append(found, []byte(key))
 		}
 	}

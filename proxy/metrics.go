@@ -1,0 +1,67 @@
+package proxy
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+func desc(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc("synod_proxy_"+name, help, labels, nil)
+}
+
+var (
+	descCommands = desc("commands_total", "Commands by name and how they ended.", "command", "outcome")
+	descDepth    = desc("batch_commands", "Commands of one connection that were run together.")
+	descUnknown  = desc("unknown_commands_total", "Requests that named no command or had a wrong number of arguments.")
+	descProtocol = desc("protocol_errors_total", "Connections that were closed for malformed requests.")
+	descClients  = desc("clients", "Connected clients.")
+	descAccepted = desc("connections_total", "Connections that were accepted.")
+	descRejected = desc("connections_rejected_total", "Connections beyond maxclients.")
+	descEvicted  = desc("clients_evicted_total", "Clients that were disconnected because all together held too much memory.")
+	descBuffers  = desc("client_buffer_bytes", "Memory that the buffers of all clients hold.")
+	descIn       = desc("received_bytes_total", "Bytes read from clients.")
+	descOut      = desc("sent_bytes_total", "Bytes written to clients.")
+)
+
+// Describe and Collect make the server a prometheus.Collector.
+func (srv *Server) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{
+		descCommands, descDepth, descUnknown, descProtocol, descClients, descAccepted,
+		descRejected, descEvicted, descBuffers, descIn, descOut,
+	} {
+		ch <- d
+	}
+}
+
+// Collect sends the server's metrics.
+func (srv *Server) Collect(ch chan<- prometheus.Metric) {
+	st := &srv.stats
+	for _, e := range srv.table {
+		for o := range e.counts {
+			if n := e.counts[o].total(); n > 0 {
+				ch <- prometheus.MustNewConstMetric(descCommands, prometheus.CounterValue, float64(n), e.spec.FullName, outcomeNames[o])
+			}
+		}
+	}
+	for d, c := range map[*prometheus.Desc]*counter{
+		descUnknown: &st.unknown, descProtocol: &st.protocolErrors, descAccepted: &st.connections,
+		descRejected: &st.rejected, descIn: &st.bytesIn, descOut: &st.bytesOut,
+	} {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(c.total()))
+	}
+	held, _ := srv.memory.total()
+	ch <- prometheus.MustNewConstMetric(descClients, prometheus.GaugeValue, float64(srv.clients.count()))
+	ch <- prometheus.MustNewConstMetric(descBuffers, prometheus.GaugeValue, float64(held))
+	ch <- prometheus.MustNewConstMetric(descEvicted, prometheus.CounterValue, float64(srv.memory.evictions()))
+	ch <- srv.depth()
+}
+
+// depth is the histogram of batch sizes, with buckets 1, 2, 4, … 4096.
+func (srv *Server) depth() prometheus.Metric {
+	buckets := make(map[float64]uint64, depthBuckets)
+	var batches uint64
+	for i := range srv.stats.batches {
+		batches += uint64(srv.stats.batches[i].total())
+		buckets[float64(int(1)<<i)] = batches
+	}
+	return prometheus.MustNewConstHistogram(descDepth, batches, float64(srv.stats.commands.total()), buckets)
+}
