@@ -166,7 +166,7 @@ func await(t *testing.T, what string, met func() bool) {
 		if time.Now().After(deadline) {
 			t.Fatalf("waited in vain for %s", what)
 		}
-		time.Sleep(time.Millisecond) //nolint:forbidigo // polls a condition
+		<-time.After(time.Millisecond)
 	}
 }
 
