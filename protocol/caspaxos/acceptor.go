@@ -2,6 +2,8 @@ package caspaxos
 
 import (
 	"time"
+
+	"synod/protocol/register"
 )
 
 // Bounds on what one lane's acceptor keeps in memory.
@@ -158,6 +160,10 @@ func (a *Acceptor) tell(now Now, req *Request, rec *Record, reply *Reply) error 
 		h.Votes = append([]Ballot(nil), rec.Votes...)
 	}
 	if !req.WantState {
+		return nil
+	}
+	if !rec.Header.Exists() { // also what only a flush covers: the store knows nothing of it
+		reply.View, reply.HasState = register.Nothing(), true
 		return nil
 	}
 	view, err := a.store.Project(rec, req.Projection)

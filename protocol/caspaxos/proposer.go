@@ -87,6 +87,7 @@ type Proposer struct {
 
 	recent    *recent
 	repairing map[string]*repair // by register key
+	sweepAt   Mono               // when to look for repairs that came to nothing, zero for never
 }
 
 // inflight says what the reply to a request is for.

@@ -107,28 +107,34 @@ func (p *Proposer) pull(rep *repair, source int) {
 }
 
 // beginRepair admits a repair, one per register. Those that nobody answered are
-// forgotten after the time that a command may take.
+// forgotten some time after that which a command may take.
 func (p *Proposer) beginRepair(rep *repair) bool {
 	if p.repairing == nil {
 		p.repairing = make(map[string]*repair)
 	}
 	key := rep.accept.Register.Key
-	if old := p.repairing[key]; old != nil && p.fresh(old) {
+	if p.repairing[key] != nil || len(p.repairing) >= maxRepairs {
 		return false
-	}
-	if len(p.repairing) >= maxRepairs {
-		for _, old := range p.repairing {
-			if !p.fresh(old) {
-				p.endRepair(old)
-			}
-		}
-		if len(p.repairing) >= maxRepairs {
-			return false
-		}
 	}
 	rep.began = p.now.Mono
 	p.repairing[key] = rep
+	if p.sweepAt == 0 {
+		p.sweepAt = p.now.Mono + Mono(p.Limits.Command)
+	}
 	return true
+}
+
+// sweep forgets the repairs that nobody answered.
+func (p *Proposer) sweep() {
+	for _, old := range p.repairing {
+		if !p.fresh(old) {
+			p.endRepair(old)
+		}
+	}
+	p.sweepAt = 0
+	if len(p.repairing) > 0 {
+		p.sweepAt = p.now.Mono + Mono(p.Limits.Command)
+	}
 }
 
 func (p *Proposer) fresh(rep *repair) bool {

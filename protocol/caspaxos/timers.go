@@ -95,10 +95,14 @@ func (p *Proposer) Tick(now Now) Mono {
 			p.due(r)
 		}
 	}
-	if len(p.timers) == 0 {
-		return 0
+	if p.sweepAt != 0 && p.sweepAt <= now.Mono {
+		p.sweep()
 	}
-	return p.timers[0].at
+	next := p.sweepAt
+	if len(p.timers) > 0 && (next == 0 || p.timers[0].at < next) {
+		next = p.timers[0].at
+	}
+	return next
 }
 
 // due is called when a phase has lasted as long as it wanted to, or longer.
