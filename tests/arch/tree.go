@@ -1,0 +1,132 @@
+package arch
+
+import (
+	"cmp"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// module is what the import paths of all the project's modules begin with.
+const module = "synod"
+
+// File is one Go file.
+type File struct {
+	Path   string // within the project, with slashes
+	Syntax *ast.File
+	Lines  int
+}
+
+// Package returns the directory of the file, which is its import path without
+// the module: "proxy/command".
+func (f *File) Package() string { return path.Dir(f.Path) }
+
+// Test tells whether only tests are built with the file.
+func (f *File) Test() bool { return strings.HasSuffix(f.Path, "_test.go") }
+
+// Imports returns the paths that the file imports, and where.
+func (f *File) Imports() map[string]token.Pos {
+	found := make(map[string]token.Pos, len(f.Syntax.Imports))
+	for _, spec := range f.Syntax.Imports {
+		if p, err := strconv.Unquote(spec.Path.Value); err == nil {
+			found[p] = spec.Pos()
+		}
+	}
+	return found
+}
+
+// local returns the name that the file has for an imported package: "" if it
+// does not import it.
+func (f *File) local(importPath string) string {
+	for _, spec := range f.Syntax.Imports {
+		if spec.Path.Value != strconv.Quote(importPath) {
+			continue
+		}
+		if spec.Name != nil {
+			return spec.Name.Name
+		}
+		return path.Base(importPath)
+	}
+	return ""
+}
+
+// Tree is the project's source.
+type Tree struct {
+	Files []*File
+	fset  *token.FileSet
+}
+
+// Packages returns the files of each directory.
+func (t *Tree) Packages() map[string][]*File {
+	packages := make(map[string][]*File)
+	for _, f := range t.Files {
+		packages[f.Package()] = append(packages[f.Package()], f)
+	}
+	return packages
+}
+
+func (t *Tree) position(p token.Pos) string {
+	at := t.fset.Position(p)
+	return fmt.Sprintf("%s:%d", at.Filename, at.Line)
+}
+
+func (t *Tree) lines(n ast.Node) int {
+	return t.fset.Position(n.End()).Line - t.fset.Position(n.Pos()).Line + 1
+}
+
+// Parse makes a tree of sources by path.
+func Parse(sources map[string]string) (*Tree, error) {
+	t := &Tree{fset: token.NewFileSet()}
+	for name, source := range sources {
+		syntax, err := parser.ParseFile(t.fset, name, source, parser.ParseComments|parser.SkipObjectResolution)
+		if err != nil {
+			return nil, err
+		}
+		t.Files = append(t.Files, &File{Path: name, Syntax: syntax, Lines: strings.Count(source, "\n")})
+	}
+	slices.SortFunc(t.Files, func(a, b *File) int { return cmp.Compare(a.Path, b.Path) })
+	return t, nil
+}
+
+// Read makes a tree of all Go files below a directory. Directories that the go
+// command passes over are passed over.
+func Read(root string) (*Tree, error) {
+	sources := make(map[string]string)
+	err := filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		base := d.Name()
+		if d.IsDir() {
+			if name != root && (base == "testdata" || base == "vendor" || strings.HasPrefix(base, ".") || strings.HasPrefix(base, "_")) {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		if !strings.HasSuffix(base, ".go") {
+			return nil
+		}
+		text, err := os.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(root, name)
+		if err != nil {
+			return err
+		}
+		sources[filepath.ToSlash(rel)] = string(text)
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the source: %w", err)
+	}
+	return Parse(sources)
+}
