@@ -124,7 +124,7 @@ func (srv *Server) welcome(conn net.Conn) {
 	if !srv.clients.add(s, srv.settings.maxClients.Load()) {
 		srv.stats.rejected.add(1)
 		s.out.mem.close()
-		_ = conn.SetWriteDeadline(time.Now().Add(time.Millisecond)) // best effort, like Redis
+		_ = conn.SetWriteDeadline(time.Now().Add(50 * time.Millisecond)) // best effort, like Redis
 		_, _ = conn.Write([]byte("-ERR max number of clients reached\r\n"))
 		_ = conn.Close()
 		return

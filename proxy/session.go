@@ -101,10 +101,19 @@ func (s *session) serve() {
 			s.srv.stats.protocolErrors.add(1)
 			s.bye(failure)
 			return
-		case s.last || s.srv.draining.Load():
+		case s.last:
+			if s.in.head < s.in.tail {
+				s.linger(farewell / 10)
+			}
+			return
+		case s.srv.draining.Load():
+			s.linger(farewell / 50)
 			return
 		}
 		if err := s.in.fill(); err != nil {
+			if s.srv.draining.Load() && errors.Is(err, os.ErrDeadlineExceeded) {
+				s.linger(farewell / 50)
+			}
 			s.report(err)
 			return
 		}
@@ -127,19 +136,23 @@ func (s *session) requests() (failure *resp.Value, err error) {
 	}
 }
 
-// bye sends a last reply, if the client still takes any, and reads on for a
-// moment what it sends, since closing a socket with unread input makes the
-// kernel drop what the client has not received yet.
+// bye sends a last reply, if the client still takes any.
 func (s *session) bye(v *resp.Value) {
-	if s.muted() || s.out.write(v.AppendTo(nil, int(s.proto.Load()))) != nil {
-		return
+	if !s.muted() && s.out.write(v.AppendTo(nil, int(s.proto.Load()))) == nil {
+		s.linger(farewell / 10)
 	}
+}
+
+// linger waits until the client has its replies, and then a moment longer for
+// it to stop sending: closing a socket with unread input makes the kernel drop
+// what the client has not received yet.
+func (s *session) linger(patience time.Duration) {
 	s.out.finish(farewell)
 	half, ok := s.conn.(interface{ CloseWrite() error })
 	if !ok || half.CloseWrite() != nil {
 		return
 	}
-	if s.conn.SetReadDeadline(time.Now().Add(500*time.Millisecond)) == nil {
+	if s.conn.SetReadDeadline(time.Now().Add(patience)) == nil {
 		_, _ = io.CopyN(io.Discard, s.conn, 4<<20) // whatever it is
 	}
 }

@@ -22,14 +22,12 @@ type Backend struct {
 	// Fault, if not nil, is asked before each command; an error is what the
 	// command ends with, and nothing is done.
 	Fault func(*caspaxos.Command) error
-	// Gate, if not nil, is received from before commands are run, so that a
-	// test can hold them back. It is closed to let all through.
-	Gate chan struct{}
-
 	start time.Time
 	mu    sync.Mutex
 	views map[string]register.View // by register key
 	depth int                      // the most commands that came with one Submit
+	held  bool
+	queue []func() // what waits for Release
 }
 
 // New returns an empty database.
@@ -47,37 +45,59 @@ func (b *Backend) Depth() int {
 	return b.depth
 }
 
-// Submit runs the commands, at once unless there is a Gate.
-func (b *Backend) Submit(cmds []*caspaxos.Command) {
-	if b.Gate == nil {
-		b.run(cmds)
-		for _, c := range cmds {
-			c.Done(c)
-		}
-		return
+// Hold makes all that is submitted from now on wait for Release.
+func (b *Backend) Hold() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.held = true
+}
+
+// Release runs, in order, what waits.
+func (b *Backend) Release() {
+	b.mu.Lock()
+	queue := b.queue
+	b.held, b.queue = false, nil
+	b.mu.Unlock()
+	for _, run := range queue {
+		run()
 	}
+}
+
+// Waiting returns how many calls of Submit and Snapshot wait for Release.
+func (b *Backend) Waiting() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.queue)
+}
+
+// Submit runs the commands, at once unless the backend holds them.
+func (b *Backend) Submit(cmds []*caspaxos.Command) {
 	cmds = slices.Clone(cmds)
-	go func() { // ends when the test opens the gate
-		<-b.Gate
+	b.do(func() {
 		b.run(cmds)
 		for _, c := range cmds {
 			c.Done(c)
 		}
-	}()
+	})
 }
 
 // Snapshot runs the commands as one.
 func (b *Backend) Snapshot(cmds []*caspaxos.Command, done func()) {
-	if b.Gate == nil {
+	b.do(func() {
 		b.run(cmds)
 		done()
+	})
+}
+
+func (b *Backend) do(run func()) {
+	b.mu.Lock()
+	if b.held {
+		b.queue = append(b.queue, run)
+		b.mu.Unlock()
 		return
 	}
-	go func() { // ends when the test opens the gate
-		<-b.Gate
-		b.run(cmds)
-		done()
-	}()
+	b.mu.Unlock()
+	run()
 }
 
 func (b *Backend) run(cmds []*caspaxos.Command) {
