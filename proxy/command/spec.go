@@ -61,7 +61,6 @@ type Spec struct {
 	// FirstKey, LastKey and Step are the key positions as COMMAND INFO prints
 	// them: LastKey counts from the end when negative. All zero: no keys.
 	FirstKey, LastKey, Step int
-	container               *Spec
 }
 
 // Flag is what Redis says of a command in one word.

@@ -33,7 +33,6 @@ func init() {
 
 // complete fills in what follows from the declaration.
 func (s *Spec) complete(container *Spec) {
-	s.container = container
 	s.FullName = s.Name
 	if container != nil {
 		s.FullName = container.Name + "|" + s.Name
@@ -69,9 +68,6 @@ func Lookup(name []byte) *Spec {
 // All returns the commands, containers but not their subcommands, by name. The
 // caller must not modify the slice.
 func All() []*Spec { return ordered }
-
-// Container returns the command of which s is a subcommand, or nil.
-func (s *Spec) Container() *Spec { return s.container }
 
 // Subcommand returns the subcommand called name, in whatever case, or nil.
 func (s *Spec) Subcommand(name []byte) *Spec {

@@ -60,9 +60,6 @@ func ParsePositive(arg []byte, unit Unit, base Base, command string) (Time, *res
 	return t, err
 }
 
-// Given reports whether t is a time.
-func (t Time) Given() bool { return t.base != 0 }
-
 // MayOverflow reports whether At might return an error.
 func (t Time) MayOverflow() bool {
 	const latestNow = 1 << 52 // Unix milliseconds, in some 140,000 years

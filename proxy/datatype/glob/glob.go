@@ -5,6 +5,10 @@
 // ends with the pattern, and "*" does not match an empty string.
 package glob
 
+// maxStars is the number of stars, several in a row counting as one, beyond
+// which Redis gives up and finds no match.
+const maxStars = 1000
+
 // Match reports whether s matches the pattern, in time proportional to the
 // product of their lengths at most, whatever the pattern.
 func Match(pattern, s []byte) bool { return match(pattern, s, same) }
@@ -26,7 +30,7 @@ func match(p, s []byte, fold func(byte) byte) bool {
 	// the string up to taken. When the rest does not match from there, the star
 	// takes one byte more. Earlier stars need not be tried again: what they
 	// could reach, the last one can.
-	afterStar, taken := -1, 0
+	afterStar, taken, stars := -1, 0, 0
 	i, j := 0, 0
 	for {
 		ok := true
@@ -35,6 +39,9 @@ func match(p, s []byte, fold func(byte) byte) bool {
 				i = skipStars(p, i)
 				if i == len(p) {
 					return true
+				}
+				if stars++; stars > maxStars {
+					return false
 				}
 				afterStar, taken = i, j
 				continue
