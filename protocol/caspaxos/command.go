@@ -75,6 +75,7 @@ type Command struct {
 	answer   any       // the result in the present round
 	changed  bool      // whether it changed the state in the present round
 	changes  int       // how many changes of the present round it executed behind
+	asked    bool      // it was waiting when the present round's Prepare was sent
 	nacked   bool      // another proposer was met
 	verdict  verdict   // of the attempts, in the present round
 }

@@ -28,6 +28,7 @@ const (
 	RuleEarlyChosen                       // §4.2.3 an early answer needs q promises that show h
 	RuleRoundEpoch                        // §4 a round belongs to one epoch
 	RuleReadQuorum                        // §4.1 a read needs q equal ballots
+	RuleReplies                           // §4.1 a command is answered from replies to what was sent for it
 	RuleDoubt                             // §5 a retry finds out first
 	RuleGap                               // §5.3 a gap in the links is undecided
 	RuleVotesNotLineage                   // §5.3 only votes count as votes

@@ -96,6 +96,8 @@ func (run *run) mayAnswer(c *Command) bool {
 	switch {
 	case !run.early || c.changed:
 		return false
+	case !c.asked && !omit.has(RuleReplies):
+		return false // the promises may be older than the command (§4.1)
 	case run.change.Kind != register.None && !omit.has(RuleEarlyBatch):
 		return false
 	case len(c.attempts) > 0 && c.verdict == tookEffect:

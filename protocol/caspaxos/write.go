@@ -53,10 +53,10 @@ func (p *Proposer) startPrepare(r *reg) {
 	r.ballot = p.Clock.Next()
 	r.proj = register.Projection{}
 	for n, c := range r.queue {
-		if n == maxBatch {
-			break
+		if n < maxBatch {
+			r.proj = r.proj.Union(c.Op.Needs())
 		}
-		r.proj = r.proj.Union(c.Op.Needs())
+		c.asked = true
 	}
 	prefer := p.Env.Prefer(r.cfg, r.id.Slot)
 	for n, i := range prefer {

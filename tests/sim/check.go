@@ -12,7 +12,7 @@ import (
 
 // patience bounds the search for a linearization of one history. Histories are
 // short; one that takes longer says nothing and is counted by Undecided.
-const patience = 3 * time.Second
+const patience = 500 * time.Millisecond
 
 // checkHistory compares what clients saw with the specification.
 func (w *World) checkHistory() {

@@ -60,6 +60,9 @@ func Random(seed uint64) Profile {
 	p.Ops = 30 + r.IntN(50)
 	p.Think = ms(1, 3, 10)
 	p.Mix = mixes[r.IntN(len(mixes))]
+	if p.Mix[Snapshot] > 0 { // one history of all registers: short, or it cannot be checked
+		p.Clients, p.Ops = 2+r.IntN(3), 20+r.IntN(20)
+	}
 	p.Limits.Command = ms(100, 200)
 	p.Limits.Entries = int(pick(0, 4, 8, 64))
 	p.Cached = int(pick(0, 2, 100, 100))

@@ -10,7 +10,7 @@ import (
 var (
 	seeds = flag.Int("seeds", 400, "how many seeds TestSeeds runs")
 	from  = flag.Uint64("from", 1, "the first of them")
-	trace = flag.Bool("trace", false, "print the trace of the first seed, failed or not")
+	show  = flag.Bool("show", false, "print the trace of the first seed, failed or not")
 )
 
 // TestSeeds runs the simulator on a range of seeds.
@@ -19,7 +19,7 @@ func TestSeeds(t *testing.T) {
 	undecided, failed := 0, 0
 	for seed := *from; seed < *from+uint64(*seeds); seed++ {
 		w := New(Random(seed), seed)
-		w.tracing = *trace
+		w.tracing = *show
 		if why := w.Run(); why != "" {
 			failed++
 			report(t, Random(seed), seed, why)
@@ -30,6 +30,9 @@ func TestSeeds(t *testing.T) {
 		if w.tracing {
 			t.Log(w.Trace())
 			break
+		}
+		if w.undecided > 0 {
+			t.Logf("seed %d: undecided", seed)
 		}
 		undecided += w.undecided
 	}
@@ -51,7 +54,7 @@ func report(t *testing.T, p Profile, seed uint64, why string) {
 func lastLines(lines []string, n int) string {
 	s := ""
 	if len(lines) > n {
-		s = fmt.Sprintf("(%d lines before; -trace prints all)\n", len(lines)-n)
+		s = fmt.Sprintf("(%d lines before; -show prints all)\n", len(lines)-n)
 		lines = lines[len(lines)-n:]
 	}
 	for _, l := range lines {
