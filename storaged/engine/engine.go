@@ -110,6 +110,7 @@ type Engine struct {
 
 	stop     chan struct{}
 	routines sync.WaitGroup
+	reading  sync.RWMutex // held for reading while a page is made
 }
 
 // Open opens the store of a directory, or makes one. It must be followed by
@@ -275,6 +276,8 @@ func (e *Engine) end() error {
 	}
 	e.wakeWaiters()
 	e.routines.Wait()
+	e.reading.Lock()
+	defer e.reading.Unlock()
 	return errors.Join(err, e.closeFiles())
 }
 

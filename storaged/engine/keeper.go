@@ -159,6 +159,9 @@ func (e *Engine) sweepOne(f *flushRow) error {
 	lane := e.lanes[f.vote.Part]
 	var chunk []caspaxos.Register
 	for ok := it.First(); ok; {
+		if e.ending.Load() {
+			return ErrClosed
+		}
 		r, _, rest, err := parseRegister(it.Key())
 		if err != nil {
 			return err

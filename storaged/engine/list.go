@@ -55,6 +55,16 @@ func (e *Engine) awaitApplied(l *Lane) error {
 	return nil
 }
 
+// beginRead keeps Pebble open until reading is unlocked.
+func (e *Engine) beginRead() error {
+	e.reading.RLock()
+	if e.ending.Load() {
+		e.reading.RUnlock()
+		return ErrClosed
+	}
+	return nil
+}
+
 // List returns a page of live registers, as they were at some time during the
 // call. The caller has checked the epoch.
 func (e *Engine) List(q *caspaxos.ListRequest) (caspaxos.ListReply, error) {
@@ -62,6 +72,10 @@ func (e *Engine) List(q *caspaxos.ListRequest) (caspaxos.ListReply, error) {
 	if err := e.catchUp(); err != nil {
 		return reply, fmt.Errorf("list: %w", err)
 	}
+	if err := e.beginRead(); err != nil {
+		return reply, fmt.Errorf("list: %w", err)
+	}
+	defer e.reading.RUnlock()
 	it, err := e.db.NewIter(&pebble.IterOptions{
 		LowerBound: appendPlace(nil, q.First, q.Space, q.From),
 		UpperBound: []byte{prefixRegister + 1},
@@ -173,39 +187,56 @@ func (p *pager) take(r caspaxos.Register, hash uint64, rest []byte) (rows bool, 
 // expirySteps bounds the work of one call of Expired.
 const expirySteps = 4096
 
-// Expired returns up to limit registers whose value, as far as Pebble knows,
-// was past its expiry at the wall clock time now, in Unix milliseconds; what
-// changed lately may be missing or no longer true. Calls go round the slots:
-// pass next of the last call, or zero.
-func (e *Engine) Expired(now int64, from uint16, limit int) (found []caspaxos.Register, next uint16, err error) {
-	it, err := e.db.NewIter(&pebble.IterOptions{LowerBound: []byte{prefixExpiry}, UpperBound: []byte{prefixExpiry + 1}})
-	if err != nil {
-		return nil, from, fmt.Errorf("expired registers: %w", err)
+// Expired returns a page of registers whose value, as far as Pebble knows, was
+// past its expiry at the wall clock time now, in Unix milliseconds; what changed
+// lately may be missing or no longer true. It answers a ListRequest with
+// Expired set.
+func (e *Engine) Expired(now int64, q *caspaxos.ListRequest) (caspaxos.ListReply, error) {
+	reply := caspaxos.ListReply{ID: q.ID, Outcome: caspaxos.Told, Epoch: q.Epoch}
+	if err := e.beginRead(); err != nil {
+		return reply, fmt.Errorf("list expired: %w", err)
 	}
-	defer it.Close()
+	defer e.reading.RUnlock()
+	it, err := e.db.NewIter(&pebble.IterOptions{
+		LowerBound: []byte{prefixExpiry, byte(q.First >> 8), byte(q.First)},
+		UpperBound: after([]byte{prefixExpiry, byte(q.Last >> 8), byte(q.Last)}),
+	})
+	if err != nil {
+		return reply, fmt.Errorf("list expired: %w", err)
+	}
+	err = findExpired(it, now, q, &reply)
+	if cerr := it.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		return reply, fmt.Errorf("list expired: %w", err)
+	}
+	return reply, nil
+}
+
+func findExpired(it *pebble.Iterator, now int64, q *caspaxos.ListRequest, reply *caspaxos.ListReply) error {
 	const head = 3 + 8
-	seek := func(slot int) bool { return it.SeekGE([]byte{prefixExpiry, byte(slot >> 8), byte(slot)}) }
-	ok := seek(int(from))
-	for range expirySteps {
-		if !ok {
-			return found, 0, it.Error()
-		}
+	limit, bytes := min(max(q.Limit, 1), pageLimit), 0
+	ok := it.First()
+	for step := 0; ok; step++ {
 		key := it.Key()
 		if len(key) <= head {
-			return found, 0, fmt.Errorf("expired registers: %w", errRow)
+			return errRow
 		}
 		slot := binary.BigEndian.Uint16(key[1:])
+		if step == expirySteps || len(reply.Entries) == limit || bytes > pageBytes {
+			reply.NextSlot = slot
+			return nil
+		}
 		if int64(binary.BigEndian.Uint64(key[3:])) > now {
-			next = slot + 1
-			ok = seek(int(slot) + 1)
+			ok = it.SeekGE([]byte{prefixExpiry, byte((slot + 1) >> 8), byte(slot + 1)})
 			continue
 		}
-		if len(found) == limit {
-			return found, slot, nil
-		}
-		found = append(found, caspaxos.Register{Slot: slot, Key: string(key[head:])})
-		next = slot
+		r := caspaxos.Register{Slot: slot, Key: string(key[head:])}
+		reply.Entries = append(reply.Entries, caspaxos.Listed{Register: r})
+		bytes += len(r.Key)
 		ok = it.Next()
 	}
-	return found, next, nil
+	reply.Done = true
+	return it.Error()
 }

@@ -205,24 +205,33 @@ func TestExpired(t *testing.T) {
 	delete(want, "k1")
 	r.settle()
 	got := map[string]bool{}
-	from := uint16(0)
+	q := caspaxos.ListRequest{Last: caspaxos.Slots - 1, Limit: 25, Expired: true}
 	for calls := 0; ; calls++ {
-		found, next, err := r.e.Expired(1299, from, 25)
-		if err != nil || len(found) > 25 || calls > 100 {
-			t.Fatalf("call %d: %d found, %v", calls, len(found), err)
+		page, err := r.e.Expired(1299, &q)
+		if err != nil || len(page.Entries) > 25 || calls > 100 {
+			t.Fatalf("call %d: %d found, %v", calls, len(page.Entries), err)
 		}
-		for _, f := range found {
-			if f != key(1, f.Key[1:]) {
+		for _, f := range page.Entries {
+			if f.Register != key(1, f.Register.Key[1:]) {
 				t.Fatalf("found %+v", f)
 			}
-			got[f.Key[1:]] = true
-			r.accept(f, register.Delete())
+			got[f.Register.Key[1:]] = true
+			r.accept(f.Register, register.Delete())
 		}
 		r.settle()
-		if next == 0 {
+		if page.Done {
 			break
 		}
-		from = next
+		q.First = page.NextSlot
+	}
+	only, err := r.e.Expired(1e9, &caspaxos.ListRequest{First: 3, Last: 5, Limit: 1000, Expired: true})
+	if err != nil || len(only.Entries) == 0 || !only.Done {
+		t.Fatalf("expired in three slots: %d, %v", len(only.Entries), err)
+	}
+	for _, f := range only.Entries {
+		if f.Register.Slot < 3 || f.Register.Slot > 5 {
+			t.Errorf("slot %d, asked for 3 to 5", f.Register.Slot)
+		}
 	}
 	if len(got) != len(want) {
 		t.Errorf("%d expired registers found, want %d", len(got), len(want))

@@ -1,0 +1,286 @@
+package storaged
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"synod/meta/store"
+	"synod/protocol/caspaxos"
+	"synod/protocol/rpc"
+	"synod/storaged/engine"
+)
+
+// Config is what a storage node needs. All fields but the tuning ones are
+// required.
+type Config struct {
+	ID         string // the node's name in the cluster
+	Cluster    string
+	ListenAddr string // for RPC; proxies are told the address as it turns out
+	AdminAddr  string // for health, metrics and profiles over HTTP
+	DataDir    string
+	Store      *store.Store
+	Limits     caspaxos.Limits
+	Log        *zap.Logger
+	Version    string
+
+	// Tuning; zero is a default.
+	CacheBytes   int64 // for hot registers
+	MinFreeBytes int64 // refuse writes when the disk has less room
+	Lanes        int   // of a new data directory; zero: one per CPU, at least two
+}
+
+// Daemon is a running storage node.
+type Daemon struct {
+	cfg    Config
+	log    *zap.Logger
+	start  time.Time
+	engine *engine.Engine
+	node   *caspaxos.Node
+	lanes  []*lane
+
+	listener net.Listener
+	server   *rpc.Server
+	admin    *admin
+	metrics  *metrics
+
+	registration *store.Registration
+	registered   atomic.Bool
+	recovered    atomic.Bool
+	draining     atomic.Bool
+
+	due   chan struct{} // a lane asks for a higher ceiling
+	lists chan listing
+
+	sessMu   sync.Mutex
+	sessions map[*rpc.Session]struct{}
+
+	stop     context.CancelFunc // ends the routines
+	stopped  context.Context
+	routines sync.WaitGroup
+	lanesRun sync.WaitGroup
+	errs     chan error
+	once     sync.Once
+	closeErr error
+}
+
+// Start brings a node up: it opens the data directory, replays the changelog,
+// serves, and registers with etcd, for which it waits until ctx ends.
+func Start(ctx context.Context, cfg Config) (*Daemon, error) {
+	d := &Daemon{
+		cfg: cfg, log: cfg.Log, start: time.Now(), errs: make(chan error, 1),
+		due: make(chan struct{}, 1), lists: make(chan listing, listQueue),
+		sessions: make(map[*rpc.Session]struct{}),
+	}
+	d.stopped, d.stop = context.WithCancel(context.Background())
+	if err := d.bringUp(ctx); err != nil {
+		return nil, errors.Join(err, d.shut((*engine.Engine).Abort))
+	}
+	return d, nil
+}
+
+func (d *Daemon) bringUp(ctx context.Context) (err error) {
+	if d.listener, err = net.Listen("tcp", d.cfg.ListenAddr); err != nil {
+		return fmt.Errorf("listen for RPC: %w", err)
+	}
+	if err := d.openEngine(); err != nil {
+		return err
+	}
+	d.metrics = newMetrics(d)
+	if d.admin, err = startAdmin(d); err != nil {
+		return err
+	}
+	if err := d.recover(); err != nil {
+		return err
+	}
+	d.startRoutines()
+	d.recovered.Store(true)
+	d.server = rpc.NewServer(rpc.Options{
+		Cluster: d.cfg.Cluster, Kind: rpc.Node, Name: d.cfg.ID, Log: d.log,
+		Handle: d.handle, Opened: d.opened, Closed: d.closed,
+	})
+	d.routines.Go(func() {
+		if err := d.server.Serve(d.listener); !errors.Is(err, rpc.ErrServerClosed) {
+			d.fatal(err)
+		}
+	})
+	id := d.engine.Identity()
+	d.registration, err = d.cfg.Store.RegisterNode(ctx, store.NodeInfo{
+		ID: d.cfg.ID, Addr: d.Addr(), Admin: d.AdminAddr(), StoreID: id.StoreID, ClusterID: id.ClusterID, Version: d.cfg.Version,
+	})
+	if err != nil {
+		return err
+	}
+	d.registered.Store(true)
+	d.routines.Go(d.watch)
+	return nil
+}
+
+func (d *Daemon) openEngine() error {
+	lanes := d.cfg.Lanes
+	if lanes == 0 {
+		lanes = min(max(runtime.GOMAXPROCS(0), 2), engine.MaxLanes)
+	}
+	e, err := engine.Open(engine.Options{
+		Dir: d.cfg.DataDir, Cluster: d.cfg.Cluster, Node: d.cfg.ID, Lanes: lanes,
+		CacheBytes: d.cfg.CacheBytes, MinFreeBytes: d.cfg.MinFreeBytes, Log: d.log,
+		Start: d.now().Mono,
+		Wake:  func(lane int) { d.lanes[lane].poke() },
+		Synced: func(s engine.Synced) {
+			for _, l := range d.lanes {
+				l.release(s.Position)
+			}
+			d.metrics.synced(s)
+		},
+		Fatal: d.fatal,
+	})
+	if err != nil {
+		return err
+	}
+	d.engine = e
+	d.node = caspaxos.NewNode(d.cfg.Limits, e.NodeState(), 0)
+	for _, t := range e.Epochs() {
+		d.node.TakeEpoch(t)
+	}
+	parts := uint32(len(e.Lanes()))
+	for i, store := range e.Lanes() {
+		d.lanes = append(d.lanes, newLane(d, i, store, caspaxos.NewAcceptor(d.node, store, uint32(i), parts, d.now())))
+	}
+	return nil
+}
+
+// recover brings the acceptors to where the node's last life ended.
+func (d *Daemon) recover() error {
+	for _, l := range d.lanes {
+		for _, f := range l.store.Flushes() {
+			if err := l.acceptor.RestoreFlush(f.Vote, f.Position); err != nil {
+				return fmt.Errorf("recover: %w", err)
+			}
+		}
+	}
+	return d.engine.Replay(func(lane int, entry *caspaxos.LogEntry, pos uint64) error {
+		return d.lanes[lane].acceptor.Redo(entry, pos)
+	})
+}
+
+func (d *Daemon) startRoutines() {
+	for _, l := range d.lanes {
+		d.lanesRun.Go(l.run)
+	}
+	d.routines.Go(d.tick)
+	for range listers {
+		d.routines.Go(d.list)
+	}
+}
+
+// now reads the node's clocks.
+func (d *Daemon) now() caspaxos.Now {
+	t := time.Now()
+	return caspaxos.Now{Wall: t.UnixMilli(), Mono: caspaxos.Mono(t.Sub(d.start))}
+}
+
+// fatal reports an error after which the node cannot go on. Only the first is.
+func (d *Daemon) fatal(err error) {
+	select {
+	case d.errs <- err:
+	default:
+	}
+}
+
+// Err reports at most one error, after which the node cannot go on and should
+// be closed.
+func (d *Daemon) Err() <-chan error { return d.errs }
+
+// Addr returns the address that the node serves RPC on.
+func (d *Daemon) Addr() string { return d.listener.Addr().String() }
+
+// AdminAddr returns the address of the admin port.
+func (d *Daemon) AdminAddr() string { return d.admin.listener.Addr().String() }
+
+// ready returns nil if the node can do its work, else why it cannot.
+func (d *Daemon) ready() error {
+	switch {
+	case !d.recovered.Load():
+		return errors.New("replaying the changelog")
+	case d.draining.Load():
+		return errors.New("shutting down")
+	case !d.registered.Load():
+		return errors.New("waiting for etcd")
+	}
+	return d.engine.Ready()
+}
+
+// Close signs off, finishes what was begun, as far as ctx allows, and closes
+// the store.
+func (d *Daemon) Close(ctx context.Context) error {
+	d.once.Do(func() {
+		if d.registration != nil {
+			if err := d.registration.Close(ctx); err != nil {
+				d.log.Warn("could not sign off", zap.Error(err))
+			}
+		}
+		d.draining.Store(true)
+		if err := d.drain(ctx); err != nil {
+			d.log.Warn("closing before everything was answered", zap.Error(err))
+		}
+		d.closeErr = d.shut((*engine.Engine).Close)
+	})
+	return d.closeErr
+}
+
+// drain waits until everything that has arrived is answered.
+func (d *Daemon) drain(ctx context.Context) error {
+	if err := d.engine.Ready(); err != nil {
+		return err
+	}
+	for _, l := range d.lanes {
+		if err := l.barrier(ctx); err != nil {
+			return err
+		}
+	}
+	d.sessMu.Lock()
+	var open []*rpc.Session
+	for s := range d.sessions {
+		open = append(open, s)
+	}
+	d.sessMu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	for _, s := range open {
+		// A peer that does not take its replies is none of ours to wait for.
+		_ = s.Flush(ctx)
+	}
+	return nil
+}
+
+// shut stops everything in the order in which it depends on one another.
+func (d *Daemon) shut(closeEngine func(*engine.Engine) error) error {
+	var errs []error
+	d.draining.Store(true)
+	d.stop()
+	if d.listener != nil {
+		d.listener.Close()
+	}
+	if d.server != nil {
+		d.server.Close()
+	}
+	for _, l := range d.lanes {
+		l.close()
+	}
+	d.lanesRun.Wait()
+	if d.engine != nil {
+		errs = append(errs, closeEngine(d.engine))
+	}
+	d.routines.Wait()
+	if d.admin != nil {
+		errs = append(errs, d.admin.close())
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,244 @@
+package storaged
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"synod/protocol/caspaxos"
+	"synod/protocol/rpc"
+	"synod/storaged/engine"
+)
+
+const (
+	// queueItems and queueBytes bound what waits for a lane.
+	queueItems = 1 << 14
+	queueBytes = 256 << 20
+	// batchItems is how many messages are worked on before the changelog is
+	// asked to sync: with more, the first would wait for the last.
+	batchItems = 512
+)
+
+// item is one thing for a lane to do: to step a request, or to call do.
+type item struct {
+	session *rpc.Session
+	request *caspaxos.Request
+	do      func()
+}
+
+// lane is one acceptor and the goroutine that drives it.
+type lane struct {
+	daemon   *Daemon
+	number   int
+	store    *engine.Lane
+	acceptor *caspaxos.Acceptor
+
+	mu     sync.Mutex
+	queue  []item
+	spare  []item // the last queue, emptied
+	bytes  int    // of the payloads that the queue's requests came in
+	closed bool
+	wake   chan struct{}
+	stop   chan struct{}
+
+	replies replies
+	waiting map[*caspaxos.Request]*rpc.Session // Prepares that wait for the ceiling
+	failing bool                               // an error of the store was reported
+
+	ceiling atomic.Bool // has moved: resume
+	counts  [kinds][outcomes]atomic.Uint64
+	depth   atomic.Int64
+	held    atomic.Int64 // promises
+}
+
+func newLane(d *Daemon, number int, store *engine.Lane, a *caspaxos.Acceptor) *lane {
+	l := &lane{
+		daemon: d, number: number, store: store, acceptor: a,
+		wake: make(chan struct{}, 1), stop: make(chan struct{}),
+		waiting: make(map[*caspaxos.Request]*rpc.Session),
+	}
+	l.replies.lane = l
+	return l
+}
+
+// poke has the lane look for work soon.
+func (l *lane) poke() {
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
+
+// push queues items, in order, that came in a payload of some size. It returns
+// false, and takes none, when too much is waiting.
+func (l *lane) push(items []item, bytes int) bool {
+	l.mu.Lock()
+	if l.closed || (len(l.queue) > 0 && (len(l.queue)+len(items) > queueItems || l.bytes+bytes > queueBytes)) {
+		l.mu.Unlock()
+		return false
+	}
+	l.queue = append(l.queue, items...)
+	l.bytes += bytes
+	l.depth.Store(int64(len(l.queue)))
+	l.mu.Unlock()
+	l.poke()
+	return true
+}
+
+// run is the lane's goroutine.
+func (l *lane) run() {
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	armed := false
+	for {
+		select {
+		case <-l.wake:
+		case <-timer.C:
+			armed = false
+		case <-l.stop:
+			return
+		}
+		if l.ceiling.Swap(false) {
+			l.resume()
+		}
+		l.drain()
+		// Also when nothing was queued: the store may want something.
+		again := l.store.Maintain(l.daemon.now().Mono)
+		if again > 0 && !armed {
+			timer.Reset(again)
+			armed = true
+		}
+	}
+}
+
+// drain works on all that is queued.
+func (l *lane) drain() {
+	l.mu.Lock()
+	items := l.queue
+	l.queue, l.spare = l.spare[:0], nil
+	l.bytes = 0
+	l.depth.Store(0)
+	l.mu.Unlock()
+	for rest := items; len(rest) > 0; {
+		n := min(len(rest), batchItems)
+		l.batch(rest[:n])
+		if rest = rest[n:]; len(rest) > 0 {
+			l.store.Maintain(l.daemon.now().Mono)
+		}
+	}
+	clear(items)
+	const keep = 1 << 12
+	if cap(items) <= keep {
+		l.mu.Lock()
+		l.spare = items[:0]
+		l.mu.Unlock()
+	}
+}
+
+// batch steps the acceptor through some messages and lets one sync follow.
+func (l *lane) batch(items []item) {
+	now := l.daemon.now()
+	var reply caspaxos.Reply
+	failed := false
+	for i := range items {
+		it := &items[i]
+		if it.do != nil {
+			it.do()
+			continue
+		}
+		answered, err := l.acceptor.Step(now, it.request, &reply)
+		if !answered && err == nil {
+			l.waiting[it.request] = it.session
+			continue
+		}
+		l.answer(it.session, it.request, &reply, err)
+		failed = failed || err != nil
+	}
+	l.failing = l.failing && failed
+	l.finish()
+	l.daemon.metrics.batch(len(items))
+}
+
+// answer queues the reply to a request.
+func (l *lane) answer(s *rpc.Session, q *caspaxos.Request, reply *caspaxos.Reply, err error) {
+	if err != nil {
+		*reply = caspaxos.Reply{ID: q.ID, Outcome: caspaxos.Busy}
+		l.report(err)
+	}
+	l.count(q.Kind, reply.Outcome)
+	l.replies.add(s, reply)
+}
+
+// finish ends a batch: what was appended is synced, the replies leave.
+func (l *lane) finish() {
+	l.daemon.engine.Kick()
+	l.replies.seal()
+	l.held.Store(int64(l.acceptor.Promises()))
+	if l.daemon.node.CeilingWanted() {
+		notify(l.daemon.due)
+	}
+}
+
+// report logs an error of the store, once until it works again. A full disk is
+// reported by the store itself.
+func (l *lane) report(err error) {
+	if errors.Is(err, engine.ErrNoSpace) || errors.Is(err, engine.ErrBacklog) || errors.Is(err, engine.ErrClosed) || l.failing {
+		return
+	}
+	l.failing = true
+	l.daemon.log.Error("the store fails", zap.Int("lane", l.number), zap.Error(err))
+}
+
+// resume answers the Prepares that waited for the ceiling.
+func (l *lane) resume() {
+	if l.acceptor.Deferred() == 0 {
+		return
+	}
+	l.acceptor.Resume(l.daemon.now(), func(q *caspaxos.Request, reply *caspaxos.Reply, err error) {
+		s := l.waiting[q]
+		delete(l.waiting, q)
+		if s != nil {
+			l.answer(s, q, reply, err)
+		}
+	})
+	l.finish()
+}
+
+// barrier waits until the lane has worked on everything that is queued now and
+// its replies have left.
+func (l *lane) barrier(ctx context.Context) error {
+	done := make(chan struct{})
+	if !l.push([]item{{do: func() { close(done) }}}, 0) {
+		return errors.New("too much is waiting")
+	}
+	select {
+	case <-done:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	return l.replies.drained(ctx)
+}
+
+// close ends the lane's goroutine; what is queued is dropped.
+func (l *lane) close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.closed {
+		l.closed = true
+		close(l.stop)
+	}
+}
+
+// release lets replies go that the changelog, durable up to pos, allows.
+func (l *lane) release(pos uint64) { l.replies.release(pos) }
+
+func notify(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}

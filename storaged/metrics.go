@@ -1,0 +1,159 @@
+package storaged
+
+import (
+	"strconv"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"synod/protocol/caspaxos"
+	"synod/storaged/engine"
+)
+
+const (
+	kinds    = int(caspaxos.KindAccept) + 1
+	outcomes = int(caspaxos.Unreachable) + 1
+)
+
+var (
+	kindNames    = [kinds]string{"", "read", "prepare", "accept"}
+	outcomeNames = [outcomes]string{
+		"", "promised", "told", "nacked", "acked", "stale_base", "intent_met",
+		"wrong_epoch", "clock_ahead", "busy", "unreachable",
+	}
+)
+
+// count counts a request that was answered.
+func (l *lane) count(k caspaxos.Kind, o caspaxos.Outcome) {
+	if int(k) < kinds && int(o) < outcomes {
+		l.counts[k][o].Add(1)
+	}
+}
+
+// metrics is what the node shows on /metrics. Counters of the hot path belong
+// to lanes and are summed up when somebody looks.
+type metrics struct {
+	registry *prometheus.Registry
+	daemon   *Daemon
+
+	batchSize prometheus.Histogram
+	syncTime  prometheus.Histogram
+	syncSize  prometheus.Histogram
+}
+
+func newMetrics(d *Daemon) *metrics {
+	histogram := func(name, help string, buckets []float64) prometheus.Histogram {
+		return prometheus.NewHistogram(prometheus.HistogramOpts{Name: "synod_node_" + name, Help: help, Buckets: buckets})
+	}
+	powers := prometheus.ExponentialBuckets(1, 2, 12)
+	m := &metrics{
+		registry: prometheus.NewRegistry(), daemon: d,
+		batchSize: histogram("batch_requests", "Requests that a lane worked on at once.", powers),
+		syncTime:  histogram("sync_seconds", "Time to write and sync the changelog.", prometheus.ExponentialBuckets(20e-6, 2, 16)),
+		syncSize:  histogram("sync_entries", "Changelog entries that shared a sync.", powers),
+	}
+	m.registry.MustRegister(m.batchSize, m.syncTime, m.syncSize, m,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return m
+}
+
+func (m *metrics) batch(n int) { m.batchSize.Observe(float64(n)) }
+
+func (m *metrics) synced(s engine.Synced) {
+	m.syncTime.Observe(s.Took.Seconds())
+	m.syncSize.Observe(float64(s.Entries))
+}
+
+func desc(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc("synod_node_"+name, help, labels, nil)
+}
+
+var (
+	descRequests = desc("requests_total", "Requests answered, by kind and outcome.", "kind", "outcome")
+	descQueue    = desc("lane_queue", "Requests that wait for a lane.", "lane")
+	descPromises = desc("promises", "Promises held in memory.")
+	descSessions = desc("sessions", "Sessions open.")
+	descReady    = desc("ready", "Whether the node can do its work.")
+
+	descHits        = desc("cache_hits_total", "Registers found in memory.")
+	descMisses      = desc("cache_misses_total", "Registers looked up on disk.")
+	descCacheBytes  = desc("cache_bytes", "Memory of the cache of hot registers.")
+	descCacheCount  = desc("cache_entries", "Registers in the cache.")
+	descApplied     = desc("store_batches_total", "Batches brought to the store behind the changelog.")
+	descLogBytes    = desc("changelog_bytes_total", "Bytes written to the changelog.")
+	descUnsynced    = desc("changelog_unsynced_bytes", "Bytes appended to the changelog and not yet durable.")
+	descPosition    = desc("changelog_position", "Entries of the changelog that are durable.")
+	descFree        = desc("disk_free_bytes", "Room on the disk of the data directory.")
+	descPebbleBytes = desc("store_bytes", "Size of the store on disk.")
+	descCompactions = desc("store_compactions_total", "Compactions of the store.")
+	descReadAmp     = desc("store_read_amplification", "Levels that a read of the store may have to visit.")
+	descFlushes     = desc("range_tombstones", "Flush votes in force.")
+)
+
+// Describe implements prometheus.Collector.
+func (m *metrics) Describe(c chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{
+		descRequests, descQueue, descPromises, descSessions, descReady, descHits, descMisses, descCacheBytes,
+		descCacheCount, descApplied, descLogBytes, descUnsynced, descPosition, descFree, descPebbleBytes,
+		descCompactions, descReadAmp, descFlushes,
+	} {
+		c <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (m *metrics) Collect(c chan<- prometheus.Metric) {
+	counter := func(d *prometheus.Desc, v float64, labels ...string) {
+		c <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, v, labels...)
+	}
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		c <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	m.collectLanes(counter, gauge)
+	s := m.daemon.engine.Stats()
+	counter(descHits, float64(s.Hits))
+	counter(descMisses, float64(s.Misses))
+	gauge(descCacheBytes, float64(s.CacheBytes))
+	gauge(descCacheCount, float64(s.CacheEntries))
+	counter(descApplied, float64(s.Batches))
+	counter(descLogBytes, float64(s.LogBytes))
+	gauge(descUnsynced, float64(s.UnsyncedBytes))
+	counter(descPosition, float64(s.Position))
+	gauge(descFree, float64(s.FreeBytes))
+	gauge(descPebbleBytes, float64(s.PebbleBytes))
+	counter(descCompactions, float64(s.Compactions))
+	gauge(descReadAmp, float64(s.ReadAmp))
+	gauge(descFlushes, float64(s.Flushes))
+}
+
+func (m *metrics) collectLanes(counter, gauge func(*prometheus.Desc, float64, ...string)) {
+	d := m.daemon
+	var sums [kinds][outcomes]uint64
+	var promises int64
+	for _, l := range d.lanes {
+		gauge(descQueue, float64(l.depth.Load()), strconv.Itoa(l.number))
+		promises += l.held.Load()
+		for k := range sums {
+			for o := range sums[k] {
+				sums[k][o] += l.counts[k][o].Load()
+			}
+		}
+	}
+	for k := range sums {
+		for o, n := range sums[k] {
+			if n > 0 {
+				counter(descRequests, float64(n), kindNames[k], outcomeNames[o])
+			}
+		}
+	}
+	gauge(descPromises, float64(promises))
+	d.sessMu.Lock()
+	sessions := len(d.sessions)
+	d.sessMu.Unlock()
+	gauge(descSessions, float64(sessions))
+	ready := 0.0
+	if d.ready() == nil {
+		ready = 1
+	}
+	gauge(descReady, ready)
+}

@@ -1,0 +1,204 @@
+package storaged
+
+import (
+	"context"
+	"sync"
+
+	"synod/protocol/caspaxos"
+	"synod/protocol/rpc"
+	"synod/protocol/wire"
+)
+
+const (
+	// bulkReply is the size of a reply from which it must not delay others.
+	bulkReply = 64 << 10
+	// frameBytes is about how much one frame of replies holds.
+	frameBytes = 256 << 10
+	// spareFrames is how many buffers a lane keeps for later.
+	spareFrames = 16
+)
+
+// frame is replies on their way to a session.
+type frame struct {
+	session *rpc.Session
+	class   rpc.Class
+	need    uint64 // not before the changelog is durable up to here
+	b       []byte
+}
+
+// replies gathers the replies of a lane's batch, by session, and holds those
+// that must wait for a sync. Only the lane's goroutine adds and seals; the
+// changelog's releases.
+type replies struct {
+	lane *lane
+	open []openFrame // of the batch in work
+
+	mu    sync.Mutex
+	held  []frame // about in the order of need
+	spare [][]byte
+	busy  int           // releases under way
+	empty chan struct{} // if not nil: closed when held gets empty
+}
+
+// openFrame is what a batch has for one session: replies that may leave at
+// once, and those that wait for the changelog.
+type openFrame struct {
+	session *rpc.Session
+	free    []byte
+	wait    []byte
+	need    uint64
+}
+
+// add puts a reply into its session's frame. It is encoded at once: the views
+// in it are not used later.
+func (r *replies) add(s *rpc.Session, reply *caspaxos.Reply) {
+	o := r.of(s)
+	late := reply.After > r.lane.daemon.engine.Synced()
+	if reply.HasState && reply.View.Bytes() > bulkReply {
+		f := frame{session: s, class: rpc.Bulk, b: wire.AppendReply(nil, reply)}
+		if late {
+			f.need = reply.After
+		}
+		r.dispatch(f)
+		return
+	}
+	if !late {
+		o.free = wire.AppendReply(r.room(o.free), reply)
+		if len(o.free) > frameBytes {
+			r.dispatch(frame{session: s, class: rpc.Votes, b: o.free})
+			o.free = nil
+		}
+		return
+	}
+	o.wait = wire.AppendReply(r.room(o.wait), reply)
+	o.need = max(o.need, reply.After)
+	if len(o.wait) > frameBytes {
+		r.dispatch(frame{session: s, class: rpc.Votes, need: o.need, b: o.wait})
+		o.wait, o.need = nil, 0
+	}
+}
+
+// of returns the batch's frame for a session. Requests of one session come
+// together, so the last one mostly fits.
+func (r *replies) of(s *rpc.Session) *openFrame {
+	for i := len(r.open) - 1; i >= 0; i-- {
+		if r.open[i].session == s {
+			return &r.open[i]
+		}
+	}
+	r.open = append(r.open, openFrame{session: s})
+	return &r.open[len(r.open)-1]
+}
+
+// room returns a buffer to append to.
+func (r *replies) room(b []byte) []byte {
+	if b != nil {
+		return b
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if n := len(r.spare); n > 0 {
+		b, r.spare = r.spare[n-1], r.spare[:n-1]
+		return b
+	}
+	return make([]byte, 0, 4<<10)
+}
+
+// seal ends a batch.
+func (r *replies) seal() {
+	for i := range r.open {
+		o := &r.open[i]
+		if o.free != nil {
+			r.dispatch(frame{session: o.session, class: rpc.Votes, b: o.free})
+		}
+		if o.wait != nil {
+			r.dispatch(frame{session: o.session, class: rpc.Votes, need: o.need, b: o.wait})
+		}
+		*o = openFrame{}
+	}
+	r.open = r.open[:0]
+}
+
+// dispatch sends a frame, now or when the changelog allows it.
+func (r *replies) dispatch(f frame) {
+	if f.need <= r.lane.daemon.engine.Synced() {
+		r.send(f)
+		return
+	}
+	r.mu.Lock()
+	r.held = append(r.held, f)
+	r.mu.Unlock()
+	// The sync may have come in between and found nothing.
+	if synced := r.lane.daemon.engine.Synced(); f.need <= synced {
+		r.release(synced)
+	}
+}
+
+// release sends what waited for the changelog to be durable up to pos. Needs
+// are not quite in order, a frame may wait for one that needs more.
+func (r *replies) release(pos uint64) {
+	r.mu.Lock()
+	n := 0
+	for n < len(r.held) && r.held[n].need <= pos {
+		n++
+	}
+	if n == 0 {
+		r.mu.Unlock()
+		return
+	}
+	r.busy++
+	ready := append([]frame(nil), r.held[:n]...)
+	rest := copy(r.held, r.held[n:])
+	clear(r.held[rest:])
+	r.held = r.held[:rest]
+	r.mu.Unlock()
+	for _, f := range ready {
+		r.send(f)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.busy--
+	if len(r.held)+r.busy == 0 && r.empty != nil {
+		close(r.empty)
+		r.empty = nil
+	}
+}
+
+// send hands a frame to its session. One that does not take its replies is
+// ended: it would wait for them in vain.
+func (r *replies) send(f frame) {
+	if len(f.b) >= bulkReply {
+		if f.session.SendShared(f.class, f.b) != nil {
+			f.session.Close()
+		}
+		return
+	}
+	if f.session.Send(f.class, f.b) != nil {
+		f.session.Close()
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.spare) < spareFrames {
+		r.spare = append(r.spare, f.b[:0])
+	}
+}
+
+// drained waits until nothing is held.
+func (r *replies) drained(ctx context.Context) error {
+	r.mu.Lock()
+	if len(r.held)+r.busy == 0 {
+		r.mu.Unlock()
+		return nil
+	}
+	if r.empty == nil {
+		r.empty = make(chan struct{})
+	}
+	empty := r.empty
+	r.mu.Unlock()
+	select {
+	case <-empty:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

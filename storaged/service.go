@@ -1,0 +1,236 @@
+package storaged
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"go.uber.org/zap"
+
+	"synod/protocol/caspaxos"
+	"synod/protocol/rpc"
+	"synod/protocol/wire"
+	"synod/storaged/engine"
+)
+
+const (
+	// listers is how many pages of registers are made at a time, listQueue how
+	// many requests for one may wait.
+	listers   = 2
+	listQueue = 256
+)
+
+// listing is a page that somebody asked for.
+type listing struct {
+	session *rpc.Session
+	request *caspaxos.ListRequest
+}
+
+func (d *Daemon) opened(s *rpc.Session) {
+	d.log.Debug("session begins", zap.Stringer("peer", s.Peer()))
+	d.sessMu.Lock()
+	defer d.sessMu.Unlock()
+	d.sessions[s] = struct{}{}
+}
+
+func (d *Daemon) closed(s *rpc.Session, err error) {
+	d.sessMu.Lock()
+	delete(d.sessions, s)
+	d.sessMu.Unlock()
+	if errors.Is(err, rpc.ErrHungUp) || errors.Is(err, rpc.ErrClosed) {
+		d.log.Debug("session ends", zap.Error(err))
+		return
+	}
+	d.log.Warn("session ends", zap.Error(err))
+}
+
+// sorter sorts a frame's requests by lane. Frames are read by one goroutine
+// per session and class, each of which borrows one.
+type sorter struct{ byLane [][]item }
+
+var sorters = sync.Pool{New: func() any { return new(sorter) }}
+
+// handle takes one frame.
+func (d *Daemon) handle(s *rpc.Session, class rpc.Class, payload []byte) {
+	sort := sorters.Get().(*sorter)
+	defer sorters.Put(sort)
+	sort.byLane = slices.Grow(sort.byLane[:0], len(d.lanes))[:len(d.lanes)]
+	b := wire.NewBatch(payload)
+	for b.Next() {
+		if err := d.message(s, &b, sort); err != nil {
+			d.malformed(s, class, err)
+			break
+		}
+	}
+	if err := b.Err(); err != nil {
+		d.malformed(s, class, err)
+	}
+	for i, items := range sort.byLane {
+		if len(items) == 0 {
+			continue
+		}
+		// A frame's bytes stay in memory as long as any of its requests: it is
+		// counted for each of its lanes.
+		if d.draining.Load() || !d.lanes[i].push(items, len(payload)) {
+			d.refuse(s, items)
+		}
+		clear(items)
+		sort.byLane[i] = items[:0]
+	}
+}
+
+// malformed ends a session that sent what cannot be understood: its peer has
+// the same protocol version, so it is broken.
+func (d *Daemon) malformed(s *rpc.Session, class rpc.Class, err error) {
+	d.log.Warn("ending a session that sent a malformed message",
+		zap.Stringer("peer", s.Peer()), zap.Stringer("class", class), zap.Error(err))
+	s.Close()
+}
+
+func (d *Daemon) message(s *rpc.Session, b *wire.Batch, sort *sorter) error {
+	switch b.Kind() {
+	case wire.KindRequest:
+		q, err := b.Request()
+		if err != nil {
+			return err
+		}
+		i := caspaxos.Part(q.Register.Key, uint32(len(d.lanes)))
+		sort.byLane[i] = append(sort.byLane[i], item{session: s, request: q})
+	case wire.KindFlushRequest:
+		q, err := b.FlushRequest()
+		if err != nil {
+			return err
+		}
+		d.flush(s, q)
+	case wire.KindListRequest:
+		q, err := b.ListRequest()
+		if err != nil {
+			return err
+		}
+		select {
+		case d.lists <- listing{s, q}:
+		default:
+			d.sendControl(s, wire.AppendListReply(nil, &caspaxos.ListReply{ID: q.ID, Outcome: caspaxos.Busy}))
+		}
+	default:
+		return fmt.Errorf("message of kind %d is not for a node", b.Kind())
+	}
+	return nil
+}
+
+// refuse answers requests that there is no room for.
+func (d *Daemon) refuse(s *rpc.Session, items []item) {
+	var b []byte
+	for i := range items {
+		q := items[i].request
+		d.lanes[0].count(q.Kind, caspaxos.Busy)
+		b = wire.AppendReply(b, &caspaxos.Reply{ID: q.ID, Outcome: caspaxos.Busy})
+	}
+	if s.Send(rpc.Votes, b) != nil {
+		s.Close()
+	}
+}
+
+func (d *Daemon) sendControl(s *rpc.Session, b []byte) {
+	class := rpc.Control
+	if len(b) > class.MaxPayload() {
+		class = rpc.Bulk
+	}
+	if s.SendShared(class, b) != nil {
+		s.Close()
+	}
+}
+
+// flushing is a flush that all lanes vote on.
+type flushing struct {
+	session *rpc.Session
+	request *caspaxos.FlushRequest
+	parts   []caspaxos.FlushReply
+	left    atomic.Int32
+}
+
+// flush has every lane vote on a range tombstone; the last one answers.
+func (d *Daemon) flush(s *rpc.Session, q *caspaxos.FlushRequest) {
+	f := &flushing{session: s, request: q, parts: make([]caspaxos.FlushReply, len(d.lanes))}
+	f.left.Store(int32(len(d.lanes)))
+	for i, l := range d.lanes {
+		if d.draining.Load() || !l.push([]item{{do: func() { l.flush(f, i) }}}, 0) {
+			f.parts[i] = caspaxos.FlushReply{ID: q.ID, Outcome: caspaxos.Busy}
+			l.flushed(f)
+		}
+	}
+}
+
+func (l *lane) flush(f *flushing, part int) {
+	reply, err := l.acceptor.Flush(l.daemon.now(), f.request)
+	if err != nil {
+		reply = caspaxos.FlushReply{ID: f.request.ID, Outcome: caspaxos.Busy}
+		l.report(err)
+	}
+	f.parts[part] = reply
+	l.flushed(f)
+}
+
+// flushed notes that a lane has voted. The last one sends what they say
+// together, when all of it is durable.
+func (l *lane) flushed(f *flushing) {
+	if f.left.Add(-1) > 0 {
+		return
+	}
+	reply := mergeFlush(f.parts)
+	l.daemon.engine.Kick()
+	l.replies.dispatch(frame{session: f.session, class: rpc.Control, need: reply.After, b: wire.AppendFlushReply(nil, &reply)})
+}
+
+// mergeFlush makes one reply of the lanes': an acknowledgement only if all
+// acknowledged, else the outcome of one that did not.
+func mergeFlush(parts []caspaxos.FlushReply) caspaxos.FlushReply {
+	out := parts[0]
+	for _, p := range parts[1:] {
+		if out.Outcome == caspaxos.Acked || (p.Outcome == caspaxos.Nacked && out.Outcome == caspaxos.Nacked) {
+			out.Outcome, out.Epoch = p.Outcome, p.Epoch
+			out.Promise = caspaxos.MaxBallot(out.Promise, p.Promise)
+		}
+		out.After = max(out.After, p.After)
+		out.Incomplete = out.Incomplete || p.Incomplete
+		out.Refused = append(out.Refused, p.Refused...)
+	}
+	return out
+}
+
+// list is a lister: a goroutine that makes pages of registers.
+func (d *Daemon) list() {
+	for {
+		select {
+		case <-d.stopped.Done():
+			return
+		case l := <-d.lists:
+			reply := d.page(l.request)
+			d.sendControl(l.session, wire.AppendListReply(nil, &reply))
+		}
+	}
+}
+
+func (d *Daemon) page(q *caspaxos.ListRequest) caspaxos.ListReply {
+	refused := caspaxos.ListReply{ID: q.ID, Outcome: caspaxos.Busy}
+	if outcome, own := d.node.Serves(q.First, q.Last, q.Epoch); outcome != caspaxos.Told {
+		refused.Outcome, refused.Epoch = outcome, own
+		return refused
+	}
+	var reply caspaxos.ListReply
+	var err error
+	if q.Expired {
+		reply, err = d.engine.Expired(d.now().Wall, q)
+	} else {
+		reply, err = d.engine.List(q)
+	}
+	if err != nil {
+		if !errors.Is(err, engine.ErrClosed) {
+			d.log.Error("cannot list registers", zap.Error(err))
+		}
+		return refused
+	}
+	return reply
+}
