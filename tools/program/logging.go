@@ -11,7 +11,7 @@ import (
 // Logging are the flags of programs that log.
 type Logging struct {
 	LogFormat string `help:"How log lines look: ${enum}." enum:"console,json" default:"console" placeholder:"FORMAT"`
-	LogLevel  string `help:"What is logged: this level and above, of ${enum}." enum:"debug,info,warn,error" default:"${log_level=info}" placeholder:"LEVEL"`
+	LogLevel  string `help:"What is logged: this level and above, of ${enum}." enum:"debug,info,warn,error" default:"${log_level}" placeholder:"LEVEL"`
 }
 
 // Open returns the logger that the flags ask for.

@@ -8,6 +8,7 @@
 package program
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,6 +31,8 @@ type Program struct {
 	// Each flag also has an environment variable, SYNOD_ and its name, and,
 	// if File is set, a key in the configuration file.
 	Flags any
+	// LogLevel is the default of Logging.LogLevel; info if empty.
+	LogLevel string
 	// Run does the work. ctx ends with the first SIGINT or SIGTERM.
 	Run func(ctx context.Context, out io.Writer, k *kong.Context) error
 }
@@ -40,18 +43,13 @@ type Common struct {
 	Version kong.VersionFlag `help:"Print the version and exit." env:"-"`
 }
 
-// Cluster are the flags of programs that join or look at a cluster.
-type Cluster struct {
-	Etcd    []string `help:"URLs of the etcd servers." default:"http://127.0.0.1:2379" placeholder:"URL,…"`
-	Cluster string   `help:"Name of the cluster; several can share one etcd." default:"main" placeholder:"NAME"`
-}
-
 // Main runs the program with the process's arguments and exits.
 func (p Program) Main() {
-	os.Exit(p.exec(os.Args[1:], os.Stdout, os.Stderr))
+	os.Exit(p.Exec(os.Args[1:], os.Stdout, os.Stderr))
 }
 
-func (p Program) exec(args []string, stdout, stderr io.Writer) int {
+// Exec runs the program with the given arguments and returns its exit status.
+func (p Program) Exec(args []string, stdout, stderr io.Writer) int {
 	err := p.run(args, stdout, stderr)
 	if err == nil || errors.Is(err, errHelp) {
 		return 0
@@ -75,9 +73,9 @@ func (p Program) run(args []string, stdout, stderr io.Writer) (err error) {
 	}()
 	k, err := kong.New(p.Flags,
 		kong.Name(p.Name), kong.Description(p.Help), kong.Writers(stdout, stderr),
-		kong.Vars{"version": p.Name + " " + Version()},
+		kong.Vars{"version": p.Name + " " + Version(), "log_level": cmp.Or(p.LogLevel, "info")},
 		kong.Exit(func(int) { panic(errHelp) }),
-		kong.DefaultEnvars("SYNOD"), kong.Configuration(readYAML),
+		kong.DefaultEnvars("SYNOD"), kong.Configuration(readYAML), kong.ValueFormatter(describe),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100, FlagsLast: true, NoExpandSubcommands: true}),
 	)
 	if err != nil {
@@ -91,6 +89,22 @@ func (p Program) run(args []string, stdout, stderr io.Writer) (err error) {
 	defer cancel()
 	context.AfterFunc(ctx, cancel) // a second signal is not caught
 	return p.Run(ctx, stdout, parsed)
+}
+
+// describe is the help text of a flag: what it is for, its default and its
+// environment variable.
+func describe(v *kong.Value) string {
+	var notes []string
+	if v.HasDefault && v.Default != "" && v.Default != "0" {
+		notes = append(notes, "default "+v.Default)
+	}
+	for _, env := range v.Tag.Envs {
+		notes = append(notes, "$"+env)
+	}
+	if len(notes) == 0 {
+		return v.Help
+	}
+	return v.Help + " [" + strings.Join(notes, ", ") + "]"
 }
 
 // oneLine prints an error on one line.

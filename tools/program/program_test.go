@@ -40,7 +40,7 @@ func start(t *testing.T, args ...string) (status int, stdout, stderr string) {
 			return err
 		}}
 	var out, errs bytes.Buffer
-	status = p.exec(args, &out, &errs)
+	status = p.Exec(args, &out, &errs)
 	return status, out.String(), errs.String()
 }
 
@@ -109,7 +109,7 @@ func TestErrorsAreOneLine(t *testing.T) {
 
 func TestHelpAndVersion(t *testing.T) {
 	status, out, errs := start(t, "--help")
-	for _, want := range []string{"Usage: synod-test", "    synod-test --lanes 2", "$SYNOD_CACHE_SIZE", "256MiB", "$SYNOD_ETCD", "--config=FILE"} {
+	for _, want := range []string{"Usage: synod-test", "    synod-test --lanes 2", "$SYNOD_CACHE_SIZE", "default 256MiB", "$SYNOD_ETCD", "--config=FILE"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("help lacks %q:\n%s", want, out)
 		}
@@ -203,7 +203,7 @@ func TestSignalEndsRun(t *testing.T) {
 		}
 	}}
 	var out, errs bytes.Buffer
-	if status := p.exec(nil, &out, &errs); status != 0 {
+	if status := p.Exec(nil, &out, &errs); status != 0 {
 		t.Error(errs.String())
 	}
 }

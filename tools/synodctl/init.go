@@ -20,7 +20,7 @@ const answerLimit = 5 * time.Second
 
 // run opens the store and runs the command that was chosen.
 func (f *flags) run(ctx context.Context, out io.Writer, k *kong.Context) error {
-	st, err := store.Open(store.Config{Endpoints: f.Etcd, Cluster: f.Cluster.Cluster, Log: zap.NewNop()})
+	st, err := f.Open(zap.NewNop())
 	if err != nil {
 		return err
 	}
@@ -34,9 +34,9 @@ func (f *flags) run(ctx context.Context, out io.Writer, k *kong.Context) error {
 
 // initCommand is `synodctl init`.
 type initCommand struct {
-	Nodes    []string      `help:"Names of the storage nodes (their --id)." required:"" placeholder:"NAME,…"`
-	Replicas int           `help:"How many nodes hold each slot: 3 survive the loss of one, 5 of two." default:"3"`
-	Wait     time.Duration `help:"How long to wait for the nodes to be registered." default:"30s"`
+	Nodes    []string      `help:"Names of the storage nodes (their --id)." required:"" placeholder:"NAME"`
+	Replicas int           `help:"How many nodes hold each slot: 3 survive the loss of one, 5 of two." default:"3" placeholder:"N"`
+	Wait     time.Duration `help:"How long to wait for the nodes to be registered." default:"30s" placeholder:"TIME"`
 }
 
 // Help is printed by `synodctl init --help`.

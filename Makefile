@@ -1,0 +1,47 @@
+# make help lists the targets.
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+COMMIT  ?= $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
+LDFLAGS := -X synod/tools/program.version=$(VERSION) -X synod/tools/program.commit=$(COMMIT)
+
+# Each module is built by itself: a workspace would mix their dependencies.
+GO      := GOWORK=off go
+BUILD    = $(GO) build -trimpath -ldflags "$(LDFLAGS)" -o $(CURDIR)/bin/
+MODULES := . tools/synod tests
+
+LINT    := go tool -modfile=$(CURDIR)/tools/lint/go.mod staticcheck
+SEEDS   ?= 1000
+TIMEOUT ?= 14m
+
+.PHONY: help build run test lint fmt sim bench clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 10
+
+build: ## build the four programs into bin/
+	@mkdir -p bin
+	$(BUILD) ./storaged/cmd/synod-storaged ./proxy/cmd/synod-proxy ./tools/synodctl
+	cd tools/synod && $(BUILD) .
+
+run: build ## start a whole cluster on loopback, data in ./data
+	@exec bin/synod
+
+test: build ## build everything and run all tests
+	@set -e; for m in $(MODULES); do (cd $$m && $(GO) test -timeout $(TIMEOUT) ./...); done
+
+lint: ## check formatting, vet, staticcheck
+	@test -z "$$(gofmt -l .)" || { echo "not formatted (make fmt):"; gofmt -l .; exit 1; }
+	@set -e; for m in $(MODULES); do (cd $$m && $(GO) vet ./...); done
+	@set -e; for m in $(MODULES); do (cd $$m && GOWORK=off $(LINT) ./...); done
+
+fmt: ## format the code
+	gofmt -w .
+
+sim: ## run the simulator on SEEDS=1000 seeds
+	cd tests && $(GO) test ./sim -run TestSeeds -seeds $(SEEDS) -timeout 0
+
+bench: build ## measure against Redis and etcd, side by side (BENCH=-short)
+	cd tests && $(GO) run ./bench -bin $(CURDIR)/bin $(BENCH)
+
+clean: ## remove what was built, not the data
+	rm -rf bin

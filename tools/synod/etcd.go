@@ -1,0 +1,64 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"time"
+
+	"go.etcd.io/etcd/server/v3/embed"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+)
+
+// etcdStartLimit bounds the time that the embedded etcd takes to be ready.
+const etcdStartLimit = time.Minute
+
+// etcd is the embedded etcd.
+type etcd struct {
+	*embed.Etcd
+	level zap.AtomicLevel // of its log
+}
+
+// url returns where it is reached. Its port is a free one, another at each
+// start.
+func (e *etcd) url() string { return "http://" + e.Clients[0].Addr().String() }
+
+// close ends it. It would log that its listeners were closed.
+func (e *etcd) close() error {
+	e.level.SetLevel(zapcore.FatalLevel)
+	e.Close()
+	return nil
+}
+
+// startEtcd starts the embedded etcd and waits until it is ready.
+func startEtcd(ctx context.Context, dir string, log *zap.Logger) (*etcd, error) {
+	cfg := embed.NewConfig()
+	cfg.Name, cfg.Dir = "local", dir
+	anyPort := []url.URL{{Scheme: "http", Host: "127.0.0.1:0"}}
+	cfg.ListenClientUrls, cfg.AdvertiseClientUrls = anyPort, anyPort
+	cfg.ListenPeerUrls, cfg.AdvertisePeerUrls = anyPort, anyPort
+	cfg.InitialCluster = cfg.InitialClusterFromName(cfg.Name)
+	// What the cluster keeps here is small; its history is of no use.
+	cfg.AutoCompactionMode, cfg.AutoCompactionRetention = embed.CompactorModePeriodic, "10m"
+	e := &etcd{level: zap.NewAtomicLevelAt(zapcore.ErrorLevel)}
+	cfg.ZapLoggerBuilder = embed.NewZapLoggerBuilder(log.Named("etcd").WithOptions(zap.IncreaseLevel(e.level)))
+
+	var err error
+	if e.Etcd, err = embed.StartEtcd(cfg); err != nil {
+		return nil, fmt.Errorf("start embedded etcd: %w", err)
+	}
+	timer := time.NewTimer(etcdStartLimit)
+	defer timer.Stop()
+	select {
+	case <-e.Server.ReadyNotify():
+		return e, nil
+	case err = <-e.Err():
+	case <-timer.C:
+		err = errors.New("it is not ready after a minute")
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	return nil, errors.Join(fmt.Errorf("start embedded etcd: %w", err), e.close())
+}
