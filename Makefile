@@ -12,6 +12,7 @@ MODULES := . tools/synod tests
 LINT    := go tool -modfile=$(CURDIR)/tools/lint/go.mod staticcheck
 SEEDS   ?= 1000
 TIMEOUT ?= 14m
+SIZE    ?= full
 
 .PHONY: help build run test lint fmt sim bench clean
 
@@ -40,8 +41,9 @@ fmt: ## format the code
 sim: ## run the simulator on SEEDS=1000 seeds
 	cd tests && $(GO) test ./sim -run TestSeeds -seeds $(SEEDS) -timeout 0
 
-bench: build ## measure against Redis and etcd, side by side (BENCH=-short)
-	cd tests && $(GO) run ./bench -bin $(CURDIR)/bin $(BENCH)
+bench: build ## measure against Redis and etcd; SIZE=brief takes a minute
+	cd tests/bench && SYNOD_BIN=$(CURDIR)/bin $(GO) test -run TestBenchmark -count 1 -timeout 0 \
+		-measure $(SIZE) -out $(CURDIR)/bin/bench.md $(BENCH)
 
 clean: ## remove what was built, not the data
 	rm -rf bin
