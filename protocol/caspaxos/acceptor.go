@@ -111,6 +111,9 @@ func (a *Acceptor) load(r Register) (*Record, error) {
 	if f == nil || (rec != nil && f.vote.Ballot.AtMost(rec.Accepted)) {
 		return rec, nil
 	}
+	if rec == nil && a.omit.has(RuleFlushAbsent) {
+		return nil, nil
+	}
 	if rec == nil {
 		f.absent(&a.scratch, r, a.omit)
 		return &a.scratch, nil
@@ -176,7 +179,7 @@ func (a *Acceptor) prepare(now Now, req *Request, rec *Record, reply *Reply) (bo
 		a.nack(req, rec, p, reply)
 		return true, nil
 	}
-	if req.Ballot.Time > a.node.State().Ceiling {
+	if req.Ballot.Time > a.node.State().Ceiling && !a.omit.has(RuleCeiling) {
 		a.node.wantCeiling(req.Ballot.Time)
 		if len(a.deferred) < maxDeferred {
 			a.deferred = append(a.deferred, req)
@@ -205,16 +208,12 @@ func (a *Acceptor) keepAhead(t Time) {
 // it was computed from (durability rule).
 func (a *Acceptor) nack(req *Request, rec *Record, promise Ballot, reply *Reply) {
 	reply.Outcome, reply.Promise = Nacked, promise
-	reply.Never = req.Kind == KindAccept && a.node.State().Dropped.Less(req.Ballot)
-	if rec == nil {
-		return
+	if req.Kind == KindAccept {
+		reply.Never = a.omit.has(RuleNever) || (a.node.State().Dropped.Less(req.Ballot) &&
+			(rec == nil || rec.Lineage.Cut.Less(req.Ballot)))
 	}
-	reply.After = rec.Pos
-	if !rec.Lineage.Cut.Less(req.Ballot) {
-		reply.Never = false
-	}
-	if a.omit.has(RuleNever) && req.Kind == KindAccept {
-		reply.Never = true
+	if rec != nil {
+		reply.After = rec.Pos
 	}
 }
 
@@ -280,14 +279,14 @@ func (a *Acceptor) vote(now Now, req *Request, rec *Record, pos uint64) *Record 
 
 // trim drops what is too old or too much from both lists and raises their cut.
 func (a *Acceptor) trim(rec *Record, horizon Time) {
-	before := rec.Lineage.Cut
-	rec.Lineage.trim(horizon, a.node.limits.entries())
-	votes, cut := trimVotes(rec.Votes, horizon, a.node.limits.entries())
+	most := a.node.limits.entries()
+	cut := rec.Lineage.drop(horizon, most)
+	votes, cutVotes := dropVotes(rec.Votes, horizon, most)
 	rec.Votes = votes
-	rec.Lineage.raiseCut(cut)
-	if a.omit.has(RuleCutRaised) && rec.Lineage.Cut != before && len(rec.Lineage.Entries) > 0 {
+	if cut = MaxBallot(cut, cutVotes); a.omit.has(RuleCutRaised) && !cut.IsZero() {
 		rec.Lineage.Cut = cut
 	}
+	rec.Lineage.raiseCut(cut)
 }
 
 // grant is the Prepare that an Accept carries for its proposer's next round.
@@ -296,7 +295,7 @@ func (a *Acceptor) grant(req *Request, rec *Record, reply *Reply) {
 		return
 	}
 	a.keepAhead(req.Next.Time)
-	if req.Next.Time > a.node.State().Ceiling || req.Next.Less(a.promise(req.Register, rec)) {
+	if (req.Next.Time > a.node.State().Ceiling && !a.omit.has(RuleCeiling)) || req.Next.Less(a.promise(req.Register, rec)) {
 		return
 	}
 	reply.Granted = a.promises.set(req.Register, req.Next)

@@ -109,7 +109,7 @@ func (e *evidence) forgotten(b Ballot) bool {
 		if !e.from.Has(i) || h == nil {
 			continue
 		}
-		if b.AtMost(h.Lineage.Cut) {
+		if b.AtMost(h.Lineage.Cut) && !e.omit.has(RuleCutUnknown) {
 			return true
 		}
 		if e.omit.has(RuleDropped) {

@@ -75,23 +75,27 @@ func (l *Lineage) raiseCut(b Ballot) {
 	}
 }
 
-// trim drops the entries older than the time horizon and those beyond most,
-// oldest first, and raises the cut to what it dropped. The newest entry always
-// stays.
-func (l *Lineage) trim(horizon Time, most int) {
+// trim drops what is too old or too much and raises the cut to it.
+func (l *Lineage) trim(horizon Time, most int) { l.raiseCut(l.drop(horizon, most)) }
+
+// drop drops the entries older than the time horizon and those beyond most,
+// oldest first. The newest entry always stays. It returns the highest ballot
+// that it dropped, to which the cut must be raised.
+func (l *Lineage) drop(horizon Time, most int) (cut Ballot) {
 	drop := max(0, len(l.Entries)-most)
 	for drop < len(l.Entries)-1 && l.Entries[drop].Ballot.Time < horizon {
 		drop++
 	}
 	if drop == 0 {
-		return
+		return Ballot{}
 	}
-	l.raiseCut(l.Entries[drop-1].Ballot)
+	cut = l.Entries[drop-1].Ballot
 	l.Entries = append(l.Entries[:0], l.Entries[drop:]...)
+	return cut
 }
 
-// trimVotes does for the votes what trim does for the lineage.
-func trimVotes(votes []Ballot, horizon Time, most int) (kept []Ballot, cut Ballot) {
+// dropVotes does for the votes what drop does for the lineage.
+func dropVotes(votes []Ballot, horizon Time, most int) (kept []Ballot, cut Ballot) {
 	drop := max(0, len(votes)-most)
 	for drop < len(votes)-1 && votes[drop].Time < horizon {
 		drop++

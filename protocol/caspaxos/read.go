@@ -198,7 +198,8 @@ func (p *Proposer) fetch(r *reg, at Set) {
 // onFetch takes the state that an extra read brought.
 func (p *Proposer) onFetch(r *reg, i int, reply *Reply) {
 	p.drop(&r.fetchID)
-	if reply.Outcome != Told || reply.Accepted != r.base || !reply.HasState {
+	moved := reply.Accepted != r.base && !p.Omit.has(RuleFetch)
+	if reply.Outcome != Told || moved || !reply.HasState {
 		if reply.Outcome != Told {
 			r.lost = r.lost.With(i)
 		}
@@ -256,7 +257,7 @@ func (p *Proposer) answerReads(r *reg, at Set) {
 func (p *Proposer) heldSince(r *reg, at Set, began Mono) bool {
 	var s Set
 	for i := range r.replies {
-		if at.Has(i) && r.replies[i].Held > time.Duration(p.now.Mono-began) {
+		if at.Has(i) && (r.replies[i].Held > time.Duration(p.now.Mono-began) || p.Omit.has(RuleHeld)) {
 			s = s.With(i)
 		}
 	}

@@ -5,7 +5,7 @@ import "testing"
 // Rules is a set of safety rules of the protocol. Each can be turned off, by
 // tests only, to show that the simulator notices: a checker that cannot fail
 // proves nothing.
-type Rules uint32
+type Rules uint64
 
 // The rules that tests may omit, with the section that states them.
 const (
@@ -16,27 +16,36 @@ const (
 	RuleNever                             // §3 a Nack is final only if the acceptor can tell
 	RuleDurability                        // §2 an answer waits until what it shows is synced
 	RuleFloorRaised                       // §2 the floor is raised before promises are forgotten
+	RuleCeiling                           // §2 nothing is promised above the ceiling
 	RuleRestartFloor                      // §2 after a restart the floor is at least the ceiling
 	RuleRestartID                         // §2 … with every proposer id
 	RuleCutRaised                         // §2 the cut is raised, never assigned
 	RuleMergeLineage                      // §2 lineages are merged on receipt, and the union is sent
 	RuleVotesOwn                          // §2 votes are never merged with a peer's
 	RuleEpoch                             // §2 a newer epoch is taken before it is answered
+	RuleFetch                             // §3 a state that was read again counts only at the round's base
 	RuleHighest                           // §4.2.2 the highest accepted ballot is carried on
 	RuleEarlyAttempt                      // §4.2.3 no early answer below an own attempt
 	RuleEarlyBatch                        // §4.2.3 no early answer behind a change
+	RuleEarlyExpired                      // §4.2.3 no early answer from a state past its expiry
 	RuleEarlyChosen                       // §4.2.3 an early answer needs q promises that show h
+	RuleGranted                           // §4.2 a carried promise needs q grants
+	RuleBallotOnce                        // §4.2 a carried promise is used once
 	RuleRoundEpoch                        // §4 a round belongs to one epoch
 	RuleReadQuorum                        // §4.1 a read needs q equal ballots
 	RuleReplies                           // §4.1 a command is answered from replies to what was sent for it
 	RuleDoubt                             // §5 a retry finds out first
+	RuleKeepAttempts                      // §5.2 attempts without effect may still come up
 	RuleGap                               // §5.3 a gap in the links is undecided
 	RuleVotesNotLineage                   // §5.3 only votes count as votes
+	RuleCutUnknown                        // §5 at or below a cut is undecided
 	RuleDropped                           // §5 at or below dropped is undecided
+	RuleHeld                              // §7 held since before the command began
 	RuleSecondRead                        // §7 a snapshot reads the ballots again
 	RuleExpiryChosen                      // §8 an expiry is chosen before it is reported
 	RuleExpiredFull                       // §8 a command on an expired state sends a full change
 	RuleFlushCut                          // §8 a flush that drops lists raises their cut
+	RuleFlushAbsent                       // §8 what a flush covers and the node lacks answers f, not zero
 	RuleFlushRefuses                      // §8 a flush refuses what is promised above it
 	RuleFlushFloor                        // §8 the range's floor counts
 	ruleEnd

@@ -93,12 +93,16 @@ func (run *run) execute(c *Command, first bool) bool {
 // the round is chosen (§4.2.3).
 func (run *run) mayAnswer(c *Command) bool {
 	omit := run.p.Omit
+	behind := run.changes // by commands before it
+	if run.stale {
+		behind--
+	}
 	switch {
 	case !run.early || c.changed:
 		return false
 	case !c.asked && !omit.has(RuleReplies):
 		return false // the promises may be older than the command (§4.1)
-	case run.change.Kind != register.None && !omit.has(RuleEarlyBatch):
+	case behind > 0 && !omit.has(RuleEarlyBatch):
 		return false
 	case len(c.attempts) > 0 && c.verdict == tookEffect:
 		return false

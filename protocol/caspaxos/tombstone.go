@@ -124,6 +124,9 @@ func (a *Acceptor) Flush(now Now, req *FlushRequest) (FlushReply, error) {
 		reply.Outcome, reply.Promise = Nacked, others
 		return reply, nil
 	}
+	if a.omit.has(RuleFlushRefuses) {
+		spared = nil
+	}
 	reply.Refused = append(above, spared...)
 	if len(reply.Refused) > MaxRefused {
 		reply.Refused, reply.Incomplete = reply.Refused[:MaxRefused], true
@@ -133,10 +136,7 @@ func (a *Acceptor) Flush(now Now, req *FlushRequest) (FlushReply, error) {
 		reply.After = f.pos
 		return reply, nil
 	}
-	vote := FlushVote{Ballot: req.Ballot, First: req.First, Last: req.Last, Space: req.Space, Part: a.part, Parts: a.parts}
-	if !a.omit.has(RuleFlushRefuses) {
-		vote.Except = spared
-	}
+	vote := FlushVote{Ballot: req.Ballot, First: req.First, Last: req.Last, Space: req.Space, Part: a.part, Parts: a.parts, Except: spared}
 	pos, err := a.store.Append(LogEntry{Flush: &vote})
 	if err != nil {
 		return reply, err

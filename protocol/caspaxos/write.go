@@ -31,7 +31,9 @@ func (p *Proposer) startCarried(r *reg) bool {
 	if c.ballot.IsZero() || c.cfg != r.cfg || c.until <= p.now.Mono || !c.view.Covers(r.queue[0].Op.Needs()) {
 		return false
 	}
-	r.carry = carried{} // a promise is used once (§1: no ballot for two attempts)
+	if !p.Omit.has(RuleBallotOnce) {
+		r.carry = carried{} // a promise is used once (§1: no ballot for two attempts)
+	}
 	p.reset(r, accepting)
 	r.kind, r.base, r.lineage = carriedOn, c.base, c.lineage
 	r.view, r.have = c.view, true
@@ -171,6 +173,10 @@ func (p *Proposer) settleDoubt(r *reg) bool {
 			c.answer = c.attempts[which].result
 		case undecided:
 			open++
+		case noEffect:
+			if p.Omit.has(RuleKeepAttempts) {
+				c.attempts = nil
+			}
 		}
 	}
 	if open == 0 {
@@ -210,7 +216,7 @@ func (p *Proposer) execute(r *reg) {
 	r.mustRun = false
 	run := p.newRun(r)
 	at := p.holders(r, r.base)
-	run.early = !run.stale && (p.quorum(r, at) || p.Omit.has(RuleEarlyChosen))
+	run.early = (!run.stale || p.Omit.has(RuleEarlyExpired)) && (p.quorum(r, at) || p.Omit.has(RuleEarlyChosen))
 	n := run.executeQueue()
 	if run.need != nil {
 		r.proj = r.proj.Union(*run.need)
@@ -351,7 +357,11 @@ func (p *Proposer) chosen(r *reg) {
 	lineage.Insert(Entry{Ballot: r.ballot, Parent: r.base, Blind: r.kind == blind})
 	lineage.trim(MakeTime(p.now.Wall, 0).Add(-2*p.Limits.Command), p.Limits.entries())
 	r.carry = carried{}
-	if !r.next.IsZero() && p.quorum(r, r.granted) {
+	granted := r.granted
+	if p.Omit.has(RuleGranted) {
+		granted = r.replied
+	}
+	if !r.next.IsZero() && p.quorum(r, granted) {
 		r.carry = carried{ballot: r.next, cfg: r.cfg, base: r.ballot, view: r.view, lineage: lineage,
 			until: p.now.Mono + Mono(p.Limits.Command)}
 	}
@@ -379,7 +389,9 @@ func (p *Proposer) doubt(r *reg) {
 			c.attempts = c.attempts[:len(c.attempts)-1] // nobody voted for it
 		}
 	}
-	r.carry = carried{}
+	if !p.Omit.has(RuleBallotOnce) {
+		r.carry = carried{}
+	}
 	r.mustRun = false
 	p.avoidBlind(r)
 	p.abandon(r)
