@@ -2,6 +2,8 @@ package programtest
 
 import (
 	"bufio"
+	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -12,6 +14,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"synod/meta/store"
 	"synod/meta/store/storetest"
 )
 
@@ -29,6 +32,7 @@ const (
 //	port NAME         put a free loopback port into $NAME
 //	take PORT         listen on the port until the script ends
 //	await PORT        wait until something listens on the port
+//	up CLUSTER NODE   wait until the node is registered in $ETCD
 //	redis PORT WORD…  send a command to a Redis server; the reply's first line
 //	                  (of a bulk string: its first line of text) goes to the
 //	                  file `reply`
@@ -51,6 +55,9 @@ func Commands(t *testing.T) map[string]func(*testscript.TestScript, bool, []stri
 			ts.Defer(func() { _ = l.Close() })
 		},
 		"await": func(ts *testscript.TestScript, _ bool, args []string) { ts.Check(await(args[0])) },
+		"up": func(ts *testscript.TestScript, _ bool, args []string) {
+			ts.Check(up(ts.Getenv("ETCD"), args[0], args[1]))
+		},
 		"redis": func(ts *testscript.TestScript, _ bool, args []string) {
 			reply, err := redis(args[0], args[1:])
 			ts.Check(err)
@@ -73,6 +80,18 @@ func await(port string) error {
 		}
 		<-tick.C
 	}
+}
+
+func up(etcd, cluster, node string) (err error) {
+	st, err := store.Open(store.Config{Endpoints: []string{etcd}, Cluster: cluster})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, st.Close()) }()
+	ctx, cancel := context.WithTimeout(context.Background(), waitLimit)
+	defer cancel()
+	_, err = st.Await(ctx, node, func(snap *store.Snapshot) bool { return len(store.Missing(snap, []string{node})) == 0 })
+	return err
 }
 
 func redis(port string, words []string) (string, error) {
