@@ -8,9 +8,20 @@ import (
 )
 
 // script makes up commands on data, most of them valid.
-type script struct{ *rand.Rand }
+type script struct {
+	*rand.Rand
+	forms []string
+}
 
-func newScript(seed uint64) script { return script{rand.New(rand.NewPCG(seed, 1))} }
+func newScript(seed uint64) script {
+	s := script{Rand: rand.New(rand.NewPCG(seed, 1))}
+	for _, f := range forms {
+		if strings.Contains(f, *differentialOnly) {
+			s.forms = append(s.forms, f)
+		}
+	}
+	return s
+}
 
 // forms are how the commands look: a word in capitals or a number stands for
 // itself, "|" separates choices, "?" makes a word optional, and a word in lower
@@ -47,7 +58,7 @@ var forms = []string{
 
 // next returns a command.
 func (s script) next() [][]byte {
-	form := strings.Fields(forms[s.IntN(len(forms))])
+	form := strings.Fields(s.forms[s.IntN(len(s.forms))])
 	var args [][]byte
 	for _, word := range form {
 		if rest, optional := strings.CutPrefix(word, "?"); optional {

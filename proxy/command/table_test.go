@@ -87,3 +87,46 @@ func TestResolve(t *testing.T) {
 		}
 	}
 }
+
+func TestCommandListings(t *testing.T) {
+	m := newMachine(t)
+	if n := m.text("COMMAND", "COUNT").Int; int(n) != len(All()) || n != int64(len(m.text("COMMAND").Elems)) {
+		t.Errorf("COMMAND COUNT says %d of %d", n, len(All()))
+	}
+	all := 0
+	walk(All(), func(*Spec) { all++ })
+	if n := len(m.text("COMMAND", "LIST").Elems); n != all {
+		t.Errorf("COMMAND LIST has %d of %d", n, all)
+	}
+	if n := len(m.text("COMMAND", "DOCS").Elems); n != 2*len(All()) {
+		t.Errorf("COMMAND DOCS has %d of %d", n, 2*len(All()))
+	}
+	for args, want := range map[string]int{"aclcat bitmap": 6, "ACLCAT nope": 0, "module x": 0, "pattern EXPIRE*": 3} {
+		request := append([]string{"COMMAND", "LIST", "FILTERBY"}, strings.Fields(args)...)
+		if n := len(m.text(request...).Elems); n != want {
+			t.Errorf("COMMAND LIST FILTERBY %s has %d, want %d", args, n, want)
+		}
+	}
+	for _, args := range []string{"x", "filterby", "filterby pattern", "filterby x y", "filterby pattern x y"} {
+		request := append([]string{"COMMAND", "LIST"}, strings.Fields(args)...)
+		if r := m.text(request...); !r.IsError() || string(r.Str) != "ERR syntax error" {
+			t.Errorf("COMMAND LIST %s: %s", args, r.Str)
+		}
+	}
+}
+
+func TestKeys(t *testing.T) {
+	for request, want := range map[string]string{
+		"GET k": "k", "MGET a b c": "a b c", "LCS a b LEN": "a b", "OBJECT ENCODING k": "k", "PING": "", "DEL a": "a",
+	} {
+		args := splitWords(t, request)
+		s, _ := Resolve(args)
+		var got []string
+		for _, k := range s.Keys(args) {
+			got = append(got, string(k))
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("%s: keys %q, want %q", request, got, want)
+		}
+	}
+}

@@ -89,8 +89,11 @@ func (s *scanner) number() (*big.Float, bool) {
 		f := new(big.Float).SetPrec(precision).SetInt(mantissa)
 		return f.SetMantExp(f, exponent-4*fraction), true
 	}
-	// Exactly mantissa * 10^exponent, rounded once.
 	exponent -= fraction
+	if top := len(bytes.TrimLeft(digits, "0")) + exponent; top > maxPower || top < -maxPower {
+		return nil, false // before much is spent on its digits
+	}
+	// Exactly mantissa * 10^exponent, rounded once.
 	scale := new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(max(exponent, -exponent))), nil)
 	if exponent >= 0 {
 		return new(big.Float).SetPrec(precision).SetInt(mantissa.Mul(mantissa, scale)), true
@@ -128,6 +131,9 @@ func (s *scanner) isDigit(c byte) bool {
 	c |= 0x20
 	return s.base == 16 && 'a' <= c && c <= 'f'
 }
+
+// maxPower is a power of ten beyond any Float, and -maxPower one below.
+const maxPower = 5000
 
 // exponentLimit is beyond what the longest text's digits can make up for.
 const exponentLimit = 100_000

@@ -241,23 +241,34 @@ func (f *fieldOp) fit(value, incr int64) (int64, bool) {
 	return sum, false
 }
 
-// beyond returns the limit that value+incr passes, nil if none. As in Redis, a
-// negative value to be set in an unsigned field is a very large one.
+// beyond returns the limit that value+incr passes, nil if none.
 func (f *fieldOp) beyond(value, incr int64) *int64 {
-	var lowest, highest int64
 	if f.signed {
-		highest = int64(uint64(1)<<(f.bits-1) - 1)
-		lowest = -highest - 1
-	} else {
-		highest = int64(uint64(1)<<f.bits - 1)
-		if value < 0 {
-			return &highest
-		}
+		return f.beyondSigned(value, incr)
 	}
+	lowest, highest := int64(0), int64(uint64(1)<<f.bits-1)
 	switch {
-	case value > highest || (incr > 0 && uint64(highest-value) < uint64(incr)):
+	case value < 0 || value > highest: // to be set; negative is very large, as in Redis
 		return &highest
-	case value < lowest || (incr < 0 && uint64(value-lowest) < -uint64(incr)):
+	case incr > 0 && incr > highest-value:
+		return &highest
+	case incr < 0 && incr < -value:
+		return &lowest
+	}
+	return nil
+}
+
+// beyondSigned computes with the overflows that Redis has: a value to be set
+// that is very far below a narrow field is said to be above it.
+func (f *fieldOp) beyondSigned(value, incr int64) *int64 {
+	highest := int64(uint64(1)<<(f.bits-1) - 1)
+	lowest := -highest - 1
+	up, down := highest-value, lowest-value
+	narrow := f.bits < 64
+	switch {
+	case value > highest || (incr > up && (narrow || (value >= 0 && incr > 0))):
+		return &highest
+	case value < lowest || (incr < down && (narrow || (value < 0 && incr < 0))):
 		return &lowest
 	}
 	return nil
