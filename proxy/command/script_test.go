@@ -16,7 +16,7 @@ type script struct {
 func newScript(seed uint64) script {
 	s := script{Rand: rand.New(rand.NewPCG(seed, 1))}
 	for _, f := range forms {
-		if strings.Contains(f, *differentialOnly) {
+		if strings.Contains(f, *differentialOnly) || strings.HasPrefix(f, "SET key") {
 			s.forms = append(s.forms, f)
 		}
 	}

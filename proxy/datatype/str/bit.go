@@ -1,6 +1,7 @@
 package str
 
 import (
+	"encoding/binary"
 	"math"
 	"math/bits"
 
@@ -113,7 +114,6 @@ func (o *setBit) Execute(v register.View, _ int64) caspaxos.Effect {
 // looks at them only once it has found a string.
 type bitRange struct {
 	start, end int64
-	startGiven bool
 	endGiven   bool
 	inBits     bool
 	// What is wrong with each, or nil. errStart is also for a wrong number of
@@ -129,7 +129,6 @@ func parseBitRange(args [][]byte) bitRange {
 		return r
 	}
 	if len(args) > 0 {
-		r.startGiven = true
 		if r.start, ok = number.ParseInt(args[0]); !ok {
 			r.errStart = resp.ErrNotInteger
 		}
@@ -190,23 +189,6 @@ func lacking(v register.View, from, to uint64) *register.Projection {
 	return nil
 }
 
-// masked calls visit for each byte of the bits from to to, as segments does,
-// with the bits outside of the range set to the outer bit.
-func masked(v register.View, from, to uint64, outer byte, visit func(at uint64, b byte) bool) {
-	segments(v, from/8, (to+7)/8, func(at uint64, data []byte, n int) bool {
-		for i := range n {
-			var b byte
-			if i < len(data) {
-				b = data[i]
-			}
-			if !visit(at+uint64(i), edge(b, at+uint64(i), from, to, outer)) {
-				return false
-			}
-		}
-		return true
-	})
-}
-
 // edge sets the bits of the byte at a position that are outside of the bits
 // from to to.
 func edge(b byte, at, from, to uint64, outer byte) byte {
@@ -265,9 +247,7 @@ func countBits(v register.View, from, to uint64) int64 {
 		if len(data) == 0 {
 			return true
 		}
-		for _, b := range data {
-			n += bits.OnesCount8(b)
-		}
+		n += ones(data)
 		// Take off what the first and the last byte have outside of the range.
 		last := len(data) - 1
 		n -= bits.OnesCount8(data[0]) - bits.OnesCount8(edge(data[0], at, from, to, 0))
@@ -277,6 +257,17 @@ func countBits(v register.View, from, to uint64) int64 {
 		return true
 	})
 	return int64(n)
+}
+
+func ones(b []byte) int {
+	n := 0
+	for ; len(b) >= 8; b = b[8:] {
+		n += bits.OnesCount64(binary.LittleEndian.Uint64(b))
+	}
+	for _, c := range b {
+		n += bits.OnesCount8(c)
+	}
+	return n
 }
 
 // bitPos finds the first bit that is one, or zero.
@@ -325,16 +316,34 @@ func (o *bitPos) Execute(v register.View, _ int64) caspaxos.Effect {
 // findBit returns the position of the first such bit, or -1.
 func findBit(v register.View, from, to uint64, bit byte) int64 {
 	pos := int64(-1)
-	var outer byte
-	if bit == 0 {
-		outer = 0xff
-	}
-	masked(v, from, to, outer, func(at uint64, b byte) bool {
-		if b == outer {
-			return true
+	outer := bit - 1 // a byte without the bit: 0xff or 0
+	segments(v, from/8, (to+7)/8, func(at uint64, data []byte, n int) bool {
+		for i := 0; i < n; i++ {
+			if i += leading(data[min(i, len(data)):], outer); i >= len(data) && (outer == 0 || i >= n) {
+				break // the rest is zero bytes, or there is none
+			}
+			var b byte
+			if i < len(data) {
+				b = data[i]
+			}
+			if b = edge(b, at+uint64(i), from, to, outer); b != outer {
+				pos = int64(at+uint64(i))*8 + int64(bits.LeadingZeros8(b^outer))
+				return false
+			}
 		}
-		pos = int64(at*8) + int64(bits.LeadingZeros8(b^outer))
-		return false
+		return true
 	})
 	return pos
+}
+
+// leading returns how many bytes at the beginning are c.
+func leading(b []byte, c byte) int {
+	n, word := 0, uint64(c)*0x0101010101010101
+	for len(b)-n >= 8 && binary.LittleEndian.Uint64(b[n:]) == word {
+		n += 8
+	}
+	for n < len(b) && b[n] == c {
+		n++
+	}
+	return n
 }
