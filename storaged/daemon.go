@@ -35,6 +35,8 @@ type Config struct {
 	CacheBytes   int64 // for hot registers
 	MinFreeBytes int64 // refuse writes when the disk has less room
 	Lanes        int   // of a new data directory; zero: one per CPU, at least two
+
+	disk *engine.Disk // for tests: lets the changelog's disk fail
 }
 
 // Daemon is a running storage node.
@@ -131,13 +133,16 @@ func (d *Daemon) openEngine() error {
 	e, err := engine.Open(engine.Options{
 		Dir: d.cfg.DataDir, Cluster: d.cfg.Cluster, Node: d.cfg.ID, Lanes: lanes,
 		CacheBytes: d.cfg.CacheBytes, MinFreeBytes: d.cfg.MinFreeBytes, Log: d.log,
-		Start: d.now().Mono,
-		Wake:  func(lane int) { d.lanes[lane].poke() },
+		Start: d.now().Mono, Disk: d.cfg.disk,
+		Wake: func(lane int) { d.lanes[lane].poke() },
 		Synced: func(s engine.Synced) {
 			for _, l := range d.lanes {
 				l.release(s.Position)
 			}
 			d.metrics.synced(s)
+		},
+		Sweep: func(lane int, vote caspaxos.FlushVote) bool {
+			return d.lanes[lane].acceptor.Sweep(d.now(), vote)
 		},
 		Fatal: d.fatal,
 	})

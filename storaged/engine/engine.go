@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"syscall"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -299,7 +300,8 @@ func (e *Engine) closeFiles() error {
 		errs = append(errs, e.db.Close())
 	}
 	if e.lock != nil {
-		errs = append(errs, e.lock.Close())
+		// Closing alone would leave the lock to a child that is being forked.
+		errs = append(errs, syscall.Flock(int(e.lock.Fd()), syscall.LOCK_UN), e.lock.Close())
 	}
 	return errors.Join(errs...)
 }

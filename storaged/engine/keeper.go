@@ -40,6 +40,7 @@ func (e *Engine) keep() {
 			return
 		case <-tick.C:
 			e.checkFree()
+			err = e.sweepFlushed()
 		case <-e.checkpoints:
 			err = e.regularCheckpoint()
 		case <-e.sweeps:
@@ -123,7 +124,7 @@ func (e *Engine) sweepFlushed() error {
 		e.flushMu.RLock()
 		var f *flushRow
 		for _, one := range e.flushes {
-			if !one.swept {
+			if !one.swept && e.maySweep(one) {
 				f = one
 				break
 			}
@@ -141,6 +142,22 @@ func (e *Engine) sweepFlushed() error {
 		e.flushMu.Lock()
 		f.swept = true
 		e.flushMu.Unlock()
+	}
+}
+
+// maySweep asks the lane whether the lists that go with the rows may go.
+func (e *Engine) maySweep(f *flushRow) bool {
+	if e.opts.Sweep == nil {
+		return true
+	}
+	answer := make(chan bool, 1)
+	lane := int(f.vote.Part)
+	e.lanes[lane].do(func() { answer <- e.opts.Sweep(lane, f.vote) })
+	select {
+	case may := <-answer:
+		return may
+	case <-e.stop:
+		return false
 	}
 }
 

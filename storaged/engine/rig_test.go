@@ -1,9 +1,6 @@
 package engine
 
 import (
-	"fmt"
-	"os"
-	"path/filepath"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -181,28 +178,6 @@ func (r *rig) wantString(k caspaxos.Register, want string) {
 	got, ok := reply.View.Get([]byte("0"))
 	if !ok || string(got) != want {
 		r.t.Fatalf("%q holds %q (%v), want %q", k.Key, got, ok, want)
-	}
-}
-
-// copyDir copies the changelog and the identity, as a crash leaves them.
-func copyDir(t testing.TB, from, to string) {
-	t.Helper()
-	err := filepath.WalkDir(from, func(path string, d os.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		rel, _ := filepath.Rel(from, path)
-		if d.IsDir() {
-			return os.MkdirAll(filepath.Join(to, rel), 0o755)
-		}
-		b, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		return os.WriteFile(filepath.Join(to, rel), b, 0o644)
-	})
-	if err != nil {
-		t.Fatal(fmt.Errorf("copy: %w", err))
 	}
 }
 
