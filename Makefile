@@ -6,7 +6,7 @@ LDFLAGS := -X synod/tools/program.version=$(VERSION) -X synod/tools/program.comm
 
 # Each module is built by itself: a workspace would mix their dependencies.
 GO      := GOWORK=off go
-BUILD    = $(GO) build -trimpath -ldflags "$(LDFLAGS)" -o $(CURDIR)/bin/
+BUILD    = $(GO) build -ldflags "$(LDFLAGS)" -o $(CURDIR)/bin/
 MODULES := . tools/synod tests
 
 LINT    := go tool -modfile=$(CURDIR)/tools/lint/go.mod staticcheck
