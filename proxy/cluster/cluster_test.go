@@ -233,9 +233,17 @@ func TestFlush(t *testing.T) {
 	if n, err := c.Keys.Size(context.Background(), 0); err != nil || n != 0 {
 		t.Fatalf("%d keys after a flush, %v", n, err)
 	}
+	if key, ok, err := c.RandomKey(context.Background(), 0); ok || err != nil {
+		t.Fatalf("random key %q of nothing, %v", key, err)
+	}
 	c.want(t, "$-1\r\n", "get", "a1")
 	c.want(t, ":1\r\n", "incr", "n")
 	c.want(t, ":1\r\n", "incr", "a1")
+	c.want(t, ":1\r\n", "incr", "") // "*" is all keys, although no glob matches this one
+	if keys, err := c.KeysMatching(context.Background(), 0, []byte("*")); err != nil || len(keys) != 3 {
+		t.Fatalf("keys %q, %v; want 3", keys, err)
+	}
+	c.want(t, "$1\r\n1\r\n", "getdel", "")
 	if n, _ := c.Keys.Size(context.Background(), 0); n != 2 {
 		t.Fatalf("%d keys, want 2", n)
 	}

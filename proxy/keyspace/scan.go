@@ -62,8 +62,10 @@ func (k *Keyspace) walk(ctx context.Context, db byte, f func(Key)) error {
 // Keys returns all live keys of a database that match a glob pattern.
 func (k *Keyspace) Keys(ctx context.Context, db byte, pattern []byte) ([][]byte, error) {
 	var found [][]byte
+	all := string(pattern) == "*"
 	err := k.walk(ctx, db, func(key Key) {
-		if name := key.Name(); glob.Match(pattern, name) {
+		// As in Redis, "*" means all keys, while no glob matches the empty one.
+		if name := key.Name(); all || glob.Match(pattern, name) {
 			found = append(found, name)
 		}
 	})
@@ -89,13 +91,11 @@ func (k *Keyspace) RandomKey(ctx context.Context, db byte) ([]byte, bool, error)
 		if len(keys) > 0 {
 			return keys[rand.IntN(len(keys))].Name(), true, nil
 		}
-		if from = next; from == end {
+		switch from = next; {
+		case wrapped && (from == end || begin.less(from)):
+			return nil, false, nil // all the way round
+		case from == end:
 			from, wrapped = position{}, true
-		} else if wrapped && begin.less(from) {
-			return nil, false, nil
-		}
-		if wrapped && begin == (position{}) {
-			return nil, false, nil
 		}
 	}
 }
