@@ -1,0 +1,4 @@
+package harness
+
+// PID returns the id of the process.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
