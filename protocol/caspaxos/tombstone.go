@@ -22,6 +22,9 @@ type rangeTombstone struct {
 	except map[string]struct{}
 	pos    uint64
 	since  Mono
+	// lost: of a register that the node holds nothing of, lists up to here may
+	// have gone with their rows (Sweep). Behind it, nothing is nothing.
+	lost Ballot
 }
 
 func (t *rangeTombstones) empty() bool { return len(t.bySpace) == 0 }
@@ -55,6 +58,11 @@ func (t *rangeTombstones) add(f *rangeTombstone) {
 	if t.bySpace == nil {
 		t.bySpace = make(map[byte][]*rangeTombstone)
 	}
+	for _, old := range t.bySpace[f.vote.Space] {
+		if f.vote.First <= old.vote.Last && old.vote.First <= f.vote.Last {
+			f.lost = MaxBallot(f.lost, old.lost)
+		}
+	}
 	list := slices.DeleteFunc(t.bySpace[f.vote.Space], func(old *rangeTombstone) bool {
 		return f.vote.First <= old.vote.First && old.vote.Last <= f.vote.Last &&
 			old.vote.Ballot.AtMost(f.vote.Ballot)
@@ -82,13 +90,12 @@ func (f *rangeTombstone) cover(rec *Record, omit Rules) {
 }
 
 // absent makes rec what a covered register stands as of which the node holds
-// nothing. It may have held something: the lists went with the data, and
-// everything up to the flush is unknown.
+// nothing: what it may have held once is unknown.
 func (f *rangeTombstone) absent(rec *Record, r Register, omit Rules) {
 	*rec = Record{Register: r}
 	f.cover(rec, omit)
 	if !omit.has(RuleFlushCut) {
-		rec.Lineage, rec.Votes = Lineage{Cut: f.vote.Ballot}, nil
+		rec.Lineage.raiseCut(f.lost)
 	}
 }
 
@@ -208,9 +215,32 @@ func (a *Acceptor) addFlush(vote FlushVote, pos uint64, since Mono) error {
 }
 
 // RestoreFlush puts a range tombstone back into force that the store kept from
-// an earlier life of the node.
+// an earlier life of the node. Rows may have been swept in that life.
 func (a *Acceptor) RestoreFlush(vote FlushVote, pos uint64) error {
-	return a.addFlush(vote, pos, a.start)
+	if err := a.addFlush(vote, pos, a.start); err != nil {
+		return err
+	}
+	a.loseLists(vote, vote.Ballot)
+	return nil
+}
+
+// Sweep is asked before the store deletes the rows that a range tombstone
+// covers, with their lists. It refuses while somebody may still want to know
+// what became of an attempt that the flush met: for 2 L, as with any list (§2).
+func (a *Acceptor) Sweep(now Now, vote FlushVote) bool {
+	if vote.Ballot.Time > a.node.horizon(now.Wall) {
+		return false
+	}
+	a.loseLists(vote, vote.Ballot)
+	return true
+}
+
+func (a *Acceptor) loseLists(vote FlushVote, b Ballot) {
+	for _, f := range a.flushed.bySpace[vote.Space] {
+		if f.vote.First <= vote.Last && vote.First <= f.vote.Last {
+			f.lost = MaxBallot(f.lost, b)
+		}
+	}
 }
 
 // Covered reports whether a range tombstone covers a register whose record on

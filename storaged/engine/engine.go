@@ -39,6 +39,9 @@ type Options struct {
 	// Synced tells of each sync of the changelog, from its goroutine, which
 	// begins the next when the call returns.
 	Synced func(Synced)
+	// Sweep is asked, on the lane's goroutine, whether the rows that a flush
+	// covers may be deleted now (caspaxos.Acceptor.Sweep). Nil: always.
+	Sweep func(lane int, vote caspaxos.FlushVote) bool
 	// Fatal tells that the store cannot go on: nothing will be acknowledged any
 	// more. It may be called more than once and must not block.
 	Fatal func(error)

@@ -3,6 +3,7 @@ package engine
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -118,20 +119,14 @@ func (e *Engine) checkpoint(target uint64) error {
 }
 
 // sweepFlushed deletes the rows that flushes cover: nobody sees them, but they
-// take room.
+// take room. Those that it is too early for wait for the next tick.
 func (e *Engine) sweepFlushed() error {
-	for {
-		e.flushMu.RLock()
-		var f *flushRow
-		for _, one := range e.flushes {
-			if !one.swept && e.maySweep(one) {
-				f = one
-				break
-			}
-		}
-		e.flushMu.RUnlock()
-		if f == nil {
-			return nil
+	e.flushMu.RLock()
+	unswept := slices.DeleteFunc(slices.Clone(e.flushes), func(f *flushRow) bool { return f.swept })
+	e.flushMu.RUnlock()
+	for _, f := range unswept {
+		if !e.maySweep(f) {
+			continue
 		}
 		if err := e.WaitSynced(f.pos); err != nil {
 			return fmt.Errorf("sweep: %w", err)
@@ -143,6 +138,7 @@ func (e *Engine) sweepFlushed() error {
 		f.swept = true
 		e.flushMu.Unlock()
 	}
+	return nil
 }
 
 // maySweep asks the lane whether the lists that go with the rows may go.
