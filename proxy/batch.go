@@ -45,7 +45,7 @@ type call struct {
 // backend at once, waits once, and writes the replies in order.
 type batch struct {
 	s       *session
-	started caspaxos.Mono
+	started caspaxos.Mono // when commands begin; 0: to be read from the clock
 	calls   []*call
 	n       int                 // calls in use
 	window  int                 // at most this many
@@ -82,14 +82,11 @@ func (b *batch) init(s *session) {
 // the connection is to end. It begins to run them.
 func (b *batch) collect() (more bool, failure *resp.Value) {
 	s := b.s
-	b.n, b.size, b.started = 0, 0, 0
+	b.n, b.size = 0, 0
 	for b.n < b.window {
 		words, failure := s.in.next(s.limits())
 		if words == nil || failure != nil {
 			return false, failure
-		}
-		if b.started == 0 {
-			b.started = s.srv.backend.Now()
 		}
 		b.run(b.add(), words)
 		if s.last {
@@ -168,7 +165,6 @@ func (b *batch) hold(c *call) *call {
 	}
 	b.n, b.size = 1, 0
 	b.s.srv.pause.wait(c.entry.spec, b.s.gone)
-	b.started = b.s.srv.backend.Now()
 	return c
 }
 
@@ -189,10 +185,8 @@ func (b *batch) one(c *call, args [][]byte) {
 		return
 	}
 	c.cmd.Register = b.s.register(args[spec.FirstKey])
-	c.cmd.Op = op
-	c.cmd.Started = b.started
-	c.cmd.Done = b.done
 	b.after(c.cmd.Register.Key)
+	c.cmd.Op, c.cmd.Started, c.cmd.Done = op, b.now(), b.done
 	b.queue = append(b.queue, &c.cmd)
 }
 
@@ -205,10 +199,11 @@ func (b *batch) several(c *call, args [][]byte) {
 	c.split = split
 	c.parts = make([]caspaxos.Command, len(split.Ops))
 	for i, op := range split.Ops {
-		c.parts[i] = caspaxos.Command{
-			Register: b.s.register(split.Keys[i]), Op: op, Started: b.started, Done: b.done,
-		}
+		c.parts[i] = caspaxos.Command{Register: b.s.register(split.Keys[i]), Op: op, Done: b.done}
 		b.after(c.parts[i].Register.Key)
+	}
+	for i := range c.parts { // after all waiting, so that it is one time
+		c.parts[i].Started = b.now()
 	}
 	if split.Snapshot && len(c.parts) > 1 {
 		b.snapshot(c)
@@ -217,6 +212,16 @@ func (b *batch) several(c *call, args [][]byte) {
 	for i := range c.parts {
 		b.queue = append(b.queue, &c.parts[i])
 	}
+}
+
+// now returns when a command that is begun now started: the time is read once
+// for all that are submitted together, and again after waiting in between, so
+// that no command's time runs before it could begin.
+func (b *batch) now() caspaxos.Mono {
+	if b.started == 0 {
+		b.started = b.s.srv.backend.Now()
+	}
+	return b.started
 }
 
 // snapshot begins a multi-key read, behind what stands before it.
@@ -261,6 +266,7 @@ func (b *batch) settle() {
 		<-b.wake
 	}
 	b.pending.Store(1)
+	b.started = 0
 	clear(b.read)
 }
 
@@ -274,7 +280,7 @@ func (b *batch) reply() error {
 		v := c.result()
 		b.s.srv.stats.count(c.entry, v)
 		if err == nil && !c.silent {
-			err = b.encode(v, int(c.proto))
+			err = b.encode(v, int(c.proto), c.reply == nil)
 		}
 		*c = call{}
 	}
@@ -286,9 +292,10 @@ func (b *batch) reply() error {
 	return err
 }
 
-// encode appends a reply to what is to be written.
-func (b *batch) encode(v *resp.Value, proto int) error {
-	if v.Kind == resp.Bulk && len(v.Str) >= wholeBytes {
+// encode appends a reply to what is to be written. One that is kept, because a
+// register or a command's kept arguments hold it, is not copied if it is long.
+func (b *batch) encode(v *resp.Value, proto int, kept bool) error {
+	if kept && v.Kind == resp.Bulk && len(v.Str) >= wholeBytes {
 		b.buf = strconv.AppendInt(append(b.buf, '$'), int64(len(v.Str)), 10)
 		b.buf = append(b.buf, '\r', '\n')
 		if err := b.flush(); err != nil {

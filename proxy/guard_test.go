@@ -210,6 +210,20 @@ func TestBufferIsBounded(t *testing.T) {
 	}
 }
 
+// TestManyWordsAreForgotten checks that a command with many arguments leaves
+// no large memory behind.
+func TestManyWordsAreForgotten(t *testing.T) {
+	const n = 300_000
+	src := strings.NewReader(fmt.Sprintf("*%d\r\n", n) + strings.Repeat("$1\r\na\r\n", n) + "PING\r\n")
+	commands, failure, in := feed(src, usual)
+	if failure != nil || len(commands) != 2 || len(commands[0]) != n {
+		t.Fatalf("%d commands, failure %+v", len(commands), failure)
+	}
+	if got := in.mem.bytes(); got > maxInput || cap(in.words) > maxInput {
+		t.Errorf("%d bytes and %d words are kept", got, cap(in.words))
+	}
+}
+
 // TestKeptWordsStay checks that what a command keeps is not overwritten by
 // later requests, be it copied or not.
 func TestKeptWordsStay(t *testing.T) {

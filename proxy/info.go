@@ -25,6 +25,9 @@ type section struct {
 	// extra sections are shown only when they are asked for, by name or by
 	// "all" or "everything".
 	extra bool
+	// costly sections are left empty unless they are asked for by name: the
+	// Keyspace has every key counted, by all nodes.
+	costly bool
 }
 
 var sections = []section{
@@ -39,7 +42,7 @@ var sections = []section{
 	{name: "Commandstats", write: infoCommands, extra: true},
 	{name: "Errorstats", write: infoErrors},
 	{name: "Cluster", write: func(_ *Server, w *infoWriter) { w.put("cluster_enabled", 0) }},
-	{name: "Keyspace", write: infoKeyspace},
+	{name: "Keyspace", write: infoKeyspace, costly: true},
 }
 
 // infoWriter writes the lines of INFO.
@@ -55,10 +58,14 @@ func info(s *session, args [][]byte) *resp.Value {
 			w.WriteString("\r\n")
 		}
 		w.WriteString("# " + sec.name + "\r\n")
-		sec.write(s.srv, &w)
+		if !sec.costly || slices.ContainsFunc(args[1:], sec.isNamed) {
+			sec.write(s.srv, &w)
+		}
 	}
 	return &resp.Value{Kind: resp.Verbatim, Str: w.Bytes()}
 }
+
+func (sec *section) isNamed(arg []byte) bool { return strings.EqualFold(sec.name, string(arg)) }
 
 func chooseSections(names [][]byte) []section {
 	var chosen []section
@@ -66,7 +73,7 @@ func chooseSections(names [][]byte) []section {
 		wanted := len(names) == 0 && !sec.extra
 		for _, name := range names {
 			wanted = wanted || is(name, "ALL") || is(name, "EVERYTHING") ||
-				(is(name, "DEFAULT") && !sec.extra) || strings.EqualFold(sec.name, string(name))
+				(is(name, "DEFAULT") && !sec.extra) || sec.isNamed(name)
 		}
 		if wanted {
 			chosen = append(chosen, sec)

@@ -238,4 +238,14 @@ func TestInfoFields(t *testing.T) {
 			t.Errorf("INFO%s: got %q, want %q", args, got, want)
 		}
 	}
+	c := f.dial()
+	c.do("SET a b\r\nSELECT 3\r\nSET c d", "+OK\r\n+OK\r\n+OK\r\n")
+	c.send("INFO\r\n")
+	if got := c.bulk(); strings.Contains(got, "db0:") {
+		t.Error("INFO has all keys counted")
+	}
+	c.send("INFO keyspace\r\n")
+	if got := c.bulk(); got != "# Keyspace\r\ndb0:keys=1,expires=0,avg_ttl=0\r\ndb3:keys=1,expires=0,avg_ttl=0\r\n" {
+		t.Errorf("got %q", got)
+	}
 }

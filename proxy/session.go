@@ -20,9 +20,14 @@ import (
 	"synod/proxy/command"
 )
 
-// farewell is how long a connection that ends in order may take to read its
-// last replies.
-const farewell = 5 * time.Second
+// How long a client may take, when its connection ends in order, to read its
+// last replies, and then to stop sending and close its side: after QUIT or a
+// protocol error, and when the server drains.
+const (
+	farewell      = 5 * time.Second
+	quitPatience  = 500 * time.Millisecond
+	drainPatience = 100 * time.Millisecond
+)
 
 // session is one client's connection. Its goroutine reads requests, runs them
 // in batches and writes the replies; what other goroutines may look at is
@@ -102,17 +107,15 @@ func (s *session) serve() {
 			s.bye(failure)
 			return
 		case s.last:
-			if s.in.head < s.in.tail {
-				s.linger(farewell / 10)
-			}
+			s.linger(quitPatience)
 			return
 		case s.srv.draining.Load():
-			s.linger(farewell / 50)
+			s.linger(drainPatience)
 			return
 		}
 		if err := s.in.fill(); err != nil {
 			if s.srv.draining.Load() && errors.Is(err, os.ErrDeadlineExceeded) {
-				s.linger(farewell / 50)
+				s.linger(drainPatience)
 			}
 			s.report(err)
 			return
@@ -139,7 +142,7 @@ func (s *session) requests() (failure *resp.Value, err error) {
 // bye sends a last reply, if the client still takes any.
 func (s *session) bye(v *resp.Value) {
 	if !s.muted() && s.out.write(v.AppendTo(nil, int(s.proto.Load()))) == nil {
-		s.linger(farewell / 10)
+		s.linger(quitPatience)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -77,7 +78,7 @@ func TestWriteWaitsForSnapshot(t *testing.T) {
 	c := f.dial()
 	f.backend.Hold()
 	c.send(array("MGET", "a", "b") + array("GET", "x") + array("SET", "b", "new"))
-	eventually(t, "the snapshot and the read of x are submitted", func() bool { return f.backend.Waiting() == 2 })
+	eventually(t, "the snapshot and the read of x are submitted", func() bool { return f.backend.Waiting() == 3 })
 	f.backend.Release()
 	c.expect("*2\r\n$-1\r\n$-1\r\n$-1\r\n+OK\r\n")
 	c.do("GET b", "$3\r\nnew\r\n")
@@ -91,6 +92,67 @@ func TestCommandsAfterQuitAreIgnored(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 	d.do("GET a", "$1\r\n1\r\n")
+}
+
+// TestLastRepliesArrive has much to read before the connection ends, and more
+// to send after that: all replies arrive.
+func TestLastRepliesArrive(t *testing.T) {
+	value := strings.Repeat("v", 8<<20)
+	for end, reply := range map[string]string{
+		"*x\r\n":      "-ERR Protocol error: invalid multibulk length\r\n",
+		array("QUIT"): "+OK\r\n",
+	} {
+		c := start(t).dial()
+		c.send(array("SET", "k", value))
+		c.expect("+OK\r\n")
+		c.send(array("GET", "k") + end + strings.Repeat("x", 1<<20))
+		want := fmt.Sprintf("$%d\r\n%s\r\n%s", len(value), value, reply)
+		if got := c.closed(); got != want {
+			t.Errorf("after %q: got %d bytes, want %d", end, len(got), len(want))
+		}
+	}
+}
+
+// TestRepliesAreTheirOwn leaves long replies unread while more requests come:
+// those that refer to the requests themselves must not change.
+func TestRepliesAreTheirOwn(t *testing.T) {
+	c := start(t).dial()
+	const n, size = 400, 100_000
+	var requests, replies strings.Builder
+	for i := range n {
+		text := strings.Repeat(fmt.Sprintf("%04d", i), size/4)
+		requests.WriteString(array("ECHO", text))
+		fmt.Fprintf(&replies, "$%d\r\n%s\r\n", size, text)
+	}
+	c.send(requests.String())
+	c.expect(replies.String())
+}
+
+// TestEachCommandHasItsTime checks that a command's time does not run while an
+// earlier one of its pipeline is waited for.
+func TestEachCommandHasItsTime(t *testing.T) {
+	var mu sync.Mutex
+	started := map[string]caspaxos.Mono{}
+	f := start(t, func(_ *Options, b *proxytest.Backend) {
+		b.Fault = func(c *caspaxos.Command) error {
+			mu.Lock()
+			defer mu.Unlock()
+			started[c.Register.Key[1:]] = c.Started
+			return nil
+		}
+	})
+	c := f.dial()
+	f.backend.Hold()
+	c.send(array("GET", "a") + array("GET", "b") + array("DBSIZE") + array("GET", "c"))
+	eventually(t, "the first two wait", func() bool { return f.backend.Waiting() == 2 })
+	released := f.backend.Now()
+	f.backend.Release()
+	c.expect("$-1\r\n$-1\r\n:0\r\n$-1\r\n")
+	mu.Lock()
+	defer mu.Unlock()
+	if started["a"] != started["b"] || started["a"] > released || started["c"] < released {
+		t.Errorf("started at %v, released at %v", started, released)
+	}
 }
 
 func TestMaxClients(t *testing.T) {
@@ -221,7 +283,7 @@ func TestDrain(t *testing.T) {
 	idle.do("PING", "+PONG\r\n")
 	f.backend.Hold()
 	busy.send(array("SET", "a", "1") + array("GET", "a"))
-	eventually(t, "the commands wait", func() bool { return f.backend.Waiting() == 1 })
+	eventually(t, "the commands wait", func() bool { return f.backend.Waiting() == 2 })
 	f.pause.begin(time.Now().Add(time.Hour), false)
 	paused.send(array("PING"))
 	eventually(t, "the client waits", func() bool { return f.clients.get(3) != nil && f.clients.get(3).busy.Load() })
@@ -336,5 +398,18 @@ func TestAdmin(t *testing.T) {
 		`synod_proxy_batch_commands_bucket{le="4096"} `, "go_goroutines ",
 	} {
 		check("/metrics", 200, line)
+	}
+}
+
+func TestDepthOfBatches(t *testing.T) {
+	f := start(t)
+	for _, n := range []int{1, 2, 3, 4, 5, maxBatch} {
+		f.stats.batch(n)
+	}
+	want := map[int]int64{0: 1, 1: 1, 2: 2, 3: 1, 12: 1}
+	for i := range f.stats.batches {
+		if got := f.stats.batches[i].total(); got != want[i] {
+			t.Errorf("bucket %d: %d, want %d", i, got, want[i])
+		}
 	}
 }

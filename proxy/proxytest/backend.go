@@ -28,6 +28,7 @@ type Backend struct {
 	depth int                      // the most commands that came with one Submit
 	held  bool
 	queue []func() // what waits for Release
+	count int      // commands in queue
 }
 
 // New returns an empty database.
@@ -56,24 +57,24 @@ func (b *Backend) Hold() {
 func (b *Backend) Release() {
 	b.mu.Lock()
 	queue := b.queue
-	b.held, b.queue = false, nil
+	b.held, b.queue, b.count = false, nil, 0
 	b.mu.Unlock()
 	for _, run := range queue {
 		run()
 	}
 }
 
-// Waiting returns how many calls of Submit and Snapshot wait for Release.
+// Waiting returns how many commands wait for Release.
 func (b *Backend) Waiting() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return len(b.queue)
+	return b.count
 }
 
 // Submit runs the commands, at once unless the backend holds them.
 func (b *Backend) Submit(cmds []*caspaxos.Command) {
 	cmds = slices.Clone(cmds)
-	b.do(func() {
+	b.do(len(cmds), func() {
 		b.run(cmds)
 		for _, c := range cmds {
 			c.Done(c)
@@ -83,16 +84,16 @@ func (b *Backend) Submit(cmds []*caspaxos.Command) {
 
 // Snapshot runs the commands as one.
 func (b *Backend) Snapshot(cmds []*caspaxos.Command, done func()) {
-	b.do(func() {
+	b.do(len(cmds), func() {
 		b.run(cmds)
 		done()
 	})
 }
 
-func (b *Backend) do(run func()) {
+func (b *Backend) do(n int, run func()) {
 	b.mu.Lock()
 	if b.held {
-		b.queue = append(b.queue, run)
+		b.queue, b.count = append(b.queue, run), b.count+n
 		b.mu.Unlock()
 		return
 	}
