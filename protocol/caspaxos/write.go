@@ -281,7 +281,7 @@ func (p *Proposer) sendAccept(r *reg, run *run) {
 			p.send(r, i, req)
 		}
 	}
-	p.arm(r, p.Timing.Accept)
+	p.arm(r, p.patience(r))
 }
 
 // history is the lineage that travels with the round's state.
@@ -408,10 +408,19 @@ func (p *Proposer) prepareLate(r *reg) {
 	p.retryLater(r)
 }
 
+// bulkRate is what a large value is given time for, beyond the usual wait: it
+// has to reach several disks. In bytes per second.
+const bulkRate = 16 << 20
+
+// patience is how long a round waits for its Acks.
+func (p *Proposer) patience(r *reg) time.Duration {
+	return p.Timing.Accept + time.Duration(r.change.Bytes())*time.Second/bulkRate
+}
+
 // acceptLate gives up waiting for Acks.
 func (p *Proposer) acceptLate(r *reg) {
-	if waited := time.Duration(p.now.Mono - r.started); waited < p.Timing.Accept {
-		p.arm(r, p.Timing.Accept-waited)
+	if waited, limit := time.Duration(p.now.Mono-r.started), p.patience(r); waited < limit {
+		p.arm(r, limit-waited)
 		return
 	}
 	p.doubt(r)

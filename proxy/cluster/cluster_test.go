@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -280,9 +281,11 @@ func TestSnapshot(t *testing.T) {
 			continue // contention is an answer
 		}
 		b, a := string(cmds[0].Result.(*resp.Value).Str), string(cmds[1].Result.(*resp.Value).Str)
-		var na, nb int
-		fmt.Sscan(a, &na)
-		fmt.Sscan(b, &nb)
+		na, errA := strconv.Atoi(a)
+		nb, errB := strconv.Atoi(b)
+		if errA != nil || errB != nil {
+			t.Fatal(errA, errB)
+		}
 		if na != nb && na != nb+1 {
 			t.Errorf("a is at %d and b at %d", na, nb)
 		}

@@ -1,6 +1,7 @@
 package proposer
 
 import (
+	"bytes"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -228,30 +229,41 @@ func (l *Lane) flush(now caspaxos.Now) bool {
 // encoded once.
 func (l *Lane) encode(out []caspaxos.Sent) {
 	var last *caspaxos.Request
+	var encoded []byte
 	for _, s := range out {
 		if s.Request != last {
 			last = s.Request
-			l.scratch = wire.AppendRequest(l.scratch[:0], last)
+			encoded = l.encodeOne(last)
 		}
 		for int(s.To) >= len(l.out) {
 			l.out = append(l.out, outgoing{})
 		}
 		o := &l.out[s.To]
-		if len(l.scratch) >= bulkSize {
-			if !l.net.Send(s.To, rpc.Bulk, l.scratch) {
+		if len(encoded) >= bulkSize {
+			if !l.net.Send(s.To, rpc.Bulk, encoded) {
 				l.refused = append(l.refused, refusal{to: s.To, id: last.ID})
 			}
 			continue
 		}
-		if len(o.payload)+len(l.scratch) > maxPayload {
+		if len(o.payload)+len(encoded) > maxPayload {
 			l.send(s.To)
 		}
-		o.payload = append(o.payload, l.scratch...)
+		o.payload = append(o.payload, encoded...)
 		o.ids = append(o.ids, last.ID)
 	}
-	if cap(l.scratch) > 1<<20 {
-		l.scratch = nil // a large value should not stay in memory
+}
+
+// encodeOne encodes a request: a large one into memory that bulk traffic keeps,
+// a small one into memory that the next will be encoded into.
+func (l *Lane) encodeOne(req *caspaxos.Request) []byte {
+	if n := req.Change.Bytes(); n >= bulkSize/2 {
+		return wire.AppendRequest(make([]byte, 0, n+n/16), req)
 	}
+	l.scratch = wire.AppendRequest(l.scratch[:0], req)
+	if len(l.scratch) >= bulkSize {
+		return bytes.Clone(l.scratch)
+	}
+	return l.scratch
 }
 
 func (l *Lane) send(to caspaxos.NodeID) {

@@ -281,11 +281,19 @@ func (r *Router) reorder(t *table) {
 }
 
 // Send sends a payload of encoded requests to a node. It does not block. False
-// means that nothing was or will be sent.
+// means that nothing was or will be sent. A payload of the bulk class is not
+// copied and must not be modified any more.
 func (r *Router) Send(to caspaxos.NodeID, class rpc.Class, payload []byte) bool {
 	n := r.node(to)
 	s := n.session.Load()
-	if s == nil || s.Send(class, payload) != nil {
+	if s == nil {
+		return false
+	}
+	send := s.Send
+	if class == rpc.Bulk {
+		send = s.SendShared
+	}
+	if send(class, payload) != nil {
 		return false
 	}
 	n.asked(r.now())
