@@ -47,8 +47,8 @@ func clientSetInfo(s *session, args [][]byte) *resp.Value {
 	return resp.OK
 }
 
-// clientSwitch is NO-EVICT and NO-TOUCH, which have no effect: no key is ever
-// evicted or touched for being read.
+// clientSwitch is NO-EVICT and NO-TOUCH, which have no effect: no client is
+// exempt from maxmemory-clients, and reading a key leaves no trace on it.
 func clientSwitch(_ *session, args [][]byte) *resp.Value {
 	if !is(args[2], "ON") && !is(args[2], "OFF") {
 		return resp.ErrSyntax

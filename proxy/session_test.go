@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -411,5 +412,50 @@ func TestDepthOfBatches(t *testing.T) {
 		if got := f.stats.batches[i].total(); got != want[i] {
 			t.Errorf("bucket %d: %d, want %d", i, got, want[i])
 		}
+	}
+}
+
+func TestInfo(t *testing.T) {
+	f := start(t)
+	c, d := f.dial(), f.dial()
+	d.do("SET a b\r\nINCR a\r\nnonsense\r\nPING", "+OK\r\n-ERR value is not an integer or out of range\r\n-ERR unknown command 'nonsense', with args beginning with: \r\n+PONG\r\n")
+	field := func(args, name string) string {
+		t.Helper()
+		c.send("INFO " + args + "\r\n")
+		for line := range strings.Lines(c.bulk()) {
+			if value, ok := strings.CutPrefix(line, name+":"); ok {
+				return strings.TrimSpace(value)
+			}
+		}
+		t.Errorf("INFO %s has no %s", args, name)
+		return ""
+	}
+	_, port, _ := net.SplitHostPort(f.Addr().String())
+	for name, want := range map[string]string{
+		"redis_version": redisVersion, "synod_version": "test", "redis_mode": "standalone", "tcp_port": port,
+		"connected_clients": "2", "maxclients": "10000", "aof_enabled": "1", "role": "master", "cluster_enabled": "0",
+		"total_connections_received": "2", "errorstat_ERR": "count=2", "rejected_connections": "0",
+	} {
+		if got := field("", name); got != want {
+			t.Errorf("%s: got %q, want %q", name, got, want)
+		}
+	}
+	if got := field("commandstats", "cmdstat_incr"); got != "calls=1,failed_calls=1" {
+		t.Errorf("cmdstat_incr: got %q", got)
+	}
+	if n, err := strconv.Atoi(field("memory", "used_memory")); err != nil || n < 10_000 {
+		t.Errorf("used_memory: %d, %v", n, err)
+	}
+	c.do("CONFIG RESETSTAT", "+OK\r\n")
+	if got := field("stats", "total_commands_processed"); got != "1" { // RESETSTAT itself
+		t.Errorf("total_commands_processed after a reset: %q", got)
+	}
+}
+
+func TestLolwut(t *testing.T) {
+	c := start(t).dial()
+	c.send("LOLWUT\r\n")
+	if art := c.bulk(); !strings.HasSuffix(art, "\nSynod test, Redis ver. "+redisVersion+"\n") || strings.Count(art, "@") < 13 {
+		t.Errorf("got %s", art)
 	}
 }
