@@ -1,0 +1,152 @@
+package process
+
+import (
+	"testing"
+
+	"synod/tests/harness"
+)
+
+// enough is how many answers show that a cluster works.
+const enough = 300
+
+// usual is the cluster that most tests use.
+var usual = harness.Size{Nodes: 3, Proxies: 2}
+
+// Nodes and proxies are killed, frozen and restarted under load. A quorum keeps
+// answering (L4), what was acknowledged stays (L5), and every command takes
+// effect once (L1, L3).
+func TestKillAndFreeze(t *testing.T) {
+	c := harness.StartCluster(t, usual)
+	w := run(t, 12, c.Addrs()...)
+	w.progress(enough)
+
+	for i, n := range c.Nodes {
+		w.gaps.phase("killing node " + n.ID)
+		n.Kill()
+		w.progress(enough)
+		w.gaps.phase("starting node " + n.ID)
+		n.Start()
+		n.AwaitReady(t)
+		w.progress(enough)
+
+		other := c.Nodes[(i+1)%len(c.Nodes)]
+		w.gaps.phase("freezing node " + other.ID)
+		other.Freeze()
+		w.progress(enough)
+		w.gaps.phase("thawing node " + other.ID)
+		other.Thaw()
+		w.progress(enough)
+	}
+	for i, p := range c.Proxies {
+		w.gaps.phase("killing proxy " + p.ID)
+		p.Kill()
+		w.progress(enough)
+		p.Start()
+		harness.AwaitServing(t, p.Process, p.Addr)
+		w.progress(enough)
+
+		other := c.Proxies[(i+1)%len(c.Proxies)]
+		w.gaps.phase("freezing proxy " + other.ID)
+		other.Freeze()
+		w.progress(enough)
+		other.Thaw()
+		w.progress(enough)
+	}
+	w.gaps.phase("rest")
+	w.progress(enough)
+	w.check(c.Proxies[0].Addr)
+}
+
+// All nodes die at the same moment, under load, twice; the second time the
+// proxies as well. They come back with everything acknowledged (L5).
+func TestAllNodesKilled(t *testing.T) {
+	c := harness.StartCluster(t, usual)
+	w := run(t, 12, c.Addrs()...)
+	w.progress(enough)
+	for _, members := range [][]*harness.Member{c.Nodes, append(append([]*harness.Member{}, c.Nodes...), c.Proxies...)} {
+		w.gaps.phase("killing all")
+		for _, m := range members {
+			m.Freeze() // so that they stop at the same moment
+		}
+		for _, m := range members {
+			m.Kill()
+		}
+		for _, m := range members {
+			m.Start()
+		}
+		c.AwaitServing()
+		w.progress(enough)
+	}
+	w.check(c.Proxies[1].Addr)
+}
+
+// A majority is frozen: nothing is acknowledged meanwhile, nobody waits for
+// longer than the limit, and afterwards all goes on.
+func TestMajorityFrozen(t *testing.T) {
+	c := harness.StartCluster(t, harness.Size{Nodes: 3, Proxies: 2,
+		NodeFlags: []string{"--command-timeout", "2s"}, ProxyFlags: []string{"--command-timeout", "2s"}})
+	w := run(t, 12, c.Addrs()...)
+	w.progress(enough)
+	w.gaps.phase("a majority is frozen")
+	c.Nodes[0].Freeze()
+	c.Nodes[1].Freeze()
+	refused := func() int {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return w.lost[notDone] + w.lost[unknown]
+	}
+	before := refused()
+	// Each client gets at least one error, within the limit and some slack.
+	harness.Await(t, "every client to be told", func() bool { return refused() >= before+12 })
+	answers := w.answers.Load()
+	before = refused()
+	harness.Await(t, "every client to be told again", func() bool { return refused() >= before+12 })
+	if now := w.answers.Load(); now != answers {
+		t.Errorf("%d commands were acknowledged without a quorum", now-answers)
+	}
+	w.gaps.phase("the majority is back")
+	c.Nodes[0].Thaw()
+	c.Nodes[1].Thaw()
+	w.progress(enough)
+	w.check(c.Proxies[0].Addr)
+}
+
+// synod, the whole cluster in one process, is killed under load and comes back
+// with all that it acknowledged.
+func TestLocalKilled(t *testing.T) {
+	l := harness.StartLocal(t, 2)
+	w := run(t, 8, l.Addrs...)
+	for range 3 {
+		w.progress(enough)
+		w.gaps.phase("killing synod")
+		l.Kill()
+		l.Start()
+		w.progress(enough)
+		w.gaps.phase("rest")
+	}
+	w.check(l.Addrs[1])
+	l.Terminate()
+	if status := l.Wait(); status != 0 {
+		t.Errorf("exit status %d after SIGTERM", status)
+	}
+}
+
+// etcd is not on the path of data: while it is down for longer than leases
+// last, commands go on as before.
+func TestEtcdDown(t *testing.T) {
+	c := harness.StartCluster(t, usual)
+	w := run(t, 4, c.Addrs()...)
+	w.progress(enough)
+	w.gaps.phase("etcd is down")
+	c.Etcd.Kill()
+	c.Nodes[0].AwaitOutput("waiting for etcd")
+	w.progress(enough)
+	c.Nodes[1].Kill()
+	w.progress(enough)
+	w.gaps.phase("etcd is back")
+	c.Etcd.Restart()
+	c.Nodes[1].Start()
+	c.Nodes[1].AwaitReady(t)
+	w.progress(enough)
+	w.check(c.Proxies[0].Addr)
+}
