@@ -87,7 +87,7 @@ func (p plan) turns(ctx context.Context, l load, systems []system) (map[string][
 				}
 				speed[s.name] = warm.perSecond
 			}
-			got, err := p.slice1(ctx, s, l, speed[s.name], round == 0)
+			got, err := p.once(ctx, s, l, speed[s.name], round)
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", s.name, err)
 			}
@@ -98,8 +98,8 @@ func (p plan) turns(ctx context.Context, l load, systems []system) (map[string][
 	return samples, nil
 }
 
-// slice1 runs a load on a system for about one slice, at the speed expected.
-func (p plan) slice1(ctx context.Context, s system, l load, speed float64, first bool) (sample, error) {
+// once runs a load on a system for about one slice, at the speed expected.
+func (p plan) once(ctx context.Context, s system, l load, speed float64, round int) (sample, error) {
 	ctx, cancel := context.WithTimeout(ctx, sliceLimit)
 	defer cancel()
 	operations := max(l.clients*l.pipeline, int(speed*p.slice.Seconds()))
@@ -116,8 +116,8 @@ func (p plan) slice1(ctx context.Context, s system, l load, speed float64, first
 		used = append(used, before)
 	}
 	profiled := func() error { return nil }
-	if p.profiles != "" && first && len(s.admins) > 1 {
-		profiled = p.profile(ctx, s, l)
+	if p.profiles != "" && len(s.admins) > 1 {
+		profiled = p.profile(ctx, s, l, round)
 	}
 	r, err := s.drive(ctx, l, operations)
 	if err != nil {
@@ -141,14 +141,14 @@ func (p plan) slice1(ctx context.Context, s system, l load, speed float64, first
 }
 
 // profile begins to take profiles of the proxy and a node; the function it
-// returns waits for them.
-func (p plan) profile(ctx context.Context, s system, l load) (wait func() error) {
+// returns waits for them. `go tool pprof` adds the files of several rounds up.
+func (p plan) profile(ctx context.Context, s system, l load, round int) (wait func() error) {
 	var running sync.WaitGroup
 	var problems [2]error
 	for i, who := range []string{"proxy", "node"} {
 		name := strings.NewReplacer(" ", "-", ",", "").Replace(l.String())
 		running.Go(func() {
-			problems[i] = profile(ctx, s.admins[i], p.slice, filepath.Join(p.profiles, fmt.Sprintf("%s.%s.pprof", name, who)))
+			problems[i] = profile(ctx, s.admins[i], p.slice, filepath.Join(p.profiles, fmt.Sprintf("%s.%s.%d.pprof", name, who, round)))
 		})
 	}
 	return func() error {

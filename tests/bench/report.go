@@ -79,7 +79,7 @@ func (r *report) comparison(p plan, found result) {
 		r.row(l.String(), latency(of, nameRedis), latency(of, nameEtcd), latency(of, nameSynod), times(middle, of[nameSynod], of[nameRedis]))
 	}
 	r.line("\nInside Synod: processor time (µs per operation), how commands shared rounds and entries a sync, and which rounds took one trip:")
-	r.table("", "proxy", "three nodes", "etcd", "commands per round", "one-trip rounds", "read / blind / carried / two-trip / repair / in doubt", "requests per node's batch", "entries per sync")
+	r.table("", "proxy", "three nodes", "etcd", "commands per round", "one-trip rounds", "read / blind / carried / two-trip / repair / in doubt", "requests per node's batch", "entries per sync", "found in memory")
 	for _, l := range p.loads {
 		if s, ok := found[l][nameSynod]; ok {
 			r.inside(l, s)
@@ -149,6 +149,7 @@ func (r *report) inside(l load, s sample) {
 	for _, d := range s.parts[1 : len(s.parts)-1] {
 		nodes += d
 	}
+	hits := s.grown["synod_node_cache_hits_total"]
 	var kinds []string
 	var short, all float64
 	for i, k := range roundKinds {
@@ -166,7 +167,8 @@ func (r *report) inside(l load, s sample) {
 		fmt.Sprintf("%.2f", s.grown.mean("synod_round_commands")),
 		fmt.Sprintf("%.2f %%", 100*ratio(short, all)), strings.Join(kinds, " / "),
 		fmt.Sprintf("%.1f", s.grown.mean("synod_node_batch_requests")),
-		fmt.Sprintf("%.1f", s.grown.mean("synod_node_sync_entries")))
+		fmt.Sprintf("%.1f", s.grown.mean("synod_node_sync_entries")),
+		fmt.Sprintf("%.1f %%", 100*ratio(hits, hits+s.grown["synod_node_cache_misses_total"])))
 }
 
 // scaling writes what a second core brought.
