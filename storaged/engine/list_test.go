@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 
 	"synod/protocol/caspaxos"
@@ -240,42 +239,5 @@ func TestExpired(t *testing.T) {
 		if !got[k] {
 			t.Errorf("%s is expired and was not found", k)
 		}
-	}
-}
-
-// BenchmarkSet is the path of a SET on one node: vote, changelog, sync, and
-// what follows in Pebble. One operation is one vote; 64 share a sync.
-func BenchmarkSet(b *testing.B) {
-	for _, keys := range []int{1, 100_000} {
-		b.Run(fmt.Sprint(keys), func(b *testing.B) {
-			o := testOptions(b)
-			o.FS, o.CacheBytes = nil, 256<<20
-			o.SegmentBytes, o.RetainBytes = 0, 0
-			var synced atomic.Uint64
-			o.Synced = func(s Synced) { synced.Store(s.Position) }
-			r := newRig(b, o)
-			names := make([]caspaxos.Register, keys)
-			for i := range names {
-				names[i] = key(0, fmt.Sprintf("key:%012d", i))
-			}
-			value := strings.Repeat("v", 64)
-			var reply caspaxos.Reply
-			reqs := make([]caspaxos.Request, 64)
-			b.ReportAllocs()
-			for i := 0; b.Loop(); i++ {
-				q := &reqs[i%64]
-				*q = caspaxos.Request{Kind: caspaxos.KindAccept, Register: names[(i*7919)%keys], Epoch: testEpoch, Ballot: r.ballot(), Change: set(value)}
-				if _, err := r.accs[r.lane(q.Register)].Step(r.clock, q, &reply); err != nil || reply.Outcome != caspaxos.Acked {
-					b.Fatal(reply.Outcome, err)
-				}
-				if i%64 == 63 {
-					r.e.Kick()
-					r.maintain()
-					if i%512 == 511 {
-						r.e.WaitSynced(reply.After)
-					}
-				}
-			}
-		})
 	}
 }

@@ -11,19 +11,23 @@ import (
 
 const (
 	memtableBytes = 16 << 20
+	memtables     = 4 // writes stall beyond
 	bloomBits     = 10
 )
 
 // openPebble opens Pebble without a log of its own.
 func openPebble(e *Engine) (*pebble.DB, error) {
 	log := pebbleLog{e}
+	// Pebble takes its memtables' memory off the cache.
+	cache := pebble.NewCache(memtables*memtableBytes + max(8<<20, e.opts.CacheBytes/4))
+	defer cache.Unref()
 	opts := &pebble.Options{
 		FS:                          e.opts.FS,
-		Cache:                       pebble.NewCache(max(8<<20, e.opts.CacheBytes/4)),
+		Cache:                       cache,
 		DisableWAL:                  true,
 		FormatMajorVersion:          pebble.FormatNewest,
 		MemTableSize:                memtableBytes,
-		MemTableStopWritesThreshold: 4,
+		MemTableStopWritesThreshold: memtables,
 		L0CompactionThreshold:       4,
 		MaxOpenFiles:                1000,
 		Logger:                      log,
@@ -33,7 +37,6 @@ func openPebble(e *Engine) (*pebble.DB, error) {
 			},
 		},
 	}
-	defer opts.Cache.Unref()
 	// Most writes ask first whether the register is there: a filter answers
 	// for the many that are not.
 	for i := range opts.Levels {
