@@ -91,34 +91,25 @@ func (s *session) login(user, password []byte) *resp.Value {
 	return resp.OK
 }
 
-// helloOptions is what HELLO asks for.
-type helloOptions struct {
-	proto          int32 // 0: as it is
-	user, password []byte
-	name           []byte // nil: as it is
-}
-
 func hello(s *session, args [][]byte) *resp.Value {
-	o, failure := parseHello(args)
-	if failure != nil {
-		return failure
-	}
-	if o.user != nil {
-		if v := s.login(o.user, o.password); v.IsError() {
-			return v
+	proto := s.proto.Load()
+	if len(args) > 1 {
+		n, ok := parseLength(args[1])
+		switch {
+		case !ok:
+			return resp.Err("ERR Protocol version is not an integer or out of range")
+		case n < 2 || n > 3:
+			return errProto
+		}
+		proto = int32(n)
+		if failure := s.helloOptions(args[2:]); failure != nil {
+			return failure
 		}
 	}
 	if s.locked() {
 		return errHello
 	}
-	if o.name != nil {
-		if v := s.rename(o.name); v.IsError() {
-			return v
-		}
-	}
-	if o.proto != 0 {
-		s.proto.Store(o.proto)
-	}
+	s.proto.Store(proto)
 	return &resp.Value{Kind: resp.Map, Elems: []resp.Value{
 		*resp.Text("server"), *resp.Text("redis"),
 		*resp.Text("version"), *resp.Text(redisVersion),
@@ -130,29 +121,24 @@ func hello(s *session, args [][]byte) *resp.Value {
 	}}
 }
 
-func parseHello(args [][]byte) (o helloOptions, failure *resp.Value) {
-	if len(args) == 1 {
-		return o, nil
-	}
-	n, ok := parseLength(args[1])
-	switch {
-	case !ok:
-		return o, resp.Err("ERR Protocol version is not an integer or out of range")
-	case n < 2 || n > 3:
-		return o, errProto
-	}
-	o.proto = int32(n)
-	for rest := args[2:]; len(rest) > 0; {
+// helloOptions does what HELLO's options ask for, one after the other as in
+// Redis: what comes before a wrong one has been done.
+func (s *session) helloOptions(rest [][]byte) (failure *resp.Value) {
+	for len(rest) > 0 {
+		var v *resp.Value
 		switch {
 		case is(rest[0], "AUTH") && len(rest) >= 3:
-			o.user, o.password, rest = rest[1], rest[2], rest[3:]
+			v, rest = s.login(rest[1], rest[2]), rest[3:]
 		case is(rest[0], "SETNAME") && len(rest) >= 2:
-			o.name, rest = rest[1], rest[2:]
+			v, rest = s.rename(rest[1]), rest[2:]
 		default:
-			return o, resp.Err("ERR Syntax error in HELLO option '" + clean(rest[0]) + "'")
+			return resp.Err("ERR Syntax error in HELLO option '" + clean(rest[0]) + "'")
+		}
+		if v.IsError() {
+			return v
 		}
 	}
-	return o, nil
+	return nil
 }
 
 // rename sets the connection's name; the empty name is none.

@@ -74,6 +74,9 @@ func scan(s *session, args [][]byte) *resp.Value {
 	return resp.List(*resp.Text(strconv.FormatUint(next, 10)), *listOf(found))
 }
 
+// noType is the name of a type that no key has.
+const noType = "no type"
+
 // scanRequest is what SCAN asks for.
 type scanRequest struct {
 	cursor uint64
@@ -107,7 +110,9 @@ func parseScan(args [][]byte) (scanRequest, *resp.Value) {
 				req.match = nil
 			}
 		case is(rest[0], "TYPE"):
-			req.typ = string(bytes.ToLower(rest[1]))
+			if req.typ = string(bytes.ToLower(rest[1])); req.typ == "" {
+				req.typ = noType
+			}
 		default:
 			return req, resp.ErrSyntax
 		}

@@ -9,8 +9,14 @@ import (
 )
 
 // lolwut draws a synod: a ring of seats, some of which agree, always a
-// majority. Arguments are accepted and ignored, as they choose among drawings.
-func lolwut(s *session, _ [][]byte) *resp.Value {
+// majority. Arguments choose among Redis's drawings; here they have to be well
+// formed, and that is all.
+func lolwut(s *session, args [][]byte) *resp.Value {
+	if len(args) > 2 && is(args[1], "VERSION") {
+		if _, ok := parseLength(args[2]); !ok {
+			return resp.ErrNotInteger
+		}
+	}
 	const width, height, seats = 41, 13, 24
 	canvas := make([][]byte, height)
 	for y := range canvas {

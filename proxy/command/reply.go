@@ -47,7 +47,7 @@ func infoReply(args [][]byte) *resp.Value {
 		if s := byFullName(name); s != nil {
 			elems = append(elems, s.info())
 		} else {
-			elems = append(elems, *resp.NilArray)
+			elems = append(elems, *resp.Nil)
 		}
 	}
 	return resp.List(elems...)

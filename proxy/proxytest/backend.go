@@ -182,11 +182,11 @@ func (b *Backend) typeOf(db byte, key string) string {
 	return b.views[string(db)+key].Header.Type.String()
 }
 
-// Keys returns the keys that match.
+// Keys returns the keys that match; "*" is all of them.
 func (b *Backend) Keys(_ context.Context, db byte, pattern []byte) ([][]byte, error) {
 	var found [][]byte
 	for _, key := range b.live(db) {
-		if glob.Match(pattern, []byte(key)) {
+		if string(pattern) == "*" || glob.Match(pattern, []byte(key)) {
 			found = append(found, []byte(key))
 		}
 	}
