@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 
 	"synod/protocol/caspaxos"
+	"synod/proxy/datatype/str"
 )
 
 // Defaults of what clients may use, in bytes.
@@ -102,7 +103,7 @@ var parameters = []parameter{
 	keep("maxmemory-policy", keptPolicy, checkPolicy),
 	keep("notify-keyspace-events", keptEvents, checkEvents),
 	{name: "port", get: func(st *settings) string { return st.port }},
-	number("proto-max-bulk-len", 1<<20, defaultBulkLimit, true, func(st *settings) *atomic.Int64 { return &st.bulkLimit }),
+	{name: "proto-max-bulk-len", get: func(st *settings) string { return itoa(st.bulkLimit.Load()) }, set: setBulkLimit},
 	{name: "requirepass", get: (*settings).password, set: func(st *settings, value string) (func(), string) {
 		return func() { st.secret.Store(&value) }, ""
 	}},
@@ -115,6 +116,13 @@ var parameters = []parameter{
 
 func fixed(name, value string) parameter {
 	return parameter{name: name, get: func(*settings) string { return value }}
+}
+
+// setBulkLimit bounds arguments, and with them the strings that APPEND and
+// SETRANGE may build. The latter holds for all proxies of one process.
+func setBulkLimit(st *settings, value string) (func(), string) {
+	n, problem := parseNumber(value, 1<<20, defaultBulkLimit, true)
+	return func() { st.bulkLimit.Store(n); str.SetMaxSize(n) }, problem
 }
 
 // number is a parameter with a number, or a size in bytes, that has an effect.
