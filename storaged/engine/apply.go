@@ -52,14 +52,8 @@ func (l *Lane) settle() {
 // it to the applier.
 func (l *Lane) send() {
 	all := l.want.Load() > l.applied.Load()
-	if n := len(l.dirty); !all && len(l.votes) == 0 && len(l.sweeps) == 0 {
-		if n == 0 {
-			return
-		}
-		pressed := l.dirtyBytes > l.engine.dirtyMax || n > dirtyCountMax
-		if !pressed && l.now-l.dirty[0].at < caspaxos.Mono(applyAfter) {
-			return
-		}
+	if !all && !l.due() {
+		return
 	}
 	f := &frozenBatch{lane: l, batch: l.engine.db.NewBatch(), need: l.lastPos.Load()}
 	if err := l.fill(f, all); err != nil {
@@ -68,7 +62,22 @@ func (l *Lane) send() {
 	}
 	l.sending = f
 	l.batches.Add(1)
+	l.more.Store(l.due())
 	l.engine.applier <- f // holds one of each lane
+}
+
+// due reports whether something should go to the disk though nobody waits for
+// it.
+func (l *Lane) due() bool {
+	switch n := len(l.dirty); {
+	case len(l.votes)+len(l.sweeps) > 0:
+		return true
+	case n == 0:
+		return false
+	default:
+		pressed := l.dirtyBytes > l.engine.dirtyMax || n > dirtyCountMax
+		return pressed || l.now-l.dirty[0].at >= caspaxos.Mono(applyAfter)
+	}
 }
 
 func (l *Lane) fill(f *frozenBatch, all bool) error {
@@ -220,7 +229,7 @@ func (e *Engine) apply() {
 			f.done.Store(true)
 			e.appliedMu.Unlock()
 			e.appliedCond.Broadcast()
-			if f.lane.want.Load() > f.applied {
+			if f.lane.more.Load() || f.lane.want.Load() > f.applied {
 				e.opts.Wake(f.lane.number)
 			}
 		case <-e.stop:

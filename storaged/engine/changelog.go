@@ -203,7 +203,7 @@ func (l *changelog) append(payload []byte) (uint64, error) {
 	switch {
 	case l.closed || l.failed:
 		return 0, ErrClosed
-	case l.pending > 0 && l.pending+len(payload) > l.maxUnsynced:
+	case l.pending > l.maxUnsynced: // one more may pass, of any size
 		return 0, ErrBacklog
 	}
 	pos := l.next

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -53,7 +54,7 @@ type Options struct {
 	// Tuning; zero is the default.
 	SegmentBytes    int64 // of the changelog, 32 MiB
 	RetainBytes     int64 // of changelog to keep for others, 64 MiB
-	CheckpointBytes int64 // of changelog between checkpoints, 256 MiB
+	CheckpointBytes int64 // of changelog between checkpoints, 64 MiB: what a restart replays
 	MaxUnsynced     int   // bytes appended and not synced, 64 MiB
 }
 
@@ -65,7 +66,7 @@ func (o *Options) setDefaults() {
 	}
 	def(&o.SegmentBytes, 32<<20)
 	def(&o.RetainBytes, 64<<20)
-	def(&o.CheckpointBytes, 256<<20)
+	def(&o.CheckpointBytes, 64<<20)
 	def(&o.CacheBytes, 256<<20)
 	if o.MaxUnsynced == 0 {
 		o.MaxUnsynced = 64 << 20
@@ -233,12 +234,23 @@ func (e *Engine) fail(err error) {
 	e.opts.Fatal(err)
 }
 
+// closeLimit bounds the time that Close waits for the disk. What it leaves
+// undone is replayed at the next start.
+const closeLimit = 10 * time.Second
+
 // Close brings everything to the disk and closes the store. The lanes must not
 // be used any more.
 func (e *Engine) Close() error {
 	var errs []error
-	if e.failure.Load() == nil && e.changes != nil && !e.changes.full.Load() {
+	if e.failure.Load() == nil && !e.changes.full.Load() {
+		late := time.AfterFunc(closeLimit, func() {
+			err := fmt.Errorf("close the store: the disk did not answer within %v", closeLimit)
+			e.failure.CompareAndSwap(nil, &err)
+			e.changes.end()
+			e.wakeWaiters()
+		})
 		errs = append(errs, e.finish())
+		late.Stop()
 	}
 	return errors.Join(append(errs, e.end())...)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
@@ -381,5 +382,68 @@ func TestNodeStateAndEpochsSurvive(t *testing.T) {
 				t.Errorf("epochs %v", got)
 			}
 		}
+	}
+}
+
+// A lane under pressure is woken as soon as it can send more, not by a timer.
+func TestPressedLaneIsWoken(t *testing.T) {
+	o := testOptions(t)
+	o.Lanes = 1
+	woken := make(chan int, 1000)
+	o.Wake = func(lane int) { woken <- lane }
+	r := newRig(t, o)
+	for i := range 5000 {
+		r.accept(key(0, fmt.Sprint(i)), set(string(make([]byte, 1000))))
+	}
+	l := r.e.Lanes()[0]
+	if l.dirtyBytes < 4*r.e.dirtyMax {
+		t.Fatalf("%d bytes are no pressure", l.dirtyBytes)
+	}
+	r.sync()
+	r.maintain()
+	for l.dirtyBytes > r.e.dirtyMax {
+		select {
+		case <-woken:
+			r.maintain()
+		case <-time.After(10 * time.Second):
+			t.Fatalf("not woken with %d bytes left", l.dirtyBytes)
+		}
+	}
+}
+
+// A value above all bounds passes when nothing else waits.
+func TestHugeValue(t *testing.T) {
+	o := testOptions(t)
+	o.MaxUnsynced = 1 << 10
+	r := newRig(t, o)
+	c := register.Change{Kind: register.Full, Header: register.Header{Type: register.String}}
+	for i := range 3000 {
+		c.Ops = append(c.Ops, register.Op{Kind: register.Put, Key: fmt.Appendf(nil, "%06d", i), Value: bytes.Repeat([]byte{byte(i)}, 16<<10)})
+	}
+	r.accept(key(0, "huge"), c)
+	check := func(when string) {
+		t.Helper()
+		p := register.Projection{Ranges: []register.Range{{From: []byte("000010"), To: []byte("000012")}}}
+		if got := r.read(key(0, "huge"), p).View.Elements(); len(got) != 2 || len(got[1].Value) != 16<<10 || got[1].Value[0] != 11 {
+			t.Fatalf("%s: %d elements", when, len(got))
+		}
+	}
+	check("in memory")
+	r.settle()
+	if l := r.e.Lanes()[r.lane(key(0, "huge"))]; l.bytes > 1<<20 {
+		t.Errorf("%d bytes in memory of a value in rows", l.bytes)
+	}
+	check("in rows")
+	r.accept(key(0, "huge"), register.Change{Kind: register.Delta, Header: c.Header, Ops: []register.Op{{Kind: register.Patch, Key: []byte("000010"), Value: []byte("patch")}}})
+	r.reopen((*Engine).Abort)
+	check("replayed")
+	v := r.read(key(0, "huge"), register.Projection{Keys: [][]byte{[]byte("000010")}}).View
+	if got, _ := v.Get([]byte("000010")); string(got[:7]) != "patch\n\n" {
+		t.Errorf("patched chunk begins %q", got[:7])
+	}
+	r.accept(key(0, "huge"), register.Delete())
+	r.settle()
+	if n := r.registerRows(); n != 1 {
+		t.Errorf("%d rows after a delete, want the tombstone", n)
 	}
 }

@@ -69,6 +69,7 @@ func (e *Engine) checkFree() {
 	fields := []zap.Field{zap.Int64("free_bytes", n), zap.Int64("min_free_bytes", e.opts.MinFreeBytes)}
 	if low {
 		e.opts.Log.Error("the disk is nearly full: writes are refused until there is room", fields...)
+		notify(e.checkpoints) // gives back changelog
 	} else {
 		e.opts.Log.Info("the disk has room again: writes are accepted", fields...)
 	}

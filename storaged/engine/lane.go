@@ -22,7 +22,8 @@ const (
 	applyStep     = 256     // registers in one batch, unless all must go
 	applyStepSize = 1 << 20 // bytes, likewise
 	dirtyCountMax = 1 << 15
-	smallState    = 4 << 10 // sent whole
+	backlogMax    = 64 << 20 // bytes, beyond which votes are refused
+	smallState    = 4 << 10  // sent whole
 )
 
 // Lane is the part of the store that holds one lane's registers: its Records
@@ -55,6 +56,7 @@ type Lane struct {
 	lastPos    atomic.Uint64 // of the lane's last entry in the changelog
 	applied    atomic.Uint64 // entries up to here need no replay
 	want       atomic.Uint64 // applied should reach this as soon as possible
+	more       atomic.Bool   // when the batch under way has arrived, another is due
 	hits, miss atomic.Uint64
 	held       atomic.Int64 // bytes, as metrics show them
 	entries    atomic.Int64
@@ -184,7 +186,7 @@ func (l *Lane) Append(entry caspaxos.LogEntry) (uint64, error) {
 	if err := l.engine.admits(); err != nil {
 		return 0, err
 	}
-	if l.dirtyBytes > l.engine.dirtyMax*4 {
+	if l.dirtyBytes > max(backlogMax, 4*l.engine.dirtyMax) {
 		return 0, ErrBacklog
 	}
 	l.scratch = appendPayload(l.scratch[:0], byte(l.number), &entry)

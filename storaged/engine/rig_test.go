@@ -45,7 +45,9 @@ func newRig(t testing.TB, o Options) *rig {
 func (r *rig) open() error {
 	o := r.opts
 	o.Start = r.clock.Mono
-	o.Wake = func(int) {}
+	if o.Wake == nil {
+		o.Wake = func(int) {}
+	}
 	if o.Synced == nil {
 		o.Synced = func(Synced) {}
 	}
