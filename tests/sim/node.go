@@ -30,6 +30,7 @@ type node struct {
 	duePos uint64
 
 	epoch uint64 // of the placement that it has seen
+	taken uint64 // that its log shows
 }
 
 // held is an answer that may not leave yet (§2, durability rule).
@@ -64,7 +65,7 @@ func (n *node) start(store *memstore.Store) {
 	n.waiting, n.syncing, n.due, n.ticking = nil, false, nil, false
 	n.clock.start = n.w.now
 	var durable caspaxos.NodeState
-	var epochs []caspaxos.EpochTaken
+	n.taken = 0
 	for i, e := range store.Log() {
 		decoded, err := wire.DecodeLogEntry(wire.AppendLogEntry(nil, &e))
 		if err != nil {
@@ -74,13 +75,11 @@ func (n *node) start(store *memstore.Store) {
 		case decoded.Node != nil:
 			durable = *decoded.Node
 		case decoded.Epoch != nil:
-			epochs = append(epochs, *decoded.Epoch)
+			n.taken = max(n.taken, decoded.Epoch.Epoch)
 		}
 	}
 	n.node = caspaxos.NewNode(n.w.Limits, durable, n.w.Omit)
-	for _, e := range epochs {
-		n.node.TakeEpoch(e)
-	}
+	n.node.TakeEpoch(caspaxos.EpochTaken{First: 0, Last: slots - 1, Epoch: n.taken})
 	n.acc = caspaxos.NewAcceptor(n.node, store, 0, 1, n.clock.now())
 	for i, e := range store.Log() {
 		if err := n.acc.Redo(&e, uint64(i+1)); err != nil {
@@ -95,9 +94,12 @@ func (n *node) start(store *memstore.Store) {
 func (n *node) learn(epoch uint64) {
 	n.epoch = epoch
 	ranges := []caspaxos.SlotRange{{First: 0, Last: slots - 1, Epoch: epoch, Member: n.w.isMember(n.id, epoch)}}
-	pos, _ := n.store.Append(caspaxos.LogEntry{Epoch: &caspaxos.EpochTaken{First: 0, Last: slots - 1, Epoch: epoch}})
-	n.store.Sync(pos)
-	n.released()
+	if epoch > n.taken {
+		n.taken = epoch
+		pos, _ := n.store.Append(caspaxos.LogEntry{Epoch: &caspaxos.EpochTaken{First: 0, Last: slots - 1, Epoch: epoch}})
+		n.store.Sync(pos)
+		n.released()
+	}
 	n.node.SetSlots(ranges)
 }
 

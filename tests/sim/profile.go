@@ -90,7 +90,7 @@ func Base() Profile {
 	return Profile{
 		Acceptors: 3, Proxies: 2, Regs: 1, Clients: 3, Ops: 40, Think: 2 * time.Millisecond, Mix: mixes[0],
 		Limits: caspaxos.Limits{Command: 150 * time.Millisecond, MaxClockOffset: 50 * time.Millisecond,
-			CeilingAhead: 20 * time.Millisecond},
+			CeilingAhead: 30 * time.Millisecond},
 		Timing: caspaxos.Timing{Hedge: 2 * time.Millisecond, Retry: 15 * time.Millisecond,
 			Accept: 25 * time.Millisecond, Backoff: time.Millisecond},
 		Cached: 100,
@@ -110,3 +110,75 @@ var mixes = [][kinds]int{
 	{GetAll: 3, Set: 2, Append: 3, Incr: 2, Flush: 1, Del: 1, SetNX: 1},
 	{GetAll: 1, Snapshot: 4, Set: 3, Append: 3, Incr: 2, SetEx: 1},
 }
+
+// focused returns Random with something changed, so that a rule's omission is
+// met sooner.
+func focused(change func(*Profile)) func(uint64) Profile {
+	return func(seed uint64) Profile {
+		p := Random(seed)
+		p.Acceptors, p.Regs, p.Epochs = 3, 1, 0
+		change(&p)
+		return p
+	}
+}
+
+var (
+	// crashing nodes lose what they have not synced and are back at once, while
+	// messages of their last life are still under way.
+	crashing = focused(func(p *Profile) {
+		p.Mix = mixes[1]
+		p.Clients, p.Ops, p.Think = 4, 50, time.Millisecond
+		p.Crash, p.Down, p.Tear = 60, time.Millisecond, 1
+		p.Sync, p.SlowSync = 2*time.Millisecond, 0.3
+		p.Lose, p.LoseReply, p.Slow, p.Tail, p.Double = 0.05, 0.1, 0.4, 15*time.Millisecond, 0.3
+		p.CrashProxy, p.Jump, p.Cut = 0, 0, 0
+	})
+	// expiring values and clocks that differ.
+	expiring = focused(func(p *Profile) {
+		p.Mix = [kinds]int{GetAll: 4, Exists: 1, SetEx: 3, Append: 3, Expire: 2, SetNX: 1}
+		p.Clients, p.Ops, p.Think = 3, 50, 3*time.Millisecond
+		p.Skew, p.WildSkew = 14*time.Millisecond, 10*time.Millisecond
+	})
+	// creating and deleting: full changes that depend on the state.
+	creating = focused(func(p *Profile) {
+		p.Mix = [kinds]int{Get: 2, SetNX: 4, Del: 4, Append: 3, AppendX: 1}
+		p.Clients, p.Ops, p.Think = 4, 50, time.Millisecond
+		p.Cached = 100
+	})
+	// partial views, extra reads and blind writes in between.
+	partial = focused(func(p *Profile) {
+		p.Mix = [kinds]int{GetVia: 4, AppendVia: 5, Append2: 3, Set: 4, Remove: 1}
+		p.Clients, p.Ops, p.Think = 5, 60, time.Millisecond
+		p.Slow, p.Tail = 0.2, 5*time.Millisecond
+	})
+	// failing commands under contention, whose attempts are lost now and then.
+	failing = focused(func(p *Profile) {
+		p.Mix = [kinds]int{AppendX: 5, SetNX: 4, Del: 4, Set: 2, Get: 2, Remove: 3}
+		p.Clients, p.Ops, p.Think = 5, 60, time.Millisecond
+		p.Lose, p.LoseReply, p.Slow = 0.2, 0.2, 0.2
+	})
+	// flushing all the time.
+	flushing_ = focused(func(p *Profile) {
+		p.Mix = [kinds]int{GetAll: 3, Append: 4, Incr: 2, Set: 1, Flush: 2, SetNX: 1}
+		p.Clients, p.Ops, p.Think = 4, 40, time.Millisecond
+		p.Lose, p.LoseReply, p.Slow = 0.15, 0.2, 0.3
+		p.Cached = 100
+	})
+	// snapshots of registers that change all the time.
+	snapshots = focused(func(p *Profile) {
+		p.Mix = [kinds]int{Snapshot: 5, Set: 2, Append: 4, Incr: 2}
+		p.Regs, p.Clients, p.Ops, p.Think = 2, 4, 36, time.Millisecond
+		p.Lose, p.LoseReply, p.CrashProxy = 0.02, 0.02, 0
+	})
+	// doubtful writes: answers are lost, lists are short, retries many.
+	doubtful = focused(func(p *Profile) {
+		p.Mix = [kinds]int{Get: 2, Set: 4, Append: 4, Incr: 2}
+		p.Clients, p.Ops, p.Think = 5, 60, time.Millisecond
+		p.Lose, p.LoseReply, p.Double = 0.15, 0.35, 0.3
+		p.Limits.Entries = 4
+	})
+)
+
+// profiles are those that tests name.
+var profiles = map[string]func(uint64) Profile{"crashing": crashing, "expiring": expiring, "creating": creating,
+	"partial": partial, "failing": failing, "flushing": flushing_, "snapshots": snapshots, "doubtful": doubtful}

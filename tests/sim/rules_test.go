@@ -96,3 +96,29 @@ func (c *ruleCase) find() (uint64, string) {
 	}
 	return 0, ""
 }
+
+// TestHunt looks for the profile that shows a rule's omission soonest.
+func TestHunt(t *testing.T) {
+	if *hunt == 0 {
+		t.Skip("needs -hunt")
+	}
+	for _, c := range ruleCases {
+		t.Run(c.name, func(t *testing.T) {
+			for name, profile := range profiles {
+				hits, first := 0, uint64(0)
+				for seed := uint64(1); seed <= uint64(*hunt); seed++ {
+					p := profile(seed)
+					p.Omit = c.rule
+					if why := New(p, seed).Run(); why != "" {
+						if hits++; hits == 1 {
+							first = seed
+						}
+					}
+				}
+				if hits > 0 {
+					t.Logf("HIT %s %s: %d of %d, first %d", c.name, name, hits, *hunt, first)
+				}
+			}
+		})
+	}
+}

@@ -11,18 +11,23 @@ var (
 	seeds = flag.Int("seeds", 400, "how many seeds TestSeeds runs")
 	from  = flag.Uint64("from", 1, "the first of them")
 	show  = flag.Bool("show", false, "print the trace of the first seed, failed or not")
+	named = flag.String("profile", "", "run TestSeeds on a focused profile")
 )
 
 // TestSeeds runs the simulator on a range of seeds.
 func TestSeeds(t *testing.T) {
 	began := time.Now()
+	profile := Random
+	if *named != "" {
+		profile = profiles[*named]
+	}
 	undecided, failed := 0, 0
 	for seed := *from; seed < *from+uint64(*seeds); seed++ {
-		w := New(Random(seed), seed)
+		w := New(profile(seed), seed)
 		w.tracing = *show
 		if why := w.Run(); why != "" {
 			failed++
-			report(t, Random(seed), seed, why)
+			report(t, profile(seed), seed, why)
 			if failed == 5 {
 				t.Fatal("giving up")
 			}
