@@ -33,30 +33,35 @@ type Etcd struct {
 	*Process
 	URL string
 
-	start func() *Process
+	t    testing.TB
+	args []string
 }
 
 // StartEtcd starts an etcd, on a new directory.
 func StartEtcd(t testing.TB) *Etcd {
 	t.Helper()
-	path := tool(t, "etcd")
-	port, dir := Port(t, 2), t.TempDir()
-	e := &Etcd{URL: fmt.Sprintf("http://127.0.0.1:%d", port)}
-	peer := fmt.Sprintf("http://127.0.0.1:%d", port+1)
-	e.start = func() *Process {
-		t.Helper()
-		p := Start(t, "etcd", path, "--data-dir", dir, "--log-level", "error",
-			"--listen-client-urls", e.URL, "--advertise-client-urls", e.URL,
-			"--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", "default="+peer)
-		Await(t, "etcd", func() bool { return healthy(e.URL + "/health") })
-		return p
-	}
-	e.Process = e.start()
+	e := NewEtcd(t)
+	e.Start()
 	return e
 }
 
-// Restart starts the etcd again after it has been killed.
-func (e *Etcd) Restart() { e.Process = e.start() }
+// NewEtcd returns an etcd that has not been started.
+func NewEtcd(t testing.TB) *Etcd {
+	t.Helper()
+	tool(t, "etcd")
+	port := Port(t, 2)
+	url, peer := fmt.Sprintf("http://127.0.0.1:%d", port), fmt.Sprintf("http://127.0.0.1:%d", port+1)
+	return &Etcd{URL: url, t: t, args: []string{"--data-dir", t.TempDir(), "--log-level", "error",
+		"--listen-client-urls", url, "--advertise-client-urls", url,
+		"--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", "default=" + peer}}
+}
+
+// Start begins the etcd's next life. The last must have ended.
+func (e *Etcd) Start() {
+	e.t.Helper()
+	e.Process = Start(e.t, "etcd", tool(e.t, "etcd"), e.args...)
+	Await(e.t, "etcd", func() bool { return healthy(e.URL + "/health") })
+}
 
 // healthy reports whether the URL answers with 200.
 func healthy(url string) bool {

@@ -144,7 +144,7 @@ func TestEtcdDown(t *testing.T) {
 	c.Nodes[1].Kill()
 	w.progress(enough)
 	w.gaps.phase("etcd is back")
-	c.Etcd.Restart()
+	c.Etcd.Start()
 	c.Nodes[1].Start()
 	c.Nodes[1].AwaitReady(t)
 	w.progress(enough)

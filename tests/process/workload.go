@@ -48,6 +48,13 @@ func classify(err error) (outcome, error) {
 	return unknown, nil // the connection broke, or time ran out
 }
 
+func init() { redis.SetLogger(silence{}) }
+
+// silence keeps go-redis from reporting what the workload brings about.
+type silence struct{}
+
+func (silence) Printf(context.Context, string, ...any) {}
+
 // open returns a client of one connection that never repeats a command by
 // itself.
 func open(addr string) *redis.Client {
@@ -288,6 +295,7 @@ func (g *gaps) phase(what string) {
 
 // print logs the longest gap of every phase.
 func (g *gaps) print(t testing.TB) {
+	t.Helper()
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, what := range g.order {

@@ -1,0 +1,207 @@
+package process
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"synod/tests/harness"
+)
+
+// Two of three nodes run out of disk: one is told to keep some free, the other
+// meets the end of its file system. They stop acknowledging and say so, so no
+// write is acknowledged at all; when there is room again they go on, and
+// nothing that was acknowledged is missing.
+func TestDiskFull(t *testing.T) {
+	c := harness.NewCluster(t, harness.StartEtcd(t), harness.Size{Nodes: 3, Proxies: 2,
+		NodeFlags: []string{"--command-timeout", "2s"}, ProxyFlags: []string{"--command-timeout", "2s"}})
+	careful, careless := c.Nodes[0], c.Nodes[1]
+	careful.Dir, careless.Dir = smallDisk(t), smallDisk(t)
+	careful.Extra = append(slices.Clone(careful.Extra), "--min-free", "8MiB")
+	careless.Extra = append(slices.Clone(careless.Extra), "--min-free", "0")
+	for _, m := range c.Nodes {
+		m.Start()
+	}
+	c.Init()
+	for _, m := range c.Proxies {
+		m.Start()
+	}
+	c.AwaitServing()
+	w := run(t, 6, c.Addrs()...)
+	w.progress(enough)
+
+	ballast := fill(t, careful.Dir)
+	careful.AwaitOutput("the disk is nearly full")
+	w.progress(enough) // two are left
+	ballasts := []string{ballast, fill(t, careless.Dir)}
+	filler := open(c.Proxies[0].Addr)
+	defer func() { _ = filler.Close() }()
+	value := strings.Repeat("x", 200_000)
+	harness.Await(t, "a write to be refused", func() bool {
+		o, err := classify(filler.Set(context.Background(), "filler", value, 0).Err())
+		return err == nil && o != done
+	})
+	careless.AwaitOutput("the disk is full")
+	for range 3 {
+		if o, err := classify(filler.Set(context.Background(), "filler", "small", 0).Err()); err != nil || o == done {
+			t.Errorf("a write ends with %d, %v while two of three disks are full", o, err)
+		}
+	}
+	for _, b := range ballasts {
+		if err := os.Remove(b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	careful.AwaitOutput("the disk has room again")
+	careless.AwaitOutput("the disk has room again")
+	w.progress(enough)
+	for _, n := range c.Nodes {
+		if !n.Running() {
+			t.Errorf("%s has ended", n.ID)
+		}
+	}
+	w.check(c.Proxies[1].Addr)
+}
+
+// diskBytes is the size of a small disk: room for a changelog segment and a
+// little more.
+const diskBytes = 96 << 20
+
+// smallDisk returns a directory on a small file system of its own.
+func smallDisk(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=96m")
+	if errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.EACCES) || errors.Is(err, syscall.ENODEV) {
+		t.Skipf("cannot mount a small file system: %v", err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Nodes are killed later than this is cleaned up, unless it lets go now.
+	t.Cleanup(func() { _ = syscall.Unmount(dir, syscall.MNT_DETACH) })
+	return filepath.Join(dir, "data")
+}
+
+// fill takes all the room of a small disk, and returns the file that does.
+func fill(t *testing.T, dir string) string {
+	t.Helper()
+	name := filepath.Join(filepath.Dir(dir), "ballast")
+	f, err := os.Create(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = f.Close() }()
+	block := make([]byte, 64<<10)
+	for range diskBytes / len(block) {
+		if _, err = f.Write(block); err != nil {
+			break
+		}
+	}
+	if !errors.Is(err, syscall.ENOSPC) {
+		t.Fatalf("the disk is not full: %v", err)
+	}
+	return name
+}
+
+// The end of a killed node's changelog is missing, as after a loss of power in
+// the midst of a write. The node says so and comes back; nothing is lost, since
+// the others have it.
+func TestChangelogTail(t *testing.T) {
+	for name, damage := range map[string]func(t *testing.T, path string, end int64){
+		"cut off": func(t *testing.T, path string, end int64) {
+			if err := os.Truncate(path, end-5); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"garbage": func(t *testing.T, path string, end int64) {
+			overwrite(t, path, end, []byte("\x40\x00\x00\x00garbage that looks like a record"))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := harness.StartCluster(t, harness.Size{Nodes: 3, Proxies: 1})
+			w := run(t, 6, c.Addrs()...)
+			w.progress(enough)
+			w.end()
+			w.agree(c)
+			n := c.Nodes[0]
+			n.Kill()
+			path, end := lastWritten(t, n.Dir)
+			damage(t, path, end)
+			n.Start()
+			n.AwaitReady(t)
+			n.AwaitOutput("ends in an unfinished write")
+			c.Nodes[1].Freeze() // now the damaged one is needed
+			w.check(c.Proxies[0].Addr)
+		})
+	}
+}
+
+// What was acknowledged and cannot be read back is not passed over: the node
+// does not start, and says why. The others serve.
+func TestChangelogDamaged(t *testing.T) {
+	c := harness.StartCluster(t, harness.Size{Nodes: 3, Proxies: 1})
+	w := run(t, 6, c.Addrs()...)
+	w.progress(5 * enough)
+	n := c.Nodes[0]
+	n.Kill()
+	path, end := lastWritten(t, n.Dir)
+	overwrite(t, path, end/2, []byte("damage"))
+	n.Start()
+	if status := n.Wait(); status != 1 {
+		t.Errorf("exit status %d", status)
+	}
+	lines := strings.Split(strings.TrimSpace(n.Stderr()), "\n")
+	if last := lines[len(lines)-1]; !strings.HasPrefix(last, "synod-storaged: ") || !strings.Contains(last, "changelog is damaged") {
+		t.Errorf("the node says:\n%s", n.Stderr())
+	}
+	w.progress(enough)
+	w.check(c.Proxies[0].Addr)
+}
+
+// agree makes sure that any two nodes alone know all that the workload wrote.
+func (w *workload) agree(c *harness.Cluster) {
+	w.t.Helper()
+	for _, n := range c.Nodes {
+		n.Freeze()
+		w.final(c.Proxies[0].Addr)
+		n.Thaw()
+	}
+}
+
+// lastWritten returns a node's last changelog segment and where its contents
+// end: behind them the file has zeros.
+func lastWritten(t *testing.T, dir string) (path string, end int64) {
+	t.Helper()
+	segments, err := filepath.Glob(filepath.Join(dir, "log", "*.log"))
+	if err != nil || len(segments) == 0 {
+		t.Fatalf("no changelog in %s: %v", dir, err)
+	}
+	slices.Sort(segments)
+	path = segments[len(segments)-1]
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path, int64(len(bytes.TrimRight(data, "\x00")))
+}
+
+func overwrite(t *testing.T, path string, at int64, with []byte) {
+	t.Helper()
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err = f.WriteAt(with, at); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
