@@ -121,8 +121,10 @@ func parseScan(args [][]byte) (scanRequest, *resp.Value) {
 }
 
 // parseCursor reads a cursor as C's strtoul does, which is what Redis takes:
-// nothing is zero, a sign is allowed, a negative number wraps around.
+// nothing is zero, a sign is allowed, a negative number wraps around, and a NUL
+// ends it.
 func parseCursor(b []byte) (uint64, bool) {
+	b, _, _ = bytes.Cut(b, []byte{0})
 	negative := len(b) > 0 && b[0] == '-'
 	digits := b
 	if negative || (len(b) > 0 && b[0] == '+') {

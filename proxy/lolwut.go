@@ -12,10 +12,8 @@ import (
 // majority. Arguments choose among Redis's drawings; here they have to be well
 // formed, and that is all.
 func lolwut(s *session, args [][]byte) *resp.Value {
-	if len(args) > 2 && is(args[1], "VERSION") {
-		if _, ok := parseLength(args[2]); !ok {
-			return resp.ErrNotInteger
-		}
+	if !drawable(args) {
+		return resp.ErrNotInteger
 	}
 	const width, height, seats = 41, 13, 24
 	canvas := make([][]byte, height)
@@ -46,4 +44,25 @@ func seatAt(i, n, width, height int) (x, y int) {
 	x = int(math.Round(float64(width-1) / 2 * (1 + sin)))
 	y = int(math.Round(float64(height-1) / 2 * (1 - cos)))
 	return x, y
+}
+
+// drawable tells whether the arguments are what Redis's drawings take: those of
+// versions 5 and 6 have three and two numbers.
+func drawable(args [][]byte) bool {
+	if len(args) < 3 || !is(args[1], "VERSION") {
+		return true
+	}
+	version, ok := parseLength(args[2])
+	numbers := 0
+	switch version {
+	case 5:
+		numbers = 3
+	case 6:
+		numbers = 2
+	}
+	for _, arg := range args[3:min(len(args), 3+numbers)] {
+		_, isNumber := parseLength(arg)
+		ok = ok && isNumber
+	}
+	return ok
 }

@@ -38,7 +38,8 @@ func (g *generator) step() {
 	case 0:
 		g.steps = append(g.steps, Step{Conn: conn, Expire: g.key()})
 	case 1:
-		g.steps = append(g.steps, Step{Conn: conn, Raw: g.raw()})
+		raw, unfinished := g.raw()
+		g.steps = append(g.steps, Step{Conn: conn, Raw: raw, Open: unfinished})
 	case 2:
 		g.add(conn, text("HELLO", pick(g.source, "2", "3", "3", "3", "4", "1", "x", "")))
 	case 3:
@@ -324,13 +325,14 @@ func frequent() []*command.Spec {
 
 var weighted []*command.Spec
 
-// raw returns bytes that are not a plain request.
-func (g *generator) raw() []byte {
+// raw returns bytes that are not a plain request, and whether they may be only
+// the beginning of one.
+func (g *generator) raw() (raw []byte, unfinished bool) {
 	switch g.IntN(4) {
 	case 0:
-		return []byte(pick(g.source, protocolErrors...))
+		return []byte(pick(g.source, protocolErrors...)), true
 	case 1: // inline
-		return []byte(pick(g.source, inlines...) + pick(g.source, "\r\n", "\n"))
+		return []byte(pick(g.source, inlines...) + pick(g.source, "\r\n", "\n")), false
 	}
 	var b bytes.Buffer
 	for range 1 + g.IntN(4) {
@@ -346,7 +348,7 @@ func (g *generator) raw() []byte {
 		}
 		b.WriteString(pick(g.source, "\r\n", "\n"))
 	}
-	return b.Bytes()
+	return b.Bytes(), false
 }
 
 // quote writes a word as an inline request may have it.

@@ -254,10 +254,10 @@ func (r *runner) raw(i int) (*Mismatch, error) {
 	defer r.mine.drop(step.Conn)
 	m := &Mismatch{Index: i, Step: step}
 	var ok1, ok2 bool
-	if m.Want, ok1 = exhaust(redis, step.Raw); !ok1 {
+	if m.Want, ok1 = exhaust(redis, step); !ok1 {
 		return nil, fmt.Errorf("redis does not close the connection after %s", step)
 	}
-	if m.Have, ok2 = exhaust(mine, step.Raw); !ok2 {
+	if m.Have, ok2 = exhaust(mine, step); !ok2 {
 		m.What = "the connection is not closed"
 		return m, nil
 	}
@@ -267,10 +267,21 @@ func (r *runner) raw(i int) (*Mismatch, error) {
 	return nil, nil
 }
 
-func exhaust(c *harness.Conn, raw []byte) (reply []byte, closed bool) {
-	_ = c.Send(append(bytes.Clone(raw), harness.Command("ECHO", "still here")...))
+// exhaust sends a raw step and returns all that comes back. What Redis has not
+// sent when it sees the end of its input is lost, so that comes late if it can.
+func exhaust(c *harness.Conn, s *Step) (replies []byte, closed bool) {
+	const mark = "still here"
+	_ = c.Send(append(bytes.Clone(s.Raw), harness.Command("ECHO", mark)...))
+	for last := ""; !s.Open && last != "$10\r\n"+mark+"\r\n"; {
+		reply, err := c.Reply()
+		replies, last = append(replies, reply...), string(reply)
+		if err != nil {
+			return replies, !timedOut(err)
+		}
+	}
 	_ = c.Conn.(*net.TCPConn).CloseWrite()
-	return c.Rest()
+	rest, closed := c.Rest()
+	return append(replies, rest...), closed
 }
 
 // expire gives a key a value that is soon gone, and waits until it is.

@@ -18,9 +18,12 @@ type Step struct {
 	Args [][]byte
 	Dump *Dump
 
-	// Raw is sent as it is instead, followed by ECHO and the end of what this
-	// connection sends; everything that comes back is compared.
-	Raw []byte
+	// Raw is sent as it is instead, followed by an ECHO; all that comes back is
+	// compared. Open: the bytes may be the beginning of a request only, which
+	// takes the ECHO for the rest, so they are followed by the end of what this
+	// connection sends.
+	Raw  []byte
+	Open bool
 
 	// Expire is a key that gets a value which is gone soon; the step is over
 	// when it is, on both servers.
