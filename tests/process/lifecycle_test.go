@@ -26,11 +26,16 @@ func TestAnyOrder(t *testing.T) {
 	c.Proxies[0].AwaitOutput("waiting for the cluster")
 	c.Nodes[1].Start()
 	c.Proxies[1].Start()
-	if harness.Serving(c.Proxies[0].Addr) {
-		t.Error("a proxy serves without a cluster")
+	// A client that comes too early is answered when the cluster is there.
+	early := harness.Dial(t, c.Proxies[0].Addr)
+	if err := early.Send(harness.Command("SET", "early", "bird")); err != nil {
+		t.Fatal(err)
 	}
 	c.Nodes[2].Start()
 	c.Init()
+	if reply, err := early.Reply(); err != nil || string(reply) != "+OK\r\n" {
+		t.Errorf("the early client gets %q, %v", reply, err)
+	}
 	c.AwaitServing()
 }
 
