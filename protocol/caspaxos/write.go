@@ -28,7 +28,7 @@ func (p *Proposer) startBlind(r *reg) {
 // round brought along, if there is one that serves. It reports whether it did.
 func (p *Proposer) startCarried(r *reg) bool {
 	c := r.carry
-	if c.ballot.IsZero() || c.cfg != r.cfg || c.until <= p.now.Mono || !c.view.Covers(r.queue[0].Op.Needs()) {
+	if c.ballot.IsZero() || (c.cfg != r.cfg && !p.Omit.has(RuleRoundEpoch)) || c.until <= p.now.Mono || !c.view.Covers(r.queue[0].Op.Needs()) {
 		return false
 	}
 	if !p.Omit.has(RuleBallotOnce) {
@@ -309,11 +309,10 @@ func (p *Proposer) onAck(r *reg, i int, reply *Reply) {
 		}
 		if p.quorum(r, r.try.acks) {
 			p.chosen(r)
+			return
 		}
-		return
 	case StaleBase:
 		p.fix(r, i)
-		return
 	case Nacked:
 		p.Stats.Nacks.Add(1)
 		for _, c := range r.batch {
@@ -323,23 +322,44 @@ func (p *Proposer) onAck(r *reg, i int, reply *Reply) {
 		if reply.Never {
 			r.try.nevers = r.try.nevers.With(i)
 		}
+		p.missed(r, i)
+	default:
+		p.missed(r, i)
 	}
+	p.checkLost(r)
+}
+
+// missed notes that a member did not vote for the round.
+func (p *Proposer) missed(r *reg, i int) {
 	if !r.try.acks.Has(i) {
 		r.lost = r.lost.With(i)
 	}
-	if !r.cfg.CanReach(r.lost) {
+}
+
+// checkLost ends a round that cannot get its Acks any more. While all who
+// answered say that they never voted for it, it waits a little for the others:
+// if they say so too, nothing is in doubt.
+func (p *Proposer) checkLost(r *reg) {
+	switch {
+	case r.cfg.CanReach(r.lost):
+	case r.try.nevers == r.lost && r.lost != r.cfg.All() && r.try.acks == 0:
+		p.arm(r, p.Timing.Hedge)
+	default:
 		p.doubt(r)
 	}
 }
 
 // fix sends the whole state at the round's ballot to a member that lacks the
-// base (§4.2.4), or has it fetched from one that acked.
+// base (§4.2.4), or has it fetched from one that acked. A member that cannot be
+// brought up now will not vote for the round.
 func (p *Proposer) fix(r *reg, i int) {
 	if r.fixing.Has(i) {
 		return
 	}
 	r.fixing = r.fixing.With(i)
-	p.startRepair(r, i)
+	if !p.startRepair(r, i) {
+		p.missed(r, i)
+	}
 }
 
 // chosen answers the round's commands and keeps the promise it brought.
@@ -419,7 +439,7 @@ func (p *Proposer) patience(r *reg) time.Duration {
 
 // acceptLate gives up waiting for Acks.
 func (p *Proposer) acceptLate(r *reg) {
-	if waited, limit := time.Duration(p.now.Mono-r.started), p.patience(r); waited < limit {
+	if waited, limit := time.Duration(p.now.Mono-r.started), p.patience(r); waited < limit && r.cfg.CanReach(r.lost) {
 		p.arm(r, limit-waited)
 		return
 	}

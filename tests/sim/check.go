@@ -38,7 +38,7 @@ func (w *World) checkHistory() {
 func (w *World) operations(reg int) []porcupine.Operation {
 	var ops []porcupine.Operation
 	for _, r := range w.records {
-		if r.none || r.parts != nil || (reg >= 0 && r.op.Reg != reg) || (r.op.Kind == Flush && r.op.Reg < 0) {
+		if r.none || (reg >= 0 && r.op.Reg != reg) || (r.op.Kind == Flush && r.op.Reg < 0) {
 			continue
 		}
 		o := porcupine.Operation{Input: &r.in, Call: r.call, Return: r.ret, Output: &output{r.known, r.out, r.outs}}

@@ -199,7 +199,7 @@ func (n *node) busy() {
 			d *= 10
 		}
 		upTo := n.store.Appended()
-		n.w.schedule(n, "sync", d, func() { n.synced(upTo) })
+		n.w.schedule(n, d, func() { n.synced(upTo) })
 	}
 	if n.node.CeilingWanted() && !n.ticking && n.due == nil {
 		n.ticking = true

@@ -88,7 +88,12 @@ func (o Out) String() string {
 	return s
 }
 
-func regName(r int) string { return "k" + strconv.Itoa(r) }
+func regName(r int) string {
+	if r < 0 {
+		return "all"
+	}
+	return "k" + strconv.Itoa(r)
+}
 
 func tag(id int) string { return "," + strconv.Itoa(id) }
 

@@ -91,6 +91,8 @@ func (w *World) draw() *Op {
 	op := &Op{Kind: kind, ID: w.nextID(), Reg: w.rng.IntN(w.Regs), F: w.rng.IntN(Fields - 1), Patch: w.rng.IntN(2) == 0}
 	op.G = (op.F + 1) % (Fields - 1)
 	switch kind {
+	case Flush, Snapshot:
+		op.Reg = -1 // all of them
 	case SetEx, Expire:
 		op.Expiry = w.trueWall() + w.rng.Int64N(40)
 	case GetVia, AppendVia:

@@ -177,12 +177,17 @@ func (w *World) delay() time.Duration {
 }
 
 // schedule is later for what a Script does by hand.
-func (w *World) schedule(n *node, what string, d time.Duration, do func()) {
-	if w.manual != nil {
-		w.manual.pending(n, what, do)
+func (w *World) schedule(n *node, d time.Duration, do func()) {
+	if w.manual == nil {
+		n.later(d, do)
 		return
 	}
-	n.later(d, do)
+	life := n.life
+	w.manual.pending(n, func() {
+		if n.life == life {
+			do()
+		}
+	})
 }
 
 func (w *World) nextID() int {
