@@ -119,6 +119,11 @@ var broken = []struct {
 		"package proxy" + lines(500), "",
 	},
 	{
+		"sizes", "test", "proxy/x_test.go",
+		"package proxy" + lines(601), "601 lines, at most 600",
+		"package proxy" + lines(600), "",
+	},
+	{
 		"sizes", "function", "proxy/x.go",
 		"package proxy\nfunc f() {" + lines(70) + "}", "71 lines, at most 70",
 		"package proxy\nfunc f() {" + lines(69) + "}", "",

@@ -15,15 +15,11 @@ import (
 	"go.uber.org/zap"
 )
 
-// clientsPerConnection is how many clients share a connection: gRPC multiplexes
-// requests, and more connections cost etcd, and this generator, more.
-const clientsPerConnection = 16
-
 // etcdKeys is how many keys are there from the beginning, to be read.
 const etcdKeys = 10_000
 
-// etcdGenerator puts and gets like redis-benchmark does: each client sends its
-// next request when the last one is answered. All talk to the leader, which
+// etcdGenerator puts and gets like redis-benchmark does: each client has a
+// connection and sends its next request when the last one is answered. All talk to the leader, which
 // spares etcd the way over a follower. The generator is part of the caller's
 // process, whose processor time counts for no server.
 type etcdGenerator struct {
@@ -89,7 +85,7 @@ func (g *etcdGenerator) drive(ctx context.Context, l load, operations int, key f
 			_ = c.Close()
 		}
 	}()
-	for range (l.clients + clientsPerConnection - 1) / clientsPerConnection {
+	for range l.clients {
 		c, err := dialEtcd(g.leader)
 		if err != nil {
 			return rate{}, err
@@ -106,7 +102,7 @@ func (g *etcdGenerator) drive(ctx context.Context, l load, operations int, key f
 	took := make([][]time.Duration, l.clients)
 	begin := time.Now()
 	for i := range l.clients {
-		c := connections[i%len(connections)]
+		c := connections[i]
 		clients.Go(func() {
 			for n := int(next.Add(1)) - 1; n < operations && ctx.Err() == nil; n = int(next.Add(1)) - 1 {
 				sent := time.Now()
