@@ -1,0 +1,64 @@
+package engine
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"hash/crc32"
+	"io"
+	"testing"
+
+	"synod/protocol/caspaxos"
+	"synod/protocol/register"
+)
+
+// FuzzRows reads any bytes as the key and value of a stored row: an error, or a
+// row that is written back as it was.
+func FuzzRows(f *testing.F) {
+	r := caspaxos.Register{Slot: 7, Key: "\x00user:1"}
+	rec := caspaxos.Record{Register: r, Accepted: caspaxos.Ballot{Time: 1 << 40, Proposer: 3},
+		Header: register.Header{Type: register.String, Size: 5, Expiry: 1_700_000_000_000}}
+	key := append(appendRegister(nil, r), rowRecord)
+	f.Add(key, appendRow(nil, &rec, &content{rows: true}))
+	f.Add([]byte{prefixRegister}, []byte{recordFormat})
+	f.Fuzz(func(t *testing.T, key, value []byte) {
+		reg, hash, rest, err := parseRegister(key)
+		if err == nil {
+			back := appendPlace(nil, reg.Slot, reg.Key[0], hash)
+			if !bytes.HasPrefix(key, back) || !bytes.HasSuffix(key, rest) {
+				t.Errorf("%x is read as slot %d, hash %x, key %q, rest %x", key, reg.Slot, hash, reg.Key, rest)
+			}
+		}
+		if _, err := parseTop(value); err != nil && !errors.Is(err, errRow) {
+			t.Errorf("parseTop: %v", err)
+		}
+		var rec caspaxos.Record
+		var c content
+		if err := parseRow(bytes.Clone(value), &rec, &c); err != nil && !errors.Is(err, errRow) {
+			t.Errorf("parseRow: %v", err)
+		}
+	})
+}
+
+// FuzzChangelog reads any bytes as records of a changelog segment: whatever
+// they are, reading ends, in order, with a record, the end, a torn tail or an
+// error.
+func FuzzChangelog(f *testing.F) {
+	const store = 0x1234
+	f.Add(appendRecord(nil, 9, crc32.Checksum([]byte("payload"), castagnoli), []byte("payload")))
+	f.Add(appendMarker(nil, store, 17))
+	f.Add(append(appendRecord(nil, 9, 0, []byte("x")), 0, 0, 0, 0))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		in := bufio.NewReader(bytes.NewReader(b))
+		read := 0
+		for pos := uint64(9); ; pos++ {
+			payload, n, err := readRecord(in, store, pos, nil)
+			if errors.Is(err, io.EOF) || err != nil {
+				return
+			}
+			if read += n; read > len(b) || len(payload) > n {
+				t.Fatalf("%d bytes of records and a payload of %d in %d bytes", read, len(payload), len(b))
+			}
+		}
+	})
+}
