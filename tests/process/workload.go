@@ -60,7 +60,7 @@ func (silence) Printf(context.Context, string, ...any) {}
 func open(addr string) *redis.Client {
 	return redis.NewClient(&redis.Options{
 		Addr: addr, MaxRetries: -1, PoolSize: 1, DialTimeout: 5 * time.Second, DialerRetries: 1,
-		ReadTimeout: 20 * time.Second, WriteTimeout: 20 * time.Second, DisableIdentity: true,
+		ReadTimeout: 8 * time.Second, WriteTimeout: 8 * time.Second, DisableIdentity: true,
 	})
 }
 
