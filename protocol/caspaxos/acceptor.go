@@ -111,6 +111,9 @@ func (a *Acceptor) load(r Register) (*Record, error) {
 	if f == nil || (rec != nil && f.vote.Ballot.AtMost(rec.Accepted)) {
 		return rec, nil
 	}
+	if rec != nil && rec.Pos > f.pos && a.omit.has(RuleFlushFloor) {
+		return rec, nil
+	}
 	if rec == nil && a.omit.has(RuleFlushAbsent) {
 		return nil, nil
 	}
@@ -135,7 +138,7 @@ func (a *Acceptor) floor(r Register) Ballot {
 // promise is promise(r) of §2. rec may be nil.
 func (a *Acceptor) promise(r Register, rec *Record) Ballot {
 	p := MaxBallot(a.floor(r), a.promises.get(r.Key))
-	if rec != nil {
+	if rec != nil && (rec != &a.scratch || !a.omit.has(RuleFlushFloor)) {
 		p = MaxBallot(p, rec.Accepted)
 	}
 	return p

@@ -234,7 +234,7 @@ func (w *World) probeOne(p *proxy, op *Op) {
 		w.runUntil(w.now + Instant(time.Millisecond))
 	}
 	if !r.known {
-		w.fail("no progress after the faults: %v through %s: closed %v, %v", op, p, r.closed, r.err)
+		w.stuck("no progress after the faults: %v through %s: closed %v, %v", op, p, r.closed, r.err)
 	}
 }
 
@@ -250,7 +250,7 @@ func (w *World) converge(reg int) {
 			return
 		}
 	}
-	w.fail("%s did not converge: %s", regName(reg), apart)
+	w.stuck("%s did not converge: %s", regName(reg), apart)
 }
 
 // apart says how replicas of a register differ, or "".
@@ -274,18 +274,18 @@ func (w *World) apart(reg int) string {
 func (w *World) atRest() {
 	for _, p := range w.proxies {
 		if n := p.p.Pending(); n != 0 {
-			w.fail("%s has %d commands pending at rest", p, n)
+			w.stuck("%s has %d commands pending at rest", p, n)
 		}
 		if n := fieldLen(p.p, "inflight"); n != 0 {
-			w.fail("%s has %d requests in flight at rest, %d repairs", p, n, fieldLen(p.p, "repairing"))
+			w.stuck("%s has %d requests in flight at rest, %d repairs", p, n, fieldLen(p.p, "repairing"))
 		}
 		if n := fieldLen(p.p, "repairing"); n != 0 {
-			w.fail("%s has %d repairs at rest", p, n)
+			w.stuck("%s has %d repairs at rest", p, n)
 		}
 	}
 	for _, n := range w.nodes {
 		if n.acc.Deferred() != 0 {
-			w.fail("%s has %d Prepares waiting at rest", n, n.acc.Deferred())
+			w.stuck("%s has %d Prepares waiting at rest", n, n.acc.Deferred())
 		}
 	}
 }

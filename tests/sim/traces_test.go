@@ -36,8 +36,13 @@ var traceCases = []traceCase{
 		change: func(p *Profile) { p.Regs = 2 }},
 	{name: "cut moved back", rule: caspaxos.RuleCutRaised, script: cutMovedBack},
 	{name: "promise at the ceiling's tick", rule: caspaxos.RuleRestartID, script: ceilingTick},
+	{name: "promise forgotten by a restart", rule: caspaxos.RuleRestartFloor, script: forgottenPromise},
 	{name: "promise above the ceiling", rule: caspaxos.RuleCeiling, script: aboveCeiling},
 	{name: "lineage read as votes", rule: caspaxos.RuleVotesNotLineage, script: lineageAsVotes},
+	{name: "nothing known below the cut", rule: caspaxos.RuleCutUnknown, script: belowCut,
+		change: func(p *Profile) { p.Limits.Entries = 3 }},
+	{name: "carried on without a grant", rule: caspaxos.RuleGranted, script: withoutGrant},
+	{name: "late Accept after a flush", rule: caspaxos.RuleFlushFloor, script: lateAfterFlush},
 	{name: "flush forgets votes", rule: caspaxos.RuleFlushCut, script: flushForgetsVotes},
 	{name: "old epoch acked", rule: caspaxos.RuleEpoch, script: oldEpochAcked, nodes: 5},
 	{name: "round across epochs", rule: caspaxos.RuleRoundEpoch, script: roundAcrossEpochs, nodes: 5},
@@ -46,20 +51,22 @@ var traceCases = []traceCase{
 // TestTrace runs the traces that broke the protocol's drafts.
 func TestTrace(t *testing.T) {
 	for _, c := range traceCases {
-		t.Run(c.name, func(t *testing.T) {
-			without, lines := c.run(c.rule | c.also)
-			if without == "" {
-				t.Errorf("nothing goes wrong without the rule:\n%s", lines)
-			} else {
-				t.Logf("without: %.300s", without)
-			}
-			if testing.Verbose() {
-				t.Logf("\n%s", lines)
-			}
-			if with, lines := c.run(c.also); with != "" {
-				t.Errorf("with the rule: %s\n%s", with, lines)
-			}
-		})
+		t.Run(c.name, c.test)
+	}
+}
+
+func (c *traceCase) test(t *testing.T) {
+	without, lines := c.run(c.rule | c.also)
+	if without == "" {
+		t.Errorf("nothing goes wrong without the rule:\n%s", lines)
+	} else {
+		t.Logf("without: %.300s", without)
+	}
+	if *show {
+		t.Logf("\n%s", lines)
+	}
+	if with, lines := c.run(c.also); with != "" {
+		t.Errorf("with the rule: %s\n%s", with, lines)
 	}
 }
 
@@ -310,6 +317,49 @@ func ceilingTick(s *Script) {
 	s.crash(1)
 	s.trip(1, 0, 1)
 	s.trip(2, 0, 1)
+}
+
+// x0 and x1 make a promise below their ceiling, and restart.
+func forgottenPromise(s *Script) {
+	s.do(3, Op{Kind: Append, Reg: 1}, 0, 1, 2)
+	aboveCeiling(s)
+}
+
+// P0's next ballot is beyond what the nodes may promise. P1 writes in between.
+func withoutGrant(s *Script) {
+	s.begin(0, app)
+	s.to(0, 0, 1)
+	s.proxies[0].clock.offset = s.Limits.CeilingAhead + 50*time.Millisecond
+	s.back(0, 0, 1)
+	s.trip(0, 0, 1)
+	s.lose(0, 2)
+	s.do(1, app, 0, 1)
+	s.lose(1, 2)
+	s.do(0, app, 0, 1)
+}
+
+// a is chosen at x0 and x1 and answered. x1 and x2 are flushed; then a comes to
+// x2.
+func lateAfterFlush(s *Script) {
+	s.do(1, set, 0, 1)
+	a := s.late(1, 2)
+	s.do(3, Op{Kind: Flush}, 1, 2)
+	s.lose(3, 0)
+	a()
+	s.do(2, getAll, 0, 2)
+}
+
+// a is chosen at x0 and x1, its Acks are lost; later ballots push it out of both
+// lists.
+func belowCut(s *Script) {
+	s.attempt(app, 0, 1)
+	s.to(0, 0, 1)
+	s.lose(0, 0, 1, 2)
+	s.do(2, getAll, 0, 1) // sees a
+	for range 4 {
+		s.do(1, set, 0, 1)
+	}
+	s.retry(0, 0, 1)
 }
 
 // x0 and x1 promise what is above their ceiling, and restart.

@@ -232,7 +232,7 @@ func (w *World) answered(p *proxy, r *record, err error) {
 		w.trace("%s: %v not done: %v", p, r.op, err)
 	}
 	if over := time.Duration(w.now-r.began) - w.Limits.Command; over > w.Limits.Command/10 && r.op.Kind != Snapshot && r.op.Kind != Flush {
-		w.fail("%v took %v longer than a command may", r.op, over)
+		w.stuck("%v took %v longer than a command may", r.op, over)
 	}
 	if r.then != nil {
 		r.then(err)
@@ -245,6 +245,14 @@ func (w *World) lost(r *record) {
 	w.trace("%v is lost", r.op)
 	if r.then != nil {
 		r.then(caspaxos.ErrUncertain)
+	}
+}
+
+// stuck is fail for what clients cannot take for a wrong answer. Runs without a
+// rule are to give wrong answers.
+func (w *World) stuck(format string, args ...any) {
+	if w.Omit == 0 {
+		w.fail(format, args...)
 	}
 }
 
