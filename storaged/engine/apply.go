@@ -51,7 +51,7 @@ func (l *Lane) settle() {
 // send makes a batch of what should go to the disk now, if anything, and hands
 // it to the applier.
 func (l *Lane) send() {
-	all := l.want.Load() > l.applied.Load()
+	all := l.closing || l.want.Load() > l.applied.Load()
 	if !all && !l.due() {
 		return
 	}
@@ -94,7 +94,7 @@ func (l *Lane) fill(f *frozenBatch, all bool) error {
 	l.sweeps = nil
 	n := 0
 	for ; n < len(l.dirty); n++ {
-		if !all && (n >= applyStep || f.batch.Len() > applyStepSize) {
+		if !all && (n >= l.engine.opts.applyStep || f.batch.Len() > applyStepSize) {
 			break
 		}
 		e := l.dirty[n]

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"go.uber.org/zap"
@@ -446,6 +447,37 @@ func TestFailedSyncIsFatal(t *testing.T) {
 	}
 	if r.e.Synced() != acked || r.e.Ready() == nil {
 		t.Error("acknowledged after a failed sync")
+	}
+}
+
+// Pebble must never show what the changelog may still lose.
+func TestPebbleWaitsForTheLog(t *testing.T) {
+	var d failingDisk
+	o := testOptions(t)
+	hold := make(chan struct{})
+	o.Disk = d.disk()
+	real := o.Disk.Sync
+	o.Disk.Sync = func(f *os.File) error { <-hold; return real(f) }
+	r := newRig(t, o)
+	k := key(0, "k")
+	r.accept(k, set("unsynced"))
+	l := r.e.Lanes()[r.lane(k)]
+	r.e.Kick()
+	l.want.Store(1)
+	l.Maintain(r.clock.Mono)
+	if l.sending == nil {
+		t.Fatal("no batch was made")
+	}
+	early := time.After(20 * time.Millisecond) // for the applier to go wrong
+	<-early
+	if l.applied.Load() != 0 || r.registerRows() != 0 {
+		t.Error("applied before the sync")
+	}
+	close(hold)
+	r.sync()
+	waitFor(t, "the batch", func() bool { return l.applied.Load() == 1 })
+	if r.registerRows() != 1 {
+		t.Error("not applied after the sync")
 	}
 }
 

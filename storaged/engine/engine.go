@@ -56,6 +56,8 @@ type Options struct {
 	RetainBytes     int64 // of changelog to keep for others, 64 MiB
 	CheckpointBytes int64 // of changelog between checkpoints, 64 MiB: what a restart replays
 	MaxUnsynced     int   // bytes appended and not synced, 64 MiB
+
+	applyStep int // for tests: registers in a batch
 }
 
 func (o *Options) setDefaults() {
@@ -73,6 +75,9 @@ func (o *Options) setDefaults() {
 	}
 	if o.Lanes == 0 {
 		o.Lanes = 4
+	}
+	if o.applyStep == 0 {
+		o.applyStep = applyStep
 	}
 	if o.Disk == nil {
 		real := RealDisk()
@@ -260,21 +265,25 @@ func (e *Engine) finish() error {
 	e.changes.kick()
 	target := e.changes.appended()
 	for _, l := range e.lanes {
-		l.want.Store(target)
-	}
-	for _, l := range e.lanes {
-		for l.applied.Load() < target || len(l.dirty)+len(l.votes)+len(l.sweeps) > 0 {
-			before := l.applied.Load()
-			l.Maintain(l.now)
-			if l.sending != nil && !e.awaitBatch(l.sending) {
-				return fmt.Errorf("close the store: %w", ErrClosed)
-			}
-			if l.applied.Load() == before && l.sending == nil && len(l.dirty)+len(l.votes)+len(l.sweeps) > 0 {
-				return fmt.Errorf("close the store: lane %d does not settle", l.number)
-			}
+		if err := l.finish(target); err != nil {
+			return err
 		}
 	}
 	return e.checkpoint(target)
+}
+
+// finish brings all of the lane to the disk, and its position to target.
+func (l *Lane) finish(target uint64) error {
+	l.want.Store(max(target, l.want.Load()))
+	l.closing = true
+	defer func() { l.closing = false }()
+	for l.applied.Load() < target || len(l.dirty)+len(l.votes)+len(l.sweeps) > 0 {
+		l.Maintain(l.now)
+		if l.sending == nil || !l.engine.awaitBatch(l.sending) {
+			return fmt.Errorf("close the store: %w", ErrClosed)
+		}
+	}
+	return nil
 }
 
 // Abort closes the store as a crash would: what was not synced may be lost, and

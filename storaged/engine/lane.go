@@ -50,6 +50,7 @@ type Lane struct {
 	votes      []metaWrite
 	sweeps     []sweep
 	sending    *frozenBatch // on its way to the disk
+	closing    bool         // everything must go now
 	scratch    []byte       // an entry being encoded
 	key        []byte       // a row's key being made
 

@@ -175,6 +175,22 @@ func TestFlush(t *testing.T) {
 	}
 }
 
+// A covered register that was read is a change without an entry in the log:
+// closing brings it to the disk all the same.
+func TestCloseWithCoveredRegisters(t *testing.T) {
+	r := newRig(t, testOptions(t))
+	r.accept(key(1, "k"), set("v"))
+	r.flush(1)
+	r.settle()
+	r.read(key(1, "k"), register.Projection{})
+	for range 2 {
+		r.reopen((*Engine).Close)
+		if got := r.read(key(1, "k"), register.Projection{}); got.View.Header.Exists() || got.Accepted.IsZero() {
+			t.Fatalf("a flushed register answers %+v", got)
+		}
+	}
+}
+
 // A flush of the same range makes an earlier one superfluous, on disk too.
 func TestFlushReplacesEarlier(t *testing.T) {
 	r := newRig(t, testOptions(t))

@@ -147,14 +147,9 @@ func (r *rig) maintain() {
 func (r *rig) settle() {
 	r.t.Helper()
 	r.sync()
-	target := r.e.changes.appended()
 	for _, l := range r.e.Lanes() {
-		l.want.Store(target)
-		for l.applied.Load() < target || len(l.dirty) > 0 {
-			l.Maintain(r.clock.Mono)
-			if l.sending != nil && !r.e.awaitBatch(l.sending) {
-				r.t.Fatal("the store ended")
-			}
+		if err := l.finish(r.e.changes.appended()); err != nil {
+			r.t.Fatal(err)
 		}
 		l.Maintain(r.clock.Mono)
 	}
