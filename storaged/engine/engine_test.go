@@ -221,6 +221,12 @@ func TestReplayEqualsState(t *testing.T) {
 					}
 				case 4:
 					m.check(r)
+				case 5, 6: // as Pebble does by itself: some changes are there, some not
+					r.sync()
+					if err := r.e.db.Flush(); err != nil {
+						t.Fatal(err)
+					}
+					r.crash(rnd)
 				}
 			}
 			m.check(r)
