@@ -1,6 +1,9 @@
 package caspaxos
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+	"time"
+)
 
 // Clock makes the ballots of one proposer id. It is a hybrid logical clock
 // (Kulkarni et al., "Logical Physical Clocks", OPODIS 2014): it follows the
@@ -22,8 +25,11 @@ func NewClock(id ProposerID, wall func() int64) *Clock {
 func (c *Clock) ID() ProposerID { return c.id }
 
 // Next returns a ballot above every ballot that this clock made or observed.
-func (c *Clock) Next() Ballot {
-	now := uint64(MakeTime(c.wall(), 0))
+func (c *Clock) Next() Ballot { return c.Ahead(0) }
+
+// Ahead returns such a ballot that is at least d ahead of the wall clock.
+func (c *Clock) Ahead(d time.Duration) Ballot {
+	now := uint64(MakeTime(c.wall(), 0).Add(d))
 	for {
 		last := c.last.Load()
 		next := max(now, last+1)

@@ -86,8 +86,8 @@ type Proposer struct {
 	pending  int
 
 	recent    *recent
-	repairing map[string]*repair // by register key
-	sweepAt   Mono               // when to look for repairs that came to nothing, zero for never
+	repairing map[repairKey]*repair
+	sweepAt   Mono // when to look for repairs that came to nothing, zero for never
 }
 
 // inflight says what the reply to a request is for.
@@ -486,12 +486,16 @@ func (p *Proposer) overdue(c *Command) bool {
 	return time.Duration(p.now.Mono-c.Started) > p.Limits.Command
 }
 
-// pause waits a random, growing time before the next try (§4.2.1).
+// pause waits a random time before the next try, a growing one (§4.2.1) unless
+// an attempt is in doubt: see lead.
 func (p *Proposer) pause(r *reg) {
 	r.phase = pausing
 	r.started = p.now.Mono
 	p.expire(r)
-	limit := int64(p.Timing.Backoff) << min(r.fails, 6)
+	limit := int64(p.Timing.Backoff)
+	if c := r.head(); c == nil || len(c.attempts) == 0 {
+		limit <<= min(r.fails, 6)
+	}
 	r.fails++
 	p.arm(r, time.Duration(1+p.Env.Random(limit)))
 }

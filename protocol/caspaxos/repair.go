@@ -35,24 +35,26 @@ type recent struct {
 	at int
 }
 
-// startRepair is called while the round still waits: the target said Stale.
-func (p *Proposer) startRepair(r *reg, target int) {
+// startRepair is called while the round still waits: the target said Stale. It
+// returns false if too many repairs are under way.
+func (p *Proposer) startRepair(r *reg, target int) bool {
 	rep := &repair{cfg: r.cfg, target: target, reg: r, try: r.try, accept: p.redelivery(r)}
 	if r.view.Known.All && r.view.Bytes() <= smallState {
 		rep.accept.Change, rep.accept.History = r.view.Whole(), r.history(p.Omit)
-		if p.beginRepair(rep) {
-			p.sendRepair(rep)
+		if !p.beginRepair(rep) {
+			return false
 		}
-		return
+		p.sendRepair(rep)
+		return true
 	}
 	for i := range r.cfg.nodes {
 		if r.try.acks.Has(i) {
-			p.pull(rep, i)
-			return
+			return p.pull(rep, i)
 		}
 	}
 	r.fixing &^= 1 << target // nobody has it yet: at the first Ack
 	r.stale = r.stale.With(target)
+	return true
 }
 
 // redelivery is the round's Accept without its change.
@@ -94,27 +96,45 @@ func (p *Proposer) lateReply(from NodeID, reply *Reply) {
 	}
 }
 
-// pull reads the whole state from a member that has it.
-func (p *Proposer) pull(rep *repair, source int) {
+// pull reads the whole state from a member that has it. It returns false if too
+// many repairs are under way.
+func (p *Proposer) pull(rep *repair, source int) bool {
 	if !p.beginRepair(rep) {
-		return
+		return false
 	}
 	rep.asked = source
 	rep.id = p.newID(nil, rep)
 	p.out = append(p.out, Sent{To: rep.cfg.nodes[source], Request: &Request{ID: rep.id, Kind: KindRead,
 		Register: rep.accept.Register, Epoch: rep.cfg.Epoch, WantState: true, WantHistory: true,
 		Projection: register.Projection{All: true}}})
+	return true
 }
 
-// beginRepair admits a repair, one per register. Those that nobody answered are
-// forgotten some time after that which a command may take.
+// repairKey tells repairs apart: one per register and member.
+type repairKey struct {
+	key    string
+	target NodeID
+}
+
+func (rep *repair) key() repairKey {
+	return repairKey{rep.accept.Register.Key, rep.cfg.nodes[rep.target]}
+}
+
+// beginRepair admits a repair, in place of one to an earlier ballot: nobody
+// waits for that any more. Those that nobody answered are forgotten some time
+// after that which a command may take.
 func (p *Proposer) beginRepair(rep *repair) bool {
 	if p.repairing == nil {
-		p.repairing = make(map[string]*repair)
+		p.repairing = make(map[repairKey]*repair)
 	}
-	key := rep.accept.Register.Key
-	if p.repairing[key] != nil || len(p.repairing) >= maxRepairs {
+	key := rep.key()
+	switch old := p.repairing[key]; {
+	case old == nil && len(p.repairing) >= maxRepairs:
 		return false
+	case old != nil && rep.accept.Ballot.AtMost(old.accept.Ballot):
+		return false
+	case old != nil:
+		p.endRepair(old)
 	}
 	rep.began = p.now.Mono
 	p.repairing[key] = rep
@@ -143,7 +163,7 @@ func (p *Proposer) fresh(rep *repair) bool {
 
 func (p *Proposer) endRepair(rep *repair) {
 	delete(p.inflight, rep.id)
-	if key := rep.accept.Register.Key; p.repairing[key] == rep {
+	if key := rep.key(); p.repairing[key] == rep {
 		delete(p.repairing, key)
 	}
 }
@@ -179,8 +199,6 @@ func (p *Proposer) onRepair(rep *repair, from NodeID, reply *Reply) {
 		p.onAck(r, rep.target, reply)
 		return
 	}
-	r.lost = r.lost.With(rep.target)
-	if !r.cfg.CanReach(r.lost) {
-		p.doubt(r)
-	}
+	p.missed(r, rep.target)
+	p.checkLost(r)
 }

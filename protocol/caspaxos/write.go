@@ -52,7 +52,7 @@ func (p *Proposer) startPrepare(r *reg) {
 	r.carry = carried{}
 	p.reset(r, preparing)
 	r.kind, r.have = twoTrip, false
-	r.ballot = p.Clock.Next()
+	r.ballot = p.Clock.Ahead(p.lead(r))
 	r.proj = register.Projection{}
 	for n, c := range r.queue {
 		if n < maxBatch {
@@ -71,6 +71,17 @@ func (p *Proposer) startPrepare(r *reg) {
 		p.send(r, i, req)
 	}
 	p.arm(r, p.Timing.Retry)
+}
+
+// lead is how far ahead of its clock the proposer begins when it is in doubt,
+// for the lists that tell what became of an attempt are short (§2). A proposer
+// with a carried promise takes a new ballot in every round trip: whoever only
+// takes the next one is always late.
+func (p *Proposer) lead(r *reg) time.Duration {
+	if c := r.head(); r.fails == 0 || c == nil || len(c.attempts) == 0 {
+		return 0
+	}
+	return p.Timing.Backoff << min(r.fails, 3)
 }
 
 func (p *Proposer) onPromise(r *reg, i int, reply *Reply) {
@@ -312,7 +323,11 @@ func (p *Proposer) onAck(r *reg, i int, reply *Reply) {
 			return
 		}
 	case StaleBase:
-		p.fix(r, i)
+		if r.cfg.CanReach(r.lost) {
+			p.fix(r, i)
+		} else {
+			p.missed(r, i) // the less it spreads, the better
+		}
 	case Nacked:
 		p.Stats.Nacks.Add(1)
 		for _, c := range r.batch {
@@ -415,7 +430,12 @@ func (p *Proposer) doubt(r *reg) {
 	r.mustRun = false
 	p.avoidBlind(r)
 	p.abandon(r)
-	p.pause(r)
+	if r.fails > 0 {
+		p.pause(r)
+		return
+	}
+	r.fails++
+	p.start(r) // at once: see lead
 }
 
 // prepareLate starts a Prepare over that has waited too long, or settles for

@@ -1,0 +1,97 @@
+package caspaxos_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"synod/protocol/caspaxos"
+	"synod/protocol/register"
+)
+
+// submit gives a command to the proposer without delivering anything.
+func (c *cluster) submit(key string, op caspaxos.Operation) (cmd *caspaxos.Command, done *bool) {
+	done = new(bool)
+	cmd = &caspaxos.Command{Register: caspaxos.Register{Slot: 1, Key: key}, Op: op, Started: c.now.Mono,
+		Done: func(*caspaxos.Command) { *done = true }}
+	c.p.Submit(c.now, cmd)
+	return cmd, done
+}
+
+// deliver has a node answer one request.
+func (c *cluster) deliver(s caspaxos.Sent) {
+	c.t.Helper()
+	var reply caspaxos.Reply
+	if answered, err := c.nodes[s.To].acc.Step(c.now, s.Request, &reply); err != nil || !answered {
+		c.t.Fatalf("node %d: answered %v, %v", s.To, answered, err)
+	}
+	c.p.Deliver(c.now, s.To, &reply)
+}
+
+// TestRefusedByAllIsNotInDoubt has every node say, finally, that it did not
+// vote for an attempt, the last a little later than a quorum: then the command
+// has not taken effect, and its end must not be called uncertain.
+func TestRefusedByAllIsNotInDoubt(t *testing.T) {
+	c := newCluster(t)
+	c.want("n", incr{}, "1") // leaves a carried promise
+	c.advance(time.Millisecond)
+	other := caspaxos.NewClock(8, func() int64 { return c.now.Wall }).Next()
+	for _, n := range c.nodes {
+		var reply caspaxos.Reply
+		if _, err := n.acc.Step(c.now, &caspaxos.Request{Kind: caspaxos.KindPrepare, Epoch: 1, Ballot: other,
+			Register: caspaxos.Register{Slot: 1, Key: "n"}}, &reply); err != nil || reply.Outcome != caspaxos.Promised {
+			t.Fatal(reply.Outcome, err)
+		}
+	}
+	cmd, done := c.submit("n", incr{})
+	for _, s := range c.p.Take() {
+		c.deliver(s)
+	}
+	for id := range caspaxos.NodeID(3) {
+		c.down[id] = true
+	}
+	c.run(done)
+	if !errors.Is(cmd.Err, caspaxos.ErrContention) {
+		t.Fatalf("ended with %v, want that nothing was done", cmd.Err)
+	}
+}
+
+// note puts an element into a value of which nobody needs to know the rest.
+type note struct{ key string }
+
+func (note) Needs() register.Projection { return register.Projection{} }
+func (note) ReadOnly() bool             { return false }
+func (note) Blind() bool                { return false }
+func (o note) Execute(v register.View, _ int64) caspaxos.Effect {
+	h := v.Header
+	h.Size++
+	return caspaxos.Effect{Result: "OK", Change: register.Change{Kind: register.Delta, Header: h,
+		Ops: []register.Op{{Kind: register.Put, Key: []byte(o.key), Value: []byte("x")}}}}
+}
+
+// TestRepairDoesNotWaitForAnEarlierOne has a round need a node that lags, while
+// a repair of that node from an earlier round has not come to its end.
+func TestRepairDoesNotWaitForAnEarlierOne(t *testing.T) {
+	c := newCluster(t)
+	c.want("k", set{strings.Repeat("v", 20<<10)}, "OK")
+	c.down[2] = true
+	c.want("k", note{"a"}, "OK")
+	c.down[2] = false
+	_, done := c.submit("k", note{"b"})
+	for _, s := range c.p.Take() {
+		c.deliver(s) // node 2 says that it is behind
+	}
+	if held := c.p.Take(); !*done || len(held) != 1 {
+		t.Fatalf("done %v, %d requests; want the round chosen and one request for the state", *done, len(held))
+	}
+	c.down[1] = true // and the state does not come
+	began := c.now.Mono
+	c.want("k", note{"c"}, "OK")
+	if took := time.Duration(c.now.Mono - began); took > 50*time.Millisecond {
+		t.Errorf("took %v", took)
+	}
+	if v := c.nodes[2].store.View("k"); len(v.Elements()) != 4 {
+		t.Errorf("node 2 has %d elements, want all 4", len(v.Elements()))
+	}
+}
