@@ -397,16 +397,13 @@ func TestNodeStateAndEpochsSurvive(t *testing.T) {
 // A lane under pressure is woken as soon as it can send more, not by a timer.
 func TestPressedLaneIsWoken(t *testing.T) {
 	o := testOptions(t)
-	o.Lanes = 1
+	o.Lanes, o.CacheBytes = 1, 8<<20
 	woken := make(chan int, 1000)
 	o.Wake = func(lane int) { woken <- lane }
 	r := newRig(t, o)
-	for i := range 5000 {
-		r.accept(key(0, fmt.Sprint(i)), set(string(make([]byte, 1000))))
-	}
 	l := r.e.Lanes()[0]
-	if l.dirtyBytes < 4*r.e.dirtyMax {
-		t.Fatalf("%d bytes are no pressure", l.dirtyBytes)
+	for i := 0; l.dirtyBytes < 4*r.e.dirtyMax; i++ {
+		r.accept(key(0, fmt.Sprint(i)), set(string(make([]byte, 1000))))
 	}
 	r.sync()
 	r.maintain()
