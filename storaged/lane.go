@@ -3,6 +3,7 @@ package storaged
 import (
 	"context"
 	"errors"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -97,6 +98,7 @@ func (l *lane) run() {
 	for {
 		select {
 		case <-l.wake:
+			runtime.Gosched() // other sessions may be about to push: the batch grows
 		case <-timer.C:
 			armed = false
 		case <-l.stop:

@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"runtime"
 	"sync"
 )
 
@@ -87,6 +88,13 @@ func (o *outbox) take() ([]segment, bool) {
 	defer o.mu.Unlock()
 	for len(o.queue) == 0 && !o.closed {
 		o.ready.Wait()
+		if len(o.queue) > 0 {
+			// Whoever woke this goroutine is often not the only one that has
+			// something to send: let the others put it in first.
+			o.mu.Unlock()
+			runtime.Gosched()
+			o.mu.Lock()
+		}
 	}
 	if o.closed {
 		return nil, false

@@ -3,6 +3,7 @@ package proposer
 import (
 	"bytes"
 	"math/rand/v2"
+	"runtime"
 	"sync"
 	"time"
 
@@ -150,6 +151,10 @@ func (l *Lane) run() {
 		case <-l.stop:
 			return
 		case <-l.wake:
+			// The session that woke the lane is often not the only one with a
+			// command: let the others submit theirs, the batch grows. When
+			// nobody else runs this costs nothing.
+			runtime.Gosched()
 		case <-timer.C:
 		}
 		next := l.step()

@@ -57,6 +57,7 @@ func newProgram() program.Program {
 func main() { newProgram().Main() }
 
 func (f *flags) run(ctx context.Context, out io.Writer, _ *kong.Context) error {
+	program.CollectLess(int64(f.Nodes)*(3*int64(f.CacheSize)+1<<28) + 1<<30)
 	log, err := f.Logging.Open(os.Stderr)
 	if err != nil {
 		return err

@@ -56,6 +56,7 @@ func newProgram() program.Program {
 func main() { newProgram().Main() }
 
 func (f *flags) run(ctx context.Context, _ io.Writer, _ *kong.Context) error {
+	program.CollectLess(8 << 30) // clients' buffers may take half of it
 	log, err := f.Logging.Open(os.Stderr)
 	if err != nil {
 		return err

@@ -49,6 +49,7 @@ func newProgram() program.Program {
 func main() { newProgram().Main() }
 
 func (f *flags) run(ctx context.Context, _ io.Writer, _ *kong.Context) error {
+	program.CollectLess(3*int64(f.CacheSize) + 1<<30)
 	log, err := f.Logging.Open(os.Stderr)
 	if err != nil {
 		return err
