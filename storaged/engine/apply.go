@@ -1,8 +1,11 @@
 package engine
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
+	"slices"
+	"strings"
 	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -92,19 +95,20 @@ func (l *Lane) fill(f *frozenBatch, all bool) error {
 		}
 	}
 	l.sweeps = nil
-	n := 0
-	for ; n < len(l.dirty); n++ {
-		if !all && (n >= l.engine.opts.applyStep || f.batch.Len() > applyStepSize) {
-			break
-		}
-		e := l.dirty[n]
+	n := l.oldest(all)
+	f.entries = append(f.entries, l.dirty[:n]...)
+	// In the order of rows, the memtable finds each place next to the last.
+	slices.SortFunc(f.entries, func(a, b *entry) int {
+		return cmp.Or(cmp.Compare(a.rec.Register.Slot, b.rec.Register.Slot),
+			strings.Compare(a.rec.Register.Key, b.rec.Register.Key))
+	})
+	for _, e := range f.entries {
 		if err := l.write(f.batch, e); err != nil {
 			return err
 		}
 		l.dirtyBytes -= e.weight
 		e.dirty, e.pinned, e.weight = false, true, 0
 	}
-	f.entries = append(f.entries, l.dirty[:n]...)
 	clear(l.dirty[:n])
 	f.applied = l.applied.Load()
 	if l.dirty = l.dirty[n:]; len(l.dirty) == 0 {
@@ -120,6 +124,21 @@ func (l *Lane) fill(f *frozenBatch, all bool) error {
 	}
 	l.votes = nil
 	return f.batch.Set(laneRow(l.number), appendLaneRow(nil, f.applied, l.maxAcc), nil)
+}
+
+// oldest returns how many of the dirty registers go into the next batch, in the
+// order in which they became dirty: only so is there one position that the lane
+// has been brought to.
+func (l *Lane) oldest(all bool) int {
+	if all {
+		return len(l.dirty)
+	}
+	n, size := 0, 0
+	for n < min(len(l.dirty), l.engine.opts.applyStep) && size <= applyStepSize {
+		size += l.dirty[n].weight
+		n++
+	}
+	return n
 }
 
 // write puts a register's rows into a batch.

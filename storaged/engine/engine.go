@@ -161,7 +161,7 @@ func (e *Engine) open() (err error) {
 	n := e.identity.Lanes
 	e.applier = make(chan *frozenBatch, n)
 	e.laneBytes = int(o.CacheBytes) / n
-	e.dirtyMax = max(1<<20, e.laneBytes/8)
+	e.dirtyMax = max(1<<20, e.laneBytes/4)
 	for i := range n {
 		e.lanes = append(e.lanes, newLane(e, i))
 	}

@@ -45,6 +45,7 @@ type entry struct {
 	weight int  // dirty: what it counts in the lane's dirtyBytes
 	pinned bool // a batch on its way to the disk holds it
 
+	used       bool   // since evict last came by
 	prev, next *entry // the lane's list by use
 }
 
