@@ -279,7 +279,7 @@ func TestSinceOfEvicted(t *testing.T) {
 		r.settle()
 	}
 	l := r.e.Lanes()[0]
-	if _, there := l.cache[young]; there {
+	if _, there := l.cache[young.Key]; there {
 		t.Fatal("nothing was evicted")
 	}
 	r.clock.Mono += 5e9

@@ -218,7 +218,7 @@ func (e *Engine) sweepIn(l *Lane, f *flushRow, registers []caspaxos.Register) er
 
 func (l *Lane) sweep(f *flushRow, registers []caspaxos.Register) error {
 	for _, r := range registers {
-		e := l.cache[r]
+		e := l.cache[r.Key]
 		if e == nil {
 			var err error
 			if e, err = l.read(r); err != nil {

@@ -34,7 +34,7 @@ type Lane struct {
 	engine *Engine
 	number int
 
-	cache      map[caspaxos.Register]*entry
+	cache      map[string]*entry
 	recent     entry // ring: recent.next is the one used last
 	last       *entry
 	bytes      int
@@ -71,15 +71,18 @@ type Lane struct {
 var _ caspaxos.Store = (*Lane)(nil)
 
 func newLane(e *Engine, number int) *Lane {
-	l := &Lane{engine: e, number: number, cache: make(map[caspaxos.Register]*entry), sinceFloor: e.opts.Start, now: e.opts.Start}
+	l := &Lane{engine: e, number: number, cache: make(map[string]*entry), sinceFloor: e.opts.Start, now: e.opts.Start}
 	l.recent.prev, l.recent.next = &l.recent, &l.recent
 	return l
 }
 
 // Load implements caspaxos.Store.
 func (l *Lane) Load(r caspaxos.Register) (*caspaxos.Record, error) {
-	e, ok := l.cache[r]
+	e, ok := l.cache[r.Key]
 	if ok {
+		if e.rec.Register.Slot != r.Slot {
+			return nil, errSlot
+		}
 		l.hits.Add(1)
 		e.used = true
 	} else {
@@ -96,7 +99,10 @@ func (l *Lane) Load(r caspaxos.Register) (*caspaxos.Record, error) {
 	return &e.rec, nil
 }
 
-var errNoKey = errors.New("register without a name space")
+var (
+	errNoKey = errors.New("register without a name space")
+	errSlot  = errors.New("register named with two slots")
+)
 
 // read brings a register from the disk into the cache, also if there is none.
 func (l *Lane) read(r caspaxos.Register) (*entry, error) {
@@ -125,7 +131,7 @@ func (l *Lane) read(r caspaxos.Register) (*entry, error) {
 	case !errors.Is(err, pebble.ErrNotFound):
 		return nil, fmt.Errorf("read register: %w", err)
 	}
-	l.cache[e.rec.Register] = e
+	l.cache[e.rec.Register.Key] = e
 	l.link(e)
 	l.resize(e)
 	return e, nil
@@ -135,7 +141,7 @@ func (l *Lane) read(r caspaxos.Register) (*entry, error) {
 func (l *Lane) Create(r caspaxos.Register) *caspaxos.Record {
 	e := l.last
 	if e == nil || e.rec.Register != r {
-		e = l.cache[r]
+		e = l.cache[r.Key]
 	}
 	e.absent = false
 	return &e.rec
@@ -173,7 +179,7 @@ func (l *Lane) entry(rec *caspaxos.Record) *entry {
 	if l.last != nil && &l.last.rec == rec {
 		return l.last
 	}
-	if e := l.cache[rec.Register]; e != nil && &e.rec == rec {
+	if e := l.cache[rec.Register.Key]; e != nil && &e.rec == rec {
 		return e
 	}
 	return nil
@@ -318,7 +324,7 @@ func (l *Lane) drop(e *entry) {
 		l.evictedMax = caspaxos.MaxBallot(l.evictedMax, e.rec.Accepted)
 		l.sinceFloor = max(l.sinceFloor, e.rec.Since)
 	}
-	delete(l.cache, e.rec.Register)
+	delete(l.cache, e.rec.Register.Key)
 	e.prev.next, e.next.prev = e.next, e.prev
 	e.prev, e.next = nil, nil
 	l.bytes -= e.size
