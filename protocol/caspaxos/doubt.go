@@ -1,5 +1,7 @@
 package caspaxos
 
+import "slices"
+
 // A try is one ballot sent to the acceptors in an Accept. It may carry the
 // attempts of several commands.
 type try struct {
@@ -74,10 +76,10 @@ func (e *evidence) judge(attempts []attempt) (verdict, int) {
 		return noEffect, -1
 	}
 	lowest := attempts[0].ballot
+	if e.anyForgotten(attempts) {
+		return undecided, -1
+	}
 	for i := range attempts {
-		if e.forgotten(attempts[i].ballot) {
-			return undecided, -1
-		}
 		if attempts[i].ballot.Less(lowest) {
 			lowest = attempts[i].ballot
 		}
@@ -100,6 +102,11 @@ func (e *evidence) judge(attempts []attempt) (verdict, int) {
 		}
 		at = entry.Parent
 	}
+}
+
+// anyForgotten reports whether one of the attempts can never be judged.
+func (e *evidence) anyForgotten(attempts []attempt) bool {
+	return slices.ContainsFunc(attempts, func(a attempt) bool { return e.forgotten(a.ballot) })
 }
 
 // forgotten reports whether some reply no longer knows what was at or below b.

@@ -136,6 +136,7 @@ type reg struct {
 	asked   Set
 	replied Set // members that answered in the sense of §3
 	lost    Set // members that did not, and will not to this request
+	refused Set // of these, those that Nacked a Prepare
 	replies []Reply
 	proj    register.Projection
 	started Mono // when the phase began
@@ -390,7 +391,7 @@ func (p *Proposer) reset(r *reg, ph phase) {
 	p.drop(&r.reqID)
 	p.drop(&r.fetchID)
 	r.phase = ph
-	r.asked, r.replied, r.lost = 0, 0, 0
+	r.asked, r.replied, r.lost, r.refused = 0, 0, 0, 0
 	if n := len(r.cfg.nodes); cap(r.replies) < n {
 		r.replies = make([]Reply, n)
 	} else {

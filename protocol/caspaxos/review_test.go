@@ -95,3 +95,48 @@ func TestRepairDoesNotWaitForAnEarlierOne(t *testing.T) {
 		t.Errorf("node 2 has %d elements, want all 4", len(v.Elements()))
 	}
 }
+
+// TestDoubtOutlastsARefusedPrepare has an attempt whose fate a blind write hides
+// (§5 rule 3) as long as one node has not told its votes. That node refuses the
+// first Prepare, for another proposer's, and is to be asked again.
+func TestDoubtOutlastsARefusedPrepare(t *testing.T) {
+	c := newCluster(t)
+	wall := func() int64 { return c.now.Wall }
+	clock := caspaxos.NewClock(8, wall)
+	reg := caspaxos.Register{Slot: 1, Key: "k"}
+	other := func(to int, req caspaxos.Request) caspaxos.Outcome {
+		var reply caspaxos.Reply
+		req.Register, req.Epoch = reg, 1
+		if _, err := c.nodes[to].acc.Step(c.now, &req, &reply); err != nil {
+			t.Fatal(err)
+		}
+		return reply.Outcome
+	}
+	cmd, done := c.submit("k", set{"a"})
+	sent := c.p.Take()
+	c.deliver(sent[0]) // the other two get lost
+	c.advance(time.Millisecond)
+	b := clock.Next()
+	for _, to := range []int{1, 2} {
+		if got := other(to, caspaxos.Request{Kind: caspaxos.KindAccept, Ballot: b, Change: put(register.Full, "b", 0)}); got != caspaxos.Acked {
+			t.Fatal(got)
+		}
+	}
+	c.advance(100 * time.Millisecond)
+	for _, n := range c.nodes {
+		n.acc.Step(c.now, &caspaxos.Request{Kind: caspaxos.KindPrepare, Epoch: 1, Ballot: clock.Next(),
+			Register: caspaxos.Register{Slot: 1, Key: "another"}}, new(caspaxos.Reply)) // moves the ceiling
+	}
+	c.tickNodes()
+	if got := other(2, caspaxos.Request{Kind: caspaxos.KindPrepare, Ballot: clock.Ahead(50 * time.Millisecond)}); got != caspaxos.Promised {
+		t.Fatal(got)
+	}
+	for _, s := range sent[1:] {
+		c.p.Deliver(c.now, s.To, &caspaxos.Reply{ID: s.Request.ID, Outcome: caspaxos.Unreachable})
+	}
+	c.run(done)
+	if cmd.Err != nil {
+		t.Fatal(cmd.Err)
+	}
+	c.want("k", get{}, "a")
+}

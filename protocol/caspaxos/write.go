@@ -100,7 +100,7 @@ func (p *Proposer) onPromise(r *reg, i int, reply *Reply) {
 			return // a doubled Prepare is Nacked with its own ballot
 		}
 		p.Stats.Nacks.Add(1)
-		r.lost = r.lost.With(i)
+		r.lost, r.refused = r.lost.With(i), r.refused.With(i)
 		if !r.cfg.CanReach(r.lost) {
 			p.interfered(r)
 			return
@@ -165,11 +165,12 @@ func (p *Proposer) promised(r *reg) {
 }
 
 // settleDoubt judges every waiting command that has attempts (§5). It returns
-// false if some cannot be judged yet and a member may still answer. Those that
-// cannot be judged at all are answered as uncertain.
+// false if some cannot be judged yet and a member may still answer, to this
+// Prepare or to the next. Those that cannot be judged at all are answered as
+// uncertain.
 func (p *Proposer) settleDoubt(r *reg) bool {
 	var ev *evidence
-	open := 0
+	open, hope := 0, false
 	for _, c := range r.queue {
 		if len(c.attempts) == 0 {
 			continue
@@ -184,6 +185,7 @@ func (p *Proposer) settleDoubt(r *reg) bool {
 			c.answer = c.attempts[which].result
 		case undecided:
 			open++
+			hope = hope || !ev.anyForgotten(c.attempts)
 		case noEffect:
 			if p.Omit.has(RuleKeepAttempts) {
 				c.attempts = nil
@@ -195,6 +197,10 @@ func (p *Proposer) settleDoubt(r *reg) bool {
 	}
 	waited := time.Duration(p.now.Mono - r.started)
 	if r.replied|r.lost != r.cfg.All() && waited < p.Timing.Retry {
+		return false
+	}
+	if hope && r.refused != 0 {
+		p.interfered(r) // who refused will tell its votes to a higher ballot
 		return false
 	}
 	kept := make([]*Command, 0, len(r.queue))
