@@ -105,6 +105,7 @@ func (d *Daemon) watch() {
 	ctx, cancel := context.WithCancel(d.stopped)
 	defer cancel()
 	snaps := d.cfg.Store.Watch(ctx)
+	waiting := false
 	for {
 		select {
 		case <-d.stopped.Done():
@@ -116,6 +117,10 @@ func (d *Daemon) watch() {
 			if !ok {
 				return
 			}
+			if snap.Table == nil && !waiting {
+				d.log.Info("waiting for the cluster to be initialised (synodctl init)", zap.String("cluster", d.cfg.Cluster))
+			}
+			waiting = snap.Table == nil
 			d.adoptUntil(ctx, snap)
 		}
 	}
