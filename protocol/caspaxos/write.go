@@ -362,6 +362,8 @@ func (p *Proposer) missed(r *reg, i int) {
 // if they say so too, nothing is in doubt.
 func (p *Proposer) checkLost(r *reg) {
 	switch {
+	case r.try.acks == 0 && r.stale != 0 && r.stale|r.lost == r.cfg.All():
+		p.doubt(r) // nobody voted whom the others could have the state from
 	case r.cfg.CanReach(r.lost):
 	case r.try.nevers == r.lost && r.lost != r.cfg.All() && r.try.acks == 0:
 		p.arm(r, p.Timing.Hedge)

@@ -55,6 +55,7 @@ type record struct {
 	parts     []*record       // of a Flush, what it comes to
 	then      func(err error) // goes on when it is answered or lost
 	began     Instant
+	took      time.Duration
 }
 
 // New makes the world of a profile and a seed.
@@ -231,7 +232,8 @@ func (w *World) answered(p *proxy, r *record, err error) {
 		r.closed, r.none, r.err = true, true, err
 		w.trace("%s: %v not done: %v", p, r.op, err)
 	}
-	if over := time.Duration(w.now-r.began) - w.Limits.Command; over > w.Limits.Command/10 && r.op.Kind != Snapshot && r.op.Kind != Flush {
+	r.took = time.Duration(w.now - r.began)
+	if over := r.took - w.Limits.Command; over > w.Limits.Command/10 && r.op.Kind != Snapshot && r.op.Kind != Flush {
 		w.stuck("%v took %v longer than a command may", r.op, over)
 	}
 	if r.then != nil {
