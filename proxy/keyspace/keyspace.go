@@ -91,8 +91,11 @@ func fromCursor(c uint64) position {
 var errAnotherEpoch = errors.New("the slot's placement has changed")
 
 // page returns the live keys from a position on, about limit of them, and the
-// position behind them.
+// position behind them. It takes no longer than a command may: a walk over many
+// pages goes on as long as each of them comes.
 func (k *Keyspace) page(ctx context.Context, db byte, from position, limit int) ([]Key, position, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, k.Limits.Command, caspaxos.ErrNoQuorum)
+	defer cancel()
 	for pause := time.Millisecond; ; pause = min(2*pause, 100*time.Millisecond) {
 		keys, next, err := k.tryPage(ctx, db, from, limit)
 		if err == nil || ctx.Err() != nil || !retriable(err) {
@@ -179,7 +182,8 @@ func (k *Keyspace) gather(ctx context.Context, rng router.SlotRange, req caspaxo
 	for !cfg.IsQuorum(asked) {
 		ask()
 	}
-	hedge := time.NewTimer(100 * time.Millisecond)
+	const patience = 100 * time.Millisecond
+	hedge := time.NewTimer(patience)
 	defer hedge.Stop()
 	var pages []*caspaxos.ListReply
 	for open := asked.Len(); open > 0; {
@@ -188,6 +192,7 @@ func (k *Keyspace) gather(ctx context.Context, rng router.SlotRange, req caspaxo
 			before := asked.Len()
 			ask()
 			open += asked.Len() - before
+			hedge.Reset(patience) // several nodes may be silent
 		case a := <-answers:
 			open--
 			switch {
@@ -265,15 +270,20 @@ func (k *Keyspace) types(ctx context.Context, regs []caspaxos.Register) ([]regis
 	return out, err
 }
 
-// each runs an operation on every register, a bounded number at a time.
+// each runs an operation on every register, a bounded number at a time, and
+// gives each the time that ctx has left.
 func (k *Keyspace) each(ctx context.Context, regs []caspaxos.Register, op caspaxos.Operation, f func(i int, result any)) error {
 	const atOnce = 1024
 	for base := 0; base < len(regs); base += atOnce {
 		part := regs[base:min(base+atOnce, len(regs))]
 		done := make(chan int, len(part))
 		cmds := make([]*caspaxos.Command, len(part))
+		started := k.Registers.Now()
+		if end, ok := ctx.Deadline(); ok {
+			started -= caspaxos.Mono(max(k.Limits.Command-time.Until(end), 0))
+		}
 		for i, r := range part {
-			cmds[i] = &caspaxos.Command{Register: r, Op: op, Started: k.Registers.Now(),
+			cmds[i] = &caspaxos.Command{Register: r, Op: op, Started: started,
 				Done: func(*caspaxos.Command) { done <- i }}
 		}
 		k.Registers.Submit(cmds)

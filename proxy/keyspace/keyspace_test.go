@@ -1,0 +1,159 @@
+package keyspace
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strconv"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"synod/protocol/caspaxos"
+	"synod/protocol/register"
+	"synod/proxy/router"
+)
+
+// fakeNodes holds all slots on some nodes; those that are frozen never answer.
+type fakeNodes struct {
+	cfg    *caspaxos.Config
+	frozen caspaxos.Set
+	keys   []string // all in slot 0, in the order of their hashes
+	start  time.Time
+	stuck  bool // commands on registers take all the time that they have
+}
+
+func newFake(nodes int) *fakeNodes {
+	var ids []caspaxos.NodeID
+	for i := range nodes {
+		ids = append(ids, caspaxos.NodeID(i))
+	}
+	return &fakeNodes{cfg: caspaxos.NewConfig(1, ids, nil), start: time.Now()}
+}
+
+func (f *fakeNodes) keyspace() *Keyspace {
+	wall := func() int64 { return time.Now().UnixMilli() }
+	return &Keyspace{Nodes: f, Registers: f, Clock: caspaxos.NewClock(1, wall), Limits: caspaxos.DefaultLimits(), Wall: wall}
+}
+
+func (f *fakeNodes) Config(uint16) *caspaxos.Config { return f.cfg }
+
+func (f *fakeNodes) Ranges() []router.SlotRange {
+	return []router.SlotRange{{Last: caspaxos.Slots - 1, Config: f.cfg}}
+}
+
+func (f *fakeNodes) Prefer(cfg *caspaxos.Config, _ uint16) (order []int) {
+	for i := range cfg.Nodes() {
+		order = append(order, i)
+	}
+	return order
+}
+
+func (f *fakeNodes) List(ctx context.Context, to caspaxos.NodeID, req caspaxos.ListRequest) (*caspaxos.ListReply, error) {
+	if f.frozen.Has(int(to)) {
+		<-ctx.Done()
+		return nil, context.Cause(ctx)
+	}
+	reply := &caspaxos.ListReply{Outcome: caspaxos.Told}
+	for _, key := range f.keys {
+		if len(reply.Entries) == req.Limit {
+			return reply, nil // go on in slot 0
+		}
+		reply.Entries = append(reply.Entries, caspaxos.Listed{Register: caspaxos.Register{Key: key},
+			Accepted: caspaxos.Ballot{Time: caspaxos.Time(1 + to)}, Type: uint8(register.String)})
+	}
+	reply.Done = true
+	return reply, nil
+}
+
+func (f *fakeNodes) Flush(ctx context.Context, to caspaxos.NodeID, _ caspaxos.FlushRequest) (*caspaxos.FlushReply, error) {
+	// Takes some time of the flush's own, and leaves all keys to be deleted.
+	select {
+	case <-time.After(2 * time.Second):
+	case <-ctx.Done():
+	}
+	reply := &caspaxos.FlushReply{Outcome: caspaxos.Acked}
+	for _, key := range f.keys {
+		reply.Refused = append(reply.Refused, caspaxos.Register{Key: key})
+	}
+	return reply, nil
+}
+
+func (f *fakeNodes) Now() caspaxos.Mono { return caspaxos.Mono(time.Since(f.start)) }
+
+// Submit deletes expired keys, as reading them does.
+func (f *fakeNodes) Submit(cmds []*caspaxos.Command) {
+	for _, c := range cmds {
+		if f.stuck {
+			time.AfterFunc(caspaxos.DefaultLimits().Command-time.Duration(f.Now()-c.Started), func() {
+				c.Err = caspaxos.ErrNoQuorum
+				c.Done(c)
+			})
+			continue
+		}
+		f.keys = slices.DeleteFunc(f.keys, func(key string) bool { return key == c.Register.Key })
+		c.Result = register.Absent
+		c.Done(c)
+	}
+}
+
+// within fails the test if f takes longer than a command may.
+func within(t *testing.T, f func() error) error {
+	t.Helper()
+	began := time.Now()
+	err := f()
+	if took, limit := time.Since(began), caspaxos.DefaultLimits().Command; took > limit+limit/10 {
+		t.Errorf("took %v, more than the %v that a command may take", took, limit)
+	}
+	return err
+}
+
+func TestWalkEndsWithoutQuorum(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(3)
+		f.frozen = 0b110
+		if err := within(t, func() error { _, err := f.keyspace().Size(t.Context(), 0); return err }); !errors.Is(err, caspaxos.ErrNoQuorum) {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+func TestTwoSilentNodesOfFive(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(5)
+		f.frozen = 0b00011
+		if err := within(t, func() error { _, err := f.keyspace().Size(t.Context(), 0); return err }); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestTimeIsSharedByAllSteps has the registers take all the time they are
+// given, after the nodes have taken some.
+func TestTimeIsSharedByAllSteps(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(3)
+		f.keys, f.stuck = []string{"\x00a"}, true
+		err := within(t, func() error { return f.keyspace().Flush(t.Context(), 0, 0) })
+		if !errors.Is(err, caspaxos.ErrUncertain) {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+// TestReapingKeepsUp has more keys expire within a second than are deleted at a
+// time.
+func TestReapingKeepsUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(3)
+		for i := range 10 * reapLimit {
+			f.keys = append(f.keys, "\x00"+strconv.Itoa(i))
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 2*reapEvery)
+		defer cancel()
+		f.keyspace().Reap(ctx)
+		if len(f.keys) > 0 {
+			t.Errorf("%d of %d expired keys are left after two seconds", len(f.keys), 10*reapLimit)
+		}
+	})
+}
