@@ -172,8 +172,13 @@ func (a *Acceptor) tell(now Now, req *Request, rec *Record, reply *Reply) error 
 		reply.View, reply.HasState = register.Nothing(), true
 		return nil
 	}
+	if h := &rec.Header; !req.WantLarge && req.Projection.All && h.Type == register.String && h.Size > MaxVotedState {
+		return nil // not even read
+	}
 	view, err := a.store.Project(rec, req.Projection)
-	reply.View, reply.HasState = view, true
+	if req.WantLarge || view.Bytes() <= MaxVotedState {
+		reply.View, reply.HasState = view, true
+	}
 	return err
 }
 

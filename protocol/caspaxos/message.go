@@ -44,7 +44,8 @@ type Request struct {
 	Ballot Ballot // Prepare, Accept
 
 	// Of Read and Prepare: what to send back besides the ballots.
-	WantState   bool // the projected state
+	WantState   bool // the projected state, unless it is large
+	WantLarge   bool // with WantState: the state also if it is large (MaxVotedState)
 	WantHistory bool // lineage, votes, cut, floor and dropped
 	Projection  register.Projection
 
@@ -116,6 +117,11 @@ type Reply struct {
 	HasState bool
 	View     register.View
 }
+
+// MaxVotedState is the size in bytes, as View.Bytes has it, up to which a state
+// comes along with the ballots. A larger one comes when it is asked for
+// explicitly, from one member, by somebody prepared to wait.
+const MaxVotedState = 256 << 10
 
 // Sent is a request on its way to a node.
 type Sent struct {

@@ -40,6 +40,7 @@ func (p *Proposer) askRead(r *reg, i int, state bool) {
 	req := &Request{ID: r.reqID, Kind: KindRead, Register: r.id, Epoch: r.cfg.Epoch, WantState: state}
 	if state {
 		req.Projection = r.proj
+		r.asksState = r.asksState.With(i)
 	}
 	p.send(r, i, req)
 }
@@ -187,12 +188,23 @@ func (p *Proposer) fetch(r *reg, at Set) {
 		if at.Has(i) && !r.lost.Has(i) {
 			r.fetchAt = i
 			p.send(r, i, &Request{ID: r.fetchID, Kind: KindRead, Register: r.id, Epoch: r.cfg.Epoch,
-				WantState: true, Projection: r.proj})
-			p.arm(r, p.Timing.Retry)
+				WantState: true, WantLarge: true, Projection: r.proj})
+			p.arm(r, p.fetchPatience(r))
 			return
 		}
 	}
 	p.retryLater(r)
+}
+
+// fetchPatience is how long an extra read may take: as long as the command, if
+// a member that was asked for the state has shown that it is large.
+func (p *Proposer) fetchPatience(r *reg) time.Duration {
+	for i := range r.replies {
+		if r.asksState.Has(i) && r.replied.Has(i) && !r.replies[i].HasState {
+			return p.Limits.Command
+		}
+	}
+	return p.Timing.Retry
 }
 
 // onFetch takes the state that an extra read brought.

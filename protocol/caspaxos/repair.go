@@ -105,7 +105,7 @@ func (p *Proposer) pull(rep *repair, source int) bool {
 	rep.asked = source
 	rep.id = p.newID(nil, rep)
 	p.out = append(p.out, Sent{To: rep.cfg.nodes[source], Request: &Request{ID: rep.id, Kind: KindRead,
-		Register: rep.accept.Register, Epoch: rep.cfg.Epoch, WantState: true, WantHistory: true,
+		Register: rep.accept.Register, Epoch: rep.cfg.Epoch, WantState: true, WantLarge: true, WantHistory: true,
 		Projection: register.Projection{All: true}}})
 	return true
 }

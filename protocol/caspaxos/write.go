@@ -67,6 +67,7 @@ func (p *Proposer) startPrepare(r *reg) {
 			Ballot: r.ballot, WantHistory: true, WantState: n == 0}
 		if n == 0 {
 			req.Projection = r.proj
+			r.asksState = r.asksState.With(i)
 		}
 		p.send(r, i, req)
 	}

@@ -159,6 +159,7 @@ func genRequest() *rapid.Generator[*caspaxos.Request] {
 		if q.Kind != caspaxos.KindAccept {
 			q.WantState = rapid.Bool().Draw(t, "state")
 			q.WantHistory = rapid.Bool().Draw(t, "history")
+			q.WantLarge = rapid.Bool().Draw(t, "large")
 			q.Projection = genProjection(t)
 			return q
 		}

@@ -15,7 +15,8 @@ const (
 	requestState      = 0x04
 	requestHistory    = 0x08
 	requestProjection = 0x10 // a projection of more than the header follows
-	requestQuestion   = requestKind | requestState | requestHistory | requestProjection
+	requestLarge      = 0x20
+	requestQuestion   = requestKind | requestState | requestHistory | requestProjection | requestLarge
 
 	// Accept.
 	requestPrepared = 0x04
@@ -50,6 +51,9 @@ func appendQuestion(dst []byte, q *caspaxos.Request) []byte {
 	}
 	if q.WantHistory {
 		flags |= requestHistory
+	}
+	if q.WantLarge {
+		flags |= requestLarge
 	}
 	if !q.Projection.HeaderOnly() {
 		flags |= requestProjection
@@ -126,6 +130,7 @@ func (r *reader) question(q *caspaxos.Request, flags byte) {
 	}
 	q.WantState = flags&requestState != 0
 	q.WantHistory = flags&requestHistory != 0
+	q.WantLarge = flags&requestLarge != 0
 	if q.Kind == caspaxos.KindPrepare {
 		q.Ballot = r.ballot()
 	}

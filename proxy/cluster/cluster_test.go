@@ -302,7 +302,7 @@ func TestExpiredKeysGo(t *testing.T) {
 	reaper.Go(func() { c.Keys.Reap(ctx) })
 	defer reaper.Wait()
 	defer cancel()
-	c.want(t, "+OK\r\n", "set", "k", "v", "px", "50")
+	c.want(t, "+OK\r\n", "set", "k", "v", "px", "2000")
 	exists := func(n *nodetest.Node) bool { return n.View("\x00k").Header.Exists() }
 	await(t, "the value to be on all nodes", func() bool { return !slices.ContainsFunc(nodes, func(n *nodetest.Node) bool { return !exists(n) }) })
 	await(t, "the expired value to be deleted", func() bool { return !slices.ContainsFunc(nodes, exists) })

@@ -1,0 +1,81 @@
+package caspaxos
+
+import "synod/protocol/register"
+
+// phase is where a register's round stands.
+type phase uint8
+
+const (
+	idle phase = iota
+	reading
+	preparing
+	fetching // of a prepared round: more of the state is being read
+	accepting
+	pausing // until the next try
+)
+
+// reg is a register with work to do, or one that is remembered for a while.
+type reg struct {
+	id    Register
+	gen   uint32 // changes when the reg is reused, so that old timers miss
+	queue []*Command
+
+	phase     phase
+	kind      roundKind
+	cfg       *Config
+	reqID     uint64 // of the present phase's requests
+	fetchID   uint64 // of the extra read of the present phase, zero if none
+	fetchAt   int    // the member that it went to
+	ballot    Ballot
+	asked     Set
+	replied   Set // members that answered in the sense of §3
+	asksState Set // members that were asked for the state with the ballots
+	lost      Set // members that did not, and will not to this request
+	refused   Set // of these, those that Nacked a Prepare
+	replies   []Reply
+	proj      register.Projection
+	started   Mono // when the phase began
+	wake      Mono // when the phase wants to be looked at again
+
+	batch   []*Command // the commands of the round
+	view    register.View
+	have    bool   // view is known
+	base    Ballot // h, the ballot of view
+	lineage Lineage
+	try     *try
+	change  register.Change
+	changes int // of the batch's commands, that make up change
+	next    Ballot
+	granted Set
+	behind  Set // members whose promise showed another state than base
+	stale   Set // members that said Stale and wait for somebody to have the state
+	fixing  Set // members that are being sent the whole state
+
+	carry    carried
+	rmw      bool // the register sees commands that depend on its state
+	fails    int  // tries in a row that did not get through
+	mustRun  bool // a round with an empty change is needed before reads count
+	noBlind  Mono // until when blind writes are not tried
+	armed    Mono // when the earliest timer of this reg goes off, zero for none
+	elem     cacheLink
+	cached   bool
+	cacheLen int
+}
+
+type roundKind uint8
+
+const (
+	twoTrip roundKind = iota
+	blind
+	carriedOn
+)
+
+// carried is a promise for the next round (§4.2), with what is needed to use it.
+type carried struct {
+	ballot  Ballot
+	cfg     *Config
+	base    Ballot
+	view    register.View
+	lineage Lineage
+	until   Mono
+}
