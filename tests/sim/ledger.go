@@ -23,7 +23,7 @@ type ballotState struct {
 	ballot, base caspaxos.Ballot
 	prepared     bool
 	epoch        uint64
-	votes        map[caspaxos.NodeID]bool // that are on disk
+	votes        caspaxos.Set // that are on disk
 	chosen       bool
 	state        string // after it was applied
 	applied      bool
@@ -43,7 +43,7 @@ func (w *World) watchSent(p *proxy, s caspaxos.Sent) {
 	key := round{q.Register.Key, q.Ballot}
 	b := w.ledger.rounds[key]
 	if b == nil {
-		b = &ballotState{ballot: q.Ballot, base: q.Base, prepared: q.Prepared, epoch: q.Epoch, votes: make(map[caspaxos.NodeID]bool)}
+		b = &ballotState{ballot: q.Ballot, base: q.Base, prepared: q.Prepared, epoch: q.Epoch}
 		w.ledger.rounds[key] = b
 		w.ledger.byReg[q.Register.Key] = append(w.ledger.byReg[q.Register.Key], b)
 		w.checkBase(q.Register.Key, b)
@@ -86,12 +86,13 @@ func (w *World) watchReply(n *node, q *caspaxos.Request, reply *caspaxos.Reply) 
 		}
 		b.state, b.applied = state, true
 	}
-	if b.votes[n.id] {
+	i := w.config.Index(n.id)
+	if i < 0 || b.votes.Has(i) {
 		return
 	}
 	n.hold(reply.After, func() {
-		b.votes[n.id] = true
-		if b.chosen || len(b.votes) <= w.Acceptors/2 {
+		b.votes = b.votes.With(i)
+		if b.chosen || !w.config.IsQuorum(b.votes) {
 			return
 		}
 		b.chosen = true

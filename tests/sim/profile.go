@@ -11,6 +11,8 @@ import (
 // time, chances are per message.
 type Profile struct {
 	Acceptors, Proxies, Regs, Clients int
+	// Joint: of five acceptors, x0 to x2 are C and x2 to x4 C' (§9).
+	Joint bool
 
 	Ops   int           // operations that clients issue, all together
 	Think time.Duration // mean pause of a client between operations
@@ -42,9 +44,6 @@ type Profile struct {
 	Epochs     float64       // changes of the placement's epoch
 
 	Omit caspaxos.Rules
-	// HalfSnapshot and the like are in Omit; Direct makes all violations of
-	// Paxos's own invariants count, seen by a client or not.
-	Direct bool
 }
 
 // Random returns the profile that a seed stands for.
@@ -82,6 +81,7 @@ func Random(seed uint64) Profile {
 	p.WildSkew = ms(10, 10, 100)
 	p.Shuffle = pick(0, 0, 20)
 	p.Epochs = pick(0, 0, 0, 5)
+	p.Joint = p.Acceptors == 5 && r.IntN(3) == 0
 	return p
 }
 
@@ -116,7 +116,7 @@ var mixes = [][kinds]int{
 func focused(change func(*Profile)) func(uint64) Profile {
 	return func(seed uint64) Profile {
 		p := Random(seed)
-		p.Acceptors, p.Regs, p.Epochs = 3, 1, 0
+		p.Acceptors, p.Joint, p.Regs, p.Epochs = 3, false, 1, 0
 		change(&p)
 		return p
 	}

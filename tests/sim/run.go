@@ -173,7 +173,7 @@ func (w *World) jump() {
 // nextEpoch puts a new epoch with the same members into force, which nodes and
 // proxies learn one by one.
 func (w *World) nextEpoch() {
-	w.config = caspaxos.NewConfig(w.config.Epoch+1, w.config.Members, nil)
+	w.config = caspaxos.NewConfig(w.config.Epoch+1, w.config.Members, w.config.Next)
 	cfg := w.config
 	w.trace("epoch %d", cfg.Epoch)
 	for _, n := range w.nodes {

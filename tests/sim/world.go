@@ -3,6 +3,7 @@ package sim
 import (
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"synod/protocol/caspaxos"
@@ -69,6 +70,9 @@ func New(p Profile, seed uint64) *World {
 		members[i] = caspaxos.NodeID(i)
 	}
 	w.config = caspaxos.NewConfig(1, members, nil)
+	if p.Joint {
+		w.config = caspaxos.NewConfig(1, members[:3], members[2:])
+	}
 	return w
 }
 
@@ -261,6 +265,7 @@ func (w *World) stuck(format string, args ...any) {
 func (w *World) fail(format string, args ...any) {
 	if w.failure == "" {
 		w.failure = fmt.Sprintf(format, args...)
-		w.trace("FAILED: %s", w.failure)
+		first, _, _ := strings.Cut(w.failure, "\n")
+		w.trace("FAILED: %s", first)
 	}
 }
