@@ -256,6 +256,9 @@ func (a *Acceptor) accept(now Now, req *Request, rec *Record, reply *Reply) erro
 	rec = a.vote(now, req, rec, pos)
 	reply.Outcome, reply.After = Acked, rec.Pos
 	a.grant(req, rec, reply)
+	if !reply.Granted {
+		a.promises.outdated(req.Register.Key, b)
+	}
 	return nil
 }
 
@@ -306,7 +309,11 @@ func (a *Acceptor) grant(req *Request, rec *Record, reply *Reply) {
 	if (req.Next.Time > a.node.State().Ceiling && !a.omit.has(RuleCeiling)) || req.Next.Less(a.promise(req.Register, rec)) {
 		return
 	}
-	reply.Granted = a.promises.set(req.Register, req.Next)
+	// Without it the next round takes one trip more; without room for a Prepare
+	// there would be none.
+	if a.Promises() < maxPromises/2 {
+		reply.Granted = a.promises.set(req.Register, req.Next)
+	}
 }
 
 // Resume answers the Prepares that waited for the ceiling, calling f for each
@@ -400,6 +407,16 @@ func (p *promises) set(r Register, b Ballot) bool {
 	p.young[r.Key] = promised{ballot: b, slot: r.Slot}
 	p.youngMax = MaxBallot(p.youngMax, b)
 	return true
+}
+
+// outdated forgets what was promised of a register up to b, which was accepted:
+// that counts as a promise itself (§2).
+func (p *promises) outdated(key string, b Ballot) {
+	for _, generation := range []map[string]promised{p.young, p.old} {
+		if was, ok := generation[key]; ok && was.ballot.AtMost(b) {
+			delete(generation, key)
+		}
+	}
 }
 
 // voted reports whether this acceptor is known to have accepted b.
