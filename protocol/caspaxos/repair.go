@@ -32,7 +32,6 @@ type recent struct {
 		accept Request
 		acks   Set
 	}
-	at int
 }
 
 // startRepair is called while the round still waits: the target said Stale. It

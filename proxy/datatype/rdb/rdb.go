@@ -85,7 +85,7 @@ func appendString(dst, s []byte) []byte {
 func appendInt(dst []byte, n int64) []byte {
 	switch {
 	case n == int64(int8(n)):
-		return append(dst, lenEncoded|encodedInt8, byte(n))
+		return append(dst, lenEncoded+encodedInt8, byte(n))
 	case n == int64(int16(n)):
 		return binary.LittleEndian.AppendUint16(append(dst, lenEncoded|encodedInt16), uint16(n))
 	}

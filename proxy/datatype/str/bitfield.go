@@ -200,12 +200,11 @@ func (f *fieldOp) run(s *scratch) resp.Value {
 	if f.kind == fieldGet {
 		return *resp.Int(old)
 	}
-	next, fits := f.value, false
+	base, add := f.value, int64(0)
 	if f.kind == fieldIncr {
-		next, fits = f.fit(old, f.value)
-	} else {
-		next, fits = f.fit(f.value, 0)
+		base, add = old, f.value
 	}
+	next, fits := f.fit(base, add)
 	if !fits && f.flow == overflowFail {
 		return *resp.Nil
 	}
