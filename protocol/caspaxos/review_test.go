@@ -140,3 +140,26 @@ func TestDoubtOutlastsARefusedPrepare(t *testing.T) {
 	}
 	c.want("k", get{}, "a")
 }
+
+// TestSeenBetweenBlindWrites has two reads executed between the writes of blind
+// rounds, on states that nobody else ever sees: they must not pass for one.
+func TestSeenBetweenBlindWrites(t *testing.T) {
+	c := newCluster(t)
+	read := func(first, second string) *caspaxos.Command {
+		c.submit("k", set{"x"}) // while it is under way, the others gather
+		c.submit("k", set{first})
+		cmd, _ := c.submit("k", get{})
+		_, done := c.submit("k", set{second})
+		c.run(done)
+		if cmd.Err != nil || cmd.Result != first {
+			t.Fatal(cmd.Result, cmd.Err)
+		}
+		return cmd
+	}
+	if a, b := read("1", "2"), read("3", "4"); a.Seen.Ballot == b.Seen.Ballot {
+		t.Errorf("reads of different states both saw ballot %v", a.Seen.Ballot)
+	}
+	if blind := c.stats.Blind.Load(); blind != 4 {
+		t.Errorf("%d blind rounds, want 4", blind)
+	}
+}

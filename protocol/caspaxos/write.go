@@ -412,7 +412,7 @@ func (p *Proposer) chosen(r *reg) {
 	for _, c := range r.batch {
 		c.Seen = Seen{Ballot: r.ballot}
 		if c.changes != r.changes {
-			c.Seen.Ballot = r.base // what it saw was gone when the round was chosen
+			c.Seen.Ballot = p.Clock.Next() // no state's: what it saw was gone when the round was chosen
 		}
 	}
 	p.keepForRepair(r)
