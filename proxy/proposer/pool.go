@@ -49,6 +49,7 @@ type Config struct {
 const (
 	defaultCached      = 1 << 16
 	defaultCachedBytes = 64 << 20
+	maxLanes           = 256 // Submit counts them in a byte
 )
 
 // Pool is a proxy's proposers. It is safe for concurrent use.
@@ -66,6 +67,7 @@ func New(cfg Config) *Pool {
 	if n <= 0 {
 		n = runtime.GOMAXPROCS(0)
 	}
+	n = min(n, maxLanes)
 	if cfg.Cached == 0 {
 		cfg.Cached = defaultCached
 	}
