@@ -6,7 +6,6 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
-	"go.uber.org/zap"
 )
 
 const (
@@ -21,8 +20,9 @@ func openPebble(e *Engine) (*pebble.DB, error) {
 	// Pebble takes its memtables' memory off the cache.
 	cache := pebble.NewCache(memtables*memtableBytes + max(8<<20, e.opts.CacheBytes/4))
 	defer cache.Unref()
+	pace := &pace{FS: e.opts.FS, log: e.opts.Log}
 	opts := &pebble.Options{
-		FS:                          e.opts.FS,
+		FS:                          pace,
 		Cache:                       cache,
 		DisableWAL:                  true,
 		FormatMajorVersion:          pebble.FormatNewest,
@@ -31,12 +31,9 @@ func openPebble(e *Engine) (*pebble.DB, error) {
 		L0CompactionThreshold:       4,
 		MaxOpenFiles:                1000,
 		Logger:                      log,
-		EventListener: &pebble.EventListener{
-			BackgroundError: func(err error) {
-				e.opts.Log.Warn("the store's background work fails and is tried again", zap.Error(err))
-			},
-		},
+		EventListener:               new(pebble.EventListener),
 	}
+	pace.listen(opts.EventListener)
 	// Most writes ask first whether the register is there: a filter answers
 	// for the many that are not.
 	for i := range opts.Levels {
