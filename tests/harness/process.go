@@ -130,7 +130,7 @@ type transcript struct {
 	cut int
 }
 
-const transcriptBytes = 1 << 20
+const transcriptBytes = 16 << 20
 
 func (t *transcript) Write(b []byte) (int, error) {
 	t.mu.Lock()

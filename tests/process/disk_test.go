@@ -71,13 +71,13 @@ func TestDiskFull(t *testing.T) {
 
 // diskBytes is the size of a small disk: room for a changelog segment and a
 // little more.
-const diskBytes = 96 << 20
+const diskBytes = 256 << 20
 
 // smallDisk returns a directory on a small file system of its own.
 func smallDisk(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=96m")
+	err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=256m")
 	if errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.EACCES) || errors.Is(err, syscall.ENODEV) {
 		t.Skipf("cannot mount a small file system: %v", err)
 	}
