@@ -8,7 +8,7 @@ import (
 )
 
 var (
-	seeds = flag.Int("seeds", 400, "how many seeds TestSeeds runs")
+	seeds = flag.Int("seeds", 1500, "how many seeds TestSeeds runs")
 	from  = flag.Uint64("from", 1, "the first of them")
 	show  = flag.Bool("show", false, "print the trace of the first seed, failed or not")
 	named = flag.String("profile", "", "run TestSeeds on a focused profile")

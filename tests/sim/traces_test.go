@@ -39,10 +39,14 @@ var traceCases = []traceCase{
 	{name: "promise forgotten by a restart", rule: caspaxos.RuleRestartFloor, script: forgottenPromise},
 	{name: "promise above the ceiling", rule: caspaxos.RuleCeiling, script: aboveCeiling},
 	{name: "lineage read as votes", rule: caspaxos.RuleVotesNotLineage, script: lineageAsVotes},
+	{name: "votes merged with lineage", rule: caspaxos.RuleVotesOwn, script: lineageAsVotes},
+	{name: "promises older than the command", rule: caspaxos.RuleReplies, script: oldPromises},
 	{name: "nothing known below the cut", rule: caspaxos.RuleCutUnknown, script: belowCut,
 		change: func(p *Profile) { p.Limits.Entries = 3 }},
 	{name: "carried on without a grant", rule: caspaxos.RuleGranted, script: withoutGrant},
 	{name: "late Accept after a flush", rule: caspaxos.RuleFlushFloor, script: lateAfterFlush},
+	{name: "flushed where nothing was", rule: caspaxos.RuleFlushAbsent, script: flushedNothing},
+	{name: "flush below a promise", rule: caspaxos.RuleFlushRefuses, script: flushBelowPromise},
 	{name: "flush forgets votes", rule: caspaxos.RuleFlushCut, script: flushForgetsVotes},
 	{name: "old epoch acked", rule: caspaxos.RuleEpoch, script: oldEpochAcked, nodes: 5},
 	{name: "round across epochs", rule: caspaxos.RuleRoundEpoch, script: roundAcrossEpochs, nodes: 5},
@@ -394,6 +398,43 @@ func lineageAsVotes(s *Script) {
 	s.finish(r, 1, 0, 2)
 	s.do(3, set, 0, 1)
 	s.retry(0, 0, 1)
+}
+
+// P0's promises were made before P2 deleted the value; then P0 is asked whether
+// it is there.
+func oldPromises(s *Script) {
+	s.do(1, set, 0, 1, 2)
+	s.prefer(0, 0, 1)
+	s.begin(0, setNX)
+	s.to(0, 0, 1)
+	s.back(0, 0)
+	s.do(2, del, 1, 2)
+	s.begin(0, Op{Kind: Exists})
+	s.back(0, 1)
+}
+
+// A value is at x0 and x1; x1 and x2 are flushed; x2, which never had it, and x0
+// are asked.
+func flushedNothing(s *Script) {
+	s.do(1, set, 0, 1)
+	s.lose(1, 2)
+	s.do(3, Op{Kind: Flush}, 1, 2)
+	s.lose(3, 0)
+	s.do(2, app, 0, 2)
+}
+
+// x0 and x1 have promised P2's round, which is based on the old value, when they
+// are flushed at a ballot below it.
+func flushBelowPromise(s *Script) {
+	s.do(1, set, 0, 1, 2)
+	s.pass(20 * time.Millisecond)
+	s.prefer(2, 0, 1)
+	r := s.begin(2, app)
+	s.trip(2, 0, 1)
+	s.at(3, s.proxyTime(3).Add(-10*time.Millisecond))
+	s.do(3, Op{Kind: Flush}, 0, 1)
+	s.lose(3, 2)
+	s.finish(r, 2, 2, 0, 1)
 }
 
 // a is chosen, its Acks are lost; a flush wipes it, and with it who voted.
