@@ -111,6 +111,26 @@ func TestMajorityFrozen(t *testing.T) {
 	w.check(c.Proxies[0].Addr)
 }
 
+// With five nodes and three replicas, keys lie on different groups. Two nodes
+// are killed, one after the other came back.
+func TestSeveralGroups(t *testing.T) {
+	c := harness.StartCluster(t, harness.Size{Nodes: 5, Proxies: 2})
+	if n := len(statusOf(t, c).Groups); n < 2 {
+		t.Errorf("%d groups", n)
+	}
+	w := run(t, 8, c.Addrs()...)
+	for _, n := range []*harness.Member{c.Nodes[0], c.Nodes[3]} {
+		w.progress(enough)
+		w.gaps.phase("killing node " + n.ID)
+		n.Kill()
+		w.progress(enough)
+		n.Start()
+		n.AwaitReady(t)
+		w.progress(enough)
+	}
+	w.check(c.Proxies[0].Addr)
+}
+
 // synod, the whole cluster in one process, is killed under load and comes back
 // with all that it acknowledged.
 func TestLocalKilled(t *testing.T) {

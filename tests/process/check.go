@@ -25,10 +25,7 @@ func (w *workload) check(addr string) {
 	if w.failure != nil {
 		w.t.Error(w.failure)
 	}
-	began := time.Now()
-	defer func() { w.t.Logf("checked in %v", time.Since(began).Round(time.Millisecond)) }()
 	values := w.final(addr)
-	w.t.Logf("read back in %v", time.Since(began).Round(time.Millisecond))
 	for _, err := range slices.Concat(w.checkRegisters(values), w.checkCounters(values), w.checkJournals(values)) {
 		w.t.Error(err)
 	}

@@ -165,6 +165,39 @@ func TestChangelogDamaged(t *testing.T) {
 	w.check(c.Proxies[0].Addr)
 }
 
+// A node is lost with its disk, and then all others crash: what was acknowledged
+// is still there (L5). The lost node does not come back under its name with
+// another disk, which would be without its votes (§9).
+func TestDiskLost(t *testing.T) {
+	c := harness.StartCluster(t, usual)
+	w := run(t, 8, c.Addrs()...)
+	w.progress(enough)
+	lost := c.Nodes[2]
+	lost.Kill()
+	if err := os.RemoveAll(lost.Dir); err != nil {
+		t.Fatal(err)
+	}
+	w.progress(enough)
+	left := append(slices.Clone(c.Nodes[:2]), c.Proxies...)
+	for _, m := range left {
+		m.Freeze()
+	}
+	for _, m := range left {
+		m.Kill()
+	}
+	for _, m := range left {
+		m.Start()
+	}
+	c.AwaitServing()
+	w.progress(enough)
+	lost.Start()
+	if status := lost.Wait(); status != 1 || !strings.Contains(lost.Stderr(), "belongs to another data directory") {
+		t.Errorf("exit status %d:\n%s", status, lost.Stderr())
+	}
+	w.progress(enough)
+	w.check(c.Proxies[0].Addr)
+}
+
 // agree makes sure that any two nodes alone know all that the workload wrote.
 func (w *workload) agree(c *harness.Cluster) {
 	w.t.Helper()
