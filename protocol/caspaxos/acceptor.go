@@ -172,11 +172,11 @@ func (a *Acceptor) tell(now Now, req *Request, rec *Record, reply *Reply) error 
 		reply.View, reply.HasState = register.Nothing(), true
 		return nil
 	}
-	if h := &rec.Header; !req.WantLarge && req.Projection.All && h.Type == register.String && h.Size > MaxVotedState {
+	if h := &rec.Header; !req.WantLarge && req.Projection.All && h.Type == register.String && int(h.Size) > a.node.limits.votedState() {
 		return nil // not even read
 	}
 	view, err := a.store.Project(rec, req.Projection)
-	if req.WantLarge || view.Bytes() <= MaxVotedState {
+	if req.WantLarge || view.Bytes() <= a.node.limits.votedState() {
 		reply.View, reply.HasState = view, true
 	}
 	return err

@@ -100,6 +100,7 @@ type Limits struct {
 	// Zero outside of simulations, which must see in short runs what takes
 	// minutes in a cluster.
 	Entries      int           // bounds each of a register's lists; zero: MaxEntries
+	VotedState   int           // bytes of a state that come with the ballots; zero: MaxVotedState
 	CeilingAhead time.Duration // how far ahead of its clock a node's ceiling is moved (§2); zero: a second
 }
 
@@ -108,6 +109,13 @@ func (l Limits) entries() int {
 		return l.Entries
 	}
 	return MaxEntries
+}
+
+func (l Limits) votedState() int {
+	if l.VotedState > 0 {
+		return l.VotedState
+	}
+	return MaxVotedState
 }
 
 func (l Limits) ceilingAhead() time.Duration {

@@ -22,7 +22,6 @@ type flushing struct {
 	refused map[int]bool
 	deletes int
 	failed  bool
-	quorum  bool
 }
 
 func (p *proxy) flush(r *record) {

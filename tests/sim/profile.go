@@ -81,6 +81,7 @@ func Random(seed uint64) Profile {
 	p.WildSkew = ms(10, 10, 100)
 	p.Shuffle = pick(0, 0, 20)
 	p.Epochs = pick(0, 0, 0, 5)
+	p.Limits.VotedState = int(pick(0, 0, 150))
 	p.Joint = p.Acceptors == 5 && r.IntN(3) == 0
 	return p
 }

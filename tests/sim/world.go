@@ -44,7 +44,6 @@ type World struct {
 type record struct {
 	op        *Op
 	regs      []int // of a Snapshot
-	proxy     *proxy
 	call, ret int64 // in the order in which things happened; ret zero: unknown
 	in        input
 	closed    bool
