@@ -1,5 +1,7 @@
 package caspaxos
 
+import "synod/protocol/register"
+
 // cache remembers idle registers that carry a promise or were lately in
 // contention. It is a list in the order of use; losing an entry costs a round
 // trip, never correctness (§4.2).
@@ -23,6 +25,8 @@ func (p *Proposer) settle(r *reg) {
 		return
 	}
 	p.uncache(r)
+	clear(r.replies) // they may hold large states
+	r.lineage, r.proj = Lineage{}, register.Projection{}
 	if p.Cached == 0 || (r.carry.ballot.IsZero() && r.noBlind <= p.now.Mono) {
 		p.release(r)
 		return
@@ -58,7 +62,8 @@ func (p *Proposer) release(r *reg) {
 	if p.regs[r.id.Key] == r {
 		delete(p.regs, r.id.Key)
 	}
-	r.gen++
+	clear(r.queue[:cap(r.queue)])
+	*r = reg{gen: r.gen + 1, queue: r.queue[:0], batch: r.batch[:0], replies: r.replies}
 	if len(p.free) < 4096 && cap(r.queue) <= 64 && cap(r.batch) <= 64 {
 		p.free = append(p.free, r)
 	}

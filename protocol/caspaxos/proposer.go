@@ -262,9 +262,6 @@ func (p *Proposer) newReg(id Register) *reg {
 	var r *reg
 	if n := len(p.free); n > 0 {
 		r, p.free = p.free[n-1], p.free[:n-1]
-		gen, queue, batch, replies := r.gen, r.queue[:0], r.batch[:0], r.replies
-		clear(replies)
-		*r = reg{gen: gen + 1, queue: queue, batch: batch, replies: replies}
 	} else {
 		r = new(reg)
 	}
