@@ -302,6 +302,8 @@ func TestExpiredKeysGo(t *testing.T) {
 	reaper.Go(func() { c.Keys.Reap(ctx) })
 	defer reaper.Wait()
 	defer cancel()
+	all := c.router.Config(0)
+	await(t, "all connections", func() bool { return c.router.Reachable(all) == all.All() })
 	c.want(t, "+OK\r\n", "set", "k", "v", "px", "2000")
 	exists := func(n *nodetest.Node) bool { return n.View("\x00k").Header.Exists() }
 	await(t, "the value to be on all nodes", func() bool { return !slices.ContainsFunc(nodes, func(n *nodetest.Node) bool { return !exists(n) }) })
