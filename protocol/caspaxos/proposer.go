@@ -273,7 +273,7 @@ func (p *Proposer) newReg(id Register) *reg {
 // start begins the next round of an idle register, if commands wait.
 func (p *Proposer) start(r *reg) {
 	p.expire(r)
-	if len(r.queue) == 0 && !r.mustRun {
+	if len(r.queue) == 0 {
 		p.settle(r)
 		return
 	}
@@ -288,7 +288,7 @@ func (p *Proposer) start(r *reg) {
 		p.pause(r)
 		return
 	}
-	doubt, reads := r.mustRun, true
+	doubt, reads := false, true
 	for _, c := range r.queue {
 		doubt = doubt || len(c.attempts) > 0
 		reads = reads && c.Op.ReadOnly()

@@ -54,7 +54,6 @@ type reg struct {
 	carry    carried
 	rmw      bool // the register sees commands that depend on its state
 	fails    int  // tries in a row that did not get through
-	mustRun  bool // a round with an empty change is needed before reads count
 	noBlind  Mono // until when blind writes are not tried
 	armed    Mono // when the earliest timer of this reg goes off, zero for none
 	elem     cacheLink

@@ -231,7 +231,6 @@ func (p *Proposer) unionLineage(r *reg) Lineage {
 // execute runs the waiting commands on the state that the round has found, and
 // sends what they come to (§4.2.3).
 func (p *Proposer) execute(r *reg) {
-	r.mustRun = false
 	run := p.newRun(r)
 	at := p.holders(r, r.base)
 	run.early = (!run.stale || p.Omit.has(RuleEarlyExpired)) && (p.quorum(r, at) || p.Omit.has(RuleEarlyChosen))
@@ -436,7 +435,6 @@ func (p *Proposer) doubt(r *reg) {
 	if !p.Omit.has(RuleBallotOnce) {
 		r.carry = carried{}
 	}
-	r.mustRun = false
 	p.avoidBlind(r)
 	p.abandon(r)
 	if r.fails > 0 {
