@@ -50,10 +50,14 @@ func report(t *testing.T, p Profile, seed uint64, why string) {
 	w := New(p, seed)
 	w.tracing = true
 	again := w.Run()
+	on := ""
+	if *named != "" {
+		on = " -profile " + *named
+	}
 	if again != why {
 		t.Errorf("seed %d is not reproducible: %s", seed, again)
 	}
-	t.Errorf("seed %d: %s\n%s\nrun it alone: go test ./sim -run TestSeeds -seeds 1 -from %d\n", seed, why, lastLines(w.lines, 400), seed)
+	t.Errorf("seed %d: %s\n%s\nrun it alone: go test ./sim -run TestSeeds -seeds 1 -from %d%s\n", seed, why, lastLines(w.lines, 400), seed, on)
 }
 
 func lastLines(lines []string, n int) string {
