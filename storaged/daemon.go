@@ -57,6 +57,7 @@ type Daemon struct {
 	registered   atomic.Bool
 	recovered    atomic.Bool
 	draining     atomic.Bool
+	clockSaid    atomic.Int64 // when a clock was last complained about
 
 	due   chan struct{} // a lane asks for a higher ceiling
 	lists chan listing
@@ -218,6 +219,8 @@ func (d *Daemon) ready() error {
 		return errors.New("shutting down")
 	case !d.registered.Load():
 		return errors.New("waiting for etcd")
+	case d.node.State().Floor.Time > caspaxos.MakeTime(d.now().Wall, 0):
+		return errors.New("started anew: promises of the last life still bind")
 	}
 	return d.engine.Ready()
 }

@@ -96,7 +96,12 @@ func TestLargeStatesGoAsBulk(t *testing.T) {
 	c := n.dial()
 	big := strings.Repeat("x", 5<<20)
 	c.set("big", big)
-	a := c.await(c.send(readRequest("big"))[0])
+	if r := c.do(readRequest("big")); r.HasState || r.Accepted.IsZero() {
+		t.Errorf("a large state came along with the ballots: %+v", r.Outcome)
+	}
+	ask := readRequest("big")
+	ask.WantLarge = true
+	a := c.await(c.send(ask)[0])
 	if v, _ := a.reply.View.Get([]byte{0}); string(v) != big || a.class != rpc.Bulk {
 		t.Errorf("%d bytes in class %v", len(v), a.class)
 	}

@@ -172,6 +172,9 @@ func (l *lane) answer(s *rpc.Session, q *caspaxos.Request, reply *caspaxos.Reply
 		l.report(err)
 	}
 	l.count(q.Kind, reply.Outcome)
+	if reply.Outcome == caspaxos.ClockAhead {
+		l.daemon.clockAhead(s, q.Ballot, reply.Promise)
+	}
 	l.replies.add(s, reply)
 }
 
@@ -183,6 +186,24 @@ func (l *lane) finish() {
 	if l.daemon.node.CeilingWanted() {
 		notify(l.daemon.due)
 	}
+}
+
+// clockEvery is the time between complaints about clocks.
+const clockEvery = 10 * time.Second
+
+// clockAhead says, now and then, that a ballot was refused by the clock rule
+// (PROTOCOL §2): one of the two clocks is wrong.
+func (d *Daemon) clockAhead(s *rpc.Session, ballot, clock caspaxos.Ballot) {
+	now := int64(d.now().Mono)
+	last := d.clockSaid.Load()
+	if last != 0 && now-last < int64(clockEvery) || !d.clockSaid.CompareAndSwap(last, now) {
+		return
+	}
+	d.log.Warn("a ballot is ahead of this node's clock and refused",
+		zap.Stringer("from", s.Peer()),
+		zap.Time("ballot", time.UnixMilli(ballot.Time.UnixMilli())),
+		zap.Time("clock", time.UnixMilli(clock.Time.UnixMilli())),
+		zap.Duration("max_clock_offset", d.cfg.Limits.MaxClockOffset))
 }
 
 // report logs an error of the store, once until it works again. A full disk is

@@ -139,8 +139,10 @@ func (p *Proposer) Deliver(now Now, from NodeID, reply *Reply) {
 		return
 	}
 	if p.tooFarAhead(reply) {
-		p.Stats.ClockAhead.Add(1)
 		reply = &Reply{ID: reply.ID, Outcome: ClockAhead}
+	}
+	if reply.Outcome == ClockAhead {
+		p.Stats.ClockAhead.Add(1)
 	} else {
 		p.Clock.Observe(MaxBallot(reply.Accepted, reply.Promise))
 	}

@@ -185,8 +185,11 @@ func (p *Proposer) onRepair(rep *repair, from NodeID, reply *Reply) {
 		if reply.History != nil && rep.accept.Prepared {
 			rep.accept.History = &reply.History.Lineage
 		}
-		p.sendRepair(rep)
-		return
+		if p.Env.Config(rep.accept.Register.Slot) == rep.cfg || p.Omit.has(RuleRoundEpoch) {
+			p.sendRepair(rep)
+			return
+		}
+		// Nothing is sent again under another epoch with its old ballot (§4).
 	}
 	p.endRepair(rep)
 	r := rep.reg

@@ -75,7 +75,30 @@ func Open(ctx context.Context, cfg Config) (*Cluster, error) {
 	running, c.cancel = context.WithCancel(context.Background())
 	c.wg.Go(func() { c.router.Follow(cfg.Store.Watch(running)) })
 	c.wg.Go(func() { c.Keys.Reap(running) })
+	c.wg.Go(func() { c.watchClocks(running, clockEvery) })
 	return c, nil
+}
+
+// clockEvery is the time between looks at whether clocks disagree.
+const clockEvery = 10 * time.Second
+
+// watchClocks says when nodes were not listened to, or did not listen, because
+// their clocks and this proxy's are too far apart (PROTOCOL §1).
+func (c *Cluster) watchClocks(ctx context.Context, every time.Duration) {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for seen := uint64(0); ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if n := c.Stats().ClockAhead.Load(); n != seen {
+			c.log.Warn("clocks disagree: nodes that are ahead of this proxy do not count, and ballots ahead of a node are refused",
+				zap.Uint64("replies", n-seen), zap.Duration("max_clock_offset", c.limits.MaxClockOffset))
+			seen = n
+		}
+	}
 }
 
 // Close ends the connections. Commands under way never end: the caller has

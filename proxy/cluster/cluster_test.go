@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 
 	"synod/meta/placement"
 	"synod/meta/store"
@@ -27,7 +28,11 @@ import (
 
 // openOn makes a Cluster over nodes that are there already, without etcd.
 func openOn(t testing.TB, snap *store.Snapshot, id caspaxos.ProposerID, limits caspaxos.Limits) *Cluster {
-	wall := func() int64 { return time.Now().UnixMilli() }
+	return openAt(t, snap, id, limits, func() int64 { return time.Now().UnixMilli() })
+}
+
+// openAt is openOn for a proxy with a clock of its own.
+func openAt(t testing.TB, snap *store.Snapshot, id caspaxos.ProposerID, limits caspaxos.Limits, wall func() int64) *Cluster {
 	clock := caspaxos.NewClock(id, wall)
 	pool := proposer.New(proposer.Config{Clock: clock, Limits: limits, Timing: caspaxos.DefaultTiming(), Lanes: 2})
 	var lanes []router.Lane
@@ -309,4 +314,27 @@ func TestExpiredKeysGo(t *testing.T) {
 	await(t, "the value to be on all nodes", func() bool { return !slices.ContainsFunc(nodes, func(n *nodetest.Node) bool { return !exists(n) }) })
 	await(t, "the expired value to be deleted", func() bool { return !slices.ContainsFunc(nodes, exists) })
 	c.want(t, "$-1\r\n", "get", "k")
+}
+
+// TestClocksDisagree: a proxy whose clock is hours ahead is not listened to,
+// gets nothing done, and says why; others are not disturbed.
+func TestClocksDisagree(t *testing.T) {
+	_, snap := nodetest.Start(t, "n1", "n2", "n3")
+	limits := caspaxos.DefaultLimits()
+	limits.Command = 500 * time.Millisecond
+	good := openOn(t, snap, 1, caspaxos.DefaultLimits())
+	good.want(t, "+OK\r\n", "set", "k", "v")
+	bad := openAt(t, snap, 2, limits, func() int64 { return time.Now().Add(3 * time.Hour).UnixMilli() })
+	core, logs := observer.New(zap.WarnLevel)
+	bad.log = zap.New(core)
+	ctx, cancel := context.WithCancel(context.Background())
+	var watch sync.WaitGroup
+	watch.Go(func() { bad.watchClocks(ctx, time.Millisecond) })
+	defer watch.Wait()
+	defer cancel()
+	if got := bad.do(t, "set", "k", "from the future"); got == "+OK\r\n" {
+		t.Errorf("a ballot from the future was accepted: %q", got)
+	}
+	await(t, "the proxy to complain", func() bool { return logs.FilterMessageSnippet("clocks disagree").Len() > 0 })
+	good.want(t, "$1\r\nv\r\n", "get", "k")
 }
