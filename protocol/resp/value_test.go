@@ -1,0 +1,43 @@
+package resp_test
+
+import (
+	"math"
+	"testing"
+
+	"synod/protocol/resp"
+)
+
+// TestEncoding has one value of each kind in both versions of the protocol.
+func TestEncoding(t *testing.T) {
+	pair := []resp.Value{*resp.Int(1), *resp.Text("a")}
+	for _, c := range []struct {
+		name       string
+		v          *resp.Value
+		two, three string
+	}{
+		{"ok", resp.OK, "+OK\r\n", "+OK\r\n"},
+		{"error", resp.ErrSyntax, "-ERR syntax error\r\n", "-ERR syntax error\r\n"},
+		{"integer", resp.Int(-7), ":-7\r\n", ":-7\r\n"},
+		{"cached integer", resp.Int(255), ":255\r\n", ":255\r\n"},
+		{"bulk", resp.Bytes([]byte("a\r\n")), "$3\r\na\r\n\r\n", "$3\r\na\r\n\r\n"},
+		{"empty bulk", resp.Text(""), "$0\r\n\r\n", "$0\r\n\r\n"},
+		{"null", resp.Nil, "$-1\r\n", "_\r\n"},
+		{"null array", resp.NilArray, "*-1\r\n", "_\r\n"},
+		{"array", resp.List(pair...), "*2\r\n:1\r\n$1\r\na\r\n", "*2\r\n:1\r\n$1\r\na\r\n"},
+		{"set", &resp.Value{Kind: resp.Set, Elems: pair}, "*2\r\n:1\r\n$1\r\na\r\n", "~2\r\n:1\r\n$1\r\na\r\n"},
+		{"map", &resp.Value{Kind: resp.Map, Elems: pair}, "*2\r\n:1\r\n$1\r\na\r\n", "%1\r\n:1\r\n$1\r\na\r\n"},
+		{"double", &resp.Value{Kind: resp.Double, Float: 1.5}, "$3\r\n1.5\r\n", ",1.5\r\n"},
+		{"infinity", &resp.Value{Kind: resp.Double, Float: math.Inf(-1)}, "$4\r\n-inf\r\n", ",-inf\r\n"},
+		{"true", &resp.Value{Kind: resp.Bool, Int: 1}, ":1\r\n", "#t\r\n"},
+		{"false", &resp.Value{Kind: resp.Bool}, ":0\r\n", "#f\r\n"},
+		{"big number", &resp.Value{Kind: resp.BigNumber, Str: []byte("123")}, "$3\r\n123\r\n", "(123\r\n"},
+		{"verbatim", &resp.Value{Kind: resp.Verbatim, Str: []byte("txt:hi")}, "$2\r\nhi\r\n", "=6\r\ntxt:hi\r\n"},
+	} {
+		if got := string(c.v.AppendTo(nil, 2)); got != c.two {
+			t.Errorf("%s in RESP2: %q, want %q", c.name, got, c.two)
+		}
+		if got := string(c.v.AppendTo(nil, 3)); got != c.three {
+			t.Errorf("%s in RESP3: %q, want %q", c.name, got, c.three)
+		}
+	}
+}
