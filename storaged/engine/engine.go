@@ -58,6 +58,8 @@ type Options struct {
 	MaxUnsynced     int   // bytes appended and not synced, 64 MiB
 
 	applyStep int // for tests: registers in a batch
+	// closeLimit, for tests, is how long Close waits for the disk.
+	closeLimit time.Duration
 }
 
 func (o *Options) setDefaults() {
@@ -75,6 +77,9 @@ func (o *Options) setDefaults() {
 	}
 	if o.Lanes == 0 {
 		o.Lanes = 4
+	}
+	if o.closeLimit == 0 {
+		o.closeLimit = closeLimit
 	}
 	if o.applyStep == 0 {
 		o.applyStep = applyStep
@@ -116,6 +121,7 @@ type Engine struct {
 
 	checkpoints chan struct{}
 	sweeps      chan struct{}
+	late        chan struct{} // closed when Close has waited long enough
 	lastMark    int64 // bytes of changelog at the last checkpoint
 
 	stop     chan struct{}
@@ -132,7 +138,7 @@ func Open(o Options) (*Engine, error) {
 	}
 	e := &Engine{
 		opts: o, stop: make(chan struct{}),
-		checkpoints: make(chan struct{}, 1), sweeps: make(chan struct{}, 1),
+		checkpoints: make(chan struct{}, 1), sweeps: make(chan struct{}, 1), late: make(chan struct{}),
 	}
 	e.appliedCond = sync.NewCond(&e.appliedMu)
 	if err := e.open(); err != nil {
@@ -243,14 +249,17 @@ func (e *Engine) fail(err error) {
 // undone is replayed at the next start.
 const closeLimit = 10 * time.Second
 
+var errLate = errors.New("the disk did not answer")
+
 // Close brings everything to the disk and closes the store. The lanes must not
 // be used any more.
 func (e *Engine) Close() error {
 	var errs []error
 	if e.failure.Load() == nil && !e.changes.full.Load() {
-		late := time.AfterFunc(closeLimit, func() {
-			err := fmt.Errorf("close the store: the disk did not answer within %v", closeLimit)
+		late := time.AfterFunc(e.opts.closeLimit, func() {
+			err := fmt.Errorf("close the store: %w within %v", errLate, e.opts.closeLimit)
 			e.failure.CompareAndSwap(nil, &err)
+			close(e.late)
 			e.changes.end()
 			e.wakeWaiters()
 		})

@@ -110,8 +110,16 @@ func (e *Engine) checkpoint(target uint64) error {
 	if err := e.db.Apply(b, pebble.NoSync); err != nil {
 		return fmt.Errorf("checkpoint: %w", err)
 	}
-	if err := e.db.Flush(); err != nil {
+	flushed, err := e.db.AsyncFlush()
+	if err != nil {
 		return fmt.Errorf("checkpoint: %w", err)
+	}
+	select {
+	case <-flushed:
+	case <-e.late: // Pebble tries for ever; the changelog has everything
+		return fmt.Errorf("checkpoint: %w", errLate)
+	case <-e.stop:
+		return fmt.Errorf("checkpoint: %w", ErrClosed)
 	}
 	if _, err := e.changes.release(target); err != nil {
 		return fmt.Errorf("checkpoint: %w", err)
