@@ -122,7 +122,7 @@ type Engine struct {
 	checkpoints chan struct{}
 	sweeps      chan struct{}
 	late        chan struct{} // closed when Close has waited long enough
-	lastMark    int64 // bytes of changelog at the last checkpoint
+	lastMark    int64         // bytes of changelog at the last checkpoint
 
 	stop     chan struct{}
 	routines sync.WaitGroup
