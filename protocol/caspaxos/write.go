@@ -280,19 +280,19 @@ func (p *Proposer) sendAccept(r *reg, run *run) {
 	}
 	req := &Request{ID: r.reqID, Kind: KindAccept, Register: r.id, Epoch: r.cfg.Epoch, Ballot: r.ballot,
 		Prepared: r.kind != blind, Base: r.base, Change: r.change, Next: r.next}
-	whole := req
-	if req.Prepared {
-		if req.Change.Kind == register.Full {
-			req.History = r.history(p.Omit)
-		} else if r.view.Known.All && r.view.Bytes() <= smallState {
-			clone := *req
-			clone.Change, clone.History = r.view.Whole(), r.history(p.Omit)
-			whole = &clone
-		}
+	whole, behind := req, Set(0)
+	switch {
+	case !req.Prepared:
+	case req.Change.Kind == register.Full:
+		req.History = r.history(p.Omit)
+	case r.kind == twoTrip && r.behind != 0 && r.view.Known.All && r.view.Bytes() <= smallState:
+		clone := *req
+		clone.Change, clone.History = r.view.Whole(), r.history(p.Omit)
+		whole, behind = &clone, r.behind
 	}
 	for i := range r.cfg.nodes {
 		r.asked = r.asked.With(i)
-		if r.kind == twoTrip && r.behind.Has(i) {
+		if behind.Has(i) {
 			p.send(r, i, whole)
 		} else {
 			p.send(r, i, req)

@@ -42,8 +42,6 @@ type Lane struct {
 	refused []refusal
 }
 
-type lane = Lane
-
 // inbox is what others have put in since the lane last looked.
 type inbox struct {
 	cmds    []*caspaxos.Command
@@ -157,9 +155,13 @@ func (l *Lane) run() {
 			runtime.Gosched()
 		case <-timer.C:
 		}
-		next := l.step()
-		for l.take() {
-			next = l.drain()
+		var next caspaxos.Mono
+		if !l.take() {
+			next = l.step() // a timer went off
+		} else {
+			for next = l.drain(); l.take(); {
+				next = l.drain()
+			}
 		}
 		if next != 0 {
 			timer.Reset(max(time.Duration(next-l.pool.Now()), 0))

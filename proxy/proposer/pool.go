@@ -55,7 +55,7 @@ const (
 // Pool is a proxy's proposers. It is safe for concurrent use.
 type Pool struct {
 	start time.Time
-	lanes []*lane
+	lanes []*Lane
 	stats *caspaxos.Stats
 	wg    sync.WaitGroup
 }

@@ -81,33 +81,31 @@ func (r *Router) call(ctx context.Context, to caspaxos.NodeID, encode func(id ui
 	}
 }
 
-// Flush asks a node for a range tombstone. The request's ID is set here.
-func (r *Router) Flush(ctx context.Context, to caspaxos.NodeID, req caspaxos.FlushRequest) (*caspaxos.FlushReply, error) {
-	reply, err := r.call(ctx, to, func(id uint64) []byte {
-		req.ID = id
-		return wire.AppendFlushRequest(nil, &req)
-	})
+// ask makes a call that is answered by a *T.
+func ask[T any](ctx context.Context, r *Router, to caspaxos.NodeID, encode func(id uint64) []byte) (*T, error) {
+	reply, err := r.call(ctx, to, encode)
 	if err != nil {
 		return nil, err
 	}
-	if f, ok := reply.(*caspaxos.FlushReply); ok {
-		return f, nil
+	if answer, ok := reply.(*T); ok {
+		return answer, nil
 	}
 	return nil, ErrUnreachable
+}
+
+// Flush asks a node for a range tombstone. The request's ID is set here.
+func (r *Router) Flush(ctx context.Context, to caspaxos.NodeID, req caspaxos.FlushRequest) (*caspaxos.FlushReply, error) {
+	return ask[caspaxos.FlushReply](ctx, r, to, func(id uint64) []byte {
+		req.ID = id
+		return wire.AppendFlushRequest(nil, &req)
+	})
 }
 
 // List asks a node for a page of the registers that it holds. The request's ID
 // is set here.
 func (r *Router) List(ctx context.Context, to caspaxos.NodeID, req caspaxos.ListRequest) (*caspaxos.ListReply, error) {
-	reply, err := r.call(ctx, to, func(id uint64) []byte {
+	return ask[caspaxos.ListReply](ctx, r, to, func(id uint64) []byte {
 		req.ID = id
 		return wire.AppendListRequest(nil, &req)
 	})
-	if err != nil {
-		return nil, err
-	}
-	if l, ok := reply.(*caspaxos.ListReply); ok {
-		return l, nil
-	}
-	return nil, ErrUnreachable
 }

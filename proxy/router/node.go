@@ -34,7 +34,6 @@ type node struct {
 	// waiting is when the oldest request that may be unanswered was sent, on
 	// the router's clock; zero when the node has answered since.
 	waiting atomic.Int64
-	heard   atomic.Int64 // when it last answered a request
 	silent  atomic.Bool
 
 	mu    sync.Mutex
@@ -155,12 +154,9 @@ func (n *node) asked(now int64) {
 }
 
 // handler returns the function that takes the node's payloads: it spreads the
-// replies over the lanes. Each class has a goroutine of its own, so what the
-// handler keeps between calls is kept per class.
+// replies over the lanes.
 func (n *node) handler() func(*rpc.Session, rpc.Class, []byte) {
 	return func(s *rpc.Session, class rpc.Class, payload []byte) {
-		now := n.router.now()
-		n.heard.Store(now)
 		n.waiting.Store(0)
 		if err := n.take(payload); err != nil {
 			n.router.cfg.Log.Error("a node sent what is no message", zap.String("node", n.name),
