@@ -27,8 +27,10 @@ build: ## build the four programs into bin/
 run: build ## start a whole cluster on loopback, data in ./data
 	@exec bin/synod
 
+# Some tests build the programs and run them: go's cache of results would not
+# notice that these have changed.
 test: build ## build everything and run all tests
-	@set -e; for m in $(MODULES); do (cd $$m && $(GO) test -timeout $(TIMEOUT) ./...); done
+	@set -e; for m in $(MODULES); do (cd $$m && $(GO) test -count 1 -timeout $(TIMEOUT) ./...); done
 
 lint: ## check formatting, vet, staticcheck
 	@test -z "$$(gofmt -l .)" || { echo "not formatted (make fmt):"; gofmt -l .; exit 1; }
