@@ -54,6 +54,10 @@ type openFrame struct {
 func (r *replies) add(s *rpc.Session, reply *caspaxos.Reply) {
 	o := r.of(s)
 	late := reply.After > r.lane.daemon.engine.Synced()
+	if reply.Pages != nil {
+		r.stream(s, reply)
+		return
+	}
 	if reply.HasState && reply.View.Bytes() > bulkReply {
 		f := frame{session: s, class: rpc.Bulk, b: wire.AppendReply(nil, reply)}
 		if late {
@@ -76,6 +80,14 @@ func (r *replies) add(s *rpc.Session, reply *caspaxos.Reply) {
 		r.dispatch(frame{session: s, class: rpc.Votes, need: o.need, b: o.wait})
 		o.wait, o.need = nil, 0
 	}
+}
+
+// stream sends a reply in parts.
+func (r *replies) stream(s *rpc.Session, reply *caspaxos.Reply) {
+	_ = reply.Parts(caspaxos.PageBytes, func(part *caspaxos.Reply) error {
+		r.dispatch(frame{session: s, class: rpc.Bulk, need: reply.After, b: wire.AppendReply(nil, part)})
+		return nil
+	})
 }
 
 // of returns the batch's frame for a session. Requests of one session come

@@ -152,7 +152,7 @@ func (a *Acceptor) tell(now Now, req *Request, rec *Record, reply *Reply) error 
 	if rec == nil {
 		reply.Held = time.Duration(now.Mono - a.start)
 		reply.HasState = req.WantState
-		reply.View.Known.All = true
+		reply.View = register.Nothing()
 		return nil
 	}
 	reply.After = rec.Pos
@@ -172,14 +172,34 @@ func (a *Acceptor) tell(now Now, req *Request, rec *Record, reply *Reply) error 
 		reply.View, reply.HasState = register.Nothing(), true
 		return nil
 	}
-	if h := &rec.Header; !req.WantLarge && req.Projection.All && h.Type == register.String && int(h.Size) > a.node.limits.votedState() {
-		return nil // not even read
+	return a.show(req, rec, reply)
+}
+
+// show fills in the projected state, unless it is large and was not asked for
+// in spite of that.
+func (a *Acceptor) show(req *Request, rec *Record, reply *Reply) error {
+	size := a.node.limits.votedState()
+	h := &rec.Header
+	known := req.Projection.All && h.Type == register.String && int(h.Size) > size // not even read
+	if !known {
+		view, fits, err := a.store.Project(rec, req.Projection, size)
+		if err != nil {
+			return err
+		}
+		if fits {
+			reply.View, reply.HasState = view, true
+			return nil
+		}
 	}
-	view, err := a.store.Project(rec, req.Projection)
-	if req.WantLarge || view.Bytes() <= a.node.limits.votedState() {
-		reply.View, reply.HasState = view, true
+	if !req.WantLarge {
+		return nil
 	}
-	return err
+	pages, err := a.store.Pages(rec, req.Projection)
+	if err != nil {
+		return err
+	}
+	reply.Pages, reply.HasState = pages, true
+	return nil
 }
 
 func (a *Acceptor) prepare(now Now, req *Request, rec *Record, reply *Reply) (bool, error) {

@@ -23,7 +23,8 @@ type Operation interface {
 	Blind() bool
 	// Execute runs the operation on a state, at the wall clock time now in
 	// Unix milliseconds. The view's value, if it exists, is not expired. A
-	// change on an absent register must be Full or None.
+	// change on an absent register must be Full or None. The view is valid
+	// during the call; keys and values of its elements may be kept.
 	Execute(v register.View, now int64) Effect
 }
 

@@ -28,7 +28,7 @@ func TestIdleRegistersHoldNoStates(t *testing.T) {
 	now := Now{Wall: 1_700_000_000_000, Mono: 1}
 	p := New(Options{Clock: NewClock(1, func() int64 { return now.Wall }), Env: still{NewConfig(1, []NodeID{0, 1, 2}, nil)},
 		Limits: DefaultLimits(), Timing: DefaultTiming(), Cached: 10, CachedBytes: 1 << 20})
-	large := register.NewView(register.Header{Type: register.String, Size: 1}, register.Projection{All: true},
+	large := register.NewView(register.Header{Type: register.String, Size: 1}, register.Knowledge{All: true},
 		[]register.Element{{Key: []byte("k"), Value: make([]byte, 1<<20)}})
 	for _, remembered := range []bool{false, true} {
 		done := false

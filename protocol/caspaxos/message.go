@@ -1,6 +1,7 @@
 package caspaxos
 
 import (
+	"errors"
 	"time"
 
 	"synod/protocol/register"
@@ -113,10 +114,54 @@ type Reply struct {
 	// History is there when WantHistory was set.
 	History *History
 
-	// HasState tells that View holds the projected state.
+	// HasState tells that View holds the projected state, or a part of it.
 	HasState bool
 	View     register.View
+	// A large state comes in several replies with the same ID, numbered from
+	// zero by Part; each but the last says More. Together their views hold what
+	// was asked for.
+	Part uint32
+	More bool
+	// Pages is for the driver alone and not sent: if not nil, View is empty and
+	// the driver sends the state in parts, each with the other fields as they
+	// are here.
+	Pages Pages
 }
+
+// Pages is a large state as it was when a request was answered, page by page.
+// It may be read by any goroutine while the acceptor goes on; whoever has it
+// closes it.
+type Pages interface {
+	// Next returns a view of about size bytes or less that goes on where the
+	// last one ended, and whether more follows.
+	Next(size int) (v register.View, more bool, err error)
+	Close() error
+}
+
+// Parts calls send with the replies that a reply with Pages is to be sent as,
+// and closes the pages. A reply is valid during the call. If a page cannot be
+// read, the last reply says that the node did not answer.
+func (p *Reply) Parts(size int, send func(*Reply) error) error {
+	pages := p.Pages
+	defer pages.Close()
+	part := *p
+	part.Pages = nil
+	for more := true; more; part.Part++ {
+		var err error
+		if part.View, more, err = pages.Next(size); err != nil {
+			return errors.Join(err, send(&Reply{ID: p.ID, Outcome: Busy}))
+		}
+		part.More = more
+		if err := send(&part); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// PageBytes is the size in bytes, as View.Bytes has it, of the parts that a
+// large state comes in.
+const PageBytes = 1 << 20
 
 // MaxVotedState is the size in bytes, as View.Bytes has it, up to which a state
 // comes along with the ballots. A larger one comes when it is asked for

@@ -18,8 +18,9 @@ func (s *bare) Create(r Register) *Record {
 	s.recs[r.Key] = &Record{Register: r}
 	return s.recs[r.Key]
 }
-func (s *bare) Project(*Record, register.Projection) (register.View, error) {
-	return register.Nothing(), nil
+func (s *bare) Pages(*Record, register.Projection) (Pages, error) { return nil, nil }
+func (s *bare) Project(*Record, register.Projection, int) (register.View, bool, error) {
+	return register.Nothing(), true, nil
 }
 func (s *bare) Append(LogEntry) (uint64, error)    { s.pos++; return s.pos, nil }
 func (s *bare) Apply(*Record, register.Change)     {}

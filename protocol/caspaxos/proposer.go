@@ -14,6 +14,7 @@ const (
 	maxBatch     = 1024     // commands combined in one round
 	maxBatchSize = 4 << 20  // bytes of change after which a round takes no more commands
 	smallState   = 16 << 10 // bytes up to which a state is sent whole rather than pulled
+	carriedView  = 16 << 10 // bytes of a state that are remembered with a carried promise
 )
 
 // Env is what a Proposer asks of its driver. Calls must not block.
@@ -335,7 +336,7 @@ func (p *Proposer) abandon(r *reg) {
 		r.batch = r.batch[:0]
 	}
 	r.phase, r.have, r.try = idle, false, nil
-	r.view, r.change = register.View{}, register.Change{}
+	r.view, r.change, r.parts = register.View{}, register.Change{}, parts{}
 }
 
 // finish answers a command.

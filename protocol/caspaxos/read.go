@@ -14,7 +14,7 @@ func (p *Proposer) startRead(r *reg) {
 	p.takeBatch(r, min(len(r.queue), maxBatch))
 	r.proj = register.Projection{}
 	for _, c := range r.batch {
-		r.proj = r.proj.Union(c.Op.Needs())
+		r.proj.Include(c.Op.Needs())
 	}
 	r.have = false
 	prefer := p.Env.Prefer(r.cfg, r.id.Slot)
@@ -166,26 +166,27 @@ func (p *Proposer) repairRead(r *reg) {
 
 // readState finds the state of the ballot that the read has settled on.
 func (p *Proposer) readState(r *reg, b Ballot, at Set) {
-	r.base = b
+	r.base, r.at = b, at
 	for i := range r.replies {
 		if at.Has(i) && r.replies[i].HasState && r.replies[i].View.Covers(r.proj) {
 			r.view, r.have = r.replies[i].View, true
-			p.answerReads(r, at)
+			p.answerReads(r)
 			return
 		}
 	}
-	p.fetch(r, at)
+	p.fetch(r)
 }
 
 // fetch reads r.proj from one of the members at r.base. The state counts only
 // if it is still at that ballot (§3).
-func (p *Proposer) fetch(r *reg, at Set) {
+func (p *Proposer) fetch(r *reg) {
 	p.Stats.Fetches.Add(1)
 	p.drop(&r.fetchID)
 	r.fetchID = p.newID(r, nil)
+	r.parts = parts{}
 	prefer := p.Env.Prefer(r.cfg, r.id.Slot)
 	for _, i := range prefer {
-		if at.Has(i) && !r.lost.Has(i) {
+		if r.at.Has(i) && !r.lost.Has(i) {
 			r.fetchAt = i
 			p.send(r, i, &Request{ID: r.fetchID, Kind: KindRead, Register: r.id, Epoch: r.cfg.Epoch,
 				WantState: true, WantLarge: true, Projection: r.proj})
@@ -193,12 +194,28 @@ func (p *Proposer) fetch(r *reg, at Set) {
 			return
 		}
 	}
-	p.retryLater(r)
+	p.fetchFailed(r)
 }
 
-// fetchPatience is how long an extra read may take: as long as the command, if
-// a member that was asked for the state has shown that it is large.
+// fetchFailed starts over: somebody else has moved the register on, or the
+// member that was asked is gone.
+func (p *Proposer) fetchFailed(r *reg) {
+	carried := r.phase == fetching && r.kind == carriedOn
+	p.abandon(r)
+	if carried {
+		p.startPrepare(r) // the promise is lost; nobody has been in our way yet
+		return
+	}
+	p.pause(r)
+}
+
+// fetchPatience is how long an extra read, or its next part, may take: as long
+// as the command, if it may be large or a member that was asked for the state
+// has shown that it is.
 func (p *Proposer) fetchPatience(r *reg) time.Duration {
+	if r.proj.Unbounded() {
+		return p.Limits.Command
+	}
 	for i := range r.replies {
 		if r.asksState.Has(i) && r.replied.Has(i) && !r.replies[i].HasState {
 			return p.Limits.Command
@@ -209,31 +226,34 @@ func (p *Proposer) fetchPatience(r *reg) time.Duration {
 
 // onFetch takes the state that an extra read brought.
 func (p *Proposer) onFetch(r *reg, i int, reply *Reply) {
-	p.drop(&r.fetchID)
 	moved := reply.Accepted != r.base && !p.Omit.has(RuleFetch)
 	if reply.Outcome != Told || moved || !reply.HasState {
+		p.drop(&r.fetchID)
 		if reply.Outcome != Told {
 			r.lost = r.lost.With(i)
 		}
-		// Somebody else has moved the register on, or the member is gone.
-		p.abandon(r)
-		p.pause(r)
+		p.fetchFailed(r)
 		return
 	}
+	if !r.parts.add(reply) {
+		p.arm(r, p.fetchPatience(r))
+		return
+	}
+	p.drop(&r.fetchID)
 	if r.have {
-		r.view = r.view.Add(reply.View)
+		r.view = r.parts.take(r.view)
 	} else {
-		r.view, r.have = reply.View, true
+		r.view, r.have = r.parts.take(), true
 	}
 	if r.phase == reading {
-		p.answerReads(r, p.holders(r, r.base))
+		p.answerReads(r)
 		return
 	}
 	p.execute(r)
 }
 
 // answerReads executes the batch on the state and answers.
-func (p *Proposer) answerReads(r *reg, at Set) {
+func (p *Proposer) answerReads(r *reg) {
 	if r.view.Header.Expired(p.now.Wall) {
 		if !p.Omit.has(RuleExpiryChosen) {
 			// The delete must be chosen before anybody hears of it (§8).
@@ -247,19 +267,19 @@ func (p *Proposer) answerReads(r *reg, at Set) {
 	for _, c := range r.batch {
 		e := c.Op.Execute(r.view, p.now.Wall)
 		if e.Need != nil {
-			more = more.Union(*e.Need)
+			more.Include(*e.Need)
 		}
 		c.answer = e.Result
 	}
 	if !more.HeaderOnly() {
-		r.proj = r.proj.Union(more)
-		p.fetch(r, at)
+		r.proj = more
+		p.fetch(r)
 		return
 	}
 	p.Stats.Reads.Add(1)
 	p.Stats.batch(len(r.batch))
 	for _, c := range r.batch {
-		c.Seen = Seen{Ballot: r.base, Held: p.heldSince(r, at, c.Started)}
+		c.Seen = Seen{Ballot: r.base, Held: p.heldSince(r, r.at, c.Started)}
 	}
 	p.complete(r)
 }

@@ -26,6 +26,8 @@ type reg struct {
 	reqID     uint64 // of the present phase's requests
 	fetchID   uint64 // of the extra read of the present phase, zero if none
 	fetchAt   int    // the member that it went to
+	parts     parts  // what the extra read has brought so far
+	at        Set    // members known to be at base
 	ballot    Ballot
 	asked     Set
 	replied   Set // members that answered in the sense of §3
@@ -74,6 +76,7 @@ type carried struct {
 	ballot  Ballot
 	cfg     *Config
 	base    Ballot
+	at      Set // members known to be at base
 	view    register.View
 	lineage Lineage
 	until   Mono

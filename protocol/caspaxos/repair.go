@@ -21,6 +21,7 @@ type repair struct {
 	reg    *reg    // the round that waits for the target's Ack, while it does
 	try    *try
 	began  Mono
+	parts  parts // of the state, as it comes in
 }
 
 // recent remembers the last rounds that were chosen by deltas, so that a member
@@ -38,8 +39,8 @@ type recent struct {
 // returns false if too many repairs are under way.
 func (p *Proposer) startRepair(r *reg, target int) bool {
 	rep := &repair{cfg: r.cfg, target: target, reg: r, try: r.try, accept: p.redelivery(r)}
-	if r.view.Known.All && r.view.Bytes() <= smallState {
-		rep.accept.Change, rep.accept.History = r.view.Whole(), r.history(p.Omit)
+	if r.view.Whole() && r.view.Bytes() <= smallState {
+		rep.accept.Change, rep.accept.History = r.view.Full(), r.history(p.Omit)
 		if !p.beginRepair(rep) {
 			return false
 		}
@@ -179,9 +180,14 @@ func (p *Proposer) sendRepair(rep *repair) {
 // onRepair goes on with a repair. Whatever goes wrong ends it: the next round
 // finds the member behind again.
 func (p *Proposer) onRepair(rep *repair, from NodeID, reply *Reply) {
+	told := reply.Outcome == Told && reply.HasState && reply.Accepted == rep.accept.Ballot
+	if told && !rep.parts.add(reply) {
+		rep.began = p.now.Mono // it gets on
+		return
+	}
 	delete(p.inflight, rep.id)
-	if reply.Outcome == Told && reply.HasState && reply.Accepted == rep.accept.Ballot {
-		rep.accept.Change = reply.View.Whole()
+	if told {
+		rep.accept.Change = rep.parts.take().Full()
 		if reply.History != nil && rep.accept.Prepared {
 			rep.accept.History = &reply.History.Lineage
 		}

@@ -7,23 +7,32 @@ import "synod/protocol/register"
 type run struct {
 	p       *Proposer
 	r       *reg
-	view    register.View   // the state after the commands so far
-	change  register.Change // what they did to it
-	changes int             // how many changes that is
-	early   bool            // commands that change nothing may be answered at once
-	stale   bool            // the state was past its expiry
+	draft   register.Draft // the state after the commands so far
+	size    int            // bytes of these changes, before they are made one
+	changes int            // how many changes they made to it
+	early   bool           // commands that change nothing may be answered at once
+	stale   bool           // the state was past its expiry
 	need    *register.Projection
 }
 
 // newRun begins on the register's view. A state past its expiry counts as
 // absent, and what is sent replaces it whole (§8).
 func (p *Proposer) newRun(r *reg) *run {
-	run := &run{p: p, r: r, view: r.view}
+	run := &run{p: p, r: r, draft: register.NewDraft(r.view)}
 	if r.view.Header.Expired(p.now.Wall) {
 		run.stale, run.changes = true, 1
-		run.view, run.change = register.Nothing(), register.Delete()
+		run.draft.Apply(register.Delete())
 	}
 	return run
+}
+
+// change is what all commands came to.
+func (run *run) change() register.Change {
+	c := run.draft.Change()
+	if run.stale && run.p.Omit.has(RuleExpiredFull) {
+		c.Kind = register.Delta
+	}
+	return c
 }
 
 // executeQueue moves commands from the queue into the round's batch as far as
@@ -32,7 +41,7 @@ func (p *Proposer) newRun(r *reg) *run {
 func (run *run) executeQueue() int {
 	r := run.r
 	taken := 0
-	for taken < min(len(r.queue), maxBatch) && run.change.Bytes() < maxBatchSize {
+	for taken < min(len(r.queue), maxBatch) && run.size < maxBatchSize {
 		c := r.queue[taken]
 		if !run.execute(c, taken == 0) {
 			break
@@ -50,9 +59,6 @@ func (run *run) executeQueue() int {
 	rest := copy(r.queue, r.queue[taken:])
 	clear(r.queue[rest:])
 	r.queue = r.queue[:rest]
-	if run.stale && run.p.Omit.has(RuleExpiredFull) {
-		run.change.Kind = register.Delta
-	}
 	return len(r.batch)
 }
 
@@ -63,13 +69,13 @@ func (run *run) execute(c *Command, first bool) bool {
 		return true
 	}
 	needs := c.Op.Needs()
-	if !run.view.Covers(needs) {
+	if !run.draft.View().Covers(needs) {
 		if first {
 			run.need = &needs
 		}
 		return false
 	}
-	e := c.Op.Execute(run.view, run.p.now.Wall)
+	e := c.Op.Execute(run.draft.View(), run.p.now.Wall)
 	if e.Need != nil {
 		if first {
 			run.need = e.Need
@@ -79,11 +85,11 @@ func (run *run) execute(c *Command, first bool) bool {
 	c.answer = e.Result
 	c.changed = e.Change.Kind != register.None
 	if c.changed {
-		if e.Change.Kind == register.Delta && !run.view.Header.Exists() {
+		if e.Change.Kind == register.Delta && !run.draft.View().Header.Exists() {
 			e.Change.Kind = register.Full
 		}
-		run.view = run.view.Apply(e.Change)
-		run.change = run.change.Then(e.Change)
+		run.draft.Apply(e.Change)
+		run.size += e.Change.Bytes()
 		run.changes++
 	}
 	return true

@@ -48,9 +48,14 @@ type Store interface {
 	Load(r Register) (*Record, error)
 	// Create makes an empty record for a register of which Load returned nil.
 	Create(r Register) *Record
-	// Project returns the part of the record's state that p asks for. A small
-	// state may be returned whole.
-	Project(rec *Record, p register.Projection) (register.View, error)
+	// Project returns the part of the record's state that p asks for; a small
+	// state may be returned whole. If that would take more than size bytes, as
+	// View.Bytes has it, it returns false instead, without reading much more
+	// than that.
+	Project(rec *Record, p register.Projection, size int) (v register.View, fits bool, err error)
+	// Pages returns the same part, however large, as it is now, to be read while
+	// the store goes on.
+	Pages(rec *Record, p register.Projection) (Pages, error)
 	// Append writes an entry to the changelog without waiting for a sync.
 	Append(e LogEntry) (pos uint64, err error)
 	// Apply changes the record's header and elements by the change of a write

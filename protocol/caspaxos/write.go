@@ -16,7 +16,7 @@ func (p *Proposer) startBlind(r *reg) {
 	r.view, r.have = register.Nothing(), true
 	r.ballot = p.Clock.Next()
 	run := p.newRun(r)
-	if run.executeQueue(); run.change.Kind != register.Full {
+	if run.executeQueue(); run.change().Kind != register.Full {
 		p.abandon(r) // a blind operation that changes nothing has nothing to send
 		p.startPrepare(r)
 		return
@@ -26,25 +26,44 @@ func (p *Proposer) startBlind(r *reg) {
 
 // startCarried goes straight to the Accept under the promise that the last
 // round brought along, if there is one that serves. It reports whether it did.
+//
+// What the proxy does not know of the state it reads at one member that is
+// still at the promise's base. That is a trip more, but a cheaper one than a
+// Prepare, and the state is that of the ballot that the promise was made at.
 func (p *Proposer) startCarried(r *reg) bool {
 	c := r.carry
-	if c.ballot.IsZero() || (c.cfg != r.cfg && !p.Omit.has(RuleRoundEpoch)) || c.until <= p.now.Mono || !c.view.Covers(r.queue[0].Op.Needs()) {
+	if c.ballot.IsZero() || (c.cfg != r.cfg && !p.Omit.has(RuleRoundEpoch)) || c.until <= p.now.Mono {
 		return false
 	}
 	if !p.Omit.has(RuleBallotOnce) {
 		r.carry = carried{} // a promise is used once (§1: no ballot for two attempts)
 	}
-	p.reset(r, accepting)
-	r.kind, r.base, r.lineage = carriedOn, c.base, c.lineage
+	p.reset(r, fetching)
+	r.kind, r.base, r.lineage, r.at = carriedOn, c.base, c.lineage, c.at
 	r.view, r.have = c.view, true
 	r.ballot = c.ballot
-	run := p.newRun(r)
-	if n := run.executeQueue(); n == 0 {
-		p.abandon(r)
-		return false
+	if c.view.Covers(r.queue[0].Op.Needs()) {
+		p.execute(r)
+		return true
 	}
-	p.sendAccept(r, run)
+	r.proj = waitingNeeds(r)
+	p.fetch(r)
 	return true
+}
+
+// waitingNeeds is what the commands that wait need to see, as far as they are
+// to run in the next round: one behind the first that needs all of a state,
+// which may be large, has a round of its own.
+func waitingNeeds(r *reg) register.Projection {
+	var p register.Projection
+	for n, c := range r.queue[:min(len(r.queue), maxBatch)] {
+		needs := c.Op.Needs()
+		if needs.All && n > 0 && !p.All {
+			break
+		}
+		p.Include(needs)
+	}
+	return p
 }
 
 // startPrepare begins a round of two trips.
@@ -53,11 +72,8 @@ func (p *Proposer) startPrepare(r *reg) {
 	p.reset(r, preparing)
 	r.kind, r.have = twoTrip, false
 	r.ballot = p.Clock.Ahead(p.lead(r))
-	r.proj = register.Projection{}
-	for n, c := range r.queue {
-		if n < maxBatch {
-			r.proj = r.proj.Union(c.Op.Needs())
-		}
+	r.proj = waitingNeeds(r)
+	for _, c := range r.queue {
 		c.asked = true
 	}
 	prefer := p.Env.Prefer(r.cfg, r.id.Slot)
@@ -151,7 +167,7 @@ func (p *Proposer) promised(r *reg) {
 	if !p.settleDoubt(r) {
 		return // rule 4: wait for the other members
 	}
-	r.base = h
+	r.base, r.at = h, at
 	r.lineage = p.unionLineage(r)
 	for i := range r.replies {
 		if at.Has(i) && r.replies[i].HasState && r.replies[i].View.Covers(r.proj) {
@@ -162,7 +178,7 @@ func (p *Proposer) promised(r *reg) {
 	}
 	r.phase = fetching
 	r.have = false
-	p.fetch(r, at)
+	p.fetch(r)
 }
 
 // settleDoubt judges every waiting command that has attempts (§5). It returns
@@ -232,20 +248,23 @@ func (p *Proposer) unionLineage(r *reg) Lineage {
 // sends what they come to (§4.2.3).
 func (p *Proposer) execute(r *reg) {
 	run := p.newRun(r)
-	at := p.holders(r, r.base)
-	run.early = (!run.stale || p.Omit.has(RuleEarlyExpired)) && (p.quorum(r, at) || p.Omit.has(RuleEarlyChosen))
+	run.early = r.kind == twoTrip && (!run.stale || p.Omit.has(RuleEarlyExpired)) &&
+		(p.quorum(r, r.at) || p.Omit.has(RuleEarlyChosen))
 	n := run.executeQueue()
 	if run.need != nil {
-		r.proj = r.proj.Union(*run.need)
+		r.proj = *run.need
 		r.phase = fetching
-		p.fetch(r, at)
+		p.fetch(r)
 		return
 	}
-	if n == 0 && run.early && run.change.Kind == register.None {
+	if n == 0 && run.early && run.change().Kind == register.None {
 		p.preparedOnly(r)
 		return
 	}
-	r.behind = r.replied &^ at
+	r.behind = 0
+	if r.kind == twoTrip {
+		r.behind = r.replied &^ r.at
+	}
 	p.reset(r, accepting)
 	p.sendAccept(r, run)
 }
@@ -254,7 +273,8 @@ func (p *Proposer) execute(r *reg) {
 // promise is still good for the next round.
 func (p *Proposer) preparedOnly(r *reg) {
 	p.Stats.TwoTrip.Add(1)
-	r.carry = carried{ballot: r.ballot, cfg: r.cfg, base: r.base, view: r.view, lineage: r.lineage,
+	r.carry = carried{ballot: r.ballot, cfg: r.cfg, base: r.base, at: r.at,
+		view: r.view.Trimmed(register.Change{}, carriedView), lineage: r.lineage,
 		until: p.now.Mono + Mono(p.Limits.Command)}
 	p.drop(&r.reqID)
 	r.phase, r.fails, r.have = idle, 0, false
@@ -265,7 +285,7 @@ func (p *Proposer) preparedOnly(r *reg) {
 // sendAccept sends the round's Accept to all members. A member that is known
 // not to be at the base gets the whole state at once, if that is small.
 func (p *Proposer) sendAccept(r *reg, run *run) {
-	r.change, r.view, r.changes = run.change, run.view, run.changes
+	r.change, r.view, r.changes = run.change(), run.draft.View(), run.changes
 	r.granted, r.fixing, r.stale = 0, 0, 0
 	r.try = &try{ballot: r.ballot, cfg: r.cfg}
 	for _, c := range r.batch {
@@ -285,9 +305,9 @@ func (p *Proposer) sendAccept(r *reg, run *run) {
 	case !req.Prepared:
 	case req.Change.Kind == register.Full:
 		req.History = r.history(p.Omit)
-	case r.kind == twoTrip && r.behind != 0 && r.view.Known.All && r.view.Bytes() <= smallState:
+	case r.kind == twoTrip && r.behind != 0 && r.view.Whole() && r.view.Bytes() <= smallState:
 		clone := *req
-		clone.Change, clone.History = r.view.Whole(), r.history(p.Omit)
+		clone.Change, clone.History = r.view.Full(), r.history(p.Omit)
 		whole, behind = &clone, r.behind
 	}
 	for i := range r.cfg.nodes {
@@ -405,7 +425,8 @@ func (p *Proposer) chosen(r *reg) {
 		granted = r.replied
 	}
 	if !r.next.IsZero() && p.quorum(r, granted) {
-		r.carry = carried{ballot: r.next, cfg: r.cfg, base: r.ballot, view: r.view, lineage: lineage,
+		r.carry = carried{ballot: r.next, cfg: r.cfg, base: r.ballot, at: granted,
+			view: r.view.Trimmed(r.change, carriedView), lineage: lineage,
 			until: p.now.Mono + Mono(p.Limits.Command)}
 	}
 	for _, c := range r.batch {

@@ -116,30 +116,6 @@ type Change struct {
 // Delete is the change that leaves nothing.
 func Delete() Change { return Change{Kind: Full} }
 
-// Then returns the change that does first c, then d, as one. Neither operand
-// is modified, but the result may share their memory.
-func (c Change) Then(d Change) Change {
-	switch {
-	case d.Kind == None:
-		return c
-	case d.Kind == Full || c.Kind == None:
-		return d
-	}
-	out := Change{Kind: c.Kind, Header: d.Header}
-	out.Ops = make([]Op, 0, len(c.Ops)+len(d.Ops))
-	out.Ops = append(out.Ops, c.Ops...)
-	for _, op := range d.Ops {
-		// A hot key combines many commands on the same element; the last value
-		// is all that the nodes need.
-		if n := len(out.Ops); op.Kind != Patch && n > 0 && string(out.Ops[n-1].Key) == string(op.Key) {
-			out.Ops[n-1] = op
-			continue
-		}
-		out.Ops = append(out.Ops, op)
-	}
-	return out
-}
-
 // Bytes estimates the memory and wire bytes that the change's content takes.
 func (c Change) Bytes() int {
 	n := 32 + len(c.Header.Aux)

@@ -3,6 +3,7 @@ package register_test
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -86,8 +87,8 @@ func TestApply(t *testing.T) {
 			if one := v.Apply(c.Then(d)); show(one) != show(after) {
 				t.Fatalf("%+v then %+v\n one by one %s\n at once    %s", c, d, show(after), show(one))
 			}
-			if again := register.Nothing().Apply(after.Whole()); show(again) != show(after) {
-				t.Fatalf("Whole of %s makes %s", show(after), show(again))
+			if again := register.Nothing().Apply(after.Full()); show(again) != show(after) {
+				t.Fatalf("Full of %s makes %s", show(after), show(again))
 			}
 			v, m = after, model(model(m, c), d)
 		}
@@ -102,57 +103,137 @@ func TestApply(t *testing.T) {
 	})
 }
 
+// genSpan draws a span, seldom an empty one.
+func genSpan(t *rapid.T) register.Span {
+	var s register.Span
+	if rapid.Bool().Draw(t, "from") {
+		s.From = genKey(t)
+	}
+	if rapid.Bool().Draw(t, "to") {
+		s.To = genKey(t)
+	}
+	return s
+}
+
+func genRange(t *rapid.T) register.Range {
+	s := genSpan(t)
+	return register.Range{From: s.From, To: s.To, Reverse: rapid.Bool().Draw(t, "reverse"),
+		Skip: rapid.Uint64Range(0, 3).Draw(t, "skip"), Limit: rapid.IntRange(0, 3).Draw(t, "limit")}
+}
+
+func genProjection(t *rapid.T) register.Projection {
+	p := register.Projection{All: rapid.IntRange(0, 9).Draw(t, "all") == 0}
+	for range rapid.IntRange(0, 2).Draw(t, "keys") {
+		p.Keys = append(p.Keys, genKey(t))
+	}
+	for range rapid.IntRange(0, 2).Draw(t, "ranges") {
+		p.Ranges = append(p.Ranges, genRange(t))
+	}
+	for range rapid.IntRange(0, 1).Draw(t, "counts") {
+		p.Counts = append(p.Counts, genSpan(t))
+	}
+	return p
+}
+
+// ranged is View.Range on a whole state, the plain way.
+func ranged(whole register.View, r register.Range) (out []string) {
+	for _, e := range whole.Elements() {
+		if r.Span().Contains(e.Key) {
+			out = append(out, string(e.Key)+"="+string(e.Value))
+		}
+	}
+	if r.Reverse {
+		slices.Reverse(out)
+	}
+	out = out[min(int(r.Skip), len(out)):]
+	if r.Limit > 0 {
+		out = out[:min(r.Limit, len(out))]
+	}
+	return out
+}
+
+func texts(elems []register.Element) (out []string) {
+	for _, e := range elems {
+		out = append(out, string(e.Key)+"="+string(e.Value))
+	}
+	return out
+}
+
 // TestPartialViews: what a view of a part says it knows, it knows right, also
-// after changes and after more of the same state was added.
+// after changes, after more of the same state was added, after being made
+// smaller.
 func TestPartialViews(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		whole := register.Nothing().Apply(genChange(t)).Apply(genChange(t))
-		part := func(key []byte) register.View {
-			p := register.Projection{Keys: [][]byte{key}}
-			if value, ok := whole.Get(key); ok {
-				return register.NewView(whole.Header, p, []register.Element{{Key: key, Value: value}})
-			}
-			return register.NewView(whole.Header, p, nil)
+		whole := register.Nothing()
+		for range rapid.IntRange(1, 4).Draw(t, "changes") {
+			whole = whole.Apply(genChange(t))
 		}
-		v := part(genKey(t))
+		asked := genProjection(t)
+		v := whole.Project(asked)
+		if !v.Covers(asked) {
+			t.Fatalf("%+v of %s does not cover what was asked for: %+v", asked, show(whole), v)
+		}
 		if rapid.Bool().Draw(t, "more") {
-			v = v.Add(part(genKey(t)))
+			v = v.Add(whole.Project(genProjection(t)))
 		}
-		c := genChange(t)
-		v, whole = v.Apply(c), whole.Apply(c)
-		for k := byte('a'); k <= 'e'; k++ {
-			key := []byte{k}
-			if !v.Covers(register.Projection{Keys: [][]byte{key}}) {
-				continue
-			}
-			got, there := v.Get(key)
-			want, exists := whole.Get(key)
-			if there != exists || !bytes.Equal(got, want) {
-				t.Fatalf("%c: the part says %x %v, the whole %x %v", k, got, there, want, exists)
-			}
+		if !v.Covers(asked) {
+			t.Fatalf("after Add, %+v is not covered", asked)
 		}
+		draft := register.NewDraft(v)
+		for range rapid.IntRange(0, 3).Draw(t, "more changes") {
+			c := genChange(t)
+			draft.Apply(c)
+			whole = whole.Apply(c)
+		}
+		v = draft.View()
+		if rapid.Bool().Draw(t, "trim") {
+			v = v.Trimmed(draft.Change(), rapid.IntRange(128, 400).Draw(t, "size"))
+		}
+		compare(t, v, whole)
 	})
 }
 
-func TestCovers(t *testing.T) {
-	at := func(s string) []byte { return []byte(s) }
-	v := register.NewView(register.Header{}, register.Projection{
-		Keys: [][]byte{at("k")}, Ranges: []register.Range{{From: at("b"), To: at("d")}}}, nil)
-	for _, c := range []struct {
-		want bool
-		p    register.Projection
-	}{
-		{true, register.Projection{}},
-		{true, register.Projection{Keys: [][]byte{at("k"), at("b"), at("c")}}},
-		{false, register.Projection{Keys: [][]byte{at("d")}}},
-		{true, register.Projection{Ranges: []register.Range{{From: at("b"), To: at("c")}}}},
-		{false, register.Projection{Ranges: []register.Range{{From: at("b")}}}},
-		{false, register.Projection{Ranges: []register.Range{{From: at("a"), To: at("c")}}}},
-		{false, register.Projection{All: true}},
-	} {
-		if got := v.Covers(c.p); got != c.want {
-			t.Errorf("Covers(%+v) = %v", c.p, got)
+// compare fails if v contradicts whole in anything it knows.
+func compare(t *rapid.T, v, whole register.View) {
+	for k := byte('a'); k <= 'e'; k++ {
+		got, there, known := v.Lookup([]byte{k})
+		want, exists := whole.Get([]byte{k})
+		if known && (there != exists || !bytes.Equal(got, want)) {
+			t.Fatalf("%c: the part says %x %v, the whole %x %v", k, got, there, want, exists)
 		}
+	}
+	for range 10 {
+		r := genRange(t)
+		elems, known := v.Range(r)
+		if got, want := texts(elems), ranged(whole, r); known && !slices.Equal(got, want) {
+			t.Fatalf("%+v of %+v: %q, want %q", r, v, got, want)
+		}
+		s := genSpan(t)
+		n, known := v.Count(s)
+		if want := len(ranged(whole, register.Range{From: s.From, To: s.To})); known && int(n) != want {
+			t.Fatalf("%+v holds %d, want %d", s, n, want)
+		}
+	}
+}
+
+// TestJoinPages: a state that arrives in pages is whole when all have come.
+func TestJoinPages(t *testing.T) {
+	var pages []register.View
+	var from []byte
+	for i := byte('a'); i <= 'e'; i++ {
+		to := []byte{i + 1}
+		if i == 'e' {
+			to = nil
+		}
+		known := register.Knowledge{Spans: []register.Span{{From: from, To: to}}}
+		pages = append(pages, register.NewView(register.Header{Size: 5}, known, []register.Element{{Key: []byte{i}}}))
+		from = to
+	}
+	if v := register.Join(pages...); !v.Whole() || len(v.Elements()) != 5 || v.Header.Size != 5 {
+		t.Errorf("joined: %+v", v)
+	}
+	if v := register.Join(pages[0], pages[2]); v.Whole() || v.Covers(register.Projection{Keys: [][]byte{{'b'}}}) {
+		t.Errorf("joined with a gap: %+v", v)
 	}
 }
 

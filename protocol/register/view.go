@@ -6,65 +6,62 @@ import (
 	"sort"
 )
 
-// Range names the elements with From <= key < To, in byte order. A nil To has
-// no upper end.
-type Range struct {
-	From, To []byte
+// Count is a fact: the number of elements in a span.
+type Count struct {
+	Span
+	N uint64
 }
 
-func (r Range) contains(key []byte) bool {
-	return bytes.Compare(key, r.From) >= 0 && (r.To == nil || bytes.Compare(key, r.To) < 0)
+// Knowledge tells what a View knows besides the elements in it. Of what it
+// names, an element that is not in the view does not exist.
+type Knowledge struct {
+	// All: there are no other elements than those in the view.
+	All bool
+	// Spans that are known whole: in order, apart from each other.
+	Spans []Span
+	// Absent has keys outside of the spans that do not exist, in byte order.
+	Absent [][]byte
+	// Counts has the numbers of elements in spans that need not be known.
+	Counts []Count
 }
 
-// Projection says which part of a state a command needs. The zero Projection
-// asks for the header only. A node may send more than was asked for (it sends
-// small states whole); the View says what was sent.
-type Projection struct {
-	All    bool
-	Keys   [][]byte
-	Ranges []Range
-}
-
-// HeaderOnly reports whether no element is asked for.
-func (p Projection) HeaderOnly() bool {
-	return !p.All && len(p.Keys) == 0 && len(p.Ranges) == 0
-}
-
-// Union returns a projection that asks for what either asks for.
-func (p Projection) Union(q Projection) Projection {
-	if p.All || q.All {
-		return Projection{All: true}
-	}
-	if q.HeaderOnly() {
-		return p
-	}
-	if p.HeaderOnly() {
-		return q
-	}
-	return Projection{
-		Keys:   append(slices.Clone(p.Keys), q.Keys...),
-		Ranges: append(slices.Clone(p.Ranges), q.Ranges...),
-	}
-}
-
-// View is the part of a register's state that somebody knows. Known tells
-// which elements are known; one that is known and not in the view does not
-// exist. A View is a value: Apply returns a new one and leaves the old as it
-// was, so a view may be kept while rounds based on it are under way.
+// View is the part of a register's state that somebody knows: some elements,
+// each with its value, and what its Knowledge says of others. A View is a
+// value: Apply returns a new one and leaves the old as it was, so a view may be
+// kept while rounds based on it are under way.
 type View struct {
 	Header Header
-	Known  Projection
+	known  Knowledge
 	elems  []Element // sorted by key, no two equal
 }
 
-// NewView returns a view of the elements given, which it takes over and which
-// must be in byte order without doubles.
-func NewView(h Header, known Projection, elems []Element) View {
-	return View{Header: h, Known: known, elems: elems}
+// NewView returns a view of the elements given, in byte order without doubles.
+// It takes over all that it is given.
+func NewView(h Header, known Knowledge, elems []Element) View {
+	v := View{Header: h, known: known, elems: elems}
+	v.simplify()
+	return v
+}
+
+// simplify notices that a span is all there is.
+func (v *View) simplify() {
+	if s := v.known.Spans; len(s) == 1 && len(s[0].From) == 0 && s[0].To == nil {
+		v.known.All = true
+	}
+	if v.known.All {
+		v.known = Knowledge{All: true}
+	}
 }
 
 // Nothing returns the view of a register that holds nothing.
-func Nothing() View { return View{Known: Projection{All: true}} }
+func Nothing() View { return View{known: Knowledge{All: true}} }
+
+// Whole reports whether the view knows the whole state.
+func (v View) Whole() bool { return v.known.All }
+
+// Known returns what the view knows besides its elements. The caller must not
+// modify it.
+func (v View) Known() Knowledge { return v.known }
 
 // Elements returns the known elements in byte order. The caller must not
 // modify the slice.
@@ -80,7 +77,17 @@ func (v View) Get(key []byte) ([]byte, bool) {
 	return v.elems[i].Value, true
 }
 
-func (v View) find(key []byte) (int, bool) {
+// Lookup returns the value of one element and whether it exists; known is
+// false if the view cannot tell.
+func (v View) Lookup(key []byte) (value []byte, exists, known bool) {
+	if i, ok := v.find(key); ok {
+		return v.elems[i].Value, true, true
+	}
+	return nil, false, v.lacks(key)
+}
+
+// find returns where key is, or would be, in the elements.
+func (v *View) find(key []byte) (int, bool) {
 	if len(v.elems) == 1 { // nearly every string
 		c := bytes.Compare(v.elems[0].Key, key)
 		if c < 0 {
@@ -91,122 +98,206 @@ func (v View) find(key []byte) (int, bool) {
 	return sort.Find(len(v.elems), func(i int) int { return bytes.Compare(key, v.elems[i].Key) })
 }
 
+// lacks reports whether key, which is not in the view, is known not to exist.
+func (v *View) lacks(key []byte) bool {
+	if v.known.All || v.spanned(key) {
+		return true
+	}
+	_, gone := slices.BinarySearchFunc(v.known.Absent, key, bytes.Compare)
+	return gone
+}
+
+// spanned reports whether key lies in a span that is known whole.
+func (v *View) spanned(key []byte) bool {
+	if v.known.All {
+		return true
+	}
+	i := v.spanAt(key)
+	return i >= 0 && v.known.Spans[i].Contains(key)
+}
+
+// spanAt returns the index of the last known span that begins at or before key,
+// -1 for none.
+func (v *View) spanAt(key []byte) int {
+	spans := v.known.Spans
+	return sort.Search(len(spans), func(i int) bool { return bytes.Compare(spans[i].From, key) > 0 }) - 1
+}
+
 // Covers reports whether the view knows all that p asks for.
 func (v View) Covers(p Projection) bool {
-	if v.Known.All || p.HeaderOnly() {
+	if v.known.All || p.HeaderOnly() {
 		return true
 	}
 	if p.All {
 		return false
 	}
 	for _, k := range p.Keys {
-		if !v.knows(k) {
+		if _, ok := v.find(k); !ok && !v.lacks(k) {
 			return false
 		}
 	}
 	for _, r := range p.Ranges {
-		if !v.knowsRange(r) {
+		if _, ok := v.resolve(r); !ok {
+			return false
+		}
+	}
+	for _, s := range p.Counts {
+		if _, ok := v.Count(s); !ok {
 			return false
 		}
 	}
 	return true
 }
 
-func (v View) knows(key []byte) bool {
-	for _, r := range v.Known.Ranges {
-		if r.contains(key) {
-			return true
+// Count returns the number of elements in a span, if the view can tell.
+func (v View) Count(s Span) (uint64, bool) {
+	if s.Empty() {
+		return 0, true
+	}
+	if v.holds(s) {
+		lo, hi := v.between(s)
+		return uint64(hi - lo), true
+	}
+	for _, c := range v.known.Counts {
+		if bytes.Equal(c.From, s.From) && compareEnds(c.To, s.To) == 0 {
+			return c.N, true
 		}
 	}
-	for _, k := range v.Known.Keys {
-		if bytes.Equal(k, key) {
-			return true
-		}
-	}
-	return false
+	return 0, false
 }
 
-func (v View) knowsRange(want Range) bool {
-	for _, r := range v.Known.Ranges {
-		if bytes.Compare(r.From, want.From) > 0 {
+// holds reports whether a span is known whole.
+func (v *View) holds(s Span) bool {
+	if v.known.All {
+		return true
+	}
+	i := v.spanAt(s.From)
+	return i >= 0 && compareEnds(s.To, v.known.Spans[i].To) <= 0
+}
+
+// between returns the indices of the known elements in a span.
+func (v *View) between(s Span) (lo, hi int) {
+	lo, _ = v.find(s.From)
+	hi = len(v.elems)
+	if s.To != nil {
+		hi, _ = v.find(s.To)
+	}
+	return lo, max(lo, hi)
+}
+
+// Range returns the elements that r asks for, from the span's end on if it is
+// reversed; known is false if the view cannot tell. The slice is valid as long
+// as the view's, and the caller must not modify it.
+func (v View) Range(r Range) (elems []Element, known bool) {
+	at, ok := v.resolve(r)
+	if !ok {
+		return nil, false
+	}
+	out := v.elems[at.lo:at.hi:at.hi]
+	if r.Reverse {
+		out = slices.Clone(out)
+		slices.Reverse(out)
+	}
+	return out, true
+}
+
+// place is a run of the view's elements.
+type place struct{ lo, hi int }
+
+// resolve finds the elements that a range asks for.
+func (v *View) resolve(r Range) (place, bool) {
+	if r.Span().Empty() {
+		return place{}, true
+	}
+	if at, ok := v.walk(r); ok {
+		return at, true
+	}
+	if r.Skip == 0 {
+		return place{}, false
+	}
+	// Somebody has counted what lies before.
+	for _, c := range v.known.Counts {
+		if c.N > r.Skip {
 			continue
 		}
-		if r.To == nil || (want.To != nil && bytes.Compare(want.To, r.To) <= 0) {
-			return true
-		}
-	}
-	return false
-}
-
-// Add returns a view that also knows what more knows. Both must be views of
-// the same state.
-func (v View) Add(more View) View {
-	if v.Known.All {
-		return v
-	}
-	if more.Known.All {
-		return more
-	}
-	out := View{Header: v.Header, Known: v.Known.Union(more.Known)}
-	out.elems = make([]Element, 0, len(v.elems)+len(more.elems))
-	a, b := v.elems, more.elems
-	for len(a) > 0 && len(b) > 0 {
-		switch c := bytes.Compare(a[0].Key, b[0].Key); {
-		case c < 0:
-			out.elems, a = append(out.elems, a[0]), a[1:]
-		case c > 0:
-			out.elems, b = append(out.elems, b[0]), b[1:]
-		default:
-			out.elems, a, b = append(out.elems, a[0]), a[1:], b[1:]
-		}
-	}
-	out.elems = append(append(out.elems, a...), b...)
-	return out
-}
-
-// Apply returns the view of the state after c. What the change does to
-// elements that the view does not know leaves them unknown, except that a Put
-// or Remove makes them known.
-func (v View) Apply(c Change) View {
-	if c.Kind == None {
-		return v
-	}
-	out := View{Header: c.Header}
-	if c.Kind == Full {
-		out.Known = Projection{All: true}
-	} else {
-		out.Known = v.Known
-		out.elems = slices.Clone(v.elems)
-	}
-	for _, op := range c.Ops {
-		known := out.Known.All || out.knows(op.Key)
-		if !known && op.Kind == Patch {
-			continue
-		}
-		i, found := out.find(op.Key)
-		var old []byte
-		if found {
-			old = out.elems[i].Value
-		}
-		value, exists := ApplyOp(old, op)
+		rest := r
+		rest.Skip -= c.N
 		switch {
-		case exists && found:
-			out.elems[i].Value = value
-		case exists:
-			out.elems = slices.Insert(out.elems, i, Element{Key: op.Key, Value: value})
-		case found:
-			out.elems = slices.Delete(out.elems, i, i+1)
+		case bytes.Equal(c.From, r.From) && compareEnds(c.To, r.To) == 0:
+			return place{}, true // all of it is skipped
+		case !r.Reverse && bytes.Equal(c.From, r.From) && compareEnds(c.To, r.To) < 0:
+			rest.From = c.To
+		case r.Reverse && compareEnds(c.To, r.To) == 0 && bytes.Compare(c.From, r.From) > 0:
+			rest.To = c.From
+		default:
+			continue
 		}
-		if !known {
-			out.Known.Keys = append(slices.Clone(out.Known.Keys), op.Key)
+		if at, ok := v.walk(rest); ok {
+			return at, true
 		}
 	}
-	return out
+	return place{}, false
 }
 
-// Whole returns the change that makes this state out of any other. The view
+// walk finds the elements that a range asks for in what is known whole.
+func (v *View) walk(r Range) (place, bool) {
+	s, whole := r.Span(), true
+	if !v.known.All {
+		var some bool
+		if s, whole, some = v.reach(r); !some {
+			return place{}, false
+		}
+	}
+	lo, hi := v.between(s)
+	n := uint64(hi - lo)
+	want := r.Skip + uint64(r.Limit)
+	if !whole && (r.Limit == 0 || n < want) {
+		return place{}, false
+	}
+	skip := int(min(r.Skip, n))
+	if r.Reverse {
+		hi -= skip
+		if r.Limit > 0 {
+			lo = max(lo, hi-r.Limit)
+		}
+		return place{lo, hi}, true
+	}
+	lo += skip
+	if r.Limit > 0 {
+		hi = min(hi, lo+r.Limit)
+	}
+	return place{lo, hi}, true
+}
+
+// reach returns how far a range is known from where it begins, whether that is
+// all of it, and whether it is anything.
+func (v *View) reach(r Range) (s Span, whole, some bool) {
+	if !r.Reverse {
+		i := v.spanAt(r.From)
+		if i < 0 || !belowEnd(r.From, v.known.Spans[i].To) {
+			return Span{}, false, false
+		}
+		if end := v.known.Spans[i].To; compareEnds(end, r.To) < 0 {
+			return Span{From: r.From, To: end}, false, true
+		}
+		return r.Span(), true, true
+	}
+	i := len(v.known.Spans) - 1 // the last span that begins below the end
+	if r.To != nil {
+		i = sort.Search(len(v.known.Spans), func(i int) bool { return bytes.Compare(v.known.Spans[i].From, r.To) >= 0 }) - 1
+	}
+	if i < 0 || compareEnds(v.known.Spans[i].To, r.To) < 0 {
+		return Span{}, false, false
+	}
+	if begin := v.known.Spans[i].From; bytes.Compare(begin, r.From) > 0 {
+		return Span{From: begin, To: r.To}, false, true
+	}
+	return r.Span(), true, true
+}
+
+// Full returns the change that makes this state out of any other. The view
 // must know all of it.
-func (v View) Whole() Change {
+func (v View) Full() Change {
 	c := Change{Kind: Full, Header: v.Header}
 	if len(v.elems) > 0 {
 		c.Ops = make([]Op, len(v.elems))
@@ -219,12 +310,21 @@ func (v View) Whole() Change {
 
 // Bytes estimates the memory that the view takes.
 func (v View) Bytes() int {
-	n := 96 + len(v.Header.Aux)
+	n := 128 + len(v.Header.Aux)
 	for i := range v.elems {
-		n += 48 + len(v.elems[i].Key) + len(v.elems[i].Value)
+		n += v.elems[i].Bytes()
 	}
-	for _, k := range v.Known.Keys {
+	for _, k := range v.known.Absent {
 		n += 24 + len(k)
+	}
+	for _, s := range v.known.Spans {
+		n += 48 + len(s.From) + len(s.To)
+	}
+	for _, c := range v.known.Counts {
+		n += 56 + len(c.From) + len(c.To)
 	}
 	return n
 }
+
+// Bytes estimates the memory that the element takes in a view.
+func (e Element) Bytes() int { return 48 + len(e.Key) + len(e.Value) }

@@ -51,7 +51,7 @@ func TestGarbageOnThePort(t *testing.T) {
 		"http":   "GET / HTTP/1.1\r\nHost: x\r\n\r\n",
 		"redis":  "*1\r\n$4\r\nPING\r\n",
 		"zeros":  string(make([]byte, 100)),
-		"body":   "SYNOD\x01\x00\x03\x00\x01\xff",
+		"body":   "SYNOD" + string(rune(wire.Version)) + "\x00\x03\x00\x01\xff",
 		"random": string(pattern(5000)),
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -108,7 +108,7 @@ func TestOtherVersion(t *testing.T) {
 		t.Fatal(err)
 	}
 	answer, err := io.ReadAll(c)
-	if err != nil || !strings.HasPrefix(string(answer), "SYNOD\x01") {
+	if err != nil || !strings.HasPrefix(string(answer), "SYNOD"+string(rune(wire.Version))) {
 		t.Errorf("answered %q, %v", answer, err)
 	}
 	check("version 9")

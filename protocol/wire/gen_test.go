@@ -121,9 +121,44 @@ func genProjection(t *rapid.T) register.Projection {
 		if rapid.Bool().Draw(t, "ends") {
 			rg.To = genBytes().Draw(t, "to")
 		}
+		rg.Reverse = rapid.Bool().Draw(t, "reverse")
+		rg.Skip = rapid.SampledFrom([]uint64{0, 1, 1 << 40}).Draw(t, "skip")
+		rg.Limit = rapid.IntRange(0, 1000).Draw(t, "limit")
 		p.Ranges = append(p.Ranges, rg)
 	}
+	for range rapid.IntRange(0, 2).Draw(t, "counts") {
+		p.Counts = append(p.Counts, genSpan(t))
+	}
 	return p
+}
+
+func genSpan(t *rapid.T) register.Span {
+	s := register.Span{From: genBytes().Draw(t, "from")}
+	if rapid.Bool().Draw(t, "ends") {
+		s.To = genBytes().Draw(t, "to")
+	}
+	return s
+}
+
+// genKnown draws what a view knows: spans and absent keys are in order.
+func genKnown(t *rapid.T) (k register.Knowledge) {
+	if rapid.Bool().Draw(t, "all") {
+		return register.Knowledge{All: true}
+	}
+	keys := rapid.SliceOfNDistinct(genBytes(), 0, 9, func(k []byte) string { return string(k) }).Draw(t, "known keys")
+	slices.SortFunc(keys, slices.Compare)
+	for len(keys) > 2 {
+		k.Spans = append(k.Spans, register.Span{From: keys[0], To: keys[1]})
+		keys = keys[2:]
+	}
+	k.Absent = keys
+	if len(keys) == 0 {
+		k.Absent = nil
+	}
+	for range rapid.IntRange(0, 2).Draw(t, "counts") {
+		k.Counts = append(k.Counts, register.Count{Span: genSpan(t), N: rapid.Uint64().Draw(t, "n")})
+	}
+	return k
 }
 
 func genView(t *rapid.T) register.View {
@@ -133,7 +168,7 @@ func genView(t *rapid.T) register.View {
 	for _, k := range keys {
 		elems = append(elems, register.Element{Key: k, Value: genBytes().Draw(t, "value")})
 	}
-	return register.NewView(genHeader(t), genProjection(t), elems)
+	return register.NewView(genHeader(t), genKnown(t), elems)
 }
 
 func genRegister() *rapid.Generator[caspaxos.Register] {

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"encoding/binary"
+	"math"
 	"time"
 
 	"synod/protocol/caspaxos"
@@ -20,7 +21,8 @@ const (
 	replyAccept  = 0x0800
 	replyHeld    = 0x1000
 	replyIntent  = 0x2000
-	replyAll     = 0x3fff
+	replyPart    = 0x4000
+	replyMore    = 0x8000
 )
 
 func flag(set bool, bit uint16) uint16 {
@@ -30,7 +32,7 @@ func flag(set bool, bit uint16) uint16 {
 	return 0
 }
 
-// AppendReply appends a message with all of p but After.
+// AppendReply appends a message with all of p but After and Pages.
 func AppendReply(dst []byte, p *caspaxos.Reply) []byte {
 	dst, start := open(dst, KindReply)
 	flags := uint16(p.Outcome)&replyOutcome |
@@ -43,7 +45,9 @@ func AppendReply(dst []byte, p *caspaxos.Reply) []byte {
 		flag(!p.Promise.IsZero(), replyPromise) |
 		flag(!p.Accepted.IsZero(), replyAccept) |
 		flag(p.Held > 0, replyHeld) |
-		flag(p.Intent != nil, replyIntent)
+		flag(p.Intent != nil, replyIntent) |
+		flag(p.Part > 0, replyPart) |
+		flag(p.More, replyMore)
 	dst = binary.AppendUvarint(dst, p.ID)
 	dst = append(dst, byte(flags), byte(flags>>8))
 	if flags&replyEpoch != 0 {
@@ -64,6 +68,9 @@ func AppendReply(dst []byte, p *caspaxos.Reply) []byte {
 	if flags&replyHistory != 0 {
 		dst = AppendHistory(dst, p.History)
 	}
+	if flags&replyPart != 0 {
+		dst = binary.AppendUvarint(dst, uint64(p.Part))
+	}
 	if flags&replyState != 0 {
 		dst = AppendView(dst, &p.View)
 	}
@@ -74,9 +81,6 @@ func (r *reader) reply(p *caspaxos.Reply, s *slabs) {
 	p.ID = r.uvarint()
 	flags := uint16(r.byte())
 	flags |= uint16(r.byte()) << 8
-	if flags&^replyAll != 0 {
-		r.fail(badFlags)
-	}
 	p.Outcome = r.outcome(byte(flags & replyOutcome))
 	p.Prepared = flags&replyPrep != 0
 	p.Never = flags&replyNever != 0
@@ -99,6 +103,10 @@ func (r *reader) reply(p *caspaxos.Reply, s *slabs) {
 	if flags&replyHistory != 0 {
 		p.History = r.history()
 	}
+	if flags&replyPart != 0 {
+		p.Part = uint32(r.atMost(math.MaxUint32))
+	}
+	p.More = flags&replyMore != 0
 	if flags&replyState != 0 {
 		p.HasState = true
 		r.view(&p.View, s)

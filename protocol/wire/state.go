@@ -140,40 +140,83 @@ const (
 	projectAll = 1 << iota
 	projectKeys
 	projectRanges
+	projectCounts
 )
+
+// A range's first byte.
+const (
+	rangeReverse = 1 << iota
+	rangeSkip
+	rangeLimit
+)
+
+// maxLimit bounds the limit of a range.
+const maxLimit = 1 << 40
 
 // AppendProjection appends a projection.
 func AppendProjection(dst []byte, p *register.Projection) []byte {
 	if p.All {
 		return append(dst, projectAll)
 	}
-	var flags byte
-	if len(p.Keys) > 0 {
-		flags |= projectKeys
-	}
-	if len(p.Ranges) > 0 {
-		flags |= projectRanges
-	}
+	flags := bit(len(p.Keys) > 0, projectKeys) | bit(len(p.Ranges) > 0, projectRanges) | bit(len(p.Counts) > 0, projectCounts)
 	dst = append(dst, flags)
 	if flags&projectKeys != 0 {
-		dst = binary.AppendUvarint(dst, uint64(len(p.Keys)))
-		for _, k := range p.Keys {
-			dst = appendBytes(dst, k)
-		}
+		dst = appendKeys(dst, p.Keys)
 	}
 	if flags&projectRanges != 0 {
 		dst = binary.AppendUvarint(dst, uint64(len(p.Ranges)))
-		for _, rg := range p.Ranges {
-			dst = appendBytes(dst, rg.From)
-			if rg.To == nil {
-				dst = append(dst, 0)
-				continue
-			}
-			dst = binary.AppendUvarint(dst, uint64(len(rg.To))+1)
-			dst = append(dst, rg.To...)
+		for i := range p.Ranges {
+			dst = appendRange(dst, &p.Ranges[i])
 		}
 	}
+	if flags&projectCounts != 0 {
+		dst = appendSpans(dst, p.Counts)
+	}
 	return dst
+}
+
+func bit(set bool, b byte) byte {
+	if set {
+		return b
+	}
+	return 0
+}
+
+func appendKeys(dst []byte, keys [][]byte) []byte {
+	dst = binary.AppendUvarint(dst, uint64(len(keys)))
+	for _, k := range keys {
+		dst = appendBytes(dst, k)
+	}
+	return dst
+}
+
+func appendRange(dst []byte, r *register.Range) []byte {
+	flags := bit(r.Reverse, rangeReverse) | bit(r.Skip != 0, rangeSkip) | bit(r.Limit != 0, rangeLimit)
+	dst = appendSpan(append(dst, flags), r.Span())
+	if r.Skip != 0 {
+		dst = binary.AppendUvarint(dst, r.Skip)
+	}
+	if r.Limit != 0 {
+		dst = binary.AppendUvarint(dst, uint64(r.Limit))
+	}
+	return dst
+}
+
+func appendSpans(dst []byte, spans []register.Span) []byte {
+	dst = binary.AppendUvarint(dst, uint64(len(spans)))
+	for _, s := range spans {
+		dst = appendSpan(dst, s)
+	}
+	return dst
+}
+
+func appendSpan(dst []byte, s register.Span) []byte {
+	dst = appendBytes(dst, s.From)
+	if s.To == nil {
+		return append(dst, 0)
+	}
+	dst = binary.AppendUvarint(dst, uint64(len(s.To))+1)
+	return append(dst, s.To...)
 }
 
 func (r *reader) projection(p *register.Projection) {
@@ -185,35 +228,100 @@ func (r *reader) projection(p *register.Projection) {
 	case flags == projectAll:
 		p.All = true
 		return
-	case flags&^(projectKeys|projectRanges) != 0:
+	case flags&^(projectKeys|projectRanges|projectCounts) != 0:
 		r.fail(badFlags)
 		return
 	}
 	if flags&projectKeys != 0 {
-		if n := r.count(1, maxOps); n > 0 {
-			p.Keys = make([][]byte, n)
-		}
-		for i := range p.Keys {
-			p.Keys[i] = r.bytes()
-		}
+		p.Keys = r.keys()
 	}
 	if flags&projectRanges != 0 {
-		if n := r.count(2, maxOps); n > 0 {
+		if n := r.count(3, maxOps); n > 0 {
 			p.Ranges = make([]register.Range, n)
 		}
 		for i := range p.Ranges {
-			p.Ranges[i].From = r.bytes()
-			if n := r.uvarint(); n > 0 {
-				p.Ranges[i].To = r.take(n - 1)
-			}
+			r.rangeOf(&p.Ranges[i])
 		}
 	}
+	if flags&projectCounts != 0 {
+		p.Counts = r.spans()
+	}
 }
+
+func (r *reader) keys() [][]byte {
+	n := r.count(1, maxOps)
+	if n == 0 {
+		return nil
+	}
+	keys := make([][]byte, n)
+	for i := range keys {
+		keys[i] = r.bytes()
+	}
+	return keys
+}
+
+func (r *reader) rangeOf(rg *register.Range) {
+	flags := r.byte()
+	if flags&^(rangeReverse|rangeSkip|rangeLimit) != 0 {
+		r.fail(badFlags)
+	}
+	s := r.span()
+	*rg = register.Range{From: s.From, To: s.To, Reverse: flags&rangeReverse != 0}
+	if flags&rangeSkip != 0 {
+		rg.Skip = r.uvarint()
+	}
+	if flags&rangeLimit != 0 {
+		rg.Limit = int(r.atMost(maxLimit))
+	}
+}
+
+func (r *reader) spans() []register.Span {
+	n := r.count(2, maxOps)
+	if n == 0 {
+		return nil
+	}
+	spans := make([]register.Span, n)
+	for i := range spans {
+		spans[i] = r.span()
+	}
+	return spans
+}
+
+func (r *reader) span() (s register.Span) {
+	s.From = r.bytes()
+	if n := r.uvarint(); n > 0 {
+		s.To = r.take(n - 1)
+	}
+	return s
+}
+
+// A view's byte behind its header.
+const (
+	viewAll = 1 << iota
+	viewSpans
+	viewAbsent
+	viewCounts
+)
 
 // AppendView appends a view.
 func AppendView(dst []byte, v *register.View) []byte {
 	dst = AppendHeader(dst, &v.Header)
-	dst = AppendProjection(dst, &v.Known)
+	known := v.Known()
+	flags := bit(known.All, viewAll) | bit(len(known.Spans) > 0, viewSpans) |
+		bit(len(known.Absent) > 0, viewAbsent) | bit(len(known.Counts) > 0, viewCounts)
+	dst = append(dst, flags)
+	if flags&viewSpans != 0 {
+		dst = appendSpans(dst, known.Spans)
+	}
+	if flags&viewAbsent != 0 {
+		dst = appendKeys(dst, known.Absent)
+	}
+	if flags&viewCounts != 0 {
+		dst = binary.AppendUvarint(dst, uint64(len(known.Counts)))
+		for _, c := range known.Counts {
+			dst = binary.AppendUvarint(appendSpan(dst, c.Span), c.N)
+		}
+	}
 	elems := v.Elements()
 	dst = binary.AppendUvarint(dst, uint64(len(elems)))
 	for i := range elems {
@@ -223,11 +331,45 @@ func AppendView(dst []byte, v *register.View) []byte {
 	return dst
 }
 
+func (r *reader) knowledge(k *register.Knowledge) {
+	flags := r.byte()
+	if flags&^(viewAll|viewSpans|viewAbsent|viewCounts) != 0 || (flags&viewAll != 0 && flags != viewAll) {
+		r.fail(badFlags)
+		return
+	}
+	k.All = flags&viewAll != 0
+	if flags&viewSpans != 0 {
+		k.Spans = r.spans()
+		for i := 1; i < len(k.Spans); i++ {
+			if last := k.Spans[i-1].To; last == nil || bytes.Compare(last, k.Spans[i].From) >= 0 {
+				r.fail(badOrder)
+			}
+		}
+	}
+	if flags&viewAbsent != 0 {
+		k.Absent = r.keys()
+		for i := 1; i < len(k.Absent); i++ {
+			if bytes.Compare(k.Absent[i-1], k.Absent[i]) >= 0 {
+				r.fail(badOrder)
+			}
+		}
+	}
+	if flags&viewCounts != 0 {
+		if n := r.count(3, maxOps); n > 0 {
+			k.Counts = make([]register.Count, n)
+		}
+		for i := range k.Counts {
+			k.Counts[i].Span = r.span()
+			k.Counts[i].N = r.uvarint()
+		}
+	}
+}
+
 func (r *reader) view(v *register.View, s *slabs) {
 	var h register.Header
-	var known register.Projection
+	var known register.Knowledge
 	r.header(&h)
-	r.projection(&known)
+	r.knowledge(&known)
 	n := r.count(2, maxOps)
 	var elems []register.Element
 	if n > 0 {

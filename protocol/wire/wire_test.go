@@ -207,7 +207,6 @@ func TestMalformed(t *testing.T) {
 		{"patch offset", accept(1, 1, 1, 0, 0x81, 0x80, 0x80, 0x80, 4, 0), overflow},
 		{"outcome", told(0, 0), badKind},
 		{"outcome beyond the last", told(11, 0), badKind},
-		{"flags of a reply", told(2, 0x80), badFlags},
 		{"lineage count", told(2|replyHistory, 0, 0, 0x81, 0x08, 0, 0, 0), tooMany},
 		{"lineage out of order", told(2|replyHistory, 0, 0, 2, stepBlind|stepProposer, 5, 1, stepBlind, 0, 0, 0, 0), badOrder},
 		{"lineage with two parents", told(2|replyHistory, 0, 0, 1, stepBlind|stepFromZero, 5, 0, 0, 0), badFlags},
@@ -339,7 +338,7 @@ func sampleAccept() *caspaxos.Request {
 func sampleTold() *caspaxos.Reply {
 	return &caspaxos.Reply{
 		ID: 1000, Outcome: caspaxos.Told, Accepted: sampleBallot(1), Prepared: true, Held: 1e9, HasState: true,
-		View: register.NewView(register.Header{Type: register.String, Size: 64}, register.Projection{All: true},
+		View: register.NewView(register.Header{Type: register.String, Size: 64}, register.Knowledge{All: true},
 			[]register.Element{{Key: []byte{0, 0, 0, 0}, Value: bytes.Repeat([]byte("v"), 64)}}),
 	}
 }

@@ -264,7 +264,7 @@ func TestOtherTypes(t *testing.T) {
 		"GET": "", "SET": "v GET", "GETSET": "v", "GETDEL": "", "GETEX": "", "APPEND": "v", "STRLEN": "", "SETRANGE": "0 v",
 		"GETRANGE": "0 1", "INCR": "", "INCRBYFLOAT": "1", "SETBIT": "0 1", "GETBIT": "0", "BITCOUNT": "", "BITPOS": "1", "BITFIELD": "GET u8 0",
 	} {
-		m.keys["list"] = register.NewView(register.Header{Type: register.List, Size: 1}, register.Projection{All: true}, nil)
+		m.keys["list"] = register.NewView(register.Header{Type: register.List, Size: 1}, register.Knowledge{All: true}, nil)
 		reply := m.do(splitWords(t, name+" list "+args)...)
 		if got := string(reply.AppendTo(nil, 2)); got != wrongType+"\r\n" {
 			t.Errorf("%s on a list: %q", name, got)
@@ -328,7 +328,7 @@ func TestLargeString(t *testing.T) {
 			t.Fatalf("%s: %s", request, err.Str)
 		}
 		state := m.keys["k"]
-		e := op.Execute(project(state, op.Needs()), m.now)
+		e := op.Execute(state.Project(op.Needs()), m.now)
 		if e.Need != nil {
 			if e.Need.All || reach(*e.Need) > 3 {
 				t.Errorf("%s needs %+v", request, *e.Need)

@@ -50,7 +50,7 @@ func compare(t *testing.T, seed uint64, s script, two, three *peer, count int) {
 	var history []string
 	for i := range count {
 		if _, ok := m.keys["list"]; !ok {
-			m.keys["list"] = register.NewView(register.Header{Type: register.List, Size: 1}, register.Projection{All: true}, nil)
+			m.keys["list"] = register.NewView(register.Header{Type: register.List, Size: 1}, register.Knowledge{All: true}, nil)
 			two.text("LPUSH", "list", "x")
 			three.text("LPUSH", "list", "x")
 		}

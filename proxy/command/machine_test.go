@@ -46,9 +46,15 @@ func (m *machine) do(args ...[]byte) *resp.Value {
 		if err != nil {
 			return err
 		}
-		results := make([]*resp.Value, len(s.Ops))
-		for i, op := range s.Ops {
-			results[i] = m.run(args, s.Keys[i], op, s.Snapshot)
+		var results []*resp.Value
+		keys, ops := s.Keys, s.Ops
+		for len(ops) > 0 {
+			for i, op := range ops {
+				results = append(results, m.run(args, keys[i], op, s.Snapshot))
+			}
+			if ops = nil; s.Then != nil {
+				keys, ops = s.Then(results)
+			}
 		}
 		return s.Combine(results)
 	}
@@ -111,8 +117,8 @@ func (m *machine) check(args [][]byte, v register.View, op caspaxos.Operation, e
 			m.t.Fatalf("%.100q: executed blindly:\n%s\n%s", args, show(e), show(blind))
 		}
 	}
-	part := project(v, op.Needs())
-	for range 3 {
+	part := v.Project(op.Needs())
+	for range 40 {
 		p := op.Execute(part, m.now)
 		if p.Need == nil {
 			if !sameEffect(e, p) {
@@ -123,7 +129,7 @@ func (m *machine) check(args [][]byte, v register.View, op caspaxos.Operation, e
 		if part.Covers(*p.Need) {
 			m.t.Fatalf("%.100q: needs what it has", args)
 		}
-		part = part.Add(project(v, *p.Need))
+		part = part.Add(v.Project(*p.Need))
 	}
 	m.t.Fatalf("%.100q: never has enough", args)
 }
@@ -143,21 +149,6 @@ func (m *machine) checkString(args [][]byte, v register.View) {
 			m.t.Fatalf("%.100q: chunk %d ends at %d of %d", args, index, end, v.Header.Size)
 		}
 	}
-}
-
-// project returns a view of no more than what p asks for.
-func project(v register.View, p register.Projection) register.View {
-	if p.All {
-		return v
-	}
-	var elems []register.Element
-	for _, e := range v.Elements() {
-		one := register.Projection{Keys: [][]byte{e.Key}}
-		if register.NewView(v.Header, p, nil).Covers(one) {
-			elems = append(elems, e)
-		}
-	}
-	return register.NewView(v.Header, p, elems)
 }
 
 func sameEffect(a, b caspaxos.Effect) bool {

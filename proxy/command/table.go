@@ -20,7 +20,9 @@ var (
 // functions read the table that they are part of.
 func init() {
 	for _, family := range [][]*Spec{
-		stringCommands(), bitmapCommands(), genericCommands(), connectionCommands(), serverCommands(),
+		stringCommands(), bitmapCommands(), listCommands(), hashCommands(), setCommands(), sortedSetCommands(),
+		streamCommands(), hyperloglogCommands(), geoCommands(), genericCommands(), sortCommands(),
+		connectionCommands(), serverCommands(),
 	} {
 		for _, s := range family {
 			s.complete(nil)

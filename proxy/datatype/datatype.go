@@ -21,9 +21,16 @@ type Split struct {
 	// (PROTOCOL §7); the operations are read-only then. Otherwise they are
 	// independent of each other, and may run in any order.
 	Snapshot bool
+	// Then, if not nil, is called with the results so far when all of them are
+	// there, and returns what else must be read, on what keys, before there is
+	// a reply; nothing if that is all. Only for a Snapshot, and what it reads
+	// is of the same state of the database. It is called again with those
+	// results behind the others. As the reads may have to be repeated, it must
+	// not keep anything from one call to the next.
+	Then func(results []*resp.Value) (keys [][]byte, ops []caspaxos.Operation)
 	// Combine makes the reply out of the operations' results, in the order of
-	// Ops. It is to be called only if all of them were done; a result may be a
-	// Failure, when the register holds another type. It may keep the values.
+	// Ops and then those of Then. It is to be called only if all of them were
+	// done; a result may be a Failure, when the register holds another type. It may keep the values.
 	Combine func(results []*resp.Value) *resp.Value
 }
 

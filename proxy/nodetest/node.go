@@ -132,7 +132,14 @@ func (n *Node) answer(b *wire.Batch, out []byte) []byte {
 				reply, answered, err = *r, true, e
 			})
 		}
-		if answered && err == nil {
+		switch {
+		case !answered || err != nil:
+		case reply.Pages != nil:
+			_ = reply.Parts(caspaxos.PageBytes, func(part *caspaxos.Reply) error {
+				out = wire.AppendReply(out, part)
+				return nil
+			})
+		default:
 			out = wire.AppendReply(out, &reply)
 		}
 	case wire.KindFlushRequest:

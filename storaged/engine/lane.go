@@ -148,30 +148,34 @@ func (l *Lane) Create(r caspaxos.Register) *caspaxos.Record {
 }
 
 // Project implements caspaxos.Store.
-func (l *Lane) Project(rec *caspaxos.Record, p register.Projection) (register.View, error) {
+func (l *Lane) Project(rec *caspaxos.Record, p register.Projection, size int) (register.View, bool, error) {
+	v, err := l.project(rec, p)
+	return v, v.Bytes() <= size, err
+}
+
+// Pages implements caspaxos.Store.
+func (l *Lane) Pages(rec *caspaxos.Record, p register.Projection) (caspaxos.Pages, error) {
+	v, err := l.project(rec, p)
+	return v.Pages(), err
+}
+
+func (l *Lane) project(rec *caspaxos.Record, p register.Projection) (register.View, error) {
 	e := l.entry(rec)
 	if e == nil { // stands for a register that the node holds nothing of
-		return register.NewView(rec.Header, register.Projection{All: true}, nil), nil
+		return register.NewView(rec.Header, register.Knowledge{All: true}, nil), nil
 	}
 	if e.rows {
 		return l.projectRows(e, p)
 	}
-	if p.All || e.bytes <= smallState {
-		e.shared = true
-		return register.NewView(rec.Header, register.Projection{All: true}, e.elems), nil
-	}
-	if p.HeaderOnly() {
-		return register.NewView(rec.Header, register.Projection{}, nil), nil
+	if p.HeaderOnly() && e.bytes > smallState {
+		return register.View{Header: rec.Header}, nil
 	}
 	e.shared = true
-	in := selector(p)
-	var elems []register.Element
-	for _, el := range e.elems {
-		if in(el.Key) {
-			elems = append(elems, el)
-		}
+	whole := register.NewView(rec.Header, register.Knowledge{All: true}, e.elems)
+	if e.bytes <= smallState {
+		return whole, nil
 	}
-	return register.NewView(rec.Header, p, elems), nil
+	return whole.Project(p), nil
 }
 
 // entry returns the cache entry that a record belongs to, or nil.

@@ -35,36 +35,18 @@ func selector(p register.Projection) func(key []byte) bool {
 func (l *Lane) projectRows(e *entry, p register.Projection) (register.View, error) {
 	h := e.rec.Header
 	if p.HeaderOnly() {
-		return register.NewView(h, register.Projection{}, nil), nil
+		return register.View{Header: h}, nil
 	}
 	var disk []register.Element
+	all := register.Projection{All: true}
 	if e.onDisk {
 		var err error
-		if disk, err = l.readElements(e, p); err != nil {
+		if disk, err = l.readElements(e, all); err != nil {
 			return register.View{}, err
 		}
 	}
-	known := p
-	if p.All {
-		known = register.Projection{All: true}
-	}
-	if len(p.Keys) > 0 && len(p.Ranges) == 0 && !p.All && len(e.frozen) == 0 {
-		return register.NewView(h, known, overlay(disk, e.pendingOf(p.Keys))), nil
-	}
-	return register.NewView(h, known, overlay(disk, e.unwritten(selector(p)))), nil
-}
-
-// pendingOf is unwritten for a few keys.
-func (e *entry) pendingOf(keys [][]byte) []dirtyElement {
-	var out []dirtyElement
-	for _, k := range keys {
-		if c, ok := e.pending[string(k)]; ok {
-			out = append(out, dirtyElement{k, c})
-		}
-	}
-	byKey := func(a, b dirtyElement) int { return bytes.Compare(a.key, b.key) }
-	slices.SortFunc(out, byKey)
-	return slices.CompactFunc(out, func(a, b dirtyElement) bool { return byKey(a, b) == 0 })
+	whole := register.NewView(h, register.Knowledge{All: true}, overlay(disk, e.unwritten(selector(all))))
+	return whole.Project(p), nil
 }
 
 // readElements reads elements that are rows on disk, in byte order.

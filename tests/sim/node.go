@@ -178,9 +178,20 @@ type asker struct {
 func (n *node) answer(to *proxy, life int, req *caspaxos.Request, reply *caspaxos.Reply) {
 	n.w.trace("%s ← %s %s: %s", n, to, n.w.request(req), n.w.reply(reply))
 	n.w.watchReply(n, req, reply)
-	raw := wire.AppendReply(nil, reply)
-	n.hold(reply.After, func() { n.w.toProxy(n, to, life, raw) })
+	send := func(p *caspaxos.Reply) error {
+		raw := wire.AppendReply(nil, p)
+		n.hold(p.After, func() { n.w.toProxy(n, to, life, raw) })
+		return nil
+	}
+	if reply.Pages != nil {
+		_ = reply.Parts(pageBytes, send) // memory does not fail
+		return
+	}
+	_ = send(reply)
 }
+
+// pageBytes makes every element of a large state a part of its own.
+const pageBytes = 1
 
 func (n *node) hold(after uint64, send func()) {
 	if after <= n.store.Synced() || n.w.Omit.Omits(caspaxos.RuleDurability) {

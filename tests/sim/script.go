@@ -154,7 +154,7 @@ func (s *Script) copyTo(from int, nodes ...int) {
 	view := s.nodes[from].store.View(registerOf(0).Key)
 	last := rec.Lineage.Entries[len(rec.Lineage.Entries)-1]
 	q := caspaxos.Request{Kind: caspaxos.KindAccept, Register: registerOf(0), Epoch: s.config.Epoch, Ballot: rec.Accepted,
-		Prepared: rec.Prepared, Base: last.Parent, Change: view.Whole(), History: &rec.Lineage}
+		Prepared: rec.Prepared, Base: last.Parent, Change: view.Full(), History: &rec.Lineage}
 	for _, i := range nodes {
 		s.nodes[i].receive(s.proxies[0], -1, wire.AppendRequest(nil, &q))
 		s.soon()

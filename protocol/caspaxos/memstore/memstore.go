@@ -44,19 +44,14 @@ func (s *Store) Create(r caspaxos.Register) *caspaxos.Record {
 
 // Project implements caspaxos.Store. It sends no more than was asked for, so
 // that tests notice a command that relies on more.
-func (s *Store) Project(rec *caspaxos.Record, p register.Projection) (register.View, error) {
-	whole := s.records[rec.Register.Key].view
-	if p.All {
-		return whole, nil
-	}
-	var elems []register.Element
-	for _, e := range whole.Elements() {
-		one := register.NewView(whole.Header, p, nil)
-		if one.Covers(register.Projection{Keys: [][]byte{e.Key}}) {
-			elems = append(elems, e)
-		}
-	}
-	return register.NewView(whole.Header, p, elems), nil
+func (s *Store) Project(rec *caspaxos.Record, p register.Projection, size int) (register.View, bool, error) {
+	v := s.records[rec.Register.Key].view.Project(p)
+	return v, v.Bytes() <= size, nil
+}
+
+// Pages implements caspaxos.Store.
+func (s *Store) Pages(rec *caspaxos.Record, p register.Projection) (caspaxos.Pages, error) {
+	return s.records[rec.Register.Key].view.Project(p).Pages(), nil
 }
 
 // Append implements caspaxos.Store.

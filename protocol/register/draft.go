@@ -1,0 +1,179 @@
+package register
+
+import (
+	"bytes"
+	"slices"
+)
+
+// Draft is a state that changes are made to, one after the other, and the one
+// change that they amount to.
+type Draft struct {
+	view   View
+	change Change
+	// The draft changes what it has made itself in place.
+	ownView, ownOps bool
+}
+
+// NewDraft begins on what is known of a state.
+func NewDraft(v View) Draft { return Draft{view: v} }
+
+// View returns the state as it is now. What is returned is valid until the next
+// Apply, the values of elements for good.
+func (d *Draft) View() View { return d.view }
+
+// Change returns what all changes so far amount to. It is valid until the next
+// Apply.
+func (d *Draft) Change() Change { return d.change }
+
+// Apply does one more change.
+func (d *Draft) Apply(c Change) {
+	if c.Kind == None {
+		return
+	}
+	d.then(c)
+	switch {
+	case c.Kind == Full:
+		d.view, d.ownView = View{Header: c.Header, known: Knowledge{All: true}}, true
+		if len(c.Ops) > 1 {
+			d.view.elems = make([]Element, 0, len(c.Ops))
+		}
+	case !d.ownView:
+		v := &d.view
+		v.elems = slices.Clone(v.elems)
+		v.known.Absent = slices.Clone(v.known.Absent)
+		v.known.Counts = slices.Clone(v.known.Counts)
+		d.ownView = true
+	}
+	d.view.Header = c.Header
+	for i := range c.Ops {
+		d.view.do(&c.Ops[i])
+	}
+}
+
+// then adds c to the change.
+func (d *Draft) then(c Change) {
+	if c.Kind == Full || d.change.Kind == None {
+		d.change, d.ownOps = c, false
+		return
+	}
+	if !d.ownOps {
+		ops := make([]Op, len(d.change.Ops), 2*(len(d.change.Ops)+len(c.Ops)))
+		copy(ops, d.change.Ops)
+		d.change.Ops, d.ownOps = ops, true
+	}
+	d.change.Header = c.Header
+	for _, op := range c.Ops {
+		// A hot key combines many commands on the same element; the last value
+		// is all that the nodes need.
+		if n := len(d.change.Ops); op.Kind != Patch && n > 0 && bytes.Equal(d.change.Ops[n-1].Key, op.Key) {
+			d.change.Ops[n-1] = op
+			continue
+		}
+		d.change.Ops = append(d.change.Ops, op)
+	}
+}
+
+// Apply returns the view of the state after c. What the change does to
+// elements that the view does not know leaves them unknown, except that a Put
+// or Remove makes them known.
+func (v View) Apply(c Change) View {
+	d := NewDraft(v)
+	d.Apply(c)
+	return d.view
+}
+
+// Then returns the change that does first c, then next, as one. Neither operand
+// is modified, but the result may share their memory.
+func (c Change) Then(next Change) Change {
+	if next.Kind == None {
+		return c
+	}
+	d := Draft{change: c}
+	d.then(next)
+	return d.change
+}
+
+// do applies an op to the view, which nobody else sees.
+func (v *View) do(op *Op) {
+	i, found := v.find(op.Key)
+	known := found || v.lacks(op.Key)
+	v.recount(op, found, known)
+	if !known && op.Kind == Patch {
+		return
+	}
+	var old []byte
+	if found {
+		old = v.elems[i].Value
+	}
+	value, exists := ApplyOp(old, *op)
+	switch {
+	case exists && found:
+		v.elems[i].Value = value
+		return
+	case exists:
+		v.elems = slices.Insert(v.elems, i, Element{Key: op.Key, Value: value})
+	case found:
+		v.elems = slices.Delete(v.elems, i, i+1)
+	}
+	if v.spanned(op.Key) {
+		return
+	}
+	at, gone := slices.BinarySearchFunc(v.known.Absent, op.Key, bytes.Compare)
+	switch {
+	case exists && gone:
+		v.known.Absent = slices.Delete(v.known.Absent, at, at+1)
+	case !exists && !gone:
+		v.known.Absent = slices.Insert(v.known.Absent, at, op.Key)
+	}
+}
+
+// recount follows an op with the counts that it may change. Those that it
+// changes nobody knows how are forgotten.
+func (v *View) recount(op *Op, found, known bool) {
+	if len(v.known.Counts) == 0 {
+		return
+	}
+	v.known.Counts = slices.DeleteFunc(v.known.Counts, func(c Count) bool { return !known && c.Contains(op.Key) })
+	for i := range v.known.Counts {
+		c := &v.known.Counts[i]
+		switch {
+		case !c.Contains(op.Key):
+		case op.Kind == Remove && found:
+			c.N--
+		case op.Kind != Remove && !found:
+			c.N++
+		}
+	}
+}
+
+// Trimmed returns the view if it takes at most size bytes, else a view of the
+// same state that does: of the header, and of elements that the last change has
+// touched, as long as there is room.
+func (v View) Trimmed(last Change, size int) View {
+	if v.Bytes() <= size {
+		return v
+	}
+	out := View{Header: v.Header}
+	room := size - out.Bytes()
+	for i := len(last.Ops) - 1; i >= 0; i-- {
+		key := last.Ops[i].Key
+		value, exists, known := v.Lookup(key)
+		if room -= (Element{Key: key, Value: value}).Bytes(); room < 0 || len(out.elems)+len(out.known.Absent) >= trimmedElements {
+			break
+		}
+		switch {
+		case exists:
+			if at, twice := out.find(key); !twice {
+				out.elems = slices.Insert(out.elems, at, Element{Key: key, Value: value})
+			}
+		case known:
+			if at, twice := slices.BinarySearchFunc(out.known.Absent, key, bytes.Compare); !twice {
+				out.known.Absent = slices.Insert(out.known.Absent, at, key)
+			}
+		}
+	}
+	return out
+}
+
+// trimmedElements bounds how many elements a trimmed view keeps.
+const trimmedElements = 32

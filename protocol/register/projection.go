@@ -1,0 +1,124 @@
+package register
+
+import "bytes"
+
+// Span names the elements with From <= key < To, in byte order. A nil To has
+// no upper end.
+type Span struct {
+	From, To []byte
+}
+
+// Prefixed returns the span of the keys that begin with prefix.
+func Prefixed(prefix []byte) Span {
+	end := bytes.Clone(prefix)
+	for i := len(end) - 1; i >= 0; i-- {
+		if end[i]++; end[i] != 0 {
+			return Span{From: prefix, To: end[:i+1]}
+		}
+	}
+	return Span{From: prefix}
+}
+
+// Next returns the first key after key in byte order.
+func Next(key []byte) []byte { return append(key[:len(key):len(key)], 0) }
+
+// Contains reports whether key lies in the span.
+func (s Span) Contains(key []byte) bool {
+	return bytes.Compare(key, s.From) >= 0 && belowEnd(key, s.To)
+}
+
+// Empty reports whether no key can lie in the span.
+func (s Span) Empty() bool { return s.To != nil && bytes.Compare(s.From, s.To) >= 0 }
+
+// belowEnd reports whether a key lies before an end, which nil leaves open.
+func belowEnd(key, end []byte) bool { return end == nil || bytes.Compare(key, end) < 0 }
+
+// compareEnds compares two upper ends, of which nil is the highest.
+func compareEnds(a, b []byte) int {
+	switch {
+	case a == nil && b == nil:
+		return 0
+	case a == nil:
+		return 1
+	case b == nil:
+		return -1
+	}
+	return bytes.Compare(a, b)
+}
+
+// Range asks for elements of a span by their place in it: the first Skip are
+// left out, and of the rest at most Limit are taken, all if Limit is zero. With
+// Reverse, both count from the span's end. For the spans that Type.Counted
+// names, Skip costs a node much less than walking over what is skipped.
+type Range struct {
+	From, To []byte
+	Skip     uint64
+	Limit    int
+	Reverse  bool
+}
+
+// Span returns the elements that the range chooses from.
+func (r Range) Span() Span { return Span{From: r.From, To: r.To} }
+
+// Projection says which part of a state a command needs. The zero Projection
+// asks for the header only. A node may send more than was asked for (it sends
+// small states whole); the View says what was sent.
+type Projection struct {
+	All    bool
+	Keys   [][]byte
+	Ranges []Range
+	// Counts asks for the number of elements in spans.
+	Counts []Span
+}
+
+// HeaderOnly reports whether nothing but the header is asked for.
+func (p Projection) HeaderOnly() bool {
+	return !p.All && len(p.Keys) == 0 && len(p.Ranges) == 0 && len(p.Counts) == 0
+}
+
+// Unbounded reports whether p asks for parts of a state that nothing but the
+// state's size bounds.
+func (p Projection) Unbounded() bool {
+	if p.All {
+		return true
+	}
+	for i := range p.Ranges {
+		if p.Ranges[i].Limit == 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// Include makes p ask for what q asks for, too. p's slices must be its own.
+func (p *Projection) Include(q Projection) {
+	if p.All || q.All {
+		*p = Projection{All: true}
+		return
+	}
+	for _, k := range q.Keys {
+		// Many commands on one hot element ask for it once.
+		if n := len(p.Keys); n == 0 || !bytes.Equal(p.Keys[n-1], k) {
+			p.Keys = append(p.Keys, k)
+		}
+	}
+	p.Ranges = append(p.Ranges, q.Ranges...)
+	p.Counts = append(p.Counts, q.Counts...)
+}
+
+// ranked is where a sorted set keeps its members in the order of their scores.
+var ranked = Span{From: []byte{'s'}, To: []byte{'t'}}
+
+// Counted returns the span in which commands on values of the type ask for
+// ranks and counts (Range.Skip, Projection.Counts), if they do. Nodes keep what
+// it takes to answer these in less than linear time. For a List it is every
+// element, for a SortedSet those whose keys begin with 's'.
+func (t Type) Counted() (Span, bool) {
+	switch t {
+	case List:
+		return Span{}, true
+	case SortedSet:
+		return ranked, true
+	}
+	return Span{}, false
+}

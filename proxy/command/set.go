@@ -1,0 +1,3 @@
+package command
+
+func setCommands() []*Spec { return nil }
