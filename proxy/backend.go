@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"synod/protocol/caspaxos"
+	"synod/proxy/txn"
 )
 
 // Backend runs what clients ask for. It is safe for concurrent use.
@@ -20,10 +21,12 @@ type Backend interface {
 
 	// Snapshot runs read-only commands, on at least one register, as one
 	// (PROTOCOL §7): it sets Result or Err of each, does not use their Done,
-	// and then calls done once. If one fails, all carry an error. A register's
-	// earlier Submits of the same caller come before. It does not block; the
-	// slice is the Backend's until done is called.
-	Snapshot(cmds []*caspaxos.Command, done func())
+	// and then calls done once, with all of them. When they are done, then (nil:
+	// nothing) may add more commands to the snapshot, with the same Started, and
+	// is called again. If one fails, all carry an error. A register's earlier
+	// Submits of the same caller come before. It does not block; the slice is
+	// the Backend's until done is called.
+	Snapshot(cmds []*caspaxos.Command, then txn.Then, done func(cmds []*caspaxos.Command))
 
 	Keyspace
 }

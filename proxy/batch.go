@@ -11,6 +11,7 @@ import (
 	"synod/protocol/caspaxos"
 	"synod/protocol/resp"
 	"synod/proxy/command"
+	"synod/proxy/txn"
 )
 
 const (
@@ -35,7 +36,7 @@ type call struct {
 	entry  *entry // nil if there is no such command
 	cmd    caspaxos.Command
 	split  *command.Split
-	parts  []caspaxos.Command // of a split
+	parts  []*caspaxos.Command // of a split
 	reply  *resp.Value        // nil until it is known
 	proto  int8
 	silent bool
@@ -197,21 +198,29 @@ func (b *batch) several(c *call, args [][]byte) {
 		return
 	}
 	c.split = split
-	c.parts = make([]caspaxos.Command, len(split.Ops))
-	for i, op := range split.Ops {
-		c.parts[i] = caspaxos.Command{Register: b.s.register(split.Keys[i]), Op: op, Done: b.done}
-		b.after(c.parts[i].Register.Key)
+	c.parts = b.commands(split.Keys, split.Ops)
+	for _, part := range c.parts {
+		b.after(part.Register.Key)
 	}
-	for i := range c.parts { // after all waiting, so that it is one time
-		c.parts[i].Started = b.now()
+	for _, part := range c.parts { // after all waiting, so that it is one time
+		part.Started = b.now()
 	}
-	if split.Snapshot && len(c.parts) > 1 {
+	if split.Snapshot && (len(c.parts) > 1 || split.Then != nil) {
 		b.snapshot(c)
 		return
 	}
-	for i := range c.parts {
-		b.queue = append(b.queue, &c.parts[i])
+	b.queue = append(b.queue, c.parts...)
+}
+
+// commands makes the commands that a split consists of.
+func (b *batch) commands(keys [][]byte, ops []caspaxos.Operation) []*caspaxos.Command {
+	block := make([]caspaxos.Command, len(ops))
+	cmds := make([]*caspaxos.Command, len(ops))
+	for i, op := range ops {
+		block[i] = caspaxos.Command{Register: b.s.register(keys[i]), Op: op, Done: b.done}
+		cmds[i] = &block[i]
 	}
+	return cmds
 }
 
 // now returns when a command that is begun now started: the time is read once
@@ -227,16 +236,39 @@ func (b *batch) now() caspaxos.Mono {
 // snapshot begins a multi-key read, behind what stands before it.
 func (b *batch) snapshot(c *call) {
 	b.submit()
-	cmds := make([]*caspaxos.Command, len(c.parts))
 	if b.read == nil {
 		b.read = map[string]struct{}{}
 	}
-	for i := range c.parts {
-		cmds[i] = &c.parts[i]
-		b.read[c.parts[i].Register.Key] = struct{}{}
+	for _, part := range c.parts {
+		b.read[part.Register.Key] = struct{}{}
 	}
 	b.pending.Add(1)
-	b.s.srv.backend.Snapshot(cmds, b.release)
+	var then txn.Then
+	if c.split.Then != nil {
+		then = func(cmds []*caspaxos.Command) []*caspaxos.Command {
+			more := b.commands(c.split.Then(results(cmds)))
+			for _, m := range more {
+				m.Started = cmds[0].Started
+			}
+			return more
+		}
+	}
+	b.s.srv.backend.Snapshot(c.parts, then, func(cmds []*caspaxos.Command) {
+		c.parts = cmds
+		b.release()
+	})
+	if then != nil {
+		b.settle() // what else it reads nobody knows: later commands wait
+	}
+}
+
+// results returns what commands that were done came to.
+func results(cmds []*caspaxos.Command) []*resp.Value {
+	out := make([]*resp.Value, len(cmds))
+	for i, c := range cmds {
+		out[i] = c.Result.(*resp.Value)
+	}
+	return out
 }
 
 // after waits for a snapshot under way that reads the register.
@@ -364,11 +396,7 @@ func (c *call) result() *resp.Value {
 	if failure := c.partFailure(); failure != nil {
 		return failure
 	}
-	results := make([]*resp.Value, len(c.parts))
-	for i := range c.parts {
-		results[i] = c.parts[i].Result.(*resp.Value)
-	}
-	return c.split.Combine(results)
+	return c.split.Combine(results(c.parts))
 }
 
 // partFailure returns the error of a split command of which a part failed. If

@@ -129,7 +129,9 @@ func (c *Cluster) Replicas() int {
 }
 
 // Snapshot runs read-only commands on one state of all their registers.
-func (c *Cluster) Snapshot(cmds []*caspaxos.Command, done func()) { c.snapshots.Read(cmds, done) }
+func (c *Cluster) Snapshot(cmds []*caspaxos.Command, then txn.Then, done func([]*caspaxos.Command)) {
+	c.snapshots.Read(cmds, then, done)
+}
 
 // Scan returns keys of a database from a cursor on; see keyspace.Keyspace.Scan.
 // typ is a type's name as TYPE answers it, "" for all.

@@ -276,11 +276,21 @@ func TestSnapshot(t *testing.T) {
 			c.do(t, "set", "b", fmt.Sprintf("%09d", i))
 		}
 	})
-	for range 300 {
+	for i := range 300 {
 		cmds := []*caspaxos.Command{c.command(t, "get", "b"), c.command(t, "get", "a")}
 		cmds[1].Started = cmds[0].Started
 		done := make(chan struct{})
-		c.Snapshot(cmds, func() { close(done) })
+		if i%2 == 0 {
+			c.Snapshot(cmds, nil, func([]*caspaxos.Command) { close(done) })
+		} else { // a is asked for because of b
+			more := cmds[1]
+			c.Snapshot(cmds[:1], func(cmds []*caspaxos.Command) []*caspaxos.Command {
+				if len(cmds) == 1 {
+					return []*caspaxos.Command{more}
+				}
+				return nil
+			}, func([]*caspaxos.Command) { close(done) })
+		}
 		<-done
 		if cmds[0].Err != nil {
 			continue // contention is an answer

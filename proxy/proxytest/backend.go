@@ -15,6 +15,7 @@ import (
 	"synod/protocol/caspaxos"
 	"synod/protocol/register"
 	"synod/proxy/datatype/glob"
+	"synod/proxy/txn"
 )
 
 // Backend is a database in memory.
@@ -83,10 +84,16 @@ func (b *Backend) Submit(cmds []*caspaxos.Command) {
 }
 
 // Snapshot runs the commands as one.
-func (b *Backend) Snapshot(cmds []*caspaxos.Command, done func()) {
+func (b *Backend) Snapshot(cmds []*caspaxos.Command, then txn.Then, done func([]*caspaxos.Command)) {
 	b.do(len(cmds), func() {
-		b.run(cmds)
-		done()
+		for more := cmds; len(more) > 0; {
+			b.run(more)
+			if more = nil; then != nil && !slices.ContainsFunc(cmds, func(c *caspaxos.Command) bool { return c.Err != nil }) {
+				more = then(cmds)
+				cmds = append(cmds[:len(cmds):len(cmds)], more...)
+			}
+		}
+		done(cmds)
 	})
 }
 

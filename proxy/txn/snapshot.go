@@ -25,39 +25,64 @@ type Snapshots struct {
 	Omit caspaxos.Rules
 }
 
+// Then looks at commands that were all done and returns more that belong to the
+// same snapshot, with the same Started; none if that is all. Nil never wants
+// more. It is called again when those are done, with all commands, and from the
+// start when the snapshot has to be taken again.
+type Then func(cmds []*caspaxos.Command) []*caspaxos.Command
+
 // snapshot is one command's reads.
 type snapshot struct {
 	owner   *Snapshots
 	cmds    []*caspaxos.Command
+	begin   int                 // how many of them there were at first
+	then    Then                // not nil
 	probes  []*caspaxos.Command // the second reads, one for each of cmds
 	waiting atomic.Int32
-	done    func()
+	done    func([]*caspaxos.Command)
 }
 
-// Read executes read-only commands on one state of all their registers and
-// calls done when each has its Result or Err; the commands' own Done is not
-// used. If one fails, all fail. All commands have the same Started.
-func (s *Snapshots) Read(cmds []*caspaxos.Command, done func()) {
-	run := &snapshot{owner: s, cmds: cmds, done: done}
-	run.first()
+// Read executes read-only commands, and those that then adds to them, on one
+// state of all their registers and calls done with all of them when each has
+// its Result or Err; the commands' own Done is not used. If one fails, all
+// fail. All commands have the same Started.
+//
+// The second reads begin when all first reads have ended, also those that then
+// asked for because of what others brought: unchanged ballots mean that all
+// first reads hold for the moment in between (PROTOCOL §7).
+func (s *Snapshots) Read(cmds []*caspaxos.Command, then Then, done func([]*caspaxos.Command)) {
+	if then == nil {
+		then = func([]*caspaxos.Command) []*caspaxos.Command { return nil }
+	}
+	run := &snapshot{owner: s, cmds: cmds, begin: len(cmds), then: then, done: done}
+	run.first(cmds)
 }
 
-// first reads all registers.
-func (s *snapshot) first() {
-	s.waiting.Store(int32(len(s.cmds)))
-	for _, c := range s.cmds {
+// first reads registers for the first time.
+func (s *snapshot) first(cmds []*caspaxos.Command) {
+	s.waiting.Store(int32(len(cmds)))
+	for _, c := range cmds {
 		c.Result, c.Err, c.Seen = nil, nil, caspaxos.Seen{}
 		c.Done = s.firstDone
 	}
-	s.owner.Registers.Submit(s.cmds)
+	s.owner.Registers.Submit(cmds)
 }
 
 func (s *snapshot) firstDone(*caspaxos.Command) {
 	if s.waiting.Add(-1) > 0 {
 		return
 	}
-	if s.failed(s.cmds) || len(s.cmds) == 1 || s.unchanged() {
-		s.done()
+	if s.failed(s.cmds) {
+		s.done(s.cmds)
+		return
+	}
+	if more := s.then(s.cmds); len(more) > 0 {
+		s.cmds = append(s.cmds[:len(s.cmds):len(s.cmds)], more...)
+		s.first(more)
+		return
+	}
+	if len(s.cmds) == 1 || s.unchanged() {
+		s.done(s.cmds)
 		return
 	}
 	s.second()
@@ -105,7 +130,7 @@ func (s *snapshot) secondDone(*caspaxos.Command) {
 			return
 		}
 	}
-	s.done()
+	s.done(s.cmds)
 }
 
 // again starts over, unless the time is up.
@@ -114,7 +139,8 @@ func (s *snapshot) again() {
 		s.fail(caspaxos.ErrContention)
 		return
 	}
-	s.first()
+	s.cmds = s.cmds[:s.begin]
+	s.first(s.cmds)
 }
 
 // failed reports whether one of the commands failed, and then fails all.
@@ -134,7 +160,7 @@ func (s *snapshot) fail(err error) {
 	for _, c := range s.cmds {
 		c.Err, c.Result = err, nil
 	}
-	s.done()
+	s.done(s.cmds)
 }
 
 // probe reads a register's ballot and nothing else.
