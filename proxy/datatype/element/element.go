@@ -9,7 +9,7 @@
 package element
 
 import (
-	"math/rand/v2"
+	"bytes"
 	"slices"
 
 	"synod/protocol/caspaxos"
@@ -25,6 +25,21 @@ func Key(prefix string, member []byte) []byte {
 
 // Member returns the member that an element key is of.
 func Member(prefix string, key []byte) []byte { return key[len(prefix)+hashBytes:] }
+
+// Members returns the members that elements are of.
+func Members(prefix string, elems []register.Element) [][]byte {
+	members := make([][]byte, len(elems))
+	for i, e := range elems {
+		members[i] = Member(prefix, e.Key)
+	}
+	return members
+}
+
+// Sort puts ops in the order of their elements, which is how a state takes many
+// at the least cost. The order of those on one element stays.
+func Sort(ops []register.Op) {
+	slices.SortStableFunc(ops, func(a, b register.Op) int { return bytes.Compare(a.Key, b.Key) })
+}
 
 func appendHash(b []byte, prefix string, hash uint64) []byte {
 	b = append(b, prefix...)
@@ -49,142 +64,4 @@ func All(prefix string) register.Span {
 // from returns the range of members from a hash on.
 func from(prefix string, hash uint64, limit int) register.Range {
 	return register.Range{From: appendHash(nil, prefix, hash), To: All(prefix).To, Limit: limit}
-}
-
-// Scan returns about count members from a cursor on, and the cursor to go on
-// from, zero at the end. Every member that is there during a whole walk is
-// returned, some perhaps twice. If the view does not have what it takes, need
-// says what is missing, and nothing else counts.
-func Scan(v register.View, prefix string, cursor uint64, count int) (elems []register.Element, next uint64, need *register.Projection) {
-	if cursor >= 1<<(8*hashBytes) {
-		return nil, 0, nil
-	}
-	for limit := count + 1; ; limit *= 2 {
-		r := from(prefix, cursor, limit)
-		elems, ok := v.Range(r)
-		if !ok {
-			return nil, 0, &register.Projection{Ranges: []register.Range{r}}
-		}
-		if len(elems) < limit {
-			return elems, 0, nil
-		}
-		// The last one is where the next page begins. If its hash is that of
-		// the first, that would be here.
-		next := hashOf(prefix, elems[len(elems)-1].Key)
-		if next != hashOf(prefix, elems[0].Key) {
-			return elems[:len(elems)-1], next, nil
-		}
-	}
-}
-
-// near is how many members, from a random place on, one is drawn from: the more
-// the fairer, as the gaps between hashes are not equal.
-const near = 16
-
-// draw is one random place and which of the members there are to be taken.
-type draw struct {
-	hash uint64
-	pick uint64
-}
-
-// at returns the members next to a place, the end being followed by the
-// beginning. It adds what is missing to need.
-func at(v register.View, prefix string, hash uint64, need *register.Projection) []register.Element {
-	r := from(prefix, hash, near)
-	elems, ok := v.Range(r)
-	if !ok {
-		need.Ranges = append(need.Ranges, r)
-		return nil
-	}
-	if len(elems) == near {
-		return elems
-	}
-	wrapped := register.Range{From: All(prefix).From, To: r.From, Limit: near - len(elems)}
-	more, ok := v.Range(wrapped)
-	if !ok {
-		need.Ranges = append(need.Ranges, wrapped)
-		return nil
-	}
-	return append(slices.Clone(elems), more...)
-}
-
-// Seed returns a seed for Draw and Distinct. It is to be taken once, when a
-// command is parsed, so that the command draws equally however often it runs.
-func Seed() uint64 { return rand.Uint64() }
-
-func random(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 0)) }
-
-// Draw returns n members out of size, each drawn from all by itself; none if
-// there are none. Equal seeds draw equally. If the view does not have what it
-// takes, need says what is missing, and nothing else counts.
-func Draw(v register.View, prefix string, size uint64, seed uint64, n int) (elems []register.Element, need *register.Projection) {
-	if size == 0 || n == 0 {
-		return nil, nil
-	}
-	rng := random(seed)
-	if uint64(n) >= size/near {
-		all, need := everything(v, prefix)
-		if need != nil {
-			return nil, need
-		}
-		for range n {
-			elems = append(elems, all[rng.IntN(len(all))])
-		}
-		return elems, nil
-	}
-	missing := new(register.Projection)
-	for range n {
-		d := draw{hash: rng.Uint64N(1 << (8 * hashBytes)), pick: rng.Uint64()}
-		if found := at(v, prefix, d.hash, missing); len(found) > 0 {
-			elems = append(elems, found[d.pick%uint64(len(found))])
-		}
-	}
-	if len(missing.Ranges) > 0 {
-		return nil, missing
-	}
-	return elems, nil
-}
-
-func everything(v register.View, prefix string) ([]register.Element, *register.Projection) {
-	s := All(prefix)
-	r := register.Range{From: s.From, To: s.To}
-	elems, ok := v.Range(r)
-	if !ok {
-		return nil, &register.Projection{Ranges: []register.Range{r}}
-	}
-	return elems, nil
-}
-
-// Distinct returns n different members out of size, or all if there are no
-// more; otherwise it is like Draw.
-func Distinct(v register.View, prefix string, size uint64, seed uint64, n int) (elems []register.Element, need *register.Projection) {
-	if size == 0 || n == 0 {
-		return nil, nil
-	}
-	if uint64(n) >= size/near {
-		all, need := everything(v, prefix)
-		if need != nil || uint64(n) >= size {
-			return all, need
-		}
-		all = slices.Clone(all)
-		random(seed).Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
-		return all[:n], nil
-	}
-	for draws := n + n/8 + 2; ; draws *= 2 {
-		some, need := Draw(v, prefix, size, seed, draws)
-		if need != nil {
-			return nil, need
-		}
-		taken := make(map[string]struct{}, n)
-		elems = elems[:0]
-		for _, e := range some {
-			if _, twice := taken[string(e.Key)]; !twice {
-				taken[string(e.Key)] = struct{}{}
-				elems = append(elems, e)
-			}
-			if len(elems) == n {
-				return elems, nil
-			}
-		}
-	}
 }
