@@ -29,6 +29,7 @@ const (
 	BigNumber Kind = '('
 	Verbatim  Kind = '=' // Str begins with "txt:"
 	Push      Kind = '>'
+	Pairs     Kind = 'p' // an Array of two-element Arrays, flat in RESP2
 )
 
 // Value is one reply. Values are immutable once made.
@@ -37,7 +38,7 @@ type Value struct {
 	Int   int64   // Integer, Bool
 	Float float64 // Double
 	Str   []byte  // Simple, Failure, Bulk, BigNumber, Verbatim
-	Elems []Value // Array, Set, Push; of a Map keys and values in turn
+	Elems []Value // Array, Set, Push; of Map and Pairs keys and values in turn
 }
 
 // OK is the reply of commands that have nothing else to say.
@@ -94,7 +95,7 @@ func (v *Value) AppendTo(dst []byte, version int) []byte {
 		return appendBlob(dst, '$', v.Str)
 	case Null, NullArray:
 		return appendNull(dst, v.Kind, version)
-	case Array, Set, Push, Map:
+	case Array, Set, Push, Map, Pairs:
 		return v.appendAggregate(dst, version)
 	}
 	return v.appendScalar(dst, version)
@@ -107,9 +108,14 @@ func (v *Value) appendAggregate(dst []byte, version int) []byte {
 		kind = '*'
 	case v.Kind == Map:
 		n /= 2
+	case v.Kind == Pairs:
+		kind, n = '*', n/2
 	}
 	dst = appendNumber(dst, kind, int64(n))
 	for i := range v.Elems {
+		if v.Kind == Pairs && version >= 3 && i%2 == 0 {
+			dst = appendNumber(dst, '*', 2)
+		}
 		dst = v.Elems[i].AppendTo(dst, version)
 	}
 	return dst
