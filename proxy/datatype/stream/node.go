@@ -1,0 +1,141 @@
+package stream
+
+import (
+	"github.com/cespare/xxhash/v2"
+
+	"synod/protocol/register"
+	"synod/proxy/datatype/number"
+)
+
+// Redis keeps up to a hundred entries, or some 4 KiB, in one node of a tree, and
+// MAXLEN and MINID with ~ take whole nodes away. What they leave is only told to
+// be near what was asked for, but it is what clients see, and whole nodes are
+// cheaper to take than one entry each time. So the nodes are followed here: how
+// many entries each would have.
+
+// Redis's stream-node-max-entries and stream-node-max-bytes.
+const (
+	nodeEntries = 100
+	nodeBytes   = 4096
+)
+
+// node is a run of entries, those behind the one it begins with and before the
+// next node's.
+type node struct {
+	start ID
+	live  uint64 // entries that are there
+	total uint64 // and those that were deleted, while others remain
+	bytes uint64 // what they take in Redis
+	shape uint64 // hash of the first entry's fields
+}
+
+func nodeOf(e register.Element) node {
+	r := reader(e.Value)
+	return node{start: idAtEnd(e.Key), live: r.uint(), total: r.uint(), bytes: r.uint(), shape: r.uint()}
+}
+
+func (n *node) appendCounts(b []byte) []byte {
+	return appendUints(b, n.live, n.total, n.bytes, n.shape)
+}
+
+func (n *node) op() register.Op { return put(nodeKey(n.start), n.appendCounts(nil)) }
+
+// append adds an entry behind all others. If that begins a new node, the
+// operation stores the one that was the tail.
+func (m *meta) append(id ID, fields [][]byte) (op register.Op, closed bool) {
+	var given uint64
+	for _, f := range fields {
+		given += uint64(len(f))
+	}
+	shape := shapeOf(fields)
+	t := &m.tail
+	if m.nodes == 0 || t.bytes+given >= nodeBytes || t.total >= nodeEntries {
+		if closed = m.nodes > 0; closed {
+			op = t.op()
+		}
+		m.nodes++
+		// The list's own 7 bytes, and the first entry's fields between three
+		// small numbers and one.
+		*t = node{start: id, bytes: 7 + 2 + 2 + integerBytes(int64(len(fields)/2)) + 2, shape: shape}
+		for i := 0; i < len(fields); i += 2 {
+			t.bytes += elementBytes(fields[i])
+		}
+	}
+	t.live++
+	t.total++
+	t.bytes += t.entryBytes(id, fields, shape)
+	return op, closed
+}
+
+// entryBytes is what an entry takes in its node: flags, what its ID is more than
+// the node's, its fields unless they are the first entry's, its values, and the
+// number of all these.
+func (n *node) entryBytes(id ID, fields [][]byte, shape uint64) uint64 {
+	size := 2 + integerBytes(int64(id.MS-n.start.MS)) + integerBytes(int64(id.Seq-n.start.Seq))
+	count := int64(len(fields)/2 + 3)
+	if shape != n.shape {
+		size += integerBytes(int64(len(fields) / 2))
+		count += int64(len(fields)/2 + 1)
+	}
+	for i, f := range fields {
+		if i%2 == 1 || shape != n.shape {
+			size += elementBytes(f)
+		}
+	}
+	return size + integerBytes(count)
+}
+
+// shapeOf is a hash of the names of an entry's fields.
+func shapeOf(fields [][]byte) uint64 {
+	var h xxhash.Digest
+	h.Reset()
+	for i := 0; i < len(fields); i += 2 {
+		_, _ = h.Write(appendUints(nil, uint64(len(fields[i]))))
+		_, _ = h.Write(fields[i])
+	}
+	return h.Sum64()
+}
+
+// elementBytes is what a string takes in Redis's listpack, integerBytes what a
+// number does.
+func elementBytes(s []byte) uint64 {
+	if n, ok := number.ParseInt(s); ok {
+		return integerBytes(n)
+	}
+	size := uint64(len(s))
+	switch {
+	case size < 64:
+		size++
+	case size < 4096:
+		size += 2
+	default:
+		size += 5
+	}
+	return size + backBytes(size)
+}
+
+func integerBytes(n int64) uint64 {
+	size := uint64(9)
+	switch {
+	case n >= 0 && n < 1<<7:
+		size = 1
+	case n >= -1<<12 && n < 1<<12:
+		size = 2
+	case n >= -1<<15 && n < 1<<15:
+		size = 3
+	case n >= -1<<23 && n < 1<<23:
+		size = 4
+	case n >= -1<<31 && n < 1<<31:
+		size = 5
+	}
+	return size + 1
+}
+
+// backBytes is what it takes to step back over an element.
+func backBytes(size uint64) uint64 {
+	n := uint64(1)
+	for limit := uint64(1 << 7); size >= limit && n < 5; limit <<= 7 {
+		n++
+	}
+	return n
+}

@@ -1,0 +1,136 @@
+package stream
+
+import (
+	"bytes"
+	"slices"
+
+	"synod/protocol/register"
+)
+
+// Value is everything that a stream holds.
+type Value struct {
+	Entries    []Entry // in the order of their IDs
+	Last       ID      // of the last entry that was added
+	First      ID      // of the first entry; 0-0 if there is none
+	MaxDeleted ID      // the greatest ID that XDEL removed
+	Added      uint64  // how many entries were ever added
+	Groups     []Group // in the order of their names
+}
+
+// Entry is one entry.
+type Entry struct {
+	ID     ID
+	Fields [][]byte // fields and values in turn
+}
+
+// Group is a consumer group.
+type Group struct {
+	Name      []byte
+	Last      ID    // of the last entry that was delivered
+	Read      int64 // how many entries were; -1 if that is not known
+	Pending   []Pending
+	Consumers []Consumer // in the order of their names
+}
+
+// Pending is an entry that was delivered and not yet acknowledged. The entry
+// itself may be gone.
+type Pending struct {
+	ID       ID
+	Consumer []byte // the name of one of the group's
+	Time     int64  // of the last delivery, in Unix milliseconds
+	Count    uint64 // of deliveries
+}
+
+// Consumer is a member of a group. Its times are Unix milliseconds.
+type Consumer struct {
+	Name   []byte
+	Seen   int64 // when it last asked for something
+	Active int64 // when it last got something; -1: never
+}
+
+// Build returns the header and the operations that make a stream out of
+// nothing. First is taken from the entries. Entries, groups, consumers and
+// pending entries may come in any order, but none twice; a pending entry's
+// consumer is added if it is not there.
+func Build(value Value) (register.Header, []register.Op) {
+	m := meta{
+		length: uint64(len(value.Entries)), last: value.Last, maxDeleted: value.MaxDeleted,
+		added: value.Added, groups: uint64(len(value.Groups)),
+	}
+	entries := slices.SortedFunc(slices.Values(value.Entries), func(a, b Entry) int { return a.ID.Compare(b.ID) })
+	ops := make([]register.Op, 0, len(entries)+len(value.Groups))
+	for _, e := range entries {
+		ops = append(ops, put(entryKey(e.ID), entryValue(e.Fields)))
+		if op, closed := m.append(e.ID, e.Fields); closed {
+			ops = append(ops, op)
+		}
+	}
+	if len(entries) > 0 {
+		m.first = entries[0].ID
+	}
+	for _, g := range value.Groups {
+		ops = g.build(ops)
+	}
+	slices.SortFunc(ops, func(a, b register.Op) int { return bytes.Compare(a.Key, b.Key) })
+	return m.header(register.Header{}), ops
+}
+
+func (g *Group) build(ops []register.Op) []register.Op {
+	consumers := map[string]*consumer{}
+	for _, c := range g.Consumers {
+		consumers[string(c.Name)] = &consumer{seen: c.Seen, active: c.Active}
+	}
+	for _, p := range g.Pending {
+		c := consumers[string(p.Consumer)]
+		if c == nil {
+			c = &consumer{seen: p.Time, active: p.Time}
+			consumers[string(p.Consumer)] = c
+		}
+		c.pending++
+		row := pending{time: p.Time, count: p.Count, consumer: p.Consumer}
+		ops = append(ops, row.op(g.Name, p.ID), put(indexKey(g.Name, p.Consumer, p.ID), nil))
+	}
+	for name, c := range consumers {
+		ops = append(ops, c.op(g.Name, []byte(name)))
+	}
+	row := group{last: g.Last, read: max(g.Read, unread), pending: uint64(len(g.Pending)), consumers: uint64(len(consumers))}
+	return append(ops, row.op(g.Name))
+}
+
+// Read returns what a view holds, which must be of a whole stream. The value
+// shares the view's memory.
+func Read(v register.View) Value {
+	m := metaOf(v.Header)
+	value := Value{
+		Last: m.last, First: m.first, MaxDeleted: m.maxDeleted, Added: m.added,
+		Entries: make([]Entry, 0, m.length),
+	}
+	each(v, entriesPrefix, func(e register.Element) {
+		value.Entries = append(value.Entries, Entry{ID: idAtEnd(e.Key), Fields: entryFields(e.Value)})
+	})
+	each(v, []byte{'g'}, func(e register.Element) {
+		value.Groups = append(value.Groups, readGroup(v, nameOfGroup(e.Key), groupOf(e.Value)))
+	})
+	return value
+}
+
+func readGroup(v register.View, name []byte, row group) Group {
+	g := Group{Name: name, Last: row.last, Read: row.read}
+	each(v, inGroup('p', name, 0), func(e register.Element) {
+		p := pendingOf(e.Value)
+		g.Pending = append(g.Pending, Pending{ID: idAtEnd(e.Key), Consumer: p.consumer, Time: p.time, Count: p.count})
+	})
+	each(v, inGroup('c', name, 0), func(e register.Element) {
+		c := consumerOf(e.Value)
+		g.Consumers = append(g.Consumers, Consumer{Name: nameOfConsumer(name, e.Key), Seen: c.seen, Active: c.active})
+	})
+	return g
+}
+
+// each calls visit for the elements whose keys begin with prefix.
+func each(v register.View, prefix []byte, visit func(register.Element)) {
+	elems, _ := v.Range(prefixed(prefix))
+	for _, e := range elems {
+		visit(e)
+	}
+}
