@@ -1,6 +1,9 @@
 package command
 
-import "synod/proxy/datatype"
+import (
+	"synod/proxy/datatype"
+	"synod/proxy/datatype/number"
+)
 
 // Keys returns the keys among a command's arguments, which must have passed
 // Resolve.
@@ -11,19 +14,33 @@ func (s *Spec) Keys(args [][]byte) [][]byte {
 }
 
 func (s *Spec) eachKey(args [][]byte, visit func(key []byte, flags KeyFlag)) {
-	for _, k := range s.KeySpecs {
+	for i := range s.KeySpecs {
+		k := &s.KeySpecs[i]
 		flags := k.Flags
 		if k.FlagsOf != nil {
 			flags = k.FlagsOf(args)
 		}
-		last := k.First + k.Last
-		if k.Last < 0 {
-			last = len(args) + k.Last
-		}
-		for i := k.First; i <= last && i < len(args); i += k.Step {
-			visit(args[i], flags)
+		for first, last := k.positions(args); first <= last; first += k.Step {
+			visit(args[first], flags)
 		}
 	}
+}
+
+// positions returns where the first and the last key are; last is before first
+// if there are none.
+func (k *KeySpec) positions(args [][]byte) (first, last int) {
+	switch {
+	case k.KeyNum:
+		first = k.First + 1
+		n, ok := number.ParseInt(args[k.First])
+		if !ok || n < 1 || n > int64((len(args)-first+k.Step-1)/k.Step) {
+			return first, 0
+		}
+		return first, first + (int(n)-1)*k.Step
+	case k.Last < 0:
+		return k.First, len(args) + k.Last
+	}
+	return k.First, min(k.First+k.Last, len(args)-1)
 }
 
 // setKeyFlags says that SET reads its key if it has the option GET.

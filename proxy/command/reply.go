@@ -14,6 +14,7 @@ import (
 var (
 	errNoKeys       = resp.Err("ERR The command has no key arguments")
 	errNoCommand    = resp.Err("ERR Invalid command specified")
+	errKeyArguments = resp.Err("ERR Invalid arguments specified for command")
 	errCommandArity = resp.Err("ERR Invalid number of arguments specified for command")
 )
 
@@ -135,6 +136,9 @@ func eachKeyReply(args [][]byte, describe func([]byte, KeyFlag) resp.Value) *res
 	}
 	var elems []resp.Value
 	s.eachKey(args, func(key []byte, f KeyFlag) { elems = append(elems, describe(key, f)) })
+	if len(elems) == 0 {
+		return errKeyArguments
+	}
 	return resp.List(elems...)
 }
 
@@ -157,7 +161,7 @@ func (s *Spec) info() resp.Value {
 }
 
 func (k *KeySpec) info() resp.Value {
-	var m, begin, index, find, span fields
+	var m, begin, index, find fields
 	if k.Notes != "" {
 		m.text("notes", k.Notes)
 	}
@@ -166,13 +170,26 @@ func (k *KeySpec) info() resp.Value {
 	begin.text("type", "index")
 	begin.put("spec", index.value())
 	m.put("begin_search", begin.value())
-	span.put("lastkey", integer(k.Last))
-	span.put("keystep", integer(k.Step))
-	span.put("limit", integer(0))
-	find.text("type", "range")
-	find.put("spec", span.value())
+	kind, span := k.find()
+	find.text("type", kind)
+	find.put("spec", span)
 	m.put("find_keys", find.value())
 	return m.value()
+}
+
+// find says how the keys are found from First on.
+func (k *KeySpec) find() (kind string, spec resp.Value) {
+	var m fields
+	if k.KeyNum {
+		m.put("keynumidx", integer(0))
+		m.put("firstkey", integer(1))
+		m.put("keystep", integer(k.Step))
+		return "keynum", m.value()
+	}
+	m.put("lastkey", integer(k.Last))
+	m.put("keystep", integer(k.Step))
+	m.put("limit", integer(0))
+	return "range", m.value()
 }
 
 // docs is the command's entry in COMMAND DOCS.

@@ -167,6 +167,9 @@ type KeySpec struct {
 	// the end (-1: the last argument).
 	Last int
 	Step int // from one key to the next
+	// KeyNum says that the argument at First is the number of keys, which
+	// begin behind it; Last is of no meaning.
+	KeyNum bool
 	// FlagsOf, if not nil, tells the flags of one request's keys, which depend
 	// on its arguments (KeyVariableFlags).
 	FlagsOf func(args [][]byte) KeyFlag
