@@ -25,6 +25,11 @@ type Acceptor struct {
 	promises promises
 	flushed  rangeTombstones
 	deferred []*Request // Prepares that wait for the ceiling
+	stash    stash      // Accepts that wait for their base
+
+	// CaughtUp counts the Accepts that came before their base and were handled
+	// when it was there. It is the lane's goroutine's.
+	CaughtUp uint64
 
 	scratch Record // stands for a register that nothing but a flush covers
 }
@@ -55,7 +60,11 @@ func (a *Acceptor) Step(now Now, req *Request, reply *Reply) (answered bool, err
 	case KindPrepare:
 		return a.prepare(now, req, rec, reply)
 	case KindAccept:
-		return true, a.accept(now, req, rec, reply)
+		if err := a.accept(now, req, rec, reply); err != nil || reply.Outcome != Acked || len(a.stash.byKey) == 0 {
+			return true, err
+		}
+		a.catchUp(now, req.Register)
+		return true, nil
 	}
 	reply.Outcome = Busy
 	return true, nil
@@ -259,6 +268,7 @@ func (a *Acceptor) accept(now Now, req *Request, rec *Record, reply *Reply) erro
 		return nil
 	}
 	if req.Change.Kind != full && accepted(rec) != req.Base && !a.omit.has(RuleBase) {
+		a.stash.keep(req)
 		reply.Outcome, reply.Accepted = StaleBase, accepted(rec)
 		if rec != nil {
 			reply.After = rec.Pos

@@ -20,6 +20,7 @@ type repair struct {
 	accept Request // complete but for the state, when that is still to be read
 	reg    *reg    // the round that waits for the target's Ack, while it does
 	try    *try
+	needed bool // reg's round cannot be chosen without the target
 	began  Mono
 	parts  parts // of the state, as it comes in
 }
@@ -38,7 +39,8 @@ type recent struct {
 // startRepair is called while the round still waits: the target said Stale. It
 // returns false if too many repairs are under way.
 func (p *Proposer) startRepair(r *reg, target int) bool {
-	rep := &repair{cfg: r.cfg, target: target, reg: r, try: r.try, accept: p.redelivery(r)}
+	others := r.cfg.All() &^ (r.lost | r.stale | r.fixing | 1<<target)
+	rep := &repair{cfg: r.cfg, target: target, reg: r, try: r.try, accept: p.redelivery(r), needed: !r.cfg.IsQuorum(others)}
 	if r.view.Whole() && r.view.Bytes() <= smallState {
 		rep.accept.Change, rep.accept.History = r.view.Full(), r.history(p.Omit)
 		if !p.beginRepair(rep) {
@@ -120,8 +122,11 @@ func (rep *repair) key() repairKey {
 	return repairKey{rep.accept.Register.Key, rep.cfg.nodes[rep.target]}
 }
 
-// beginRepair admits a repair, in place of one to an earlier ballot: nobody
-// waits for that any more. Those that nobody answered are forgotten some time
+// beginRepair admits a repair. One that is under way to the same member goes on
+// while it makes progress, be it to an earlier ballot, unless a round cannot be
+// chosen without the later one: a large state would never arrive if each round
+// began anew, and what comes after it the member keeps meanwhile (see stash).
+// Those that nobody answered are forgotten some time
 // after that which a command may take.
 func (p *Proposer) beginRepair(rep *repair) bool {
 	if p.repairing == nil {
@@ -131,7 +136,7 @@ func (p *Proposer) beginRepair(rep *repair) bool {
 	switch old := p.repairing[key]; {
 	case old == nil && len(p.repairing) >= maxRepairs:
 		return false
-	case old != nil && rep.accept.Ballot.AtMost(old.accept.Ballot):
+	case old != nil && (rep.accept.Ballot.AtMost(old.accept.Ballot) || !(rep.needed || p.stalled(old))):
 		return false
 	case old != nil:
 		p.endRepair(old)
@@ -157,6 +162,12 @@ func (p *Proposer) sweep() {
 	}
 }
 
+// stalled reports whether a repair should have got an answer by now.
+func (p *Proposer) stalled(rep *repair) bool {
+	patience := p.Timing.Retry + time.Duration(rep.accept.Change.Bytes())*time.Second/bulkRate
+	return time.Duration(p.now.Mono-rep.began) >= patience
+}
+
 func (p *Proposer) fresh(rep *repair) bool {
 	return time.Duration(p.now.Mono-rep.began) < p.Limits.Command
 }
@@ -170,7 +181,7 @@ func (p *Proposer) endRepair(rep *repair) {
 
 func (p *Proposer) sendRepair(rep *repair) {
 	p.Stats.Pulls.Add(1)
-	rep.asked = rep.target
+	rep.asked, rep.began = rep.target, p.now.Mono
 	rep.id = p.newID(nil, rep)
 	req := rep.accept
 	req.ID = rep.id
