@@ -18,8 +18,9 @@ type conn struct {
 	net.Conn
 	in *bufio.Reader
 
-	start time.Time
-	heard atomic.Int64 // since start, when bytes last came
+	start   time.Time
+	heard   atomic.Int64 // since start, when bytes last came
+	traffic *Traffic
 
 	holds  bool
 	header [yamuxHeader]byte
@@ -36,9 +37,16 @@ const (
 	joinBelow = 16 << 10
 )
 
-func newConn(c net.Conn) *conn {
+// Traffic counts the bytes that connections carried, what yamux and frames add
+// included.
+type Traffic struct{ Sent, Received atomic.Uint64 }
+
+func newConn(c net.Conn, t *Traffic) *conn {
 	tune(c)
-	out := &conn{Conn: c, start: time.Now()}
+	if t == nil {
+		t = new(Traffic)
+	}
+	out := &conn{Conn: c, start: time.Now(), traffic: t}
 	out.in = bufio.NewReaderSize(timedReader{out}, 32<<10)
 	return out
 }
@@ -50,6 +58,7 @@ func (r timedReader) Read(p []byte) (int, error) {
 	n, err := r.c.Conn.Read(p)
 	if n > 0 {
 		r.c.heard.Store(int64(time.Since(r.c.start)))
+		r.c.traffic.Received.Add(uint64(n))
 	}
 	return n, err
 }
@@ -68,7 +77,9 @@ func (c *conn) Write(p []byte) (int, error) {
 		c.holds = true
 		return len(p), nil
 	}
-	return c.Conn.Write(p)
+	n, err := c.Conn.Write(p)
+	c.traffic.Sent.Add(uint64(n))
+	return n, err
 }
 
 // writeBody writes the header that was held back and its body.
@@ -86,6 +97,7 @@ func (c *conn) writeBody(body []byte) (int, error) {
 		n, err = both.WriteTo(c.Conn)
 		c.parts = [2][]byte{}
 	}
+	c.traffic.Sent.Add(uint64(n))
 	return max(0, int(n)-yamuxHeader), err
 }
 

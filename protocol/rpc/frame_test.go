@@ -32,7 +32,7 @@ func rawClient(t *testing.T, addr string) (net.Conn, [classes]*yamux.Stream) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := newConn(nc)
+	c := newConn(nc, nil)
 	if _, err := greet(c, &Options{Cluster: "test", Kind: Proxy, Name: "raw"}); err != nil {
 		t.Fatal(err)
 	}
@@ -252,7 +252,7 @@ func TestManyFramesPerWrite(t *testing.T) {
 func TestJoinedAndVectored(t *testing.T) {
 	for _, n := range []int{1, joinBelow - 1, joinBelow, 3 * joinBelow} {
 		a, b := net.Pipe()
-		c := newConn(a)
+		c := newConn(a, nil)
 		body := pattern(n)
 		header := make([]byte, yamuxHeader)
 		binary.BigEndian.PutUint32(header[8:], uint32(n))

@@ -209,7 +209,7 @@ func TestNoStreams(t *testing.T) {
 		a, b := net.Pipe()
 		k := newSink(0)
 		go NewServer(k.options(Node, "n1")).ServeConn(b)
-		if _, err := greet(newConn(a), &Options{Cluster: "test", Kind: Proxy, Name: "p1"}); err != nil {
+		if _, err := greet(newConn(a, nil), &Options{Cluster: "test", Kind: Proxy, Name: "p1"}); err != nil {
 			t.Fatal(err)
 		}
 		go io.Copy(io.Discard, a)

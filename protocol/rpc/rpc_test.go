@@ -308,7 +308,7 @@ func TestFrozenPeer(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		a, b := net.Pipe()
 		go func() { // the handshake, then nothing
-			c := newConn(b)
+			c := newConn(b, nil)
 			if _, err := welcome(c, &Options{Cluster: "test", Kind: Node, Name: "n1"}, func() bool { return true }); err != nil {
 				t.Error(err)
 			}

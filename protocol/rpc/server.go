@@ -115,7 +115,7 @@ func (v *Server) ServeConn(nc net.Conn) {
 		delete(v.conns, nc)
 	}()
 	opt := v.opt
-	s := newSession(newConn(nc), &opt)
+	s := newSession(newConn(nc, opt.Traffic), &opt)
 	entered := false
 	defer func() { v.leave(entered) }()
 	err := s.handshake(func(c *conn, o *Options) (Peer, error) {

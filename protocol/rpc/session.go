@@ -46,6 +46,9 @@ type Options struct {
 	// last call of Handle has returned. err says why.
 	Closed func(s *Session, err error)
 
+	// Traffic, if not nil, counts what all sessions with these options carry.
+	Traffic *Traffic
+
 	Log *zap.Logger
 }
 
@@ -90,7 +93,7 @@ func Dial(ctx context.Context, addr string, o Options) (*Session, error) {
 // connection and closes it on error. ctx bounds the handshake alone.
 func Client(ctx context.Context, nc net.Conn, o Options) (*Session, error) {
 	o.check()
-	s := newSession(newConn(nc), &o)
+	s := newSession(newConn(nc, o.Traffic), &o)
 	stop := context.AfterFunc(ctx, func() { nc.Close() })
 	defer stop()
 	err := s.handshake(greet)

@@ -164,7 +164,7 @@ func (c *Cluster) bound(ctx context.Context) (context.Context, context.CancelFun
 
 // Collectors returns what the cluster offers to Prometheus.
 func (c *Cluster) Collectors() []prometheus.Collector {
-	return []prometheus.Collector{proposer.NewCollector(c.Pool)}
+	return []prometheus.Collector{proposer.NewCollector(c.Pool), router.NewCollector(c.router)}
 }
 
 // ErrorOf returns which of the errors of caspaxos.Command.Err an error of the

@@ -45,8 +45,9 @@ type Router struct {
 	lanes []Lane
 	start time.Time
 
-	table atomic.Pointer[table]
-	nodes atomic.Pointer[[]*node] // by NodeID; grows only
+	traffic rpc.Traffic
+	table   atomic.Pointer[table]
+	nodes   atomic.Pointer[[]*node] // by NodeID; grows only
 
 	mu     sync.Mutex // changes of table and nodes
 	ctx    context.Context
