@@ -30,6 +30,7 @@ const (
 	Verbatim  Kind = '=' // Str begins with "txt:"
 	Push      Kind = '>'
 	Pairs     Kind = 'p' // an Array of two-element Arrays, flat in RESP2
+	Table     Kind = 't' // a Map, an Array of two-element Arrays in RESP2
 )
 
 // Value is one reply. Values are immutable once made.
@@ -38,7 +39,7 @@ type Value struct {
 	Int   int64   // Integer, Bool
 	Float float64 // Double
 	Str   []byte  // Simple, Failure, Bulk, BigNumber, Verbatim
-	Elems []Value // Array, Set, Push; of Map and Pairs keys and values in turn
+	Elems []Value // Array, Set, Push; of Map, Pairs and Table keys and values in turn
 }
 
 // OK is the reply of commands that have nothing else to say.
@@ -95,7 +96,7 @@ func (v *Value) AppendTo(dst []byte, version int) []byte {
 		return appendBlob(dst, '$', v.Str)
 	case Null, NullArray:
 		return appendNull(dst, v.Kind, version)
-	case Array, Set, Push, Map, Pairs:
+	case Array, Set, Push, Map, Pairs, Table:
 		return v.appendAggregate(dst, version)
 	}
 	return v.appendScalar(dst, version)
@@ -103,17 +104,18 @@ func (v *Value) AppendTo(dst []byte, version int) []byte {
 
 func (v *Value) appendAggregate(dst []byte, version int) []byte {
 	kind, n := byte(v.Kind), len(v.Elems)
+	paired := (v.Kind == Pairs && version >= 3) || (v.Kind == Table && version < 3)
 	switch {
+	case paired:
+		kind, n = '*', n/2
 	case version < 3:
 		kind = '*'
-	case v.Kind == Map:
-		n /= 2
-	case v.Kind == Pairs:
-		kind, n = '*', n/2
+	case v.Kind == Map || v.Kind == Table:
+		kind, n = '%', n/2
 	}
 	dst = appendNumber(dst, kind, int64(n))
 	for i := range v.Elems {
-		if v.Kind == Pairs && version >= 3 && i%2 == 0 {
+		if paired && i%2 == 0 {
 			dst = appendNumber(dst, '*', 2)
 		}
 		dst = v.Elems[i].AppendTo(dst, version)

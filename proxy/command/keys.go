@@ -37,6 +37,13 @@ func (k *KeySpec) positions(args [][]byte) (first, last int) {
 			return first, 0
 		}
 		return first, first + (int(n)-1)*k.Step
+	case k.Keyword != "":
+		for i := k.First; i < len(args); i++ {
+			if datatype.Is(args[i], k.Keyword) {
+				return i + 1, i + (len(args)-i-1)/max(k.Limit, 1)
+			}
+		}
+		return len(args), 0
 	case k.Last < 0:
 		return k.First, len(args) + k.Last
 	}

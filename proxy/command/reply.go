@@ -161,14 +161,21 @@ func (s *Spec) info() resp.Value {
 }
 
 func (k *KeySpec) info() resp.Value {
-	var m, begin, index, find fields
+	var m, begin, where, find fields
 	if k.Notes != "" {
 		m.text("notes", k.Notes)
 	}
 	m.put("flags", words(k.Flags.Names()))
-	index.put("index", integer(k.First))
-	begin.text("type", "index")
-	begin.put("spec", index.value())
+	search := "index"
+	if k.Keyword == "" {
+		where.put("index", integer(k.First))
+	} else {
+		search = "keyword"
+		where.text("keyword", k.Keyword)
+		where.put("startfrom", integer(k.First))
+	}
+	begin.text("type", search)
+	begin.put("spec", where.value())
 	m.put("begin_search", begin.value())
 	kind, span := k.find()
 	find.text("type", kind)
@@ -188,7 +195,7 @@ func (k *KeySpec) find() (kind string, spec resp.Value) {
 	}
 	m.put("lastkey", integer(k.Last))
 	m.put("keystep", integer(k.Step))
-	m.put("limit", integer(0))
+	m.put("limit", integer(k.Limit))
 	return "range", m.value()
 }
 

@@ -40,7 +40,7 @@ func (s *Spec) complete(container *Spec) {
 		s.FullName = container.Name + "|" + s.Name
 	}
 	s.Categories |= s.Flags.implied()
-	if len(s.KeySpecs) > 0 && !s.KeySpecs[0].KeyNum {
+	if len(s.KeySpecs) > 0 && !s.KeySpecs[0].KeyNum && s.KeySpecs[0].Keyword == "" {
 		k := s.KeySpecs[0]
 		s.FirstKey, s.LastKey, s.Step = k.First, k.Last, k.Step
 		if k.Last >= 0 {
