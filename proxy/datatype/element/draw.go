@@ -1,20 +1,49 @@
 package element
 
 import (
+	"math"
 	"math/rand/v2"
 	"slices"
 
+	"synod/protocol/caspaxos"
 	"synod/protocol/register"
+	"synod/protocol/resp"
+	"synod/proxy/datatype"
+	"synod/proxy/datatype/number"
 )
 
 // near is how many members, from a random place on, one is drawn from: the more
 // the fairer, as the gaps between hashes are not equal.
 const near = 16
 
+// Seed returns a seed for Draw and Distinct. It is to be taken once, when a
+// command is parsed, so that the command draws equally however often it runs.
+func Seed() uint64 { return rand.Uint64() }
+
+func random(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 0)) }
+
 // draw is one random place and which of the members there are to be taken.
 type draw struct {
 	hash uint64
 	pick uint64
+}
+
+func next(rng *rand.Rand) draw { return draw{hash: rng.Uint64N(maxHash + 1), pick: rng.Uint64()} }
+
+// few is how many draws Places foresees.
+const few = 4
+
+// Places is what Draw or Distinct will most likely read for n members of a large
+// value, if these are few; an operation that needs it has it at once.
+func Places(prefix string, seed uint64, n int) (p register.Projection) {
+	if n > few {
+		return p
+	}
+	rng := random(seed)
+	for range n {
+		p.Ranges = append(p.Ranges, from(prefix, next(rng).hash, near))
+	}
+	return p
 }
 
 // at returns the members next to a place, the end being followed by the
@@ -38,33 +67,28 @@ func at(v register.View, prefix string, hash uint64, need *register.Projection) 
 	return append(slices.Clone(elems), more...)
 }
 
-// Seed returns a seed for Draw and Distinct. It is to be taken once, when a
-// command is parsed, so that the command draws equally however often it runs.
-func Seed() uint64 { return rand.Uint64() }
-
-func random(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 0)) }
-
 // Draw returns n members out of size, each drawn from all by itself; none if
 // there are none. Equal seeds draw equally. If the view does not have what it
 // takes, need says what is missing, and nothing else counts.
 func Draw(v register.View, prefix string, size uint64, seed uint64, n int) (elems []register.Element, need *register.Projection) {
-	if size == 0 || n == 0 {
+	if size == 0 || n <= 0 {
 		return nil, nil
 	}
 	rng := random(seed)
 	if uint64(n) >= size/near {
 		all, need := everything(v, prefix)
-		if need != nil {
+		if need != nil || len(all) == 0 {
 			return nil, need
 		}
-		for range n {
-			elems = append(elems, all[rng.IntN(len(all))])
+		elems = make([]register.Element, n)
+		for i := range elems {
+			elems[i] = all[rng.IntN(len(all))]
 		}
 		return elems, nil
 	}
 	missing := new(register.Projection)
 	for range n {
-		d := draw{hash: rng.Uint64N(1 << (8 * hashBytes)), pick: rng.Uint64()}
+		d := next(rng)
 		if found := at(v, prefix, d.hash, missing); len(found) > 0 {
 			elems = append(elems, found[d.pick%uint64(len(found))])
 		}
@@ -88,33 +112,126 @@ func everything(v register.View, prefix string) ([]register.Element, *register.P
 // Distinct returns n different members out of size, or all if there are no
 // more; otherwise it is like Draw.
 func Distinct(v register.View, prefix string, size uint64, seed uint64, n int) (elems []register.Element, need *register.Projection) {
-	if size == 0 || n == 0 {
+	if size == 0 || n <= 0 {
 		return nil, nil
 	}
-	if uint64(n) >= size/near {
-		all, need := everything(v, prefix)
-		if need != nil || uint64(n) >= size {
-			return all, need
-		}
-		all = slices.Clone(all)
-		random(seed).Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
-		return all[:n], nil
-	}
-	for draws := n + n/8 + 2; ; draws *= 2 {
-		some, need := Draw(v, prefix, size, seed, draws)
-		if need != nil {
-			return nil, need
-		}
-		taken := make(map[string]struct{}, n)
-		elems = elems[:0]
-		for _, e := range some {
-			if _, twice := taken[string(e.Key)]; !twice {
-				taken[string(e.Key)] = struct{}{}
-				elems = append(elems, e)
+	// Somebody may have chosen members whose hashes are so close that all
+	// draws find the same few.
+	patience := 4*n + near
+	if uint64(n) < size/near {
+		for draws := n + n/8; draws < patience; draws = 2*draws + 1 {
+			some, need := Draw(v, prefix, size, seed, draws)
+			if need != nil {
+				return nil, need
 			}
-			if len(elems) == n {
+			if elems = different(some, n); len(elems) == n {
 				return elems, nil
 			}
 		}
 	}
+	all, need := everything(v, prefix)
+	if need != nil || n >= len(all) {
+		return all, need
+	}
+	all = slices.Clone(all)
+	random(seed).Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	return all[:n], nil
+}
+
+// different returns the first n elements that are not the same.
+func different(elems []register.Element, n int) []register.Element {
+	taken := make(map[string]struct{}, n)
+	out := make([]register.Element, 0, n)
+	for _, e := range elems {
+		if _, twice := taken[string(e.Key)]; !twice && len(out) < n {
+			taken[string(e.Key)] = struct{}{}
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+// What a client may draw with repetitions: so many, and so many bytes.
+const (
+	maxDraws      = 1 << 20
+	maxDrawsBytes = 256 << 20
+)
+
+var (
+	errCount  = resp.Err("ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807")
+	errTooBig = resp.Err("ERR value is out of range")
+)
+
+// sample draws members at random.
+type sample struct {
+	datatype.Reads
+	typ      register.Type
+	prefix   string
+	seed     uint64
+	n        int
+	distinct bool
+	none     *resp.Value // the reply if there are none
+	show     func([]register.Element) *resp.Value
+}
+
+// ParseOne parses a command that answers one member drawn at random, which show
+// gets, or nil if there is no value.
+func ParseOne(typ register.Type, prefix string, show func([]register.Element) *resp.Value) (caspaxos.Operation, *resp.Value) {
+	return &sample{typ: typ, prefix: prefix, seed: Seed(), n: 1, none: resp.Nil, show: show}, nil
+}
+
+// ParseCount reads how many members are to be drawn: so many different ones, or
+// minus so many that may repeat.
+func ParseCount(arg []byte) (int64, *resp.Value) {
+	n, ok := number.ParseInt(arg)
+	switch {
+	case !ok:
+		return 0, resp.ErrNotInteger
+	case n == math.MinInt64:
+		return 0, errCount
+	}
+	return n, nil
+}
+
+// ParseSample parses a command that answers count members drawn at random. parts
+// is how many values show makes of each.
+func ParseSample(typ register.Type, prefix string, count, parts int64, show func([]register.Element) *resp.Value) (caspaxos.Operation, *resp.Value) {
+	if count > math.MaxInt64/parts || count < -math.MaxInt64/parts {
+		return nil, errTooBig
+	}
+	o := &sample{typ: typ, prefix: prefix, seed: Seed(), distinct: count >= 0, none: resp.List(), show: show}
+	if !o.distinct {
+		count = -count
+	}
+	o.n = int(min(count, math.MaxInt32))
+	return o, nil
+}
+
+func (o *sample) Needs() register.Projection { return Places(o.prefix, o.seed, o.n) }
+
+func (o *sample) Execute(v register.View, _ int64) caspaxos.Effect {
+	if err := Check(v.Header, o.typ); err != nil {
+		return datatype.Reply(err)
+	}
+	if !v.Header.Exists() {
+		return datatype.Reply(o.none)
+	}
+	draw := Distinct
+	if !o.distinct {
+		if draw = Draw; o.n > maxDraws {
+			return datatype.Reply(errTooBig)
+		}
+	}
+	elems, need := draw(v, o.prefix, v.Header.Size, o.seed, o.n)
+	if need != nil {
+		return caspaxos.Effect{Need: need}
+	}
+	if bytes := 0; !o.distinct && o.n > 1 {
+		for _, e := range elems {
+			if bytes += len(e.Key) + len(e.Value); bytes > maxDrawsBytes {
+				return datatype.Reply(errTooBig)
+			}
+		}
+	}
+	return datatype.Reply(o.show(elems))
 }

@@ -16,7 +16,10 @@ import (
 	"synod/protocol/register"
 )
 
-const hashBytes = 6
+const (
+	hashBytes = 6
+	maxHash   = 1<<(8*hashBytes) - 1
+)
 
 // Key returns the element key of a member.
 func Key(prefix string, member []byte) []byte {

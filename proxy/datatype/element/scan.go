@@ -1,13 +1,166 @@
 package element
 
-import "synod/protocol/register"
+import (
+	"bytes"
+	"math"
+	"strconv"
+
+	"synod/protocol/caspaxos"
+	"synod/protocol/register"
+	"synod/protocol/resp"
+	"synod/proxy/datatype"
+	"synod/proxy/datatype/glob"
+	"synod/proxy/datatype/number"
+)
+
+// ScanRequest is what SCAN and the like ask for.
+type ScanRequest struct {
+	Cursor uint64
+	Match  []byte // nil: all
+	Count  int
+}
+
+// scanCount is how many elements a step looks at unless it is told.
+const scanCount = 10
+
+var errCursor = resp.Err("ERR invalid cursor")
+
+// ParseScanOptions reads the options MATCH and COUNT into r. Others are offered
+// to other, which says whether it knows them; it may be nil.
+func (r *ScanRequest) ParseScanOptions(args [][]byte, other func(option, value []byte) bool) *resp.Value {
+	r.Count = scanCount
+	for ; len(args) > 0; args = args[2:] {
+		switch {
+		case len(args) == 1:
+			return resp.ErrSyntax
+		case datatype.Is(args[0], "COUNT"):
+			n, ok := number.ParseInt(args[1])
+			if !ok {
+				return resp.ErrNotInteger
+			}
+			if n < 1 {
+				return resp.ErrSyntax
+			}
+			r.Count = int(min(n, math.MaxInt32))
+		case datatype.Is(args[0], "MATCH"):
+			if r.Match = args[1]; string(r.Match) == "*" {
+				r.Match = nil
+			}
+		case other == nil || !other(args[0], args[1]):
+			return resp.ErrSyntax
+		}
+	}
+	return nil
+}
+
+// ParseCursor reads a cursor as C's strtoul does, which is what Redis takes:
+// nothing is zero, a sign is allowed, a negative number wraps around, and a NUL
+// ends it.
+func ParseCursor(b []byte) (uint64, *resp.Value) {
+	b, _, _ = bytes.Cut(b, []byte{0})
+	negative := len(b) > 0 && b[0] == '-'
+	digits := b
+	if negative || (len(b) > 0 && b[0] == '+') {
+		digits = b[1:]
+	}
+	if len(b) == 0 {
+		return 0, nil
+	}
+	for _, c := range digits {
+		if c < '0' || c > '9' {
+			return 0, errCursor
+		}
+	}
+	n, err := strconv.ParseUint(string(digits), 10, 64)
+	if err != nil {
+		return 0, errCursor
+	}
+	if negative {
+		n = -n
+	}
+	return n, nil
+}
+
+// Page is the reply of SCAN and the like.
+func Page(next uint64, elems []resp.Value) *resp.Value {
+	return resp.List(*resp.Text(strconv.FormatUint(next, 10)), *resp.List(elems...))
+}
+
+// scan is a walk over the members of a value.
+type scan struct {
+	datatype.Reads
+	typ     register.Type
+	prefix  string
+	request ScanRequest
+	late    *resp.Value // what is wrong with the options, which shows after the state
+	show    func([]register.Element) []resp.Value
+}
+
+// ParseScan parses HSCAN, SSCAN or ZSCAN key cursor [MATCH pattern] [COUNT
+// count] on values of a type. show turns the elements found into what the reply
+// lists.
+func ParseScan(args [][]byte, typ register.Type, prefix string, show func([]register.Element) []resp.Value) (caspaxos.Operation, *resp.Value) {
+	o := &scan{typ: typ, prefix: prefix, show: show}
+	var err *resp.Value
+	if o.request.Cursor, err = ParseCursor(args[2]); err != nil {
+		return nil, err
+	}
+	o.late = o.request.ParseScanOptions(args[3:], nil)
+	return o, nil
+}
+
+func (o *scan) Needs() register.Projection {
+	if o.late != nil || o.request.Cursor > maxHash {
+		return register.Projection{}
+	}
+	return register.Projection{Ranges: []register.Range{from(o.prefix, o.request.Cursor, o.request.Count+1)}}
+}
+
+func (o *scan) Execute(v register.View, _ int64) caspaxos.Effect {
+	switch v.Header.Type {
+	case register.Absent:
+		return datatype.Reply(Page(0, nil))
+	case o.typ:
+	default:
+		return datatype.Reply(resp.ErrWrongType)
+	}
+	if o.late != nil {
+		return datatype.Reply(o.late)
+	}
+	var found []register.Element
+	var next uint64
+	var need *register.Projection
+	if v.Header.Encoding == 0 { // Redis returns what is compact all at once, whatever the cursor
+		found, need = everything(v, o.prefix)
+	} else {
+		found, next, need = Scan(v, o.prefix, o.request.Cursor, o.request.Count)
+	}
+	if need != nil {
+		return caspaxos.Effect{Need: need}
+	}
+	return datatype.Reply(Page(next, o.show(o.request.matching(o.prefix, found))))
+}
+
+// matching returns those of the elements whose members match the pattern.
+func (r *ScanRequest) matching(prefix string, elems []register.Element) []register.Element {
+	if r.Match == nil {
+		return elems
+	}
+	var out []register.Element
+	for _, e := range elems {
+		if glob.Match(r.Match, Member(prefix, e.Key)) {
+			out = append(out, e)
+		}
+	}
+	return out
+}
 
 // Scan returns about count members from a cursor on, and the cursor to go on
 // from, zero at the end. Every member that is there during a whole walk is
 // returned, some perhaps twice. If the view does not have what it takes, need
 // says what is missing, and nothing else counts.
 func Scan(v register.View, prefix string, cursor uint64, count int) (elems []register.Element, next uint64, need *register.Projection) {
-	if cursor >= 1<<(8*hashBytes) {
+	if cursor > maxHash {
 		return nil, 0, nil
 	}
 	for limit := count + 1; ; limit *= 2 {
@@ -23,7 +176,15 @@ func Scan(v register.View, prefix string, cursor uint64, count int) (elems []reg
 		// the first, that would be here.
 		next := hashOf(prefix, elems[len(elems)-1].Key)
 		if next != hashOf(prefix, elems[0].Key) {
-			return elems[:len(elems)-1], next, nil
+			return trimmed(prefix, elems, next), next, nil
 		}
 	}
+}
+
+// trimmed returns the elements before the first with a hash.
+func trimmed(prefix string, elems []register.Element, hash uint64) []register.Element {
+	for hashOf(prefix, elems[len(elems)-1].Key) == hash {
+		elems = elems[:len(elems)-1]
+	}
+	return elems
 }

@@ -41,25 +41,26 @@ func Build(pairs [][]byte) (register.Header, []register.Op) {
 	return h, puts(pairs)
 }
 
-// puts returns the ops that set the fields, in the order of their elements.
+// puts returns the ops that set the fields, in the order of their elements. Of
+// a field's values the last counts.
 func puts(pairs [][]byte) []register.Op {
 	ops := make([]register.Op, len(pairs)/2)
 	for i := range ops {
 		ops[i] = register.Op{Kind: register.Put, Key: element.Key("", pairs[2*i]), Value: pairs[2*i+1]}
 	}
-	element.Sort(ops)
-	return ops
+	return element.Last(ops)
 }
 
 // Items returns the fields and values of a hash in turn. The view must know all
 // of it.
-func Items(v register.View) [][]byte {
-	elems := v.Elements()
-	items := make([][]byte, 0, 2*len(elems))
+func Items(v register.View) [][]byte { return items(v.Elements()) }
+
+func items(elems []register.Element) [][]byte {
+	out := make([][]byte, 0, 2*len(elems))
 	for _, e := range elems {
-		items = append(items, element.Member("", e.Key), e.Value)
+		out = append(out, element.Member("", e.Key), e.Value)
 	}
-	return items
+	return out
 }
 
 // Encoding returns how Redis would hold the hash, as OBJECT ENCODING puts it.

@@ -18,12 +18,8 @@ const (
 // maxIntegers is the size of the largest set that Redis keeps as integers.
 const maxIntegers = 512
 
-// encodingOf returns the encoding of a set of that many members, some of which
-// are given.
-func encodingOf(size uint64, members [][]byte) uint8 {
-	if size > maxIntegers {
-		return table
-	}
+// encodingOf returns the encoding of a set that these members were added to.
+func encodingOf(members [][]byte) uint8 {
 	for _, m := range members {
 		if _, ok := number.ParseInt(m); !ok {
 			return table
@@ -32,15 +28,30 @@ func encodingOf(size uint64, members [][]byte) uint8 {
 	return integers
 }
 
+// grown returns the header of a set that got new members, the encoding being at
+// least that one.
+func grown(h register.Header, members uint64, encoding uint8) register.Header {
+	h.Type = register.Set
+	h.Size += members
+	if h.Encoding = max(h.Encoding, encoding); h.Size > maxIntegers {
+		h.Encoding = table
+	}
+	return h
+}
+
 // Build returns the header and the ops of a set. No member may occur twice.
 func Build(members [][]byte) (register.Header, []register.Op) {
-	size := uint64(len(members))
+	return grown(register.Header{}, uint64(len(members)), encodingOf(members)), puts(members)
+}
+
+// puts returns the ops that add the members, each once, in the order of their
+// elements.
+func puts(members [][]byte) []register.Op {
 	ops := make([]register.Op, len(members))
 	for i, m := range members {
 		ops[i] = register.Op{Kind: register.Put, Key: element.Key("", m)}
 	}
-	element.Sort(ops)
-	return register.Header{Type: register.Set, Encoding: encodingOf(size, members), Size: size}, ops
+	return element.Last(ops)
 }
 
 // Items returns the members of a set. The view must know all of it.

@@ -1,0 +1,169 @@
+package hash
+
+import (
+	"math"
+	"strconv"
+
+	"synod/protocol/caspaxos"
+	"synod/protocol/register"
+	"synod/protocol/resp"
+	"synod/proxy/datatype"
+	"synod/proxy/datatype/element"
+	"synod/proxy/datatype/number"
+)
+
+// set sets fields.
+type set struct {
+	datatype.Writes
+	puts     []register.Op // each on another field, in their elements' order
+	keys     [][]byte      // of puts
+	encoding uint8         // that the fields and values ask for
+	ok       bool          // the reply is OK, else the number of new fields
+}
+
+func newSet(pairs [][]byte) *set {
+	puts := puts(pairs)
+	return &set{puts: puts, keys: element.Keys(puts), encoding: encodingOf(pairs)}
+}
+
+// Set parses HSET key field value [field value ...].
+func Set(args [][]byte) (caspaxos.Operation, *resp.Value) {
+	if len(args)%2 != 0 {
+		return nil, resp.ErrArity("hset")
+	}
+	return newSet(args[2:]), nil
+}
+
+// MSet parses HMSET key field value [field value ...].
+func MSet(args [][]byte) (caspaxos.Operation, *resp.Value) {
+	if len(args)%2 != 0 {
+		return nil, resp.ErrArity("hmset")
+	}
+	o := newSet(args[2:])
+	o.ok = true
+	return o, nil
+}
+
+func (o *set) Needs() register.Projection { return register.Projection{Keys: o.keys} }
+
+func (o *set) Execute(v register.View, _ int64) caspaxos.Effect {
+	if err := element.Check(v.Header, register.Hash); err != nil {
+		return datatype.Reply(err)
+	}
+	ops, created := element.News(v, o.puts)
+	reply := resp.OK
+	if !o.ok {
+		reply = resp.Int(int64(created))
+	}
+	return stored(v.Header, ops, created, o.encoding, reply)
+}
+
+// stored is the effect of setting fields, some of them new, in a hash that
+// needs at least the encoding from then on.
+func stored(old register.Header, ops []register.Op, created uint64, encoding uint8, reply *resp.Value) caspaxos.Effect {
+	h := old
+	h.Type = register.Hash
+	h.Size += created
+	if h.Encoding = max(h.Encoding, encoding); h.Size > maxCompactFields {
+		h.Encoding = table
+	}
+	if len(ops) == 0 && h.Encoding == old.Encoding {
+		return datatype.Reply(reply)
+	}
+	return datatype.Changes(old, h, ops, reply)
+}
+
+// setNX sets a field that is not there.
+type setNX struct{ *set }
+
+// SetNX parses HSETNX key field value.
+func SetNX(args [][]byte) (caspaxos.Operation, *resp.Value) { return setNX{newSet(args[2:])}, nil }
+
+func (o setNX) Execute(v register.View, now int64) caspaxos.Effect {
+	if v.Header.Type == register.Hash {
+		if _, exists := v.Get(o.keys[0]); exists {
+			return datatype.Reply(resp.Int(0))
+		}
+	}
+	return o.set.Execute(v, now)
+}
+
+// Del parses HDEL key field [field ...].
+func Del(args [][]byte) (caspaxos.Operation, *resp.Value) {
+	return element.ParseRemove(register.Hash, args[2:])
+}
+
+// calculate replaces the value of a field by what next makes of it.
+type calculate struct {
+	datatype.Writes
+	field []byte
+	key   []byte
+	// next returns the new value and the reply, or nil and an error.
+	next func(value []byte, exists bool) ([]byte, *resp.Value)
+}
+
+func newCalculate(field []byte, next func([]byte, bool) ([]byte, *resp.Value)) (caspaxos.Operation, *resp.Value) {
+	return &calculate{field: field, key: element.Key("", field), next: next}, nil
+}
+
+func (o *calculate) Needs() register.Projection { return register.Projection{Keys: [][]byte{o.key}} }
+
+func (o *calculate) Execute(v register.View, _ int64) caspaxos.Effect {
+	if err := element.Check(v.Header, register.Hash); err != nil {
+		return datatype.Reply(err)
+	}
+	value, reply := o.next(v.Get(o.key))
+	if value == nil {
+		return datatype.Reply(reply)
+	}
+	ops, created := element.News(v, []register.Op{{Kind: register.Put, Key: o.key, Value: value}})
+	return stored(v.Header, ops, created, encodingOf([][]byte{o.field, value}), reply)
+}
+
+var (
+	errNotInteger = resp.Err("ERR hash value is not an integer")
+	errNotFloat   = resp.Err("ERR hash value is not a float")
+	errInfinite   = resp.Err("ERR value is NaN or Infinity")
+	errNotFinite  = resp.Err("ERR increment would produce NaN or Infinity")
+)
+
+// IncrBy parses HINCRBY key field increment.
+func IncrBy(args [][]byte) (caspaxos.Operation, *resp.Value) {
+	delta, ok := number.ParseInt(args[3])
+	if !ok {
+		return nil, resp.ErrNotInteger
+	}
+	return newCalculate(args[2], func(value []byte, exists bool) ([]byte, *resp.Value) {
+		n, ok := number.ParseInt(value)
+		switch {
+		case exists && !ok:
+			return nil, errNotInteger
+		case (delta > 0 && n > math.MaxInt64-delta) || (delta < 0 && n < math.MinInt64-delta):
+			return nil, resp.ErrOverflow
+		}
+		return strconv.AppendInt(nil, n+delta, 10), resp.Int(n + delta)
+	})
+}
+
+// IncrByFloat parses HINCRBYFLOAT key field increment.
+func IncrByFloat(args [][]byte) (caspaxos.Operation, *resp.Value) {
+	delta, ok := number.ParseFloat(args[3])
+	if !ok {
+		return nil, resp.ErrNotFloat
+	}
+	if _, finite := delta.Add(number.Float{}); !finite {
+		return nil, errInfinite
+	}
+	return newCalculate(args[2], func(value []byte, exists bool) ([]byte, *resp.Value) {
+		n, ok := number.ParseFloat(value)
+		if exists && !ok {
+			return nil, errNotFloat
+		}
+		sum, finite := n.Add(delta)
+		if !finite {
+			return nil, errNotFinite
+		}
+		text := sum.Append(nil)
+		return text, resp.Bytes(text)
+	})
+}
