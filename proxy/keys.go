@@ -2,17 +2,11 @@ package proxy
 
 import (
 	"bytes"
-	"math"
-	"strconv"
 
 	"synod/protocol/caspaxos"
 	"synod/protocol/resp"
+	"synod/proxy/datatype/element"
 )
-
-// scanCount is how many keys a step of SCAN looks at unless it is told.
-const scanCount = 10
-
-var errCursor = resp.Err("ERR invalid cursor")
 
 func dbSize(s *session, _ [][]byte) *resp.Value {
 	n, err := s.srv.backend.Size(s.srv.stop, byte(s.db.Load()))
@@ -48,7 +42,7 @@ func keys(s *session, args [][]byte) *resp.Value {
 	if err != nil {
 		return failureOfRead(err)
 	}
-	return listOf(found)
+	return resp.List(element.Bulks(found)...)
 }
 
 func randomKey(s *session, _ [][]byte) *resp.Value {
@@ -67,11 +61,11 @@ func scan(s *session, args [][]byte) *resp.Value {
 	if failure != nil {
 		return failure
 	}
-	next, found, err := s.srv.backend.Scan(s.srv.stop, byte(s.db.Load()), req.cursor, req.match, req.count, req.typ)
+	next, found, err := s.srv.backend.Scan(s.srv.stop, byte(s.db.Load()), req.Cursor, req.Match, req.Count, req.typ)
 	if err != nil {
 		return failureOfRead(err)
 	}
-	return resp.List(*resp.Text(strconv.FormatUint(next, 10)), *listOf(found))
+	return element.Page(next, element.Bulks(found))
 }
 
 // noType is the name of a type that no key has.
@@ -79,70 +73,24 @@ const noType = "no type"
 
 // scanRequest is what SCAN asks for.
 type scanRequest struct {
-	cursor uint64
-	match  []byte // nil: all
-	count  int
-	typ    string // "": all
+	element.ScanRequest
+	typ string // "": all
 }
 
-func parseScan(args [][]byte) (scanRequest, *resp.Value) {
-	req := scanRequest{count: scanCount}
-	cursor, ok := parseCursor(args[1])
-	if !ok {
-		return req, errCursor
+func parseScan(args [][]byte) (req scanRequest, failure *resp.Value) {
+	if req.Cursor, failure = element.ParseCursor(args[1]); failure != nil {
+		return req, failure
 	}
-	req.cursor = cursor
-	for rest := args[2:]; len(rest) > 0; rest = rest[2:] {
-		switch {
-		case len(rest) == 1:
-			return req, resp.ErrSyntax
-		case is(rest[0], "COUNT"):
-			n, ok := parseLength(rest[1])
-			if !ok {
-				return req, resp.ErrNotInteger
-			}
-			if n < 1 {
-				return req, resp.ErrSyntax
-			}
-			req.count = int(min(n, math.MaxInt32))
-		case is(rest[0], "MATCH"):
-			if req.match = rest[1]; string(req.match) == "*" {
-				req.match = nil
-			}
-		case is(rest[0], "TYPE"):
-			if req.typ = string(bytes.ToLower(rest[1])); req.typ == "" {
-				req.typ = noType
-			}
-		default:
-			return req, resp.ErrSyntax
+	failure = req.ParseScanOptions(args[2:], func(option, value []byte) bool {
+		if !is(option, "TYPE") {
+			return false
 		}
-	}
-	return req, nil
-}
-
-// parseCursor reads a cursor as C's strtoul does, which is what Redis takes:
-// nothing is zero, a sign is allowed, a negative number wraps around, and a NUL
-// ends it.
-func parseCursor(b []byte) (uint64, bool) {
-	b, _, _ = bytes.Cut(b, []byte{0})
-	negative := len(b) > 0 && b[0] == '-'
-	digits := b
-	if negative || (len(b) > 0 && b[0] == '+') {
-		digits = b[1:]
-	}
-	if len(digits) == 0 {
-		return 0, len(b) == 0
-	}
-	for _, c := range digits {
-		if c < '0' || c > '9' {
-			return 0, false
+		if req.typ = string(bytes.ToLower(value)); req.typ == "" {
+			req.typ = noType
 		}
-	}
-	n, err := strconv.ParseUint(string(digits), 10, 64)
-	if negative {
-		n = -n
-	}
-	return n, err == nil
+		return true
+	})
+	return req, failure
 }
 
 // wait is WAIT: every write that was acknowledged is on a quorum, and reaches
@@ -165,14 +113,6 @@ var (
 	errTimeout  = resp.Err("ERR timeout is not an integer or out of range")
 	errNegative = resp.Err("ERR timeout is negative")
 )
-
-func listOf(words [][]byte) *resp.Value {
-	elems := make([]resp.Value, len(words))
-	for i, w := range words {
-		elems[i] = resp.Value{Kind: resp.Bulk, Str: w}
-	}
-	return resp.List(elems...)
-}
 
 // failureOfRead returns the error reply of a failed read: whatever happened,
 // nothing was changed.
