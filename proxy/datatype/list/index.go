@@ -1,0 +1,236 @@
+package list
+
+import (
+	"slices"
+
+	"synod/protocol/caspaxos"
+	"synod/protocol/register"
+	"synod/protocol/resp"
+	"synod/proxy/datatype"
+	"synod/proxy/datatype/number"
+)
+
+// slice returns the items from index from on and below to, in list order; there
+// is at least one. If the view does not have them, need is what to ask for.
+func (l *layout) slice(v register.View, from, to uint64) (elems []register.Element, need *register.Range) {
+	n := int(to - from)
+	forward := register.Range{Skip: from, Limit: n}
+	if elems, known := v.Range(forward); known {
+		return elems, nil
+	}
+	backward := register.Range{Skip: l.size() - to, Limit: n, Reverse: true}
+	if elems, known := v.Range(backward); known {
+		elems = slices.Clone(elems)
+		slices.Reverse(elems)
+		return elems, nil
+	}
+	if l.regular() {
+		last := keyOf(l.first + (to-1)*stride)
+		labels := register.Range{From: keyOf(l.first + from*stride), To: register.Next(last), Limit: n}
+		if elems, known := v.Range(labels); known {
+			return elems, nil
+		}
+		return nil, &labels
+	}
+	if from <= backward.Skip {
+		return nil, &forward
+	}
+	return nil, &backward
+}
+
+// at is the range of the item at an index, which counts from the end if it is
+// negative.
+func at(index int64) register.Range {
+	if index < 0 {
+		return register.Range{Skip: uint64(-(index + 1)), Limit: 1, Reverse: true}
+	}
+	return register.Range{Skip: uint64(index), Limit: 1}
+}
+
+// place turns an index, which counts from the end if it is negative, into one
+// that does not, and reports whether there is such an item.
+func (l *layout) place(index int64) (uint64, bool) {
+	if index < 0 {
+		index += int64(l.size())
+	}
+	return uint64(index), index >= 0 && uint64(index) < l.size()
+}
+
+// clip turns Redis's inclusive range, with negative places counted from the
+// end, into an exclusive one within the list. from >= to says that it is empty.
+func (l *layout) clip(start, end int64) (from, to uint64) {
+	size := int64(l.size())
+	if start < 0 {
+		start += size
+	}
+	if end < 0 {
+		end += size
+	}
+	start, end = max(start, 0), min(end, size-1)
+	if start > end {
+		return 0, 0
+	}
+	return uint64(start), uint64(end) + 1
+}
+
+// parseRange reads the start and end of a range of indexes.
+func parseRange(args [][]byte) (start, end int64, err *resp.Value) {
+	start, ok1 := number.ParseInt(args[2])
+	end, ok2 := number.ParseInt(args[3])
+	if !ok1 || !ok2 {
+		return 0, 0, resp.ErrNotInteger
+	}
+	return start, end, nil
+}
+
+type llen struct{ datatype.Reads }
+
+// LLen parses LLEN key.
+func LLen([][]byte) (caspaxos.Operation, *resp.Value) { return llen{}, nil }
+
+func (llen) Needs() register.Projection { return register.Projection{} }
+
+func (llen) Execute(v register.View, _ int64) caspaxos.Effect {
+	l, err := open(v)
+	if err != nil {
+		return datatype.Reply(err)
+	}
+	return datatype.Reply(resp.Int(int64(l.size())))
+}
+
+// index reads one item. Redis looks at the list before it looks at the index.
+type index struct {
+	datatype.Reads
+	index int64
+	valid bool
+}
+
+// LIndex parses LINDEX key index.
+func LIndex(args [][]byte) (caspaxos.Operation, *resp.Value) {
+	i, ok := number.ParseInt(args[2])
+	return &index{index: i, valid: ok}, nil
+}
+
+// Needs counts the place out even if the list is regular: to compute the label
+// takes the header first, and that a trip.
+func (o *index) Needs() register.Projection {
+	if !o.valid {
+		return register.Projection{}
+	}
+	return register.Projection{Ranges: []register.Range{at(o.index)}}
+}
+
+func (o *index) Execute(v register.View, _ int64) caspaxos.Effect {
+	l, err := open(v)
+	switch {
+	case err != nil:
+		return datatype.Reply(err)
+	case l.size() == 0:
+		return datatype.Reply(resp.Nil)
+	case !o.valid:
+		return datatype.Reply(resp.ErrNotInteger)
+	}
+	elems, known := v.Range(at(o.index))
+	switch {
+	case !known:
+		return datatype.Need(o.Needs())
+	case len(elems) == 0:
+		return datatype.Reply(resp.Nil)
+	}
+	return datatype.Reply(resp.Bytes(elems[0].Value))
+}
+
+// span reads items start to end, both inclusive.
+type span struct {
+	datatype.Reads
+	start, end int64
+}
+
+// LRange parses LRANGE key start stop.
+func LRange(args [][]byte) (caspaxos.Operation, *resp.Value) {
+	start, end, err := parseRange(args)
+	if err != nil {
+		return nil, err
+	}
+	return &span{start: start, end: end}, nil
+}
+
+// Needs asks for the items if their number, or that they go up to an end of
+// the list, can be told without the list's size.
+func (o *span) Needs() register.Projection {
+	one := func(r register.Range) register.Projection {
+		return register.Projection{Ranges: []register.Range{r}}
+	}
+	switch {
+	case (o.start < 0) == (o.end < 0) && o.start > o.end:
+		return register.Projection{}
+	case o.start >= 0 && o.end >= 0:
+		return one(register.Range{Skip: uint64(o.start), Limit: limited(uint64(o.end-o.start) + 1)})
+	case o.start < 0 && o.end < 0:
+		return one(register.Range{Skip: uint64(-(o.end + 1)), Limit: limited(uint64(o.end-o.start) + 1), Reverse: true})
+	case o.end == -1:
+		return one(register.Range{Skip: uint64(o.start)})
+	}
+	return register.Projection{}
+}
+
+func (o *span) Execute(v register.View, _ int64) caspaxos.Effect {
+	l, err := open(v)
+	if err != nil {
+		return datatype.Reply(err)
+	}
+	from, to := l.clip(o.start, o.end)
+	if from >= to {
+		return datatype.Reply(resp.List())
+	}
+	elems, need := l.slice(v, from, to)
+	if need != nil {
+		return datatype.Need(register.Projection{Ranges: []register.Range{*need}})
+	}
+	return datatype.Reply(array(elems))
+}
+
+// set replaces one item.
+type set struct {
+	datatype.Writes
+	index int64
+	valid bool
+	item  []byte
+}
+
+// LSet parses LSET key index element.
+func LSet(args [][]byte) (caspaxos.Operation, *resp.Value) {
+	i, ok := number.ParseInt(args[2])
+	return &set{index: i, valid: ok, item: args[3]}, nil
+}
+
+// Needs asks for nothing but the header, which tells the label in a regular
+// list.
+func (*set) Needs() register.Projection { return register.Projection{} }
+
+func (o *set) Execute(v register.View, _ int64) caspaxos.Effect {
+	l, err := open(v)
+	switch {
+	case err != nil:
+		return datatype.Reply(err)
+	case l.size() == 0:
+		return datatype.Reply(resp.ErrNoSuchKey)
+	case !o.valid:
+		return datatype.Reply(resp.ErrNotInteger)
+	}
+	i, ok := l.place(o.index)
+	if !ok {
+		return datatype.Reply(resp.ErrOutOfRange)
+	}
+	put := register.Op{Kind: register.Put, Value: o.item}
+	if l.regular() {
+		put.Key = keyOf(l.first + i*stride)
+	} else {
+		elems, need := l.slice(v, i, i+1)
+		if need != nil {
+			return datatype.Need(register.Projection{Ranges: []register.Range{*need}})
+		}
+		put.Key = elems[0].Key
+	}
+	return datatype.Changes(v.Header, v.Header, []register.Op{put}, resp.OK)
+}
