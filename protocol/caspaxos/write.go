@@ -56,8 +56,18 @@ func (p *Proposer) startCarried(r *reg) bool {
 // which may be large, has a round of its own.
 func waitingNeeds(r *reg) register.Projection {
 	var p register.Projection
-	for n, c := range r.queue[:min(len(r.queue), maxBatch)] {
+	waiting := r.queue[:min(len(r.queue), maxBatch)]
+	alike := 0
+	for _, c := range waiting {
+		if _, ok := c.Op.(Ahead); ok {
+			alike++
+		}
+	}
+	for n, c := range waiting {
 		needs := c.Op.Needs()
+		if a, ok := c.Op.(Ahead); ok {
+			needs = a.NeedsAhead(alike - 1)
+		}
 		if needs.All && n > 0 && !p.All {
 			break
 		}

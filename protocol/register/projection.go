@@ -60,6 +60,11 @@ type Range struct {
 // Span returns the elements that the range chooses from.
 func (r Range) Span() Span { return Span{From: r.From, To: r.To} }
 
+func (r *Range) equal(o Range) bool {
+	return r.Skip == o.Skip && r.Limit == o.Limit && r.Reverse == o.Reverse &&
+		bytes.Equal(r.From, o.From) && compareEnds(r.To, o.To) == 0
+}
+
 // Projection says which part of a state a command needs. The zero Projection
 // asks for the header only. A node may send more than was asked for (it sends
 // small states whole); the View says what was sent.
@@ -102,7 +107,11 @@ func (p *Projection) Include(q Projection) {
 			p.Keys = append(p.Keys, k)
 		}
 	}
-	p.Ranges = append(p.Ranges, q.Ranges...)
+	for _, r := range q.Ranges {
+		if n := len(p.Ranges); n == 0 || !p.Ranges[n-1].equal(r) {
+			p.Ranges = append(p.Ranges, r)
+		}
+	}
 	p.Counts = append(p.Counts, q.Counts...)
 }
 
