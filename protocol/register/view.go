@@ -217,7 +217,7 @@ func (v *View) resolve(r Range) (place, bool) {
 	}
 	// Somebody has counted what lies before.
 	for _, c := range v.known.Counts {
-		if c.N > r.Skip {
+		if c.N > r.Skip || c.Empty() { // an empty span may begin behind its end
 			continue
 		}
 		rest := r
