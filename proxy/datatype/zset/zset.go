@@ -10,7 +10,6 @@ import (
 	"cmp"
 	"encoding/binary"
 	"math"
-	"slices"
 
 	"synod/protocol/register"
 	"synod/proxy/datatype/element"
@@ -182,10 +181,4 @@ func unorder(n uint64) float64 {
 		return math.Float64frombits(n &^ sign)
 	}
 	return math.Float64frombits(^n)
-}
-
-// sorted puts members in order.
-func sorted(m []Member) []Member {
-	slices.SortFunc(m, Compare)
-	return m
 }

@@ -1,0 +1,227 @@
+package zset
+
+import (
+	"math"
+	"slices"
+
+	"synod/protocol/register"
+)
+
+// choice picks members that follow each other in a sorted set.
+type choice interface {
+	// needs is what in reads, as far as it can be said beforehand.
+	needs() register.Projection
+	// in returns the members' ranked elements in the order that was asked for,
+	// valid as long as the view's. If the view does not have what it takes,
+	// need says what is missing.
+	in(v register.View) (elems []register.Element, need *register.Projection)
+}
+
+// unlimited is a number of members that nobody reaches. What is beyond it would
+// overflow in sums.
+const unlimited = math.MaxInt32 << 16
+
+// bounded returns the range with a limit, which is at least 1.
+func bounded(r register.Range, limit int64) register.Range {
+	if r.Limit = 0; limit < unlimited {
+		r.Limit = int(limit)
+	}
+	return r
+}
+
+// ask returns a range's elements, or that they are missing.
+func ask(v register.View, r register.Range) ([]register.Element, *register.Projection) {
+	elems, known := v.Range(r)
+	if !known {
+		return nil, &register.Projection{Ranges: []register.Range{r}}
+	}
+	return elems, nil
+}
+
+// byRank picks members by their place. Negative ones count from the end.
+type byRank struct {
+	start, stop int64
+	reverse     bool
+}
+
+// plan is how a choice by rank is read.
+type plan struct {
+	register.Range
+	flip    bool // the elements come in the other order
+	nothing bool
+}
+
+// plan returns how to read what is chosen of size members; ok is false if it
+// depends on the size, which is not known if it is negative.
+func (c byRank) plan(size int64) (p plan, ok bool) {
+	p.Range = register.Range{From: ranked.From, To: ranked.To, Reverse: c.reverse}
+	start, stop := c.start, c.stop
+	if (start < 0) != (stop < 0) && (start < 0 || stop != -1) {
+		if size < 0 {
+			return plan{}, false
+		}
+		if start < 0 {
+			start = max(0, size+start)
+		} else if stop += size; stop < 0 {
+			return plan{nothing: true}, true
+		}
+	}
+	switch {
+	case start >= 0 && stop == -1:
+		p.Skip = uint64(start)
+	case start > stop:
+		return plan{nothing: true}, true
+	case start >= 0:
+		p.Skip = uint64(start)
+		p.Range = bounded(p.Range, length(start, stop))
+	default:
+		p.Skip = uint64(-(stop + 1))
+		p.Range = bounded(p.Range, length(start, stop))
+		p.Reverse, p.flip = !c.reverse, true
+	}
+	return p, true
+}
+
+// length is how many places there are from start to stop, as far as that is a
+// number.
+func length(start, stop int64) int64 { return max(stop-start, stop-start+1) }
+
+func (c byRank) needs() register.Projection {
+	p, ok := c.plan(-1)
+	if !ok || p.nothing {
+		return register.Projection{}
+	}
+	return register.Projection{Ranges: []register.Range{p.Range}}
+}
+
+func (c byRank) in(v register.View) ([]register.Element, *register.Projection) {
+	p, ok := c.plan(-1)
+	if !ok {
+		p, _ = c.plan(int64(v.Header.Size))
+	}
+	if p.nothing {
+		return nil, nil
+	}
+	elems, need := ask(v, p.Range)
+	if p.flip && need == nil {
+		elems = slices.Clone(elems)
+		slices.Reverse(elems)
+	}
+	return elems, need
+}
+
+// page is the part of a choice that LIMIT asks for.
+type page struct {
+	offset, count int64 // a negative count: all
+}
+
+var all = page{count: -1}
+
+// of returns the part of a range; nothing if no member can be in it.
+func (p page) of(s register.Span, reverse bool) (r register.Range, nothing bool) {
+	r = register.Range{From: s.From, To: s.To, Skip: uint64(p.offset), Reverse: reverse}
+	if p.count > 0 {
+		r = bounded(r, p.count)
+	}
+	return r, p.count == 0 || p.offset < 0 || s.Empty()
+}
+
+// byScore picks members by their scores.
+type byScore struct {
+	span    register.Span
+	page    page
+	reverse bool
+}
+
+func (c byScore) needs() register.Projection {
+	r, nothing := c.page.of(c.span, c.reverse)
+	if nothing {
+		return register.Projection{}
+	}
+	return register.Projection{Ranges: []register.Range{r}}
+}
+
+func (c byScore) in(v register.View) ([]register.Element, *register.Projection) {
+	r, nothing := c.page.of(c.span, c.reverse)
+	if nothing {
+		return nil, nil
+	}
+	return ask(v, r)
+}
+
+// byName picks members by their names, which have one order only where all
+// scores are the same. Where they are not, Redis's answer follows from how it
+// searches: a compact sorted set is searched here as it does it; of a larger
+// one, where it leaves the answer open, the members with the lowest score
+// count.
+type byName struct {
+	names   names
+	page    page
+	reverse bool
+}
+
+// lowest is the range of the first member.
+var lowest = register.Range{From: ranked.From, To: ranked.To, Limit: 1}
+
+func (c byName) needs() register.Projection {
+	return register.Projection{Ranges: []register.Range{lowest}}
+}
+
+func (c byName) in(v register.View) ([]register.Element, *register.Projection) {
+	if v.Header.Encoding == compact {
+		elems, need := ask(v, register.Range{From: ranked.From, To: ranked.To, Limit: maxCompactMembers})
+		if need != nil {
+			return nil, need
+		}
+		return c.search(elems), nil
+	}
+	s, need := c.span(v)
+	if need != nil {
+		return nil, need
+	}
+	r, nothing := c.page.of(s, c.reverse)
+	if nothing {
+		return nil, nil
+	}
+	return ask(v, r)
+}
+
+// span returns where the members of the lowest score are that can be chosen.
+func (c byName) span(v register.View) (register.Span, *register.Projection) {
+	first, need := ask(v, lowest)
+	if need != nil || len(first) == 0 || c.names.empty() {
+		return register.Span{From: ranked.From, To: ranked.From}, need
+	}
+	return c.names.of(ranking(first[0]).Score), nil
+}
+
+// search goes through elements as Redis goes through a compact sorted set: the
+// first and last tell whether there can be any; then from the first that is
+// above the range's lower end as long as they are below its upper one.
+func (c byName) search(elems []register.Element) []register.Element {
+	n := len(elems)
+	if n == 0 || c.names.empty() || !c.names.above(nameOf(elems[n-1])) || !c.names.below(nameOf(elems[0])) {
+		return nil
+	}
+	begins, goesOn := c.names.above, c.names.below
+	if c.reverse {
+		begins, goesOn = goesOn, begins
+		elems = slices.Clone(elems)
+		slices.Reverse(elems)
+	}
+	at := slices.IndexFunc(elems, func(e register.Element) bool { return begins(nameOf(e)) })
+	if at < 0 || !goesOn(nameOf(elems[at])) || c.page.offset < 0 || c.page.offset > int64(n-at) {
+		return nil
+	}
+	elems = elems[at+int(c.page.offset):]
+	end := slices.IndexFunc(elems, func(e register.Element) bool { return !goesOn(nameOf(e)) })
+	if end < 0 {
+		end = len(elems)
+	}
+	if c.page.count >= 0 {
+		end = int(min(int64(end), c.page.count))
+	}
+	return elems[:end]
+}
+
+func nameOf(e register.Element) []byte { return ranking(e).Name }

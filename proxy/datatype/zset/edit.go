@@ -1,0 +1,97 @@
+package zset
+
+import (
+	"synod/protocol/caspaxos"
+	"synod/protocol/register"
+	"synod/protocol/resp"
+	"synod/proxy/datatype"
+	"synod/proxy/datatype/element"
+)
+
+// edit is what a command does to a sorted set, member by member.
+type edit struct {
+	old     register.View
+	head    register.Header
+	ops     []register.Op
+	touched map[string]standing // nil if no member is asked for twice
+}
+
+// standing is where a member is: with a score, or nowhere.
+type standing struct {
+	score  float64
+	exists bool
+}
+
+// begin starts the edit of a number of members, which the view covers.
+func begin(v register.View, members int) *edit {
+	e := &edit{old: v, head: v.Header, ops: make([]register.Op, 0, 3*members)}
+	if !v.Header.Exists() {
+		e.head.Type = register.SortedSet
+	}
+	if members > 1 {
+		e.touched = make(map[string]standing, members)
+	}
+	return e
+}
+
+// find returns where a member is by now.
+func (e *edit) find(name []byte) standing {
+	if s, ok := e.touched[string(name)]; ok {
+		return s
+	}
+	value, exists := e.old.Get(element.Key(named, name))
+	return standing{score: scoreIn(value), exists: exists}
+}
+
+// put gives a member a score.
+func (e *edit) put(name []byte, was standing, score float64) {
+	if was.exists {
+		e.do(register.Op{Kind: register.Remove, Key: rankKey(was.score, name)})
+	} else {
+		e.head.Size++
+		e.head.Encoding = max(e.head.Encoding, encodingOf(e.head.Size, name))
+	}
+	score = kept(e.head, score)
+	e.do(putName(name, score), putRank(name, score))
+	e.touch(name, standing{score: score, exists: true})
+}
+
+// drop takes a member away, which exists.
+func (e *edit) drop(name []byte, score float64) {
+	e.head.Size--
+	e.do(register.Op{Kind: register.Remove, Key: element.Key(named, name)},
+		register.Op{Kind: register.Remove, Key: rankKey(score, name)})
+	e.touch(name, standing{})
+}
+
+func (e *edit) do(ops ...register.Op) { e.ops = append(e.ops, ops...) }
+
+func (e *edit) touch(name []byte, s standing) {
+	if e.touched != nil {
+		e.touched[string(name)] = s
+	}
+}
+
+// effect is what the edit comes to.
+func (e *edit) effect(reply *resp.Value) caspaxos.Effect {
+	switch {
+	case len(e.ops) == 0:
+		return datatype.Reply(reply)
+	case e.head.Size == 0:
+		return datatype.Deletes(reply)
+	}
+	return datatype.Changes(e.old.Header, e.head, element.Last(e.ops), reply)
+}
+
+// without is the effect of taking away members whose ranked elements are given.
+func without(v register.View, gone []register.Element, reply *resp.Value) caspaxos.Effect {
+	if len(gone) > 0 && uint64(len(gone)) >= v.Header.Size {
+		return datatype.Deletes(reply)
+	}
+	e := begin(v, 0)
+	for _, g := range gone {
+		m := ranking(g)
+		e.drop(m.Name, m.Score)
+	}
+	return e.effect(reply)
+}

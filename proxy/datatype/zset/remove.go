@@ -1,0 +1,111 @@
+package zset
+
+import (
+	"synod/protocol/caspaxos"
+	"synod/protocol/register"
+	"synod/protocol/resp"
+	"synod/proxy/datatype"
+	"synod/proxy/datatype/element"
+	"synod/proxy/datatype/number"
+)
+
+// remove is ZREM.
+type remove struct {
+	datatype.Writes
+	names [][]byte
+}
+
+// Remove parses ZREM key member [member …].
+func Remove(args [][]byte) (caspaxos.Operation, *resp.Value) { return &remove{names: args[2:]}, nil }
+
+func (o *remove) Needs() register.Projection {
+	keys := make([][]byte, len(o.names))
+	for i, name := range o.names {
+		keys[i] = element.Key(named, name)
+	}
+	return register.Projection{Keys: keys}
+}
+
+func (o *remove) Execute(v register.View, _ int64) caspaxos.Effect {
+	if err := element.Check(v.Header, register.SortedSet); err != nil {
+		return datatype.Reply(err)
+	}
+	e := begin(v, len(o.names))
+	var n int64
+	for _, name := range o.names {
+		if was := e.find(name); was.exists {
+			e.drop(name, was.score)
+			n++
+		}
+	}
+	return e.effect(resp.Int(n))
+}
+
+// take removes the members that it chooses.
+type take struct {
+	datatype.Writes
+	choice
+	show func(gone []register.Element) *resp.Value
+}
+
+func (o *take) Needs() register.Projection { return o.needs() }
+
+func (o *take) Execute(v register.View, _ int64) caspaxos.Effect {
+	if err := element.Check(v.Header, register.SortedSet); err != nil {
+		return datatype.Reply(err)
+	}
+	gone, need := o.in(v)
+	if need != nil {
+		return caspaxos.Effect{Need: need}
+	}
+	return without(v, gone, o.show(gone))
+}
+
+// RemoveRangeByRank parses ZREMRANGEBYRANK key start stop.
+func RemoveRangeByRank(args [][]byte) (caspaxos.Operation, *resp.Value) {
+	return parseRemoveRange(args, ranks)
+}
+
+// RemoveRangeByScore parses ZREMRANGEBYSCORE key min max.
+func RemoveRangeByScore(args [][]byte) (caspaxos.Operation, *resp.Value) {
+	return parseRemoveRange(args, scoreEnds)
+}
+
+// RemoveRangeByLex parses ZREMRANGEBYLEX key min max.
+func RemoveRangeByLex(args [][]byte) (caspaxos.Operation, *resp.Value) {
+	return parseRemoveRange(args, nameEnds)
+}
+
+func parseRemoveRange(args [][]byte, kind rangeKind) (caspaxos.Operation, *resp.Value) {
+	c, err := kind.choice(args[2], args[3], all, false)
+	if err != nil {
+		return nil, err
+	}
+	return &take{choice: c, show: func(gone []register.Element) *resp.Value { return resp.Int(int64(len(gone))) }}, nil
+}
+
+var errNegative = resp.Err("ERR value is out of range, must be positive")
+
+// PopMin parses ZPOPMIN key [count].
+func PopMin(args [][]byte) (caspaxos.Operation, *resp.Value) { return parsePop(args, false) }
+
+// PopMax parses ZPOPMAX key [count].
+func PopMax(args [][]byte) (caspaxos.Operation, *resp.Value) { return parsePop(args, true) }
+
+func parsePop(args [][]byte, reverse bool) (caspaxos.Operation, *resp.Value) {
+	o := &take{choice: byRank{reverse: reverse}, show: func(gone []register.Element) *resp.Value {
+		return resp.List(scored(members(gone))...)
+	}}
+	switch {
+	case len(args) > 3:
+		return nil, resp.ErrSyntax
+	case len(args) == 3:
+		n, ok := number.ParseInt(args[2])
+		if !ok || n < 0 {
+			return nil, errNegative
+		}
+		o.choice = byScore{span: ranked, page: page{count: n}, reverse: reverse}
+		o.show = func(gone []register.Element) *resp.Value { return List(members(gone), true) }
+	}
+	return o, nil
+}
