@@ -7,7 +7,9 @@ import "synod/protocol/register"
 const maxParts = 1 << 16
 
 // parts puts a state together that comes in several replies. A network may
-// bring these in any order, and twice.
+// bring these in any order, and twice; a request that it brings twice is
+// answered twice. What all parts know is right then, if all are of one ballot,
+// but it may be less than what was asked for: whoever takes the state looks.
 type parts struct {
 	views []register.View // by number
 	came  []bool

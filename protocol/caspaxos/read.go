@@ -245,6 +245,10 @@ func (p *Proposer) onFetch(r *reg, i int, reply *Reply) {
 	} else {
 		r.view, r.have = r.parts.take(), true
 	}
+	if !r.view.Covers(r.proj) {
+		p.fetchFailed(r) // parts of two answers, which did not divide the state alike
+		return
+	}
 	if r.phase == reading {
 		p.answerReads(r)
 		return

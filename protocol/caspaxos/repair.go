@@ -197,8 +197,12 @@ func (p *Proposer) onRepair(rep *repair, from NodeID, reply *Reply) {
 		return
 	}
 	delete(p.inflight, rep.id)
+	var state register.View
 	if told {
-		rep.accept.Change = rep.parts.take().Full()
+		state = rep.parts.take()
+	}
+	if told && state.Whole() { // parts of two answers need not fit together
+		rep.accept.Change = state.Full()
 		if reply.History != nil && rep.accept.Prepared {
 			rep.accept.History = &reply.History.Lineage
 		}
