@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/binary"
 	"fmt"
@@ -45,7 +46,7 @@ func (l *Lane) settle() {
 		return
 	}
 	for _, e := range s.entries {
-		e.pinned, e.frozen = false, nil
+		e.pinned, e.frozen, e.sent = false, nil, 0
 		l.resize(e)
 	}
 	l.sending = nil
@@ -147,17 +148,16 @@ func (l *Lane) write(b *pebble.Batch, e *entry) error {
 	l.key = appendRegister(l.key[:0], r)
 	base := len(l.key)
 	if e.wipe {
-		end := append(append([]byte(nil), l.key...), rowEnd)
-		if e.rows {
-			end = appendBallot(append(end[:base], rowElement), e.incarnation)
-		}
-		if err := b.DeleteRange(append(l.key, rowElement), end, nil); err != nil {
+		if err := l.wipe(b, e, base); err != nil {
 			return fmt.Errorf("delete elements: %w", err)
 		}
 		e.wipe = false
 	}
-	if len(e.pending) > 0 {
+	if e.rows {
 		if err := l.writeElements(b, e, base); err != nil {
+			return err
+		}
+		if err := l.writeIndex(b, e, l.key[:base]); err != nil {
 			return err
 		}
 	}
@@ -168,23 +168,40 @@ func (l *Lane) write(b *pebble.Batch, e *entry) error {
 	return l.writeExpiry(b, e)
 }
 
-func (l *Lane) writeElements(b *pebble.Batch, e *entry, base int) error {
-	prefix := appendBallot(append(l.key[:base], rowElement), e.incarnation)
-	n := len(prefix)
-	for k, c := range e.pending {
-		row := append(prefix[:n], k...)
-		var err error
+// wipe deletes the rows of earlier incarnations.
+func (l *Lane) wipe(b *pebble.Batch, e *entry, base int) error {
+	if !e.rows {
+		end := append(bytes.Clone(l.key[:base]), rowEnd)
+		return b.DeleteRange(append(l.key[:base], rowElement), end, nil)
+	}
+	for _, kind := range []byte{rowElement, rowBucket} {
+		end := appendBallot(append(bytes.Clone(l.key[:base]), kind), e.incarnation)
+		if err := b.DeleteRange(append(l.key[:base], kind), end, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *Lane) writeElements(b *pebble.Batch, e *entry, base int) (err error) {
+	if e.pending == nil || e.pending.Len() == 0 {
+		return nil
+	}
+	row := appendBallot(append(l.key[:base], rowElement), e.incarnation)
+	n := len(row)
+	e.pending.Scan(func(k string, c cell) bool {
+		row = append(row[:n], k...)
 		if c.gone {
 			err = b.Delete(row, nil)
 		} else {
 			err = b.Set(row, c.value, nil)
 		}
-		if err != nil {
-			return fmt.Errorf("write element: %w", err)
-		}
-		prefix = row
+		return err == nil
+	})
+	if err != nil {
+		return fmt.Errorf("write element: %w", err)
 	}
-	e.frozen, e.pending = e.pending, nil
+	e.frozen, e.sent, e.pending = e.pending, e.bytes, nil
 	e.onDisk, e.bytes = true, 0
 	return nil
 }

@@ -126,7 +126,10 @@ type Engine struct {
 
 	stop     chan struct{}
 	routines sync.WaitGroup
-	reading  sync.RWMutex // held for reading while a page is made
+	reading  sync.RWMutex // held for reading while a list is made
+
+	pagesMu sync.Mutex
+	pages   map[*pages]struct{} // being read; nil when the store ends
 }
 
 // Open opens the store of a directory, or makes one. It must be followed by
@@ -139,6 +142,7 @@ func Open(o Options) (*Engine, error) {
 	e := &Engine{
 		opts: o, stop: make(chan struct{}),
 		checkpoints: make(chan struct{}, 1), sweeps: make(chan struct{}, 1), late: make(chan struct{}),
+		pages: make(map[*pages]struct{}),
 	}
 	e.appliedCond = sync.NewCond(&e.appliedMu)
 	if err := e.open(); err != nil {
@@ -312,7 +316,7 @@ func (e *Engine) end() error {
 	e.routines.Wait()
 	e.reading.Lock()
 	defer e.reading.Unlock()
-	return errors.Join(err, e.closeFiles())
+	return errors.Join(append(e.endPages(), err, e.closeFiles())...)
 }
 
 // wakeWaiters has those who wait for a batch look whether the store ends.

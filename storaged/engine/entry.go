@@ -2,7 +2,6 @@ package engine
 
 import (
 	"bytes"
-	"maps"
 	"slices"
 	"sort"
 
@@ -12,11 +11,15 @@ import (
 
 // Content is kept inside its record up to inlineBytes; beyond, its elements
 // become rows. It turns back when a Full change makes it small.
-const inlineBytes = 16 << 10
+const inlineBytes = 24 << 10
 
 // entryBytes is what an entry takes besides what it points to, the map's part
 // included.
-const entryBytes = 448
+const entryBytes = 480
+
+// cellBytes is what an element that the disk does not have takes besides its
+// bytes.
+const cellBytes = 96
 
 // entry is one register in a lane's memory.
 type entry struct {
@@ -32,10 +35,15 @@ type entry struct {
 
 	// Of the rows form: what the disk does not have yet, and of that what a
 	// batch on its way to the disk has.
-	pending map[string]cell
-	frozen  map[string]cell
-	onDisk  bool // rows of this incarnation may be on disk
-	wipe    bool // rows of earlier incarnations may be on disk
+	pending *layer
+	frozen  *layer
+	sent    int    // bytes of what frozen holds
+	index   *index // nil: not read yet, or none is needed
+	gaps    gaps
+	// The index was made anew: what rows of it are on disk count nothing.
+	recounted bool
+	onDisk    bool // rows of this incarnation may be on disk
+	wipe      bool // rows of earlier incarnations may be on disk
 
 	diskExpiry int64 // for which the disk has an index row; zero: none
 
@@ -47,12 +55,6 @@ type entry struct {
 
 	used       bool   // since evict last came by
 	prev, next *entry // the lane's list by use
-}
-
-// cell is the value of an element that the disk does not have yet.
-type cell struct {
-	value []byte
-	gone  bool
 }
 
 // apply changes header and content. The change's memory is the caller's: what
@@ -67,17 +69,44 @@ func (e *entry) apply(l *Lane, c register.Change) {
 	if c.Kind == register.Full {
 		e.clear()
 	}
+	was, inRows, i := e.rec.Header.Type, e.rows, 0
 	e.setHeader(c.Header)
-	for i := range c.Ops {
-		if op := &c.Ops[i]; e.rows {
-			e.applyRow(l, op)
-		} else {
-			e.applyInline(op)
-			if e.bytes > inlineBytes {
-				e.spill()
-			}
+	for ; i < len(c.Ops) && !e.rows; i++ {
+		if e.applyInline(&c.Ops[i]); e.bytes > inlineBytes {
+			e.spill()
 		}
 	}
+	if !e.rows {
+		return
+	}
+	s := l.source(e)
+	var err error
+	if inRows {
+		err = l.retype(e, s, was)
+	}
+	for ; i < len(c.Ops) && err == nil; i++ {
+		err = e.applyRow(l, s, &c.Ops[i])
+	}
+	if cerr := s.close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		// The vote stands in the changelog and must not be shown before its
+		// effect is: the process ends and replays it.
+		l.engine.fail(err)
+	}
+}
+
+// retype follows a change of the type, upon which other elements are counted.
+func (l *Lane) retype(e *entry, s *source, was register.Type) error {
+	if was == e.rec.Header.Type {
+		return nil
+	}
+	e.index, e.recounted = nil, true
+	if span, counted := e.rec.Header.Type.Counted(); counted {
+		return l.recount(e, s, span)
+	}
+	return nil
 }
 
 func (e *entry) setHeader(h register.Header) {
@@ -106,7 +135,8 @@ func (e *entry) clear() {
 	if e.rows {
 		e.wipe = e.wipe || e.onDisk
 		e.rows, e.onDisk, e.incarnation = false, false, caspaxos.Ballot{}
-		e.pending, e.frozen = nil, nil
+		e.pending, e.frozen, e.sent = nil, nil, 0
+		e.index, e.recounted, e.gaps = nil, false, gaps{}
 	}
 	e.elems, e.shared, e.bytes = nil, false, 0
 }
@@ -147,84 +177,108 @@ func (e *entry) applyInline(op *register.Op) {
 // spill turns inline content into rows.
 func (e *entry) spill() {
 	e.rows, e.incarnation, e.onDisk = true, e.rec.Accepted, false
-	e.pending = make(map[string]cell, len(e.elems))
+	e.pending = new(layer)
+	span, counted := e.rec.Header.Type.Counted()
+	if counted {
+		e.index = newIndex(span)
+	}
 	for _, el := range e.elems {
-		e.pending[string(el.Key)] = cell{value: el.Value}
+		e.pending.Set(string(el.Key), cell{value: el.Value})
+		if counted && span.Contains(el.Key) {
+			e.index.added(string(el.Key)) // far fewer than would make one too large
+		}
 	}
 	e.elems, e.shared = nil, false
 }
 
-func (e *entry) applyRow(l *Lane, op *register.Op) {
-	var value []byte
-	exists := false
-	switch op.Kind {
-	case register.Put:
-		value, exists = append(make([]byte, 0, len(op.Value)), op.Value...), true
-	case register.Patch:
-		old, _, err := l.element(e, op.Key)
-		if err != nil {
-			// The vote stands in the changelog and must not be shown before its
-			// effect is: the process ends and replays it.
-			l.engine.fail(err)
-		}
-		value, exists = register.ApplyOp(old, *op)
+func (e *entry) applyRow(l *Lane, s *source, op *register.Op) error {
+	x, err := l.counter(e, s, op.Key)
+	if err != nil {
+		return err
 	}
+	var old []byte
+	had := false
+	switch {
+	case op.Kind == register.Patch:
+		old, had, err = s.get(op.Key)
+	case x != nil && !x.outside(string(op.Key)):
+		had, err = s.has(op.Key)
+	}
+	if err != nil {
+		return err
+	}
+	value, exists := register.ApplyOp(old, *op)
+	if x != nil && !had && !exists {
+		return nil
+	}
+	if op.Kind == register.Put {
+		value = append(make([]byte, 0, len(value)), value...)
+	}
+	e.put(op.Key, cell{value: value, gone: !exists})
+	s.over[0] = e.pending
+	if x == nil || had == exists {
+		return nil
+	}
+	return l.recountAfter(e, s, x, string(op.Key), exists)
+}
+
+// counter returns the index if a key is one that it counts.
+func (l *Lane) counter(e *entry, s *source, key []byte) (*index, error) {
+	span, counted := e.rec.Header.Type.Counted()
+	if !counted || !span.Contains(key) {
+		return nil, nil
+	}
+	return l.index(e, s)
+}
+
+// recountAfter has the index follow an element that came or went.
+func (l *Lane) recountAfter(e *entry, s *source, x *index, key string, came bool) (err error) {
+	right := true
+	if !came {
+		right = x.removed(key)
+	} else if large := x.added(key); large >= 0 {
+		right, err = x.split(s, large)
+	}
+	if !right && err == nil {
+		err = l.recount(e, s, x.span) // should it ever be wrong, it does not stay so
+	}
+	return err
+}
+
+// put notes what an element holds now.
+func (e *entry) put(key []byte, c cell) {
 	if e.pending == nil {
-		e.pending = make(map[string]cell)
+		e.pending = new(layer)
 	}
-	if before, ok := e.pending[string(op.Key)]; ok {
-		e.bytes -= len(op.Key) + len(before.value)
+	var before cell
+	var had bool
+	if c.gone && !e.onDisk {
+		before, had = e.pending.Delete(string(key))
+	} else {
+		before, had = e.pending.Set(string(key), c)
+		e.bytes += len(key) + len(c.value)
 	}
-	e.pending[string(op.Key)] = cell{value: value, gone: !exists}
-	e.bytes += len(op.Key) + len(value)
+	if had {
+		e.bytes -= len(key) + len(before.value)
+	}
+	if c.gone {
+		e.gaps.removed(key)
+	} else {
+		e.gaps.put(key)
+	}
 }
 
 // estimate is the memory that the entry takes.
 func (e *entry) estimate() int {
-	n := entryBytes + len(e.rec.Register.Key) + len(e.rec.Header.Aux) + len(e.rec.Intent) + e.bytes
-	n += 40*cap(e.rec.Lineage.Entries) + 16*cap(e.rec.Votes)
-	return n + 48*cap(e.elems) + 64*len(e.pending)
-}
-
-// unwritten returns the elements that the disk does not have, in byte order,
-// of those that in accepts.
-func (e *entry) unwritten(in func(key []byte) bool) []dirtyElement {
-	all := e.pending
-	if len(e.frozen) > 0 {
-		all = maps.Clone(e.frozen)
-		maps.Copy(all, e.pending)
-	}
-	var out []dirtyElement
-	for k, c := range all {
-		if key := []byte(k); in(key) {
-			out = append(out, dirtyElement{key, c})
+	n := entryBytes + len(e.rec.Register.Key) + len(e.rec.Header.Aux) + len(e.rec.Intent) + e.bytes + e.sent
+	n += 40*cap(e.rec.Lineage.Entries) + 16*cap(e.rec.Votes) + 48*cap(e.elems)
+	if e.rows {
+		for _, over := range []*layer{e.pending, e.frozen} {
+			if over != nil {
+				n += cellBytes * over.Len()
+			}
 		}
+		n += e.index.bytes() + gapBytes*e.gaps.len()
 	}
-	slices.SortFunc(out, func(a, b dirtyElement) int { return bytes.Compare(a.key, b.key) })
-	return out
-}
-
-type dirtyElement struct {
-	key []byte
-	cell
-}
-
-// overlay lays what the disk does not have over what it has; both in order.
-func overlay(disk []register.Element, over []dirtyElement) []register.Element {
-	if len(over) == 0 {
-		return disk
-	}
-	out := make([]register.Element, 0, len(disk)+len(over))
-	for _, d := range over {
-		for len(disk) > 0 && bytes.Compare(disk[0].Key, d.key) < 0 {
-			out, disk = append(out, disk[0]), disk[1:]
-		}
-		if len(disk) > 0 && bytes.Equal(disk[0].Key, d.key) {
-			disk = disk[1:]
-		}
-		if !d.gone {
-			out = append(out, register.Element{Key: d.key, Value: d.value})
-		}
-	}
-	return append(out, disk...)
+	return n
 }

@@ -172,7 +172,7 @@ func (e *Engine) sweepOne(f *flushRow) error {
 	}
 	it, err := e.db.NewIter(&pebble.IterOptions{
 		LowerBound: appendPlace(nil, f.vote.First, 0, 0),
-		UpperBound: after([]byte{prefixRegister, byte(f.vote.Last >> 8), byte(f.vote.Last)}),
+		UpperBound: appendAfter(nil, []byte{prefixRegister, byte(f.vote.Last >> 8), byte(f.vote.Last)}),
 	})
 	if err != nil {
 		return err

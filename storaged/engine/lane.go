@@ -23,7 +23,7 @@ const (
 	applyStepSize = 1 << 20 // bytes, likewise
 	dirtyCountMax = 1 << 17
 	backlogMax    = 64 << 20 // bytes, beyond which votes are refused
-	smallState    = 4 << 10  // sent whole
+	smallState    = 4 << 10  // bytes of content sent whole
 )
 
 // Lane is the part of the store that holds one lane's registers: its Records
@@ -145,37 +145,6 @@ func (l *Lane) Create(r caspaxos.Register) *caspaxos.Record {
 	}
 	e.absent = false
 	return &e.rec
-}
-
-// Project implements caspaxos.Store.
-func (l *Lane) Project(rec *caspaxos.Record, p register.Projection, size int) (register.View, bool, error) {
-	v, err := l.project(rec, p)
-	return v, v.Bytes() <= size, err
-}
-
-// Pages implements caspaxos.Store.
-func (l *Lane) Pages(rec *caspaxos.Record, p register.Projection) (caspaxos.Pages, error) {
-	v, err := l.project(rec, p)
-	return v.Pages(), err
-}
-
-func (l *Lane) project(rec *caspaxos.Record, p register.Projection) (register.View, error) {
-	e := l.entry(rec)
-	if e == nil { // stands for a register that the node holds nothing of
-		return register.NewView(rec.Header, register.Knowledge{All: true}, nil), nil
-	}
-	if e.rows {
-		return l.projectRows(e, p)
-	}
-	if p.HeaderOnly() && e.bytes > smallState {
-		return register.View{Header: rec.Header}, nil
-	}
-	e.shared = true
-	whole := register.NewView(rec.Header, register.Knowledge{All: true}, e.elems)
-	if e.bytes <= smallState {
-		return whole, nil
-	}
-	return whole.Project(p), nil
 }
 
 // entry returns the cache entry that a record belongs to, or nil.

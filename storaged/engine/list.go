@@ -199,7 +199,7 @@ func (e *Engine) Expired(now int64, q *caspaxos.ListRequest) (caspaxos.ListReply
 	defer e.reading.RUnlock()
 	it, err := e.db.NewIter(&pebble.IterOptions{
 		LowerBound: []byte{prefixExpiry, byte(q.First >> 8), byte(q.First)},
-		UpperBound: after([]byte{prefixExpiry, byte(q.Last >> 8), byte(q.Last)}),
+		UpperBound: appendAfter(nil, []byte{prefixExpiry, byte(q.Last >> 8), byte(q.Last)}),
 	})
 	if err != nil {
 		return reply, fmt.Errorf("list expired: %w", err)

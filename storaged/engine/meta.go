@@ -394,7 +394,7 @@ func (l *Lane) noteFlush(vote caspaxos.FlushVote, pos uint64) {
 }
 
 func (e *Engine) loadFlushes() error {
-	it, err := e.db.NewIter(&pebble.IterOptions{LowerBound: rowFlush, UpperBound: after(rowFlush)})
+	it, err := e.db.NewIter(&pebble.IterOptions{LowerBound: rowFlush, UpperBound: appendAfter(nil, rowFlush)})
 	if err != nil {
 		return fmt.Errorf("read flushes: %w", err)
 	}

@@ -2,143 +2,303 @@ package engine
 
 import (
 	"bytes"
-	"errors"
-	"fmt"
 	"slices"
 
-	"github.com/cockroachdb/pebble/v2"
-
+	"synod/protocol/caspaxos"
 	"synod/protocol/register"
 )
 
-// selector returns whether a projection asks for an element.
-func selector(p register.Projection) func(key []byte) bool {
-	return func(key []byte) bool {
-		if p.All {
-			return true
-		}
-		for _, k := range p.Keys {
-			if bytes.Equal(k, key) {
-				return true
-			}
-		}
-		for _, r := range p.Ranges {
-			if bytes.Compare(key, r.From) >= 0 && (r.To == nil || bytes.Compare(key, r.To) < 0) {
-				return true
-			}
-		}
+// Project implements caspaxos.Store.
+func (l *Lane) Project(rec *caspaxos.Record, p register.Projection, size int) (v register.View, fits bool, err error) {
+	e := l.entry(rec)
+	if e == nil || !e.rows {
+		v = l.projectInline(rec, e, p, size)
+		return v, v.Bytes() <= size, nil
+	}
+	if p.HeaderOnly() {
+		return register.View{Header: rec.Header}, true, nil
+	}
+	if exceeds(&rec.Header, &p, size) {
+		return v, false, nil
+	}
+	s := l.source(e)
+	v, fits, err = l.projectRows(e, s, p, size)
+	if cerr := s.close(); err == nil {
+		err = cerr
+	}
+	l.resize(e)
+	return v, fits && err == nil && v.Bytes() <= size, err
+}
+
+// projectInline returns what a projection asks for of content that is in
+// memory. Without an entry, the record stands for a register that the node
+// holds nothing of.
+func (l *Lane) projectInline(rec *caspaxos.Record, e *entry, p register.Projection, size int) register.View {
+	if e == nil {
+		return register.NewView(rec.Header, register.Knowledge{All: true}, nil)
+	}
+	if p.HeaderOnly() && e.bytes > smallState {
+		return register.View{Header: rec.Header}
+	}
+	e.shared = true
+	whole := register.NewView(rec.Header, register.Knowledge{All: true}, e.elems)
+	if e.bytes <= smallState && whole.Bytes() <= size {
+		return whole
+	}
+	return whole.Project(p)
+}
+
+// source returns where the elements of a register in rows form are read.
+func (l *Lane) source(e *entry) *source {
+	s := &source{over: [2]*layer{e.pending, e.frozen}, gaps: &e.gaps}
+	s.prefix = appendRows(nil, e.rec.Register, rowElement, e.incarnation)
+	if e.onDisk {
+		s.disk = l.engine.db
+	}
+	return s
+}
+
+// exceeds reports whether what p asks for is certainly larger than size, by the
+// number of elements that the header tells.
+func exceeds(h *register.Header, p *register.Projection, size int) bool {
+	if h.Type == register.String {
 		return false
 	}
-}
-
-// projectRows reads what a projection asks for of a register in rows form.
-func (l *Lane) projectRows(e *entry, p register.Projection) (register.View, error) {
-	h := e.rec.Header
-	if p.HeaderOnly() {
-		return register.View{Header: h}, nil
-	}
-	var disk []register.Element
-	all := register.Projection{All: true}
-	if e.onDisk {
-		var err error
-		if disk, err = l.readElements(e, all); err != nil {
-			return register.View{}, err
-		}
-	}
-	whole := register.NewView(h, register.Knowledge{All: true}, overlay(disk, e.unwritten(selector(all))))
-	return whole.Project(p), nil
-}
-
-// readElements reads elements that are rows on disk, in byte order.
-func (l *Lane) readElements(e *entry, p register.Projection) ([]register.Element, error) {
-	prefix := appendBallot(append(appendRegister(nil, e.rec.Register), rowElement), e.incarnation)
+	most := uint64(size / register.Element{}.Bytes())
 	if p.All {
-		return l.scan(prefix, register.Range{}, nil)
+		return h.Size > most
 	}
-	var out []register.Element
-	for _, k := range p.Keys {
-		value, ok, err := l.get(append(prefix, k...))
-		if err != nil {
-			return nil, err
-		}
-		if ok {
-			out = append(out, register.Element{Key: k, Value: value})
-		}
+	span, counted := h.Type.Counted()
+	if !counted {
+		return false
 	}
 	for _, r := range p.Ranges {
-		var err error
-		if out, err = l.scan(prefix, r, out); err != nil {
+		n := h.Size - min(h.Size, r.Skip)
+		if r.Limit > 0 {
+			n = min(n, uint64(r.Limit))
+		}
+		if n > most && contains(r.Span(), span) {
+			return true
+		}
+	}
+	return false
+}
+
+// projectRows returns what a projection asks for of content in rows form, as
+// far as size bytes go.
+func (l *Lane) projectRows(e *entry, s *source, p register.Projection, size int) (v register.View, fits bool, err error) {
+	q, err := l.prepare(e, s, p)
+	if err != nil {
+		return v, false, err
+	}
+	v, more, err := q.page(s, size-register.View{Header: e.rec.Header}.Bytes())
+	return v, !more, err
+}
+
+// query is a projection that is being answered: what is left of it.
+type query struct {
+	header register.Header
+	keys   [][]byte         // in order
+	counts []register.Count // facts
+	ranges []run
+}
+
+// run is a range that is being read.
+type run struct {
+	asked   register.Range
+	rest    register.Range
+	skipped uint64 // how many elements of asked lie before rest
+	begun   bool
+	none    bool // all of it is skipped
+}
+
+// prepare begins to answer a projection: with that for which the index is
+// needed.
+func (l *Lane) prepare(e *entry, s *source, p register.Projection) (*query, error) {
+	q := &query{header: e.rec.Header}
+	if p.All {
+		q.ranges = []run{{}}
+		return q, nil
+	}
+	q.keys = p.Keys
+	if !slices.IsSortedFunc(p.Keys, bytes.Compare) {
+		q.keys = slices.Clone(p.Keys)
+		slices.SortFunc(q.keys, bytes.Compare)
+	}
+	for _, span := range p.Counts {
+		n, err := l.count(e, s, span)
+		if err != nil {
 			return nil, err
 		}
+		q.counts = append(q.counts, register.Count{Span: span, N: n})
 	}
-	if len(p.Keys)+len(p.Ranges) > 1 {
-		byKey := func(a, b register.Element) int { return bytes.Compare(a.Key, b.Key) }
-		slices.SortFunc(out, byKey)
-		out = slices.CompactFunc(out, func(a, b register.Element) bool { return byKey(a, b) == 0 })
+	for _, r := range p.Ranges {
+		if r.Span().Empty() {
+			continue
+		}
+		one := run{asked: r, rest: r}
+		if r.Skip > 0 {
+			x, err := l.indexOf(e, s, r.Span())
+			if err != nil {
+				return nil, err
+			}
+			if x != nil {
+				if one.rest, one.skipped, one.none, err = x.begin(s, r); err != nil {
+					return nil, err
+				}
+			}
+		}
+		q.ranges = append(q.ranges, one)
 	}
-	return out, nil
+	// Views are put together at the least cost if they are in order.
+	slices.SortStableFunc(q.ranges, func(a, b run) int { return bytes.Compare(a.rest.From, b.rest.From) })
+	return q, nil
 }
 
-func (l *Lane) scan(prefix []byte, r register.Range, out []register.Element) ([]register.Element, error) {
-	prefix = prefix[:len(prefix):len(prefix)]
-	bounds := pebble.IterOptions{LowerBound: append(prefix, r.From...), UpperBound: after(prefix)}
-	if r.To != nil {
-		bounds.UpperBound = append(prefix, r.To...)
+// indexOf returns the index if it counts all of a span.
+func (l *Lane) indexOf(e *entry, s *source, span register.Span) (*index, error) {
+	counted, ok := e.rec.Header.Type.Counted()
+	if !ok || !contains(counted, span) {
+		return nil, nil
 	}
-	if bytes.Compare(bounds.LowerBound, bounds.UpperBound) >= 0 {
-		return out, nil
+	return l.index(e, s)
+}
+
+func (l *Lane) count(e *entry, s *source, span register.Span) (uint64, error) {
+	if span.Empty() {
+		return 0, nil
 	}
-	it, err := l.engine.db.NewIter(&bounds)
+	x, err := l.indexOf(e, s, span)
 	if err != nil {
-		return nil, fmt.Errorf("read elements: %w", err)
+		return 0, err
 	}
-	for ok := it.First(); ok; ok = it.Next() {
-		value, err := it.ValueAndErr()
+	if x == nil {
+		return s.count(span)
+	}
+	from, to, err := x.ranks(s, span)
+	return to - from, err
+}
+
+// page answers the next part of about room bytes, and returns whether more is
+// left.
+func (q *query) page(s *source, room int) (v register.View, more bool, err error) {
+	var views []register.View
+	add := func(known register.Knowledge, elems []register.Element) {
+		one := register.NewView(q.header, known, elems)
+		room -= one.Bytes() - register.View{Header: q.header}.Bytes()
+		views = append(views, one)
+	}
+	if len(q.counts) > 0 {
+		add(register.Knowledge{Counts: q.counts}, nil)
+		q.counts = nil
+	}
+	if len(q.keys) > 0 {
+		known, elems, err := q.lookUp(s, room)
 		if err != nil {
-			it.Close()
-			return nil, fmt.Errorf("read elements: %w", err)
+			return v, false, err
 		}
-		out = append(out, register.Element{Key: bytes.Clone(it.Key()[len(prefix):]), Value: bytes.Clone(value)})
+		add(known, elems)
 	}
-	if err := it.Close(); err != nil {
-		return nil, fmt.Errorf("read elements: %w", err)
-	}
-	return out, nil
-}
-
-func (l *Lane) get(row []byte) ([]byte, bool, error) {
-	value, closer, err := l.engine.db.Get(row)
-	if errors.Is(err, pebble.ErrNotFound) {
-		return nil, false, nil
-	}
-	if err != nil {
-		return nil, false, fmt.Errorf("read element: %w", err)
-	}
-	value = bytes.Clone(value)
-	return value, true, closer.Close()
-}
-
-// element returns one element of a register in rows form.
-func (l *Lane) element(e *entry, key []byte) ([]byte, bool, error) {
-	for _, layer := range []map[string]cell{e.pending, e.frozen} {
-		if c, ok := layer[string(key)]; ok {
-			return c.value, !c.gone, nil
+	for len(q.keys) == 0 && len(q.ranges) > 0 && (room > 0 || len(views) == 0) {
+		r := &q.ranges[0]
+		known, elems, done, err := r.read(s, room)
+		if err != nil {
+			return v, false, err
+		}
+		add(known, elems)
+		if done {
+			q.ranges = q.ranges[1:]
 		}
 	}
-	if !e.onDisk {
-		return nil, false, nil
+	more = len(q.keys)+len(q.ranges) > 0
+	if len(views) == 1 {
+		return views[0], more, nil
 	}
-	prefix := appendBallot(append(appendRegister(nil, e.rec.Register), rowElement), e.incarnation)
-	return l.get(append(prefix, key...))
+	v = register.Join(views...)
+	v.Header = q.header
+	return v, more, nil
 }
 
-// after returns the first key above all that begin with prefix.
-func after(prefix []byte) []byte {
-	end := bytes.Clone(prefix)
-	for i := len(end) - 1; i >= 0; i-- {
-		if end[i]++; end[i] != 0 {
-			return end[:i+1]
+// lookUp reads elements by their keys until there is no more room.
+func (q *query) lookUp(s *source, room int) (known register.Knowledge, elems []register.Element, err error) {
+	for n := 0; len(q.keys) > 0 && (room > 0 || n == 0); n++ {
+		key := q.keys[0]
+		q.keys = q.keys[1:]
+		if len(q.keys) > 0 && bytes.Equal(key, q.keys[0]) {
+			continue
+		}
+		value, ok, err := s.get(key)
+		if err != nil {
+			return known, nil, err
+		}
+		if ok {
+			elems = append(elems, register.Element{Key: key, Value: value})
+			room -= elems[len(elems)-1].Bytes()
+		} else {
+			known.Absent = append(known.Absent, key)
+			room -= (register.Element{Key: key}).Bytes()
 		}
 	}
-	return nil
+	return known, elems, nil
+}
+
+// read reads on until there is no more room, and returns what it found in byte
+// order.
+func (r *run) read(s *source, room int) (known register.Knowledge, elems []register.Element, done bool, err error) {
+	if r.none {
+		return register.RangeKnown(r.asked, nil, r.skipped), nil, true, nil
+	}
+	w := s.walk(r.rest.Span(), r.rest.Reverse)
+	left := r.rest.Skip
+	for left > 0 && w.next() {
+		left--
+	}
+	for done = true; w.next(); {
+		if room < 0 && len(elems) > 0 {
+			done = false
+			break
+		}
+		elems = append(elems, w.element())
+		room -= elems[len(elems)-1].Bytes()
+		if len(elems) == r.rest.Limit {
+			break
+		}
+	}
+	if w.err != nil {
+		return known, nil, false, w.err
+	}
+	// What is known is that of a range which ends with what was found.
+	part := r.rest
+	if !r.begun {
+		part = r.asked
+		r.skipped = max(r.skipped, r.rest.Skip-left)
+	}
+	if !done {
+		part.Limit = len(elems)
+	}
+	skipped := r.skipped
+	if r.begun {
+		skipped = 0
+	}
+	if r.rest.Reverse {
+		slices.Reverse(elems)
+	}
+	known = register.RangeKnown(part, elems, skipped)
+	if !done {
+		r.goOn(elems)
+	}
+	return known, elems, done, nil
+}
+
+// goOn makes the rest what is behind elements that were read.
+func (r *run) goOn(elems []register.Element) {
+	r.begun, r.rest.Skip = true, 0
+	if r.rest.Limit > 0 {
+		r.rest.Limit -= len(elems)
+	}
+	if r.rest.Reverse {
+		r.rest.To = elems[0].Key
+	} else {
+		r.rest.From = register.Next(elems[len(elems)-1].Key)
+	}
 }

@@ -15,6 +15,7 @@ import (
 //
 //	'r' slot:2 space:1 hash:6 uvarint(len(key)) key 0x00                 the register's record
 //	'r' slot:2 space:1 hash:6 uvarint(len(key)) key 0x01 incarnation:12 element   one element
+//	'r' slot:2 space:1 hash:6 uvarint(len(key)) key 0x02 incarnation:12 element   number of elements from that on
 //	'x' slot:2 expiry:8 key                                              expiry index, no value
 //	'm' name                                                             the node's own
 //
@@ -29,7 +30,8 @@ const (
 
 	rowRecord  = 0x00
 	rowElement = 0x01
-	rowEnd     = 0x02 // above all rows of a register
+	rowBucket  = 0x02
+	rowEnd     = 0x03 // above all rows of a register
 
 	ballotBytes = 12
 )
@@ -41,6 +43,23 @@ func appendRegister(b []byte, r caspaxos.Register) []byte {
 	b = appendPlace(b, r.Slot, r.Key[0], caspaxos.Hash48(r.Key))
 	b = binary.AppendUvarint(b, uint64(len(r.Key)-1))
 	return append(b, r.Key[1:]...)
+}
+
+// appendRows appends what all rows of one kind and incarnation begin with.
+func appendRows(b []byte, r caspaxos.Register, kind byte, incarnation caspaxos.Ballot) []byte {
+	return appendBallot(append(appendRegister(b, r), kind), incarnation)
+}
+
+// appendAfter appends the first key above all that begin with prefix.
+func appendAfter(b, prefix []byte) []byte {
+	n := len(b)
+	b = append(b, prefix...)
+	for i := len(b) - 1; i >= n; i-- {
+		if b[i]++; b[i] != 0 {
+			return b[:i+1]
+		}
+	}
+	return nil
 }
 
 // appendPlace appends the row prefix of a slot, name space and 48-bit hash.
