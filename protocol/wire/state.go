@@ -331,6 +331,14 @@ func AppendView(dst []byte, v *register.View) []byte {
 	return dst
 }
 
+// DecodeView reads a view that AppendView wrote, and nothing behind it. The view
+// shares b's memory.
+func DecodeView(b []byte) (v register.View, err error) {
+	r := reader{b: b}
+	r.view(&v, new(slabs))
+	return v, r.end("view")
+}
+
 func (r *reader) knowledge(k *register.Knowledge) {
 	flags := r.byte()
 	if flags&^(viewAll|viewSpans|viewAbsent|viewCounts) != 0 || (flags&viewAll != 0 && flags != viewAll) {

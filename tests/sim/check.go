@@ -119,7 +119,7 @@ func (w *World) checkIDs() {
 		}
 	}
 	for _, r := range w.records {
-		if !r.known {
+		if !r.known || r.op.Kind == Call { // whose values are replies
 			continue
 		}
 		look(r, r.out)

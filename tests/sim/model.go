@@ -14,6 +14,7 @@ type value struct {
 	exists bool
 	fields [Fields]string // "" is none: no operation stores an empty field
 	expiry int64
+	state  string // of a collection, which has no fields: the whole of it
 }
 
 // input is an operation in a history with what bounds its clocks.
@@ -73,6 +74,9 @@ func (v value) steps(in *input, known bool, out Out) (next [2]value, n int) {
 
 // apply is the specification of the operations.
 func (v value) apply(o *Op) (after value, out Out) {
+	if o.Kind == Call {
+		return v.applyCall(o)
+	}
 	one := func() value {
 		w := value{exists: true, expiry: o.Expiry}
 		w.fields[o.F] = tag(o.ID)

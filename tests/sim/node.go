@@ -80,6 +80,7 @@ func (n *node) start(store *memstore.Store) {
 	}
 	n.node = caspaxos.NewNode(n.w.Limits, durable, n.w.Omit)
 	n.node.TakeEpoch(caspaxos.EpochTaken{First: 0, Last: slots - 1, Epoch: n.taken})
+	n.tally()
 	n.acc = caspaxos.NewAcceptor(n.node, store, 0, 1, n.clock.now())
 	for i, e := range store.Log() {
 		if err := n.acc.Redo(&e, uint64(i+1)); err != nil {
@@ -184,10 +185,21 @@ func (n *node) answer(to *proxy, life int, req *caspaxos.Request, reply *caspaxo
 		return nil
 	}
 	if reply.Pages != nil {
-		_ = reply.Parts(pageBytes, send) // memory does not fail
+		_ = reply.Parts(pageBytes, func(part *caspaxos.Reply) error { // memory does not fail
+			n.w.parts++
+			return send(part)
+		})
 		return
 	}
 	_ = send(reply)
+}
+
+// tally adds up what the acceptor counted before it is replaced.
+func (n *node) tally() {
+	if n.acc != nil {
+		n.w.caughtUp += int(n.acc.CaughtUp)
+		n.acc.CaughtUp = 0
+	}
 }
 
 // pageBytes makes every element of a large state a part of its own.

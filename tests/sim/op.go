@@ -33,12 +33,13 @@ const (
 	Expire                // an expiry for what is there
 	Persist               // none any more
 	Flush                 // a range tombstone: not run as an Operation
+	Call                  // a command on a collection, out of the command table
 	Snapshot              // GetAll of several registers at one moment: not run as an Operation
 	kinds
 )
 
 var kindNames = [kinds]string{"GET", "GETALL", "EXISTS", "GETVIA", "SET", "SETEX", "APPEND", "APPEND2",
-	"APPENDVIA", "INCR", "SETNX", "APPENDX", "REMOVE", "DEL", "EXPIRE", "PERSIST", "FLUSH", "SNAPSHOT"}
+	"APPENDVIA", "INCR", "SETNX", "APPENDX", "REMOVE", "DEL", "EXPIRE", "PERSIST", "FLUSH", "CALL", "SNAPSHOT"}
 
 // Fields is the number of fields of a register; the last one is the counter.
 const Fields = 4
@@ -54,6 +55,10 @@ type Op struct {
 	F, G   int   // fields
 	Expiry int64 // Unix milliseconds, fixed when the operation is made
 	Patch  bool  // write by Patch where that is possible
+
+	// Of a Call: the command, and how it was asked for.
+	command caspaxos.Operation
+	words   string
 }
 
 // Out is what an operation answered. Fields are comparable on purpose.
@@ -64,6 +69,9 @@ type Out struct {
 }
 
 func (o *Op) String() string {
+	if o.Kind == Call {
+		return fmt.Sprintf("%s #%d", o.words, o.ID)
+	}
 	s := kindNames[o.Kind] + " " + regName(o.Reg)
 	switch o.Kind {
 	case Get, Append, AppendX, Remove, Set, SetEx, SetNX, GetVia, AppendVia:
@@ -111,12 +119,14 @@ func (o *Op) Needs() register.Projection {
 		return register.Projection{Ranges: []register.Range{{From: fieldKeys[Fields-1]}}}
 	case GetAll:
 		return register.Projection{All: true}
+	case Call:
+		return o.command.Needs()
 	}
 	return register.Projection{}
 }
 
 // ReadOnly implements caspaxos.Operation.
-func (o *Op) ReadOnly() bool { return o.Kind <= GetVia }
+func (o *Op) ReadOnly() bool { return o.Kind <= GetVia || (o.Kind == Call && o.command.ReadOnly()) }
 
 // Blind implements caspaxos.Operation.
 func (o *Op) Blind() bool { return o.Kind == Set || o.Kind == SetEx }
@@ -143,6 +153,8 @@ func (o *Op) Execute(v register.View, now int64) caspaxos.Effect {
 		return o.expire(v, now)
 	case Remove:
 		return o.remove(v)
+	case Call:
+		return o.executeCall(v, now)
 	}
 	return o.append(v)
 }

@@ -59,6 +59,10 @@ func Random(seed uint64) Profile {
 	p.Ops = 30 + r.IntN(50)
 	p.Think = ms(1, 3, 10)
 	p.Mix = mixes[r.IntN(len(mixes))]
+	if p.Mix[Call] > 0 {
+		p.Regs = 1 + r.IntN(MaxRegs)
+		p.Ops += 20 * p.Regs
+	}
 	if p.Mix[Snapshot] > 0 { // one history of all registers: short, or it cannot be checked
 		p.Clients, p.Ops = 2+r.IntN(3), 20+r.IntN(20)
 	}
@@ -110,6 +114,9 @@ var mixes = [][kinds]int{
 	{Get: 2, Set: 4, Append: 2, AppendX: 2, SetNX: 3, Del: 3},
 	{GetAll: 3, Set: 2, Append: 3, Incr: 2, Flush: 1, Del: 1, SetNX: 1},
 	{GetAll: 1, Snapshot: 4, Set: 3, Append: 3, Incr: 2, SetEx: 1},
+	{Call: 20, Del: 1},
+	{Call: 30, Flush: 1},
+	{Call: 1},
 }
 
 // focused returns Random with something changed, so that a rule's omission is
@@ -171,6 +178,16 @@ var (
 		p.Regs, p.Clients, p.Ops, p.Think = 2, 4, 36, time.Millisecond
 		p.Lose, p.LoseReply, p.CrashProxy = 0.02, 0.02, 0
 	})
+	// collecting: commands on collections of which views know a part only,
+	// which large states have to follow in parts, and nodes that fall behind.
+	collecting = focused(func(p *Profile) {
+		p.Mix = [kinds]int{Call: 40, Del: 1}
+		p.Clients, p.Ops, p.Think = 4, 80, time.Millisecond
+		p.Limits.VotedState = 150
+		p.Slow, p.Tail, p.Lose, p.LoseReply = 0.2, 5*time.Millisecond, 0.05, 0.05
+		p.Crash, p.Down = 10, 30*time.Millisecond
+		p.Cached = 100
+	})
 	// doubtful writes: answers are lost, lists are short, retries many.
 	doubtful = focused(func(p *Profile) {
 		p.Mix = [kinds]int{Get: 2, Set: 4, Append: 4, Incr: 2}
@@ -182,4 +199,5 @@ var (
 
 // profiles are those that tests name.
 var profiles = map[string]func(uint64) Profile{"crashing": crashing, "expiring": expiring, "creating": creating,
-	"partial": partial, "failing": failing, "flushing": flushing_, "snapshots": snapshots, "doubtful": doubtful}
+	"partial": partial, "failing": failing, "flushing": flushing_, "snapshots": snapshots, "doubtful": doubtful,
+	"collecting": collecting}

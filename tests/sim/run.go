@@ -3,6 +3,8 @@ package sim
 import (
 	"fmt"
 	"reflect"
+	"strconv"
+	"strings"
 	"time"
 
 	"synod/protocol/caspaxos"
@@ -91,6 +93,8 @@ func (w *World) draw() *Op {
 	op := &Op{Kind: kind, ID: w.nextID(), Reg: w.rng.IntN(w.Regs), F: w.rng.IntN(Fields - 1), Patch: w.rng.IntN(2) == 0}
 	op.G = (op.F + 1) % (Fields - 1)
 	switch kind {
+	case Call:
+		w.call(op)
 	case Flush, Snapshot:
 		op.Reg = -1 // all of them
 	case SetEx, Expire:
@@ -216,11 +220,29 @@ func (w *World) heal() {
 func (w *World) probe() {
 	for reg := range w.Regs {
 		for _, p := range w.proxies {
-			for _, kind := range []Kind{Append, GetAll} {
-				w.probeOne(p, &Op{Kind: kind, Reg: reg, ID: w.nextID(), Patch: true})
-			}
+			w.probeOne(p, w.probeOp(reg, true))
+			w.probeOne(p, w.probeOp(reg, false))
 		}
 	}
+}
+
+// probeOp makes an operation that writes to a register, whatever it holds, or
+// one that reads all of it.
+func (w *World) probeOp(reg int, write bool) *Op {
+	op := &Op{Kind: GetAll, Reg: reg, ID: w.nextID(), Patch: true}
+	if write {
+		op.Kind = Append
+	}
+	if w.Mix[Call] > 0 {
+		op.Kind = Call
+		words := collections[reg][0]
+		if !write {
+			words = [MaxRegs]string{"LRANGE %k 0 -1", "ZRANGE %k 0 -1", "HGETALL %k", "SMEMBERS %k"}[reg]
+		}
+		op.ask(strings.Fields(strings.NewReplacer("%k", regName(reg), "%n", strconv.Itoa(op.ID),
+			"%m", "p"+strconv.Itoa(op.ID), "%v", "p"+strconv.Itoa(op.ID)).Replace(words))...)
+	}
+	return op
 }
 
 func (w *World) probeOne(p *proxy, op *Op) {
@@ -244,7 +266,7 @@ func (w *World) probeOne(p *proxy, op *Op) {
 func (w *World) converge(reg int) {
 	apart := ""
 	for range w.Acceptors + 1 {
-		w.probeOne(w.proxies[0], &Op{Kind: Append, Reg: reg, ID: w.nextID(), Patch: true})
+		w.probeOne(w.proxies[0], w.probeOp(reg, true))
 		w.runUntil(w.now + Instant(10*time.Millisecond))
 		if apart = w.apart(reg); apart == "" || w.failure != "" {
 			return

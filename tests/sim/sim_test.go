@@ -44,6 +44,29 @@ func TestSeeds(t *testing.T) {
 	t.Logf("%d seeds in %v, %d histories undecided", *seeds, time.Since(began).Round(time.Millisecond), undecided)
 }
 
+// TestCollections runs commands on collections where views are partial, states
+// come in parts and nodes fall behind, and checks that all of this happened.
+func TestCollections(t *testing.T) {
+	var fetches, pulls, carried uint64
+	parts, caughtUp := 0, 0
+	for seed := range uint64(150) {
+		w := New(collecting(seed), seed)
+		if why := w.Run(); why != "" {
+			report(t, collecting(seed), seed, why)
+			t.FailNow()
+		}
+		for _, n := range w.nodes {
+			n.tally()
+		}
+		fetches, pulls, carried = fetches+w.Stats.Fetches.Load(), pulls+w.Stats.Pulls.Load(), carried+w.Stats.Carried.Load()
+		parts, caughtUp = parts+w.parts, caughtUp+w.caughtUp
+	}
+	t.Logf("%d extra reads, %d states sent, %d carried rounds, %d parts, %d Accepts kept for later", fetches, pulls, carried, parts, caughtUp)
+	if fetches == 0 || pulls == 0 || carried == 0 || parts == 0 || caughtUp == 0 {
+		t.Error("the runs do not reach all that they are for")
+	}
+}
+
 // report prints the trace of a failing seed and how to run it alone.
 func report(t *testing.T, p Profile, seed uint64, why string) {
 	t.Helper()

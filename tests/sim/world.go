@@ -35,6 +35,8 @@ type World struct {
 	ledger       ledger
 	failure      string
 	undecided    int // histories that took too long to check
+	parts        int // replies that were parts of a large state
+	caughtUp     int // Accepts that were kept until their base was there
 	tickEvery    time.Duration
 	tracing      bool
 	lines        []string
