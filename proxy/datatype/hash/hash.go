@@ -16,16 +16,13 @@ const (
 
 // What Redis keeps compact at most: fields, and bytes of a field or value.
 const (
-	maxCompactFields = 128
+	maxCompactFields = 512
 	maxCompactBytes  = 64
 )
 
-// encodingOf returns the encoding of a hash that is given these fields and
-// values in one command.
+// encodingOf returns the encoding of a hash that was given these fields and
+// values.
 func encodingOf(pairs [][]byte) uint8 {
-	if len(pairs)/2 > maxCompactFields {
-		return table
-	}
 	for _, b := range pairs {
 		if len(b) > maxCompactBytes {
 			return table
@@ -34,11 +31,21 @@ func encodingOf(pairs [][]byte) uint8 {
 	return compact
 }
 
+// grown returns the header of a hash that got new fields, the encoding being at
+// least that one.
+func grown(h register.Header, fields uint64, encoding uint8) register.Header {
+	h.Type = register.Hash
+	h.Size += fields
+	if h.Encoding = max(h.Encoding, encoding); h.Size > maxCompactFields {
+		h.Encoding = table
+	}
+	return h
+}
+
 // Build returns the header and the ops of a hash of fields and values in turn.
 // No field may occur twice.
 func Build(pairs [][]byte) (register.Header, []register.Op) {
-	h := register.Header{Type: register.Hash, Encoding: encodingOf(pairs), Size: uint64(len(pairs) / 2)}
-	return h, puts(pairs)
+	return grown(register.Header{}, uint64(len(pairs)/2), encodingOf(pairs)), puts(pairs)
 }
 
 // puts returns the ops that set the fields, in the order of their elements. Of

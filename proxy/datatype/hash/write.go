@@ -61,12 +61,7 @@ func (o *set) Execute(v register.View, _ int64) caspaxos.Effect {
 // stored is the effect of setting fields, some of them new, in a hash that
 // needs at least the encoding from then on.
 func stored(old register.Header, ops []register.Op, created uint64, encoding uint8, reply *resp.Value) caspaxos.Effect {
-	h := old
-	h.Type = register.Hash
-	h.Size += created
-	if h.Encoding = max(h.Encoding, encoding); h.Size > maxCompactFields {
-		h.Encoding = table
-	}
+	h := grown(old, created, encoding)
 	if len(ops) == 0 && h.Encoding == old.Encoding {
 		return datatype.Reply(reply)
 	}
