@@ -20,7 +20,7 @@ func (s *Spec) eachKey(args [][]byte, visit func(key []byte, flags KeyFlag)) {
 		if k.FlagsOf != nil {
 			flags = k.FlagsOf(args)
 		}
-		for first, last := k.positions(args); first <= last; first += k.Step {
+		for first, last := k.positions(args); first <= last; first += max(k.Step, 1) {
 			visit(args[first], flags)
 		}
 	}
@@ -30,6 +30,13 @@ func (s *Spec) eachKey(args [][]byte, visit func(key []byte, flags KeyFlag)) {
 // if there are none.
 func (k *KeySpec) positions(args [][]byte) (first, last int) {
 	switch {
+	case k.Unknown:
+		if k.Find != nil {
+			if i := k.Find(args); i > 0 {
+				return i, i
+			}
+		}
+		return 1, 0
 	case k.KeyNum:
 		first = k.First + 1
 		n, ok := number.ParseInt(args[k.First])
@@ -75,4 +82,20 @@ func bitFieldKeyFlags(args [][]byte) KeyFlag {
 		}
 	}
 	return KeyRO | KeyAccess
+}
+
+// storeKey returns the position of the key that SORT stores to: that behind the
+// last STORE which is not the value of another option.
+func storeKey(args [][]byte) (at int) {
+	for i := 2; i < len(args); i++ {
+		switch {
+		case datatype.Is(args[i], "LIMIT"):
+			i += 2
+		case datatype.Is(args[i], "GET"), datatype.Is(args[i], "BY"):
+			i++
+		case datatype.Is(args[i], "STORE") && i+1 < len(args):
+			at = i + 1
+		}
+	}
+	return at
 }

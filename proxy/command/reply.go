@@ -167,9 +167,12 @@ func (k *KeySpec) info() resp.Value {
 	}
 	m.put("flags", words(k.Flags.Names()))
 	search := "index"
-	if k.Keyword == "" {
+	switch {
+	case k.Unknown:
+		search = "unknown"
+	case k.Keyword == "":
 		where.put("index", integer(k.First))
-	} else {
+	default:
 		search = "keyword"
 		where.text("keyword", k.Keyword)
 		where.put("startfrom", integer(k.First))
@@ -187,7 +190,10 @@ func (k *KeySpec) info() resp.Value {
 // find says how the keys are found from First on.
 func (k *KeySpec) find() (kind string, spec resp.Value) {
 	var m fields
-	if k.KeyNum {
+	switch {
+	case k.Unknown:
+		return "unknown", m.value()
+	case k.KeyNum:
 		m.put("keynumidx", integer(0))
 		m.put("firstkey", integer(1))
 		m.put("keystep", integer(k.Step))
@@ -243,7 +249,7 @@ func (a *Arg) docs() resp.Value {
 	var m fields
 	m.text("name", a.Name)
 	m.text("type", argTypeNames[a.Type])
-	if a.Type == KeyArg {
+	if a.Type == KeyArg || a.KeySpec > 0 {
 		m.put("key_spec_index", integer(a.KeySpec))
 	}
 	m.optional("token", a.Token)

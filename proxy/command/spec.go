@@ -176,6 +176,11 @@ type KeySpec struct {
 	// Limit, with a Keyword, says that the keys are the first of that many
 	// parts, all alike, of what stands behind it.
 	Limit int
+	// Unknown says that there is no such rule; First, Last and Step are of no
+	// meaning. Find, if not nil, returns the position of the one key that a
+	// request has, zero for none; without it the keys are not in requests.
+	Unknown bool
+	Find    func(args [][]byte) int
 	// FlagsOf, if not nil, tells the flags of one request's keys, which depend
 	// on its arguments (KeyVariableFlags).
 	FlagsOf func(args [][]byte) KeyFlag
@@ -214,7 +219,7 @@ type Revision struct {
 type Arg struct {
 	Name       string
 	Type       ArgType
-	KeySpec    int    // of a KeyArg: index into KeySpecs
+	KeySpec    int    // of a KeyArg: index into KeySpecs; of a PatternArg, if positive
 	Token      string // the word before the argument, or the argument itself
 	Since      string
 	Deprecated string

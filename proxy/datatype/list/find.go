@@ -2,6 +2,7 @@ package list
 
 import (
 	"bytes"
+	"math"
 	"slices"
 
 	"synod/protocol/caspaxos"
@@ -90,6 +91,9 @@ type pos struct {
 	count   uint64 // of places wanted; zero: all
 	listed  bool   // the reply is an array
 	longest uint64 // how many items are looked at; zero: all
+	// overflows: the rank is the least of numbers, which Redis negates into
+	// itself. It then skips nothing and does not count.
+	overflows bool
 }
 
 var (
@@ -133,7 +137,7 @@ func (o *pos) parseRank(arg []byte) *resp.Value {
 		return errRank
 	}
 	o.back = rank < 0
-	// Redis negates the least of numbers into itself, and then skips nothing.
+	o.overflows = rank == math.MinInt64
 	o.skip = uint64(max(rank, -rank, 1) - 1)
 	return nil
 }
@@ -185,7 +189,7 @@ func (o *pos) Execute(v register.View, _ int64) caspaxos.Effect {
 			place = int(l.size()) - 1 - i
 		}
 		places = append(places, *resp.Int(int64(place)))
-		if uint64(len(places)) == o.count {
+		if uint64(len(places)) == o.count && !(o.listed && o.overflows) {
 			break
 		}
 	}

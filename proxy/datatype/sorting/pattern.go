@@ -1,0 +1,64 @@
+package sorting
+
+import (
+	"bytes"
+	"slices"
+
+	"synod/protocol/caspaxos"
+	"synod/protocol/register"
+	"synod/protocol/resp"
+	"synod/proxy/datatype"
+	"synod/proxy/datatype/element"
+	"synod/proxy/datatype/str"
+)
+
+// pattern names a value for each item: the string whose key is the pattern with
+// the item in place of the first asterisk, or a field of the hash that has that
+// key. It also is the operation that reads the value, null if there is none.
+type pattern struct {
+	datatype.Reads
+	self          bool // "#", the item itself
+	names         bool // it has a place for the item; without one it would name the same value for all, and names none
+	before, after []byte
+	field         []byte // of a hash; empty: none
+}
+
+func parsePattern(arg []byte) pattern {
+	text := cString(arg)
+	if string(text) == "#" {
+		return pattern{self: true}
+	}
+	star := bytes.IndexByte(text, '*')
+	if star < 0 {
+		return pattern{}
+	}
+	p := pattern{names: true, before: arg[:star], after: arg[star+1:]}
+	if i := bytes.Index(text[star+1:], []byte("->")); i >= 0 && star+1+i+2 < len(text) {
+		p.after, p.field = p.after[:i], p.after[i+2:]
+	}
+	return p
+}
+
+// key returns the key for an item.
+func (p *pattern) key(item []byte) []byte { return slices.Concat(p.before, item, p.after) }
+
+// Needs implements caspaxos.Operation.
+func (p *pattern) Needs() register.Projection {
+	if len(p.field) > 0 {
+		return register.Projection{Keys: [][]byte{element.Key("", p.field)}}
+	}
+	return register.Projection{All: true}
+}
+
+// Execute implements caspaxos.Operation.
+func (p *pattern) Execute(v register.View, _ int64) caspaxos.Effect {
+	switch {
+	case len(p.field) == 0 && v.Header.Type == register.String:
+		return datatype.Reply(resp.Bytes(str.Content(v)))
+	case len(p.field) > 0 && v.Header.Type == register.Hash:
+		if value, exists := v.Get(element.Key("", p.field)); exists {
+			return datatype.Reply(resp.Bytes(value))
+		}
+	}
+	return datatype.Reply(resp.Nil)
+}

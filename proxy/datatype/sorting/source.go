@@ -1,0 +1,64 @@
+package sorting
+
+import (
+	"synod/protocol/caspaxos"
+	"synod/protocol/register"
+	"synod/protocol/resp"
+	"synod/proxy/datatype"
+	"synod/proxy/datatype/element"
+)
+
+// source reads the items: all of them to be sorted, else those within the limit
+// in the order that they have, or from the end on if they are wanted descending.
+type source struct {
+	datatype.Reads
+	unsorted, desc bool
+	limit          limit
+}
+
+// Needs asks for the header only if that must tell which part is wanted.
+func (s *source) Needs() register.Projection {
+	return register.Projection{All: !s.unsorted || (s.limit.offset <= 0 && s.limit.count < 0)}
+}
+
+// Execute implements caspaxos.Operation.
+func (s *source) Execute(v register.View, _ int64) caspaxos.Effect {
+	var r register.Range
+	var item func(register.Element) []byte
+	from, to, first := uint64(0), v.Header.Size, 0
+	if s.unsorted {
+		from, to = s.limit.of(to)
+		r.Skip, r.Reverse = from, s.desc
+	}
+	switch v.Header.Type {
+	case register.List:
+		item = func(e register.Element) []byte { return e.Value }
+	case register.SortedSet:
+		// The elements in the order of scores: 's', the score in 8 bytes, the member.
+		ranked, _ := v.Header.Type.Counted()
+		r.From, r.To = ranked.From, ranked.To
+		item = func(e register.Element) []byte { return e.Key[1+8:] }
+	case register.Set:
+		// Any order will do. To skip costs as much as to read.
+		r.Skip, r.Reverse, from, first = 0, false, 0, int(from)
+		item = func(e register.Element) []byte { return element.Member("", e.Key) }
+	case register.Absent:
+		return datatype.Reply(resp.List())
+	default:
+		return datatype.Reply(resp.ErrWrongType)
+	}
+	if from >= to {
+		return datatype.Reply(resp.List())
+	}
+	r.Limit = int(to - from)
+	elems, known := v.Range(r)
+	if !known {
+		return datatype.Need(register.Projection{Ranges: []register.Range{r}})
+	}
+	elems = elems[min(first, len(elems)):]
+	out := make([]resp.Value, len(elems))
+	for i, e := range elems {
+		out[i] = *resp.Bytes(item(e))
+	}
+	return datatype.Reply(resp.List(out...))
+}
