@@ -8,7 +8,6 @@ import (
 	"synod/proxy/datatype/expiry"
 	"synod/proxy/datatype/number"
 	"synod/proxy/datatype/rdb"
-	"synod/proxy/datatype/str"
 )
 
 type dump struct{ datatype.Reads }
@@ -19,10 +18,10 @@ func Dump([][]byte) (caspaxos.Operation, *resp.Value) { return dump{}, nil }
 func (dump) Needs() register.Projection { return register.Projection{All: true} }
 
 func (dump) Execute(v register.View, _ int64) caspaxos.Effect {
-	if v.Header.Type == register.String {
-		return datatype.Reply(resp.Bytes(rdb.DumpString(str.Content(v))))
+	if !v.Header.Exists() {
+		return datatype.Reply(resp.Nil)
 	}
-	return datatype.Reply(resp.Nil)
+	return datatype.Reply(resp.Bytes(rdb.Dump(content(v))))
 }
 
 var (
@@ -107,11 +106,11 @@ func (o *restore) parseValue(ttl, payload []byte) *resp.Value {
 	if err != nil {
 		return errPayload
 	}
-	s, err := rdb.ParseString(body)
+	value, err := rdb.Parse(body)
 	if err != nil {
 		return errFormat
 	}
-	o.header, o.ops = str.New(s)
+	o.header, o.ops = build(value)
 	return nil
 }
 

@@ -16,10 +16,10 @@ func Encoding([][]byte) (caspaxos.Operation, *resp.Value) { return encoding{}, n
 func (encoding) Needs() register.Projection { return str.EncodingNeeds() }
 
 func (encoding) Execute(v register.View, _ int64) caspaxos.Effect {
-	if v.Header.Type == register.String {
-		return datatype.Reply(resp.Text(str.Encoding(v)))
+	if !v.Header.Exists() {
+		return datatype.Reply(resp.Nil)
 	}
-	return datatype.Reply(resp.Nil)
+	return datatype.Reply(resp.Text(encodingOf(v)))
 }
 
 // about answers the same of every value, and Nil of none.

@@ -1,6 +1,10 @@
 package rdb
 
-import "errors"
+import (
+	"errors"
+	"math"
+	"sync"
+)
 
 // LZF's format: a byte below 32 says that so many bytes and one more follow as
 // they are; otherwise its high 3 bits, with the next byte added if they are 7,
@@ -23,7 +27,25 @@ type compressor struct {
 	out   []byte
 	n     int // bytes of out in use, the length byte of the open run included
 	run   int // bytes of the open run of literals
+	base  int // of the places in the table; those below it are of earlier inputs
 	table [1 << lzfTableBits]int32
+}
+
+// compressors are for reuse, as their tables are large.
+var compressors = sync.Pool{New: func() any { return new(compressor) }}
+
+// open makes the compressor ready for an input, with a table as good as empty.
+func (c *compressor) open(in []byte, room int) {
+	if c.base+len(in) > math.MaxInt32 {
+		c.base, c.table = 0, [1 << lzfTableBits]int32{}
+	}
+	c.in, c.out, c.n, c.run = in, make([]byte, room), 1, 0
+}
+
+func (c *compressor) close() {
+	c.base += len(c.in)
+	c.in, c.out = nil, nil
+	compressors.Put(c)
 }
 
 // compress returns the LZF form of in, or nil if that is not at least 4 bytes
@@ -33,7 +55,9 @@ func compress(in []byte) []byte {
 	if len(in) <= saving {
 		return nil
 	}
-	c := &compressor{in: in, out: make([]byte, len(in)-saving), n: 1}
+	c := compressors.Get().(*compressor)
+	c.open(in, len(in)-saving)
+	defer c.close()
 	i := 0
 	for i < len(in)-2 {
 		ref := c.swap(i)
@@ -71,9 +95,9 @@ func compress(in []byte) []byte {
 func (c *compressor) swap(i int) int {
 	h := uint32(c.in[i])<<16 | uint32(c.in[i+1])<<8 | uint32(c.in[i+2])
 	slot := &c.table[(h>>(24-lzfTableBits)-h*5)&(1<<lzfTableBits-1)]
-	last := *slot
-	*slot = int32(i)
-	return int(last)
+	last := int(*slot)
+	*slot = int32(c.base + i)
+	return max(last-c.base, 0)
 }
 
 func (c *compressor) matches(ref, i int) bool {

@@ -1,7 +1,13 @@
 // Package rdb reads and writes single values in Redis's dump format, as DUMP
-// and RESTORE exchange them: a type, the value, the format's version and a
-// checksum. Input is untrusted: nothing is allocated beyond what the input's
-// length accounts for, LZF's ratio included.
+// and RESTORE exchange them, and as RDB files have them: a type, the value and,
+// in a dump, the format's version and a checksum.
+//
+// Values are written as Redis 7.0 does, in the encodings that it would choose,
+// so that they are at home there. What any Redis up to 7.2 has written is read;
+// only values of modules are not. Input is untrusted: a claimed length or count
+// never allocates anything beyond what the input's length accounts for, LZF's
+// ratio included, and what Redis calls sanitising is always done: every entry's
+// structure is checked, and nothing may be in a set twice.
 package rdb
 
 import (
@@ -9,99 +15,82 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc64"
-	"math"
 	"math/bits"
-	"strconv"
 
-	"synod/proxy/datatype/number"
+	"synod/protocol/register"
+	"synod/proxy/datatype/stream"
+	"synod/proxy/datatype/zset"
 )
 
-// Version is the format's version that Redis 7.0 writes; it reads that and any
-// before.
+// Version is the format's version that is written, that of Redis 7.0.
 const Version = 10
+
+// MaxVersion is the latest version that is read, that of Redis 7.2.
+const MaxVersion = 11
 
 const footer = 2 + 8 // version, checksum
 
-// The first byte of a value: its type.
-const typeString = 0
+// Value is a value of any type. Of the fields behind Compact, one is in use.
+type Value struct {
+	Type register.Type
+	// Compact says of a set that it is an intset, of a hash or sorted set that
+	// it is a listpack. It is for writing only.
+	Compact bool
+	Text    []byte        // of a String
+	Items   [][]byte      // of a List or Set; of a Hash fields and values in turn
+	Members []zset.Member // of a SortedSet, in its order when it is written
+	Stream  stream.Value  // of a Stream
+}
 
-// The high 2 bits of a length, or of a whole first byte.
+// The first byte of a value: its type, and for most how it is encoded.
 const (
-	len6       = 0 << 6
-	len14      = 1 << 6
-	len32      = 0x80
-	len64      = 0x81
-	lenEncoded = 3 << 6
+	typeString           = 0
+	typeList             = 1
+	typeSet              = 2
+	typeSortedSetText    = 3 // scores as text
+	typeHash             = 4
+	typeSortedSet        = 5
+	typeModuleOld        = 6
+	typeModule           = 7
+	typeHashZipmap       = 9
+	typeListZiplist      = 10
+	typeSetInts          = 11
+	typeSortedSetZiplist = 12
+	typeHashZiplist      = 13
+	typeListZiplists     = 14
+	typeStream1          = 15
+	typeHashListpack     = 16
+	typeSortedSetList    = 17
+	typeListListpacks    = 18
+	typeStream2          = 19
+	typeSetListpack      = 20
+	typeStream3          = 21
 )
-
-// The encodings of a string, in the low 6 bits of lenEncoded.
-const (
-	encodedInt8 = iota
-	encodedInt16
-	encodedInt32
-	encodedLZF
-)
-
-// minCompressed is the size in bytes above which strings are compressed.
-const minCompressed = 20
 
 var (
 	// ErrChecksum: the payload is of a newer version or damaged.
 	ErrChecksum = errors.New("rdb: version or checksum is wrong")
 	// ErrFormat: the payload is no value that can be read.
 	ErrFormat = errors.New("rdb: bad data format")
+	// ErrModule is the ErrFormat of a value that belongs to a module.
+	ErrModule = fmt.Errorf("%w: a value of a module", ErrFormat)
 )
 
 // jones is the polynomial of Redis's CRC-64, in crc64's reflected form.
 var jones = crc64.MakeTable(bits.Reverse64(0xad93d23594c935a9))
 
-// checksum is crc64 without the inversions before and after.
-func checksum(b []byte) uint64 { return ^crc64.Update(math.MaxUint64, jones, b) }
+// Checksum returns the checksum of what had the checksum sum, 0 at the
+// beginning, and then b.
+func Checksum(sum uint64, b []byte) uint64 { return ^crc64.Update(^sum, jones, b) }
 
-// DumpString returns what DUMP answers for a string.
-func DumpString(s []byte) []byte {
-	out := make([]byte, 0, len(s)+footer+10)
-	out = append(out, typeString)
-	out = appendString(out, s)
-	out = binary.LittleEndian.AppendUint16(out, Version)
-	return binary.LittleEndian.AppendUint64(out, checksum(out))
-}
+// Dump returns what DUMP answers for a value.
+func Dump(v Value) []byte { return Seal(appendValue(nil, v), Version) }
 
-func appendString(dst, s []byte) []byte {
-	if n, ok := number.ParseInt(s); ok && n >= math.MinInt32 && n <= math.MaxInt32 {
-		return appendInt(dst, n)
-	}
-	if len(s) > minCompressed {
-		if c := compress(s); c != nil {
-			dst = append(dst, lenEncoded|encodedLZF)
-			dst = appendLength(dst, uint64(len(c)))
-			dst = appendLength(dst, uint64(len(s)))
-			return append(dst, c...)
-		}
-	}
-	return append(appendLength(dst, uint64(len(s))), s...)
-}
-
-func appendInt(dst []byte, n int64) []byte {
-	switch {
-	case n == int64(int8(n)):
-		return append(dst, lenEncoded+encodedInt8, byte(n))
-	case n == int64(int16(n)):
-		return binary.LittleEndian.AppendUint16(append(dst, lenEncoded|encodedInt16), uint16(n))
-	}
-	return binary.LittleEndian.AppendUint32(append(dst, lenEncoded|encodedInt32), uint32(n))
-}
-
-func appendLength(dst []byte, n uint64) []byte {
-	switch {
-	case n < 1<<6:
-		return append(dst, len6|byte(n))
-	case n < 1<<14:
-		return append(dst, len14|byte(n>>8), byte(n))
-	case n <= math.MaxUint32:
-		return binary.BigEndian.AppendUint32(append(dst, len32), uint32(n))
-	}
-	return binary.BigEndian.AppendUint64(append(dst, len64), n)
+// Seal makes a payload for RESTORE out of a value's type and the value as an
+// RDB file of the version has it. It takes over value.
+func Seal(value []byte, version uint16) []byte {
+	out := binary.LittleEndian.AppendUint16(value, version)
+	return binary.LittleEndian.AppendUint64(out, Checksum(0, out))
 }
 
 // Verify checks a payload's version and checksum and returns the value in it.
@@ -111,128 +100,97 @@ func Verify(payload []byte) ([]byte, error) {
 	}
 	value := payload[:len(payload)-footer]
 	tail := payload[len(value):]
-	if v := binary.LittleEndian.Uint16(tail); v > Version {
+	if v := binary.LittleEndian.Uint16(tail); v > MaxVersion {
 		return nil, fmt.Errorf("%w: version %d", ErrChecksum, v)
 	}
-	if binary.LittleEndian.Uint64(tail[2:]) != checksum(payload[:len(value)+2]) {
+	if binary.LittleEndian.Uint64(tail[2:]) != Checksum(0, payload[:len(value)+2]) {
 		return nil, ErrChecksum
 	}
 	return value, nil
 }
 
-// ParseString reads a string from a value that Verify returned. The string may
-// share the value's memory. What follows the string is ignored, as by Redis.
-func ParseString(value []byte) ([]byte, error) {
-	if len(value) == 0 || value[0] != typeString {
-		return nil, fmt.Errorf("%w: not a string", ErrFormat)
-	}
-	r := reader{rest: value[1:]}
-	s := r.string()
+// Parse reads a value that Verify returned. The result may share the value's
+// memory. What follows the value is ignored, as by Redis.
+func Parse(value []byte) (Value, error) {
+	r := reader{rest: value, room: maxUnpacked}
+	kind := r.uint(1)
+	v := r.value(kind)
 	if r.err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrFormat, r.err)
+		if errors.Is(r.err, ErrFormat) {
+			return Value{}, r.err
+		}
+		return Value{}, fmt.Errorf("%w: type %d: %w", ErrFormat, kind, r.err)
 	}
-	return s, nil
+	return v, nil
 }
 
-// reader takes a value apart. After an error it returns zeros.
-type reader struct {
-	rest []byte
-	err  error
+// appendValue writes a value and the type before it.
+func appendValue(dst []byte, v Value) []byte {
+	switch v.Type {
+	case register.List:
+		return appendList(append(dst, typeListListpacks), v.Items)
+	case register.Set:
+		if v.Compact {
+			return appendString(append(dst, typeSetInts), appendInts(nil, v.Items))
+		}
+		return appendStrings(append(dst, typeSet), v.Items, 1)
+	case register.Hash:
+		if v.Compact {
+			return appendString(append(dst, typeHashListpack), listpackOf(v.Items))
+		}
+		return appendStrings(append(dst, typeHash), v.Items, 2)
+	case register.SortedSet:
+		if v.Compact {
+			return appendString(append(dst, typeSortedSetList), listpackOf(pairs(v.Members)))
+		}
+		return appendMembers(append(dst, typeSortedSet), v.Members)
+	case register.Stream:
+		return appendStream(append(dst, typeStream2), v.Stream)
+	}
+	return appendString(append(dst, typeString), v.Text)
 }
 
-var errShort = errors.New("data ends early")
-
-func (r *reader) take(n uint64) []byte {
-	if r.err == nil && n > uint64(len(r.rest)) {
-		r.err = errShort
+// value reads a value of the kind.
+func (r *reader) value(kind uint64) Value {
+	switch kind {
+	case typeString:
+		return Value{Type: register.String, Text: r.string()}
+	case typeList:
+		return Value{Type: register.List, Items: r.filled(r.strings(1))}
+	case typeListZiplist:
+		return Value{Type: register.List, Items: r.filled(r.ziplist(r.string()))}
+	case typeListZiplists, typeListListpacks:
+		return Value{Type: register.List, Items: r.filled(r.quicklist(kind))}
+	case typeSet:
+		return r.set(r.strings(1))
+	case typeSetInts:
+		return r.set(r.ints(r.string()))
+	case typeSetListpack:
+		return r.set(r.listpack(r.string()))
+	case typeHash:
+		return r.hash(r.strings(2))
+	case typeHashZipmap:
+		return r.hash(r.zipmap(r.string()))
+	case typeHashZiplist:
+		return r.hash(r.ziplist(r.string()))
+	case typeHashListpack:
+		return r.hash(r.listpack(r.string()))
+	case typeSortedSet, typeSortedSetText:
+		return r.sortedSet(r.members(kind))
+	case typeSortedSetZiplist:
+		return r.sortedSet(r.scored(r.ziplist(r.string())))
+	case typeSortedSetList:
+		return r.sortedSet(r.scored(r.listpack(r.string())))
+	case typeStream1, typeStream2, typeStream3:
+		return Value{Type: register.Stream, Stream: r.stream(kind)}
+	case typeModule, typeModuleOld:
+		r.fail(ErrModule)
+	default:
+		r.fail(errors.New("unknown type"))
 	}
-	if r.err != nil {
-		return nil
-	}
-	out := r.rest[:n:n]
-	r.rest = r.rest[n:]
-	return out
+	return Value{}
 }
 
-// uint reads n bytes, big end first.
-func (r *reader) uint(n uint64) uint64 {
-	var v uint64
-	for _, b := range r.take(n) {
-		v = v<<8 | uint64(b)
-	}
-	return v
-}
-
-// length reads a length, or, if encoded, the way in which a string is encoded.
-func (r *reader) length() (n uint64, encoded bool) {
-	first := r.uint(1)
-	switch first & 0xc0 {
-	case len6:
-		return first & 0x3f, false
-	case len14:
-		return first&0x3f<<8 | r.uint(1), false
-	case lenEncoded:
-		return first & 0x3f, true
-	}
-	switch first {
-	case len32:
-		return r.uint(4), false
-	case len64:
-		return r.uint(8), false
-	}
-	r.fail(fmt.Errorf("unknown length %#x", first))
-	return 0, false
-}
-
-func (r *reader) fail(err error) {
-	if r.err == nil {
-		r.err = err
-	}
-}
-
-func (r *reader) string() []byte {
-	n, encoded := r.length()
-	if !encoded {
-		return r.take(n)
-	}
-	switch n {
-	case encodedInt8:
-		return r.int(1)
-	case encodedInt16:
-		return r.int(2)
-	case encodedInt32:
-		return r.int(4)
-	case encodedLZF:
-		return r.compressed()
-	}
-	r.fail(fmt.Errorf("unknown encoding %d", n))
-	return nil
-}
-
-// int reads an integer of n bytes, little end first, as its digits.
-func (r *reader) int(n uint64) []byte {
-	var v uint64
-	for i, b := range r.take(n) {
-		v |= uint64(b) << (8 * i)
-	}
-	shift := 64 - 8*n
-	return strconv.AppendInt(nil, int64(v<<shift)>>shift, 10)
-}
-
-func (r *reader) compressed() []byte {
-	packed, _ := r.length()
-	size, _ := r.length()
-	in := r.take(packed)
-	// A copy takes 3 bytes.
-	if r.err == nil && size > packed*lzfMaxCopy/3+lzfMaxLiteral {
-		r.fail(errLZF)
-	}
-	if r.err != nil {
-		return nil
-	}
-	out, err := decompress(in, int(size))
-	if err != nil {
-		r.fail(err)
-	}
-	return out
-}
+// maxUnpacked is how many bytes the strings of one value may be that were
+// compressed.
+const maxUnpacked = 1 << 30
