@@ -38,7 +38,7 @@ type Value struct {
 	Kind  Kind
 	Int   int64   // Integer, Bool
 	Float float64 // Double
-	Str   []byte  // Simple, Failure, Bulk, BigNumber, Verbatim
+	Str   []byte  // Simple, Failure, Bulk, BigNumber, Verbatim; of a Double its text, if AppendDouble's is not wanted
 	Elems []Value // Array, Set, Push; of Map, Pairs and Table keys and values in turn
 }
 
@@ -127,7 +127,10 @@ func (v *Value) appendAggregate(dst []byte, version int) []byte {
 func (v *Value) appendScalar(dst []byte, version int) []byte {
 	switch v.Kind {
 	case Double:
-		text := AppendDouble(nil, v.Float)
+		text := v.Str
+		if text == nil {
+			text = AppendDouble(nil, v.Float)
+		}
 		if version < 3 {
 			return appendBlob(dst, '$', text)
 		}

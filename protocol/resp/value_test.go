@@ -29,6 +29,7 @@ func TestEncoding(t *testing.T) {
 		{"pairs", &resp.Value{Kind: resp.Pairs, Elems: pair}, "*2\r\n:1\r\n$1\r\na\r\n", "*1\r\n*2\r\n:1\r\n$1\r\na\r\n"},
 		{"table", &resp.Value{Kind: resp.Table, Elems: pair}, "*1\r\n*2\r\n:1\r\n$1\r\na\r\n", "%1\r\n:1\r\n$1\r\na\r\n"},
 		{"double", &resp.Value{Kind: resp.Double, Float: 1.5}, "$3\r\n1.5\r\n", ",1.5\r\n"},
+		{"worded double", &resp.Value{Kind: resp.Double, Float: 1.5, Str: []byte("1.50")}, "$4\r\n1.50\r\n", ",1.50\r\n"},
 		{"infinity", &resp.Value{Kind: resp.Double, Float: math.Inf(-1)}, "$4\r\n-inf\r\n", ",-inf\r\n"},
 		{"true", &resp.Value{Kind: resp.Bool, Int: 1}, ":1\r\n", "#t\r\n"},
 		{"false", &resp.Value{Kind: resp.Bool}, ":0\r\n", "#f\r\n"},
