@@ -168,6 +168,19 @@ func (p *Proposer) stalled(rep *repair) bool {
 	return time.Duration(p.now.Mono-rep.began) >= patience
 }
 
+// mending reports whether the round waits for a repair that gets on.
+func (p *Proposer) mending(r *reg) bool {
+	for i, node := range r.cfg.nodes {
+		if !r.fixing.Has(i) || r.lost.Has(i) {
+			continue
+		}
+		if rep := p.repairing[repairKey{r.id.Key, node}]; rep != nil && rep.try == r.try && !p.stalled(rep) {
+			return true
+		}
+	}
+	return false
+}
+
 func (p *Proposer) fresh(rep *repair) bool {
 	return time.Duration(p.now.Mono-rep.began) < p.Limits.Command
 }

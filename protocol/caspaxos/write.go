@@ -51,31 +51,6 @@ func (p *Proposer) startCarried(r *reg) bool {
 	return true
 }
 
-// waitingNeeds is what the commands that wait need to see, as far as they are
-// to run in the next round: one behind the first that needs all of a state,
-// which may be large, has a round of its own.
-func waitingNeeds(r *reg) register.Projection {
-	var p register.Projection
-	waiting := r.queue[:min(len(r.queue), maxBatch)]
-	alike := 0
-	for _, c := range waiting {
-		if _, ok := c.Op.(Ahead); ok {
-			alike++
-		}
-	}
-	for n, c := range waiting {
-		needs := c.Op.Needs()
-		if a, ok := c.Op.(Ahead); ok {
-			needs = a.NeedsAhead(alike - 1)
-		}
-		if needs.All && n > 0 && !p.All {
-			break
-		}
-		p.Include(needs)
-	}
-	return p
-}
-
 // startPrepare begins a round of two trips.
 func (p *Proposer) startPrepare(r *reg) {
 	r.carry = carried{}
@@ -495,11 +470,18 @@ func (p *Proposer) patience(r *reg) time.Duration {
 	return p.Timing.Accept + time.Duration(r.change.Bytes())*time.Second/bulkRate
 }
 
-// acceptLate gives up waiting for Acks.
+// acceptLate gives up waiting for Acks, but not while a member is being brought
+// up that may give one: the next round would begin with that anew.
 func (p *Proposer) acceptLate(r *reg) {
-	if waited, limit := time.Duration(p.now.Mono-r.started), p.patience(r); waited < limit && r.cfg.CanReach(r.lost) {
+	waited, limit := time.Duration(p.now.Mono-r.started), p.patience(r)
+	switch {
+	case !r.cfg.CanReach(r.lost):
+		p.doubt(r)
+	case waited < limit:
 		p.arm(r, limit-waited)
-		return
+	case p.mending(r):
+		p.arm(r, p.Timing.Retry)
+	default:
+		p.doubt(r)
 	}
-	p.doubt(r)
 }
