@@ -45,9 +45,7 @@ func (d *Draft) Apply(c Change) {
 		d.ownView = true
 	}
 	d.view.Header = c.Header
-	for i := range c.Ops {
-		d.view.do(&c.Ops[i])
-	}
+	d.view.doAll(c.Ops)
 }
 
 // then adds c to the change.
@@ -91,6 +89,41 @@ func (c Change) Then(next Change) Change {
 	d := Draft{change: c}
 	d.then(next)
 	return d.change
+}
+
+// many is from how many ops on how many elements on it is cheaper to go through
+// the elements once than to make room for each op.
+const many = 16
+
+// doAll applies ops to the view, which nobody else sees. Many are best in the
+// order of their keys: to apply these takes time in proportion to their number
+// and that of the elements, not to the product.
+func (v *View) doAll(ops []Op) {
+	if len(ops) < many || len(v.elems) < many || !slices.IsSortedFunc(ops, func(a, b Op) int { return bytes.Compare(a.Key, b.Key) }) {
+		for i := range ops {
+			v.do(&ops[i])
+		}
+		return
+	}
+	rest, done := v.elems, make([]Element, 0, len(v.elems)+len(ops))
+	for len(ops) > 0 {
+		key := ops[0].Key
+		v.elems = rest
+		from, found := v.find(key)
+		to := from
+		if found {
+			to++
+		}
+		done = append(done, rest[:from]...)
+		// The ops on one element see no other.
+		v.elems, rest = rest[from:to:to], rest[to:]
+		for len(ops) > 0 && bytes.Equal(ops[0].Key, key) {
+			v.do(&ops[0])
+			ops = ops[1:]
+		}
+		done = append(done, v.elems...)
+	}
+	v.elems = append(done, rest...)
 }
 
 // do applies an op to the view, which nobody else sees.
