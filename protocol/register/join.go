@@ -11,22 +11,36 @@ func (v View) Project(p Projection) View {
 	if p.All {
 		return v
 	}
-	out := View{Header: v.Header}
-	for _, k := range p.Keys {
-		one := View{Header: v.Header}
-		if i, ok := v.find(k); ok {
-			one.elems = v.elems[i : i+1 : i+1]
-		} else {
-			one.known.Absent = [][]byte{k}
-		}
-		out = out.Add(one)
-	}
+	out := v.named(p.Keys)
 	for _, r := range p.Ranges {
 		out = out.Add(v.ranged(r))
 	}
 	for _, s := range p.Counts {
 		n, _ := v.Count(s)
 		out = out.Add(View{Header: v.Header, known: Knowledge{Counts: []Count{{Span: s, N: n}}}})
+	}
+	return out
+}
+
+// named is the answer to keys.
+func (v View) named(keys [][]byte) View {
+	if !slices.IsSortedFunc(keys, bytes.Compare) {
+		keys = slices.Clone(keys)
+		slices.SortFunc(keys, bytes.Compare)
+	}
+	out := View{Header: v.Header}
+	for i, k := range keys {
+		if i > 0 && bytes.Equal(k, keys[i-1]) {
+			continue
+		}
+		switch at, ok := v.find(k); {
+		case !ok:
+			out.known.Absent = append(out.known.Absent, k)
+		case out.elems == nil: // often the only one
+			out.elems = v.elems[at : at+1 : at+1]
+		default:
+			out.elems = append(out.elems, v.elems[at])
+		}
 	}
 	return out
 }
