@@ -28,16 +28,6 @@ type Operation interface {
 	Execute(v register.View, now int64) Effect
 }
 
-// Ahead is an Operation that others of its kind often follow, each of which
-// needs what lies behind what the one before it needed: pops from a list.
-type Ahead interface {
-	Operation
-	// NeedsAhead is Needs and what will be of use to further operations, of
-	// which that many wait. A proposer that has to ask for something of a state
-	// it will change asks for this, and remembers it (§4.2).
-	NeedsAhead(waiting int) register.Projection
-}
-
 // Effect is what executing an Operation came to.
 type Effect struct {
 	Change register.Change
