@@ -1,0 +1,360 @@
+package commandtest
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// poll reports whether the condition came to hold.
+func poll(condition func() bool) bool {
+	const patience, every = 30 * time.Second, 5 * time.Millisecond
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for deadline := time.Now().Add(patience); ; <-tick.C {
+		if condition() {
+			return true
+		}
+		if time.Now().After(deadline) {
+			return false
+		}
+	}
+}
+
+// drawnFrom checks that what one server has drawn at random is there on the
+// other.
+func drawnFrom(e *Exchange) string {
+	want, have := parse(e.Want), parse(e.Have)
+	if want.Kind != have.Kind || want.Null != have.Null || len(want.Elems) != len(have.Elems) {
+		return "the shapes differ"
+	}
+	var request [][]byte
+	name := strings.ToLower(string(e.Args[0]))
+	pairs := len(e.Args) == 4 // WITHSCORES, WITHVALUES
+	drawn, values := have.split(pairs)
+	if len(drawn) == 0 {
+		return ""
+	}
+	if len(e.Args) > 2 && e.Args[2][0] != '-' && twice(drawn) {
+		return "the same twice"
+	}
+	switch name {
+	case "randomkey":
+		request = append(Words("EXISTS"), drawn...)
+	case "srandmember":
+		request = append([][]byte{[]byte("SMISMEMBER"), e.Args[1]}, drawn...)
+	case "hrandfield":
+		request = append([][]byte{[]byte("HMGET"), e.Args[1]}, drawn...)
+	case "zrandmember":
+		request = append([][]byte{[]byte("ZMSCORE"), e.Args[1]}, drawn...)
+	}
+	r, err := send(e.Redis, request)
+	if err != nil {
+		return err.Error()
+	}
+	for i, v := range r.Elems {
+		if v.Null || string(v.raw) == ":0\r\n" || pairs && !bytes.Equal(v.Text, values[i]) {
+			return fmt.Sprintf("redis has no %q", drawn[i])
+		}
+	}
+	if name == "randomkey" && string(r.raw) != ":1\r\n" {
+		return "redis has no such key"
+	}
+	return ""
+}
+
+// split returns the words of a reply; with pairs, every second as a value.
+func (r reply) split(pairs bool) (words, values [][]byte) {
+	all := r.words()
+	if !pairs {
+		return all, nil
+	}
+	for i := 0; i+1 < len(all); i += 2 {
+		words, values = append(words, all[i]), append(values, all[i+1])
+	}
+	return words, values
+}
+
+func twice(words [][]byte) bool {
+	words = slices.Clone(words)
+	slices.SortFunc(words, bytes.Compare)
+	return len(slices.CompactFunc(words, bytes.Equal)) < len(words)
+}
+
+// popped checks that the servers have taken members that the other had too, and
+// takes from Redis what the other took.
+func popped(e *Exchange) string {
+	want, have := parse(e.Want), parse(e.Have)
+	if want.Kind != have.Kind || want.Null != have.Null || len(want.Elems) != len(have.Elems) || twice(have.words()) {
+		return "the shapes differ"
+	}
+	back, out := without(want.words(), have.words()), without(have.words(), want.words())
+	if len(back) == 0 {
+		return ""
+	}
+	for _, took := range []struct {
+		left    Server
+		members [][]byte
+	}{{e.Mine, back}, {e.Redis, out}} {
+		r, err := send(took.left, append([][]byte{[]byte("SMISMEMBER"), e.Args[1]}, took.members...))
+		if err != nil || len(r.Elems) != len(took.members) || bytes.Contains(r.raw, []byte(":0\r\n")) {
+			return fmt.Sprintf("one took what the other had not: %.100q %v", took.members, err)
+		}
+	}
+	for _, request := range [][][]byte{
+		append([][]byte{[]byte("SADD"), e.Args[1]}, back...), append([][]byte{[]byte("SREM"), e.Args[1]}, out...),
+	} {
+		if _, err := send(e.Redis, request); err != nil {
+			return err.Error()
+		}
+	}
+	return ""
+}
+
+// without returns the words that are not among the others.
+func without(words, others [][]byte) [][]byte {
+	have := map[string]bool{}
+	for _, w := range others {
+		have[string(w)] = true
+	}
+	return slices.DeleteFunc(slices.Clone(words), func(w []byte) bool { return have[string(w)] })
+}
+
+// added compares the ids of new entries. If the servers took them from their
+// clocks, the stream is deleted.
+func added(e *Exchange) string {
+	want, have := parse(e.Want), parse(e.Have)
+	equal := want.equal(have)
+	if !isID(want) || !isID(have) {
+		if equal {
+			return ""
+		}
+		return "they differ"
+	}
+	now := time.Now().UnixMilli()
+	ms1, ms2 := millisOf(want.Text), millisOf(have.Text)
+	const day = 24 * 3600 * 1000
+	if ms1 < now-day || ms1 > now+day {
+		if equal {
+			return ""
+		}
+		return "they differ"
+	}
+	if d := ms1 - ms2; d < -clockSlack || d > clockSlack {
+		return "the times are far apart"
+	}
+	for _, s := range []Server{e.Redis, e.Mine} {
+		if _, err := s.Send([]byte("DEL"), e.Args[1]); err != nil {
+			return err.Error()
+		}
+	}
+	return ""
+}
+
+func millisOf(id []byte) int64 {
+	ms, _, _ := bytes.Cut(id, []byte("-"))
+	n, _ := strconv.ParseInt(string(ms), 10, 64)
+	return n
+}
+
+// wholeScan goes on with both walks to their ends and compares what they found.
+// Their cursors have nothing in common.
+func wholeScan(e *Exchange) string {
+	at := 1
+	if !strings.EqualFold(string(e.Args[0]), "SCAN") {
+		at = 2
+	}
+	if n, err := strconv.ParseUint(string(e.Args[at]), 10, 64); err != nil || n != 0 {
+		return kindOnly(e)
+	}
+	group := 1
+	if name := strings.ToUpper(string(e.Args[0])); name == "HSCAN" || name == "ZSCAN" {
+		group = 2
+	}
+	want, err1 := walked(e.Redis, e.Args, at, parse(e.Want), group)
+	have, err2 := walked(e.Mine, e.Args, at, parse(e.Have), group)
+	if err1 != nil || err2 != nil {
+		return fmt.Sprintf("redis: %v, synod: %v", err1, err2)
+	}
+	if !slices.EqualFunc(want, have, bytes.Equal) {
+		return fmt.Sprintf("redis has %d, %.500q, synod %d, %.500q", len(want), want, len(have), have)
+	}
+	return ""
+}
+
+// walked returns what the walk that began with a reply comes upon, each once.
+func walked(s Server, args [][]byte, at int, r reply, group int) ([][]byte, error) {
+	const most = 1_000_000 // steps
+	args = slices.Clone(args)
+	var found [][]byte
+	for range most {
+		if r.Kind != '*' || len(r.Elems) != 2 {
+			return nil, fmt.Errorf("no reply to a scan: %.100q", r.raw)
+		}
+		found = append(found, r.Elems[1].sorted(group)...)
+		if string(r.Elems[0].Text) == "0" {
+			slices.SortFunc(found, bytes.Compare)
+			return slices.CompactFunc(found, bytes.Equal), nil
+		}
+		args[at] = r.Elems[0].Text
+		var err error
+		if r, err = send(s, args); err != nil {
+			return nil, err
+		}
+	}
+	return nil, fmt.Errorf("a scan without an end")
+}
+
+// uncount takes back what PFCOUNT does in Redis, though it is a read: it writes
+// the number into the value.
+func uncount(e *Exchange) string {
+	if len(e.Args) != 2 || e.Want[0] != ':' {
+		return ""
+	}
+	const at, none = "8", "\x00\x00\x00\x00\x00\x00\x00\x80"
+	for _, s := range []Server{e.Redis, e.Mine} {
+		r, err := ask(s, "EXISTS", string(e.Args[1]))
+		if err == nil && string(r.raw) == ":1\r\n" {
+			_, err = ask(s, "SETRANGE", string(e.Args[1]), at, none)
+		}
+		if err != nil {
+			return err.Error()
+		}
+	}
+	return ""
+}
+
+// sortedSame compares what SORT says: what its keys do not tell apart has no
+// order, as has a set that is not sorted at all.
+func sortedSame(e *Exchange) string {
+	group := 0 // one for each GET
+	for _, a := range e.Args[2 : len(e.Args)-1] {
+		if strings.EqualFold(string(a), "GET") {
+			group++
+		}
+	}
+	want := parse(e.Want)
+	loose := word(e.Args, "BY") || word(e.Args, "ALPHA") && bytes.ContainsRune(e.Want, 0)
+	if group = max(1, group); !loose || len(want.Elems)%group != 0 {
+		return "they differ"
+	}
+	return sameElements(want, parse(e.Have), group)
+}
+
+// unpack takes back what SORT does to a sorted set in Redis, even where it only
+// reads: a small one is no listpack any more.
+func unpack(e *Exchange) string {
+	key := string(e.Args[1])
+	have, err1 := ask(e.Mine, "OBJECT", "ENCODING", key)
+	want, err2 := ask(e.Redis, "OBJECT", "ENCODING", key)
+	expiry, err3 := ask(e.Redis, "PEXPIRETIME", key)
+	dump, err4 := ask(e.Redis, "DUMP", key)
+	if err := errors.Join(err1, err2, err3, err4); err != nil {
+		return err.Error()
+	}
+	if string(have.Text) != "listpack" || string(want.Text) != "skiplist" {
+		return ""
+	}
+	ttl := "0"
+	if expiry.Text[0] != '-' {
+		ttl = string(expiry.Text)
+	}
+	if _, err := ask(e.Redis, "RESTORE", key, ttl, string(dump.Text), "REPLACE", "ABSTTL"); err != nil {
+		return err.Error()
+	}
+	return ""
+}
+
+// spare is the key at which dumps are restored.
+const spare = "spare"
+
+// dumped restores what each server has dumped on the other and compares it with
+// the original's.
+func dumped(e *Exchange) string {
+	want, have := parse(e.Want), parse(e.Have)
+	if want.Kind != have.Kind || want.Null != have.Null {
+		return "the kinds differ"
+	}
+	if want.Null {
+		return ""
+	}
+	for _, step := range []struct {
+		s       Server
+		payload []byte
+	}{{e.Redis, have.Text}, {e.Mine, want.Text}} {
+		r, err := send(step.s, [][]byte{[]byte("RESTORE"), []byte(spare), []byte("0"), step.payload, []byte("REPLACE")})
+		if err != nil || r.Kind != '+' {
+			return fmt.Sprintf("RESTORE of the other's: %s %v, payload %.300q", r.raw, err, step.payload)
+		}
+	}
+	what := Inspect([]byte(spare), e.Redis, e.Mine)
+	for _, s := range []Server{e.Redis, e.Mine} {
+		if _, err := ask(s, "DEL", spare); err != nil {
+			return err.Error()
+		}
+	}
+	if what != "" {
+		return "once restored: " + what
+	}
+	return ""
+}
+
+// whole are the requests that show all of a value, by its type.
+var whole = map[string][]string{
+	"+string": {"GET"}, "+hash": {"HGETALL", "HLEN"}, "+list": {"LRANGE 0 -1", "LLEN"}, "+set": {"SMEMBERS", "SCARD"},
+	"+zset": {"ZRANGE 0 -1 WITHSCORES", "ZCARD"}, "+stream": {"XRANGE - +", "XINFO STREAM FULL COUNT 0"},
+}
+
+// Inspect compares all that there is at a key and returns what is wrong, or "".
+func Inspect(key []byte, redis, mine Server) string {
+	questions := []string{"TYPE", "OBJECT ENCODING", "PTTL"}
+	if kind, err := send(redis, [][]byte{[]byte("TYPE"), key}); err != nil {
+		return err.Error()
+	} else if kind.Kind == '+' {
+		questions = append(questions, whole["+"+string(kind.Text)]...)
+	}
+	for _, q := range questions {
+		fields := strings.Fields(q)
+		at := 1
+		if fields[0] == "OBJECT" || fields[0] == "XINFO" {
+			at = 2
+		}
+		args := slices.Insert(Words(fields...), at, key)
+		want, err1 := redis.Send(args...)
+		have, err2 := mine.Send(args...)
+		if err1 != nil || err2 != nil {
+			return fmt.Sprintf("redis: %v, synod: %v", err1, err2)
+		}
+		if what := Compare(&Exchange{Args: args, Want: want, Have: have, Redis: redis, Mine: mine}); what != "" {
+			return fmt.Sprintf("%s: %s\n    redis: %s\n    synod: %s", q, what, Word(want), Word(have))
+		}
+	}
+	return ""
+}
+
+// Vanish makes the value at a key, or a new one, expire soon and waits until
+// it is gone. It returns what is wrong, or "".
+func Vanish(key []byte, redis, mine Server) string {
+	for _, s := range []Server{redis, mine} {
+		r, err := send(s, [][]byte{[]byte("PEXPIRE"), key, []byte("20")})
+		if err == nil && string(r.raw) == ":0\r\n" {
+			_, err = send(s, [][]byte{[]byte("SET"), key, []byte("expires"), []byte("PX"), []byte("20")})
+		}
+		if err != nil {
+			return err.Error()
+		}
+	}
+	for _, s := range []Server{redis, mine} {
+		if !poll(func() bool {
+			r, err := send(s, [][]byte{[]byte("EXISTS"), key})
+			return err != nil || string(r.raw) == ":0\r\n"
+		}) {
+			return "the key does not expire"
+		}
+	}
+	return ""
+}

@@ -1,0 +1,33 @@
+package command
+
+import (
+	"testing"
+	"time"
+
+	"synod/protocol/resp"
+)
+
+// Machine is the machine of this package's tests, for those outside of it.
+type Machine struct{ machine }
+
+// NewMachine returns an empty machine.
+func NewMachine(t testing.TB) *Machine { return &Machine{*newMachine(t)} }
+
+// Do runs a command at the present time.
+func (m *Machine) Do(args ...[]byte) *resp.Value {
+	m.now = time.Now().UnixMilli()
+	return m.do(args...)
+}
+
+// RedisPeer is a connection to a real Redis.
+type RedisPeer struct{ *peer }
+
+// StartRedis starts a Redis and connects to it, to a database of its own with
+// each version of the protocol.
+func StartRedis(t testing.TB) (two, three RedisPeer) {
+	s := startRedis(t)
+	return RedisPeer{s.dial(2, 0)}, RedisPeer{s.dial(3, 1)}
+}
+
+// Send sends a command and returns the reply's bytes.
+func (p RedisPeer) Send(args ...[]byte) ([]byte, error) { return p.do(args...), nil }
