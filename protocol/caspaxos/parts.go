@@ -35,6 +35,9 @@ func (p *parts) add(reply *Reply) bool {
 	return p.last && p.left == 0
 }
 
+// begun reports whether a reply has come.
+func (p *parts) begun() bool { return len(p.views) > 0 }
+
 // take returns the state with what else is known of it, and forgets it.
 func (p *parts) take(more ...register.View) register.View {
 	v := register.Join(append(p.views, more...)...)

@@ -196,7 +196,7 @@ func (f inflight) awaits(id uint64, node NodeID) bool {
 	}
 	i := f.reg.cfg.Index(node)
 	if id == f.reg.fetchID {
-		return i == f.reg.fetchAt
+		return i >= 0 && f.reg.fetchAt.Has(i)
 	}
 	return i >= 0 && f.reg.asked.Has(i) && !(f.reg.replied | f.reg.lost).Has(i)
 }

@@ -180,25 +180,49 @@ func (p *Proposer) readState(r *reg, b Ballot, at Set) {
 // fetch reads r.proj from one of the members at r.base. The state counts only
 // if it is still at that ballot (§3).
 func (p *Proposer) fetch(r *reg) {
-	p.Stats.Fetches.Add(1)
 	p.drop(&r.fetchID)
 	r.fetchID = p.newID(r, nil)
-	r.parts = parts{}
-	prefer := p.Env.Prefer(r.cfg, r.id.Slot)
-	for _, i := range prefer {
-		if r.at.Has(i) && !r.lost.Has(i) {
-			r.fetchAt = i
-			p.send(r, i, &Request{ID: r.fetchID, Kind: KindRead, Register: r.id, Epoch: r.cfg.Epoch,
-				WantState: true, WantLarge: true, Projection: r.proj})
-			p.arm(r, p.fetchPatience(r))
-			return
-		}
+	r.parts, r.fetchAt = parts{}, 0
+	if !p.fetchNext(r) {
+		p.fetchFailed(r)
 	}
-	p.fetchFailed(r)
+}
+
+// fetchNext asks the next of the members at r.base, if there is one. The first
+// that answers is listened to.
+func (p *Proposer) fetchNext(r *reg) bool {
+	left := r.at &^ (r.lost | r.fetchAt)
+	for _, i := range p.Env.Prefer(r.cfg, r.id.Slot) {
+		if !left.Has(i) {
+			continue
+		}
+		p.Stats.Fetches.Add(1)
+		r.fetchAt = r.fetchAt.With(i)
+		p.send(r, i, &Request{ID: r.fetchID, Kind: KindRead, Register: r.id, Epoch: r.cfg.Epoch,
+			WantState: true, WantLarge: true, Projection: r.proj})
+		patience := p.fetchPatience(r)
+		switch {
+		case left.Len() == 1: // nobody else could be asked
+		case patience > p.Timing.Retry:
+			patience = p.Timing.Retry
+		default:
+			patience = p.Timing.Hedge
+		}
+		p.arm(r, patience)
+		return true
+	}
+	return false
+}
+
+// fetchLate is called when an extra read has not been answered for some time.
+func (p *Proposer) fetchLate(r *reg) {
+	if r.parts.begun() || !p.fetchNext(r) {
+		p.fetchFailed(r)
+	}
 }
 
 // fetchFailed starts over: somebody else has moved the register on, or the
-// member that was asked is gone.
+// members that were asked are gone.
 func (p *Proposer) fetchFailed(r *reg) {
 	carried := r.phase == fetching && r.kind == carriedOn
 	p.abandon(r)
@@ -226,15 +250,25 @@ func (p *Proposer) fetchPatience(r *reg) time.Duration {
 
 // onFetch takes the state that an extra read brought.
 func (p *Proposer) onFetch(r *reg, i int, reply *Reply) {
-	moved := reply.Accepted != r.base && !p.Omit.has(RuleFetch)
-	if reply.Outcome != Told || moved || !reply.HasState {
-		p.drop(&r.fetchID)
-		if reply.Outcome != Told {
-			r.lost = r.lost.With(i)
+	if r.parts.begun() && i != r.fetchFrom {
+		return // another member was faster
+	}
+	if reply.Outcome != Told {
+		r.lost = r.lost.With(i)
+		r.fetchAt &^= 1 << i
+		switch {
+		case r.parts.begun():
+			p.fetch(r)
+		case r.fetchAt == 0 && !p.fetchNext(r):
+			p.fetchFailed(r)
 		}
+		return
+	}
+	if moved := reply.Accepted != r.base && !p.Omit.has(RuleFetch); moved || !reply.HasState {
 		p.fetchFailed(r)
 		return
 	}
+	r.fetchFrom = i
 	if !r.parts.add(reply) {
 		p.arm(r, p.fetchPatience(r))
 		return
@@ -319,7 +353,7 @@ func (p *Proposer) complete(r *reg) {
 // readLate is called when a read has waited for its hedge or longer.
 func (p *Proposer) readLate(r *reg) {
 	if r.fetchID != 0 {
-		p.retryLater(r)
+		p.fetchLate(r)
 		return
 	}
 	if r.asked != r.cfg.All() {

@@ -25,7 +25,8 @@ type reg struct {
 	cfg       *Config
 	reqID     uint64 // of the present phase's requests
 	fetchID   uint64 // of the extra read of the present phase, zero if none
-	fetchAt   int    // the member that it went to
+	fetchAt   Set    // the members that it went to and that may still answer
+	fetchFrom int    // the one of them that parts come from
 	parts     parts  // what the extra read has brought so far
 	at        Set    // members known to be at base
 	ballot    Ballot

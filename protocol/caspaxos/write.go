@@ -454,11 +454,14 @@ func (p *Proposer) doubt(r *reg) {
 // prepareLate starts a Prepare over that has waited too long, or settles for
 // what has come.
 func (p *Proposer) prepareLate(r *reg) {
-	if r.phase == preparing && p.quorum(r, r.replied) {
+	switch {
+	case r.phase == fetching:
+		p.fetchLate(r)
+	case p.quorum(r, r.replied):
 		p.promised(r) // §5 waited for members that do not answer
-		return
+	default:
+		p.retryLater(r)
 	}
-	p.retryLater(r)
 }
 
 // bulkRate is what a large value is given time for, beyond the usual wait: it
