@@ -62,6 +62,8 @@ type Daemon struct {
 	due   chan struct{} // a lane asks for a higher ceiling
 	lists chan listing
 
+	streams streams
+
 	sessMu   sync.Mutex
 	sessions map[*rpc.Session]struct{}
 
@@ -81,6 +83,7 @@ func Start(ctx context.Context, cfg Config) (*Daemon, error) {
 		cfg: cfg, log: cfg.Log, start: time.Now(), errs: make(chan error, 1),
 		due: make(chan struct{}, 1), lists: make(chan listing, listQueue),
 		sessions: make(map[*rpc.Session]struct{}),
+		streams:  streams{queue: make(chan *stream, streamsMost)},
 	}
 	d.stopped, d.stop = context.WithCancel(context.Background())
 	if err := d.bringUp(ctx); err != nil {
@@ -184,6 +187,9 @@ func (d *Daemon) startRoutines() {
 	for range listers {
 		d.routines.Go(d.list)
 	}
+	for range streamers {
+		d.routines.Go(d.stream)
+	}
 }
 
 // now reads the node's clocks.
@@ -261,6 +267,7 @@ func (d *Daemon) drain(ctx context.Context) error {
 	d.sessMu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
+	d.streams.ended(ctx)
 	for _, s := range open {
 		// A peer that does not take its replies is none of ours to wait for.
 		_ = s.Flush(ctx)

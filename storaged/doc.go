@@ -10,6 +10,7 @@
 //
 // Besides the lanes there are: the ticker, which moves the node's ceiling and
 // floor; the placement watcher; two listers, which answer pages of registers;
-// and the admin port. Daemon starts them all and waits for them when it is
+// the streamers, which send large states in parts, each when the session has
+// taken those before; and the admin port. Daemon starts them all and waits for them when it is
 // closed.
 package storaged

@@ -73,6 +73,7 @@ var (
 	descQueue    = desc("lane_queue", "Requests that wait for a lane.", "lane")
 	descPromises = desc("promises", "Promises held in memory.")
 	descSessions = desc("sessions", "Sessions open.")
+	descStreams  = desc("streams", "Large states that are being sent or wait for it.")
 	descReady    = desc("ready", "Whether the node can do its work.")
 
 	descHits        = desc("cache_hits_total", "Registers found in memory.")
@@ -93,7 +94,7 @@ var (
 // Describe implements prometheus.Collector.
 func (m *metrics) Describe(c chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		descRequests, descQueue, descPromises, descSessions, descReady, descHits, descMisses, descCacheBytes,
+		descRequests, descQueue, descPromises, descSessions, descStreams, descReady, descHits, descMisses, descCacheBytes,
 		descCacheCount, descApplied, descLogBytes, descUnsynced, descPosition, descFree, descPebbleBytes,
 		descCompactions, descReadAmp, descFlushes,
 	} {
@@ -151,6 +152,10 @@ func (m *metrics) collectLanes(counter, gauge func(*prometheus.Desc, float64, ..
 	sessions := len(d.sessions)
 	d.sessMu.Unlock()
 	gauge(descSessions, float64(sessions))
+	d.streams.mu.Lock()
+	streams := d.streams.count
+	d.streams.mu.Unlock()
+	gauge(descStreams, float64(streams))
 	ready := 0.0
 	if d.ready() == nil {
 		ready = 1

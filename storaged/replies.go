@@ -24,6 +24,7 @@ type frame struct {
 	class   rpc.Class
 	need    uint64 // not before the changelog is durable up to here
 	b       []byte
+	stream  *stream // if not nil: instead of b
 }
 
 // replies gathers the replies of a lane's batch, by session, and holds those
@@ -52,12 +53,12 @@ type openFrame struct {
 // add puts a reply into its session's frame. It is encoded at once: the views
 // in it are not used later.
 func (r *replies) add(s *rpc.Session, reply *caspaxos.Reply) {
-	o := r.of(s)
-	late := reply.After > r.lane.daemon.engine.Synced()
 	if reply.Pages != nil {
 		r.stream(s, reply)
 		return
 	}
+	o := r.of(s)
+	late := reply.After > r.lane.daemon.engine.Synced()
 	if reply.HasState && reply.View.Bytes() > bulkReply {
 		f := frame{session: s, class: rpc.Bulk, b: wire.AppendReply(nil, reply)}
 		if late {
@@ -82,12 +83,17 @@ func (r *replies) add(s *rpc.Session, reply *caspaxos.Reply) {
 	}
 }
 
-// stream sends a reply in parts.
+// stream has a reply with pages sent by a streamer, when it may leave.
 func (r *replies) stream(s *rpc.Session, reply *caspaxos.Reply) {
-	_ = reply.Parts(caspaxos.PageBytes, func(part *caspaxos.Reply) error {
-		r.dispatch(frame{session: s, class: rpc.Bulk, need: reply.After, b: wire.AppendReply(nil, part)})
-		return nil
-	})
+	if st := r.lane.daemon.streams.admit(s, reply); st != nil {
+		r.dispatch(frame{session: s, need: reply.After, stream: st})
+		return
+	}
+	if err := reply.Pages.Close(); err != nil {
+		r.lane.report(err)
+	}
+	*reply = caspaxos.Reply{ID: reply.ID, Outcome: caspaxos.Busy}
+	r.add(s, reply)
 }
 
 // of returns the batch's frame for a session. Requests of one session come
@@ -179,6 +185,10 @@ func (r *replies) release(pos uint64) {
 // send hands a frame to its session. One that does not take its replies is
 // ended: it would wait for them in vain.
 func (r *replies) send(f frame) {
+	if f.stream != nil {
+		r.lane.daemon.streams.queue <- f.stream // has room for all that are admitted
+		return
+	}
 	if len(f.b) >= bulkReply {
 		if f.session.SendShared(f.class, f.b) != nil {
 			f.session.Close()

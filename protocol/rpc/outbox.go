@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"runtime"
+	"slices"
 	"sync"
 )
 
@@ -29,11 +30,17 @@ type outbox struct {
 	mu     sync.Mutex
 	ready  sync.Cond // there is something to take, or nothing will come
 	queue  []segment
-	spare  []segment     // the last queue, emptied
-	chunks [][]byte      // to be used again
-	bytes  int           // in queue and taken but not yet written
-	empty  chan struct{} // if not nil: to be closed when bytes gets to zero
+	spare  []segment // the last queue, emptied
+	chunks [][]byte  // to be used again
+	bytes  int       // in queue and taken but not yet written
+	waits  []waiter
 	closed bool
+}
+
+// waiter waits until no more than so many bytes are left.
+type waiter struct {
+	most int
+	c    chan struct{} // to be closed then
 }
 
 func (o *outbox) init(limit int) {
@@ -113,10 +120,13 @@ func (o *outbox) wrote(s *segment) {
 		o.chunks = append(o.chunks, s.b[:0])
 	}
 	*s = segment{}
-	if o.bytes == 0 && o.empty != nil {
-		close(o.empty)
-		o.empty = nil
-	}
+	o.waits = slices.DeleteFunc(o.waits, func(w waiter) bool {
+		if o.bytes > w.most {
+			return false
+		}
+		close(w.c)
+		return true
+	})
 }
 
 // done gives back what take returned, after all of it was written.
@@ -126,20 +136,25 @@ func (o *outbox) done(taken []segment) {
 	o.spare = taken[:0]
 }
 
-// flushed returns a channel that is closed when all that has been put was
-// written.
-func (o *outbox) flushed() <-chan struct{} {
+// below returns a channel that is closed when no more than most bytes wait to
+// be written, if the outbox is not closed before. forget ends the waiting.
+func (o *outbox) below(most int) chan struct{} {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.empty == nil {
-		o.empty = make(chan struct{})
-	}
-	c := o.empty
-	if o.bytes == 0 {
+	c := make(chan struct{})
+	if o.bytes <= most {
 		close(c)
-		o.empty = nil
+	} else {
+		o.waits = append(o.waits, waiter{most, c})
 	}
 	return c
+}
+
+// forget takes back a channel that nobody waits for any more.
+func (o *outbox) forget(c chan struct{}) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.waits = slices.DeleteFunc(o.waits, func(w waiter) bool { return w.c == c })
 }
 
 func (o *outbox) backlog() int {

@@ -327,16 +327,27 @@ func (s *Session) send(c Class, payload []byte, shared bool) error {
 // Flush waits until everything that was sent so far has been handed to the
 // operating system. It does not mean that the peer has got it.
 func (s *Session) Flush(ctx context.Context) error {
-	for i := range s.out {
-		select {
-		case <-s.out[i].flushed():
-		case <-s.done:
-			return s.Err()
-		case <-ctx.Done():
-			return fmt.Errorf("rpc: flush: %w", context.Cause(ctx))
+	for c := range Class(classes) {
+		if err := s.Room(ctx, c, 0); err != nil {
+			return fmt.Errorf("rpc: flush: %w", err)
 		}
 	}
 	return nil
+}
+
+// Room waits until no more than backlog bytes of a class wait to be written: who
+// has much to send sends the next part then.
+func (s *Session) Room(ctx context.Context, c Class, backlog int) error {
+	room := s.out[c].below(backlog)
+	select {
+	case <-room:
+		return nil
+	case <-s.done:
+		return s.Err()
+	case <-ctx.Done():
+		s.out[c].forget(room)
+		return context.Cause(ctx)
+	}
 }
 
 // Backlog returns the bytes of a class that wait to be written.

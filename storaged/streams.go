@@ -1,0 +1,127 @@
+package storaged
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"synod/protocol/caspaxos"
+	"synod/protocol/rpc"
+	"synod/protocol/wire"
+	"synod/storaged/engine"
+)
+
+// A large state leaves page by page, read and sent by one of the streamers, so
+// that neither its lane nor anybody's memory has to hold it.
+const (
+	// streamers is how many are sent at a time, streamsMost how many there are
+	// with those that wait for it; further ones are refused.
+	streamers   = 8
+	streamsMost = 128
+	// streamBacklog is how many bytes may wait in a session when the next page
+	// is read for it, streamPatience how long the session may leave it at that.
+	streamBacklog  = 4 << 20
+	streamPatience = 10 * time.Second
+)
+
+// stream is a reply with pages on its way to a session.
+type stream struct {
+	session *rpc.Session
+	reply   caspaxos.Reply
+}
+
+// streams are those that have not been sent in full.
+type streams struct {
+	queue chan *stream // has room for all
+
+	mu    sync.Mutex
+	count int
+	idle  chan struct{} // if not nil: to be closed when there are none
+}
+
+// admit makes a stream of a reply. It returns nil if there are too many.
+func (t *streams) admit(s *rpc.Session, reply *caspaxos.Reply) *stream {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.count == streamsMost {
+		return nil
+	}
+	t.count++
+	return &stream{session: s, reply: *reply}
+}
+
+// done notes that a stream has ended.
+func (t *streams) done() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.count--; t.count == 0 && t.idle != nil {
+		close(t.idle)
+		t.idle = nil
+	}
+}
+
+// ended waits until there are none.
+func (t *streams) ended(ctx context.Context) {
+	t.mu.Lock()
+	if t.count == 0 {
+		t.mu.Unlock()
+		return
+	}
+	if t.idle == nil {
+		t.idle = make(chan struct{})
+	}
+	idle := t.idle
+	t.mu.Unlock()
+	select {
+	case <-idle:
+	case <-ctx.Done():
+	}
+}
+
+// stream is a streamer: a goroutine that sends large states.
+func (d *Daemon) stream() {
+	for {
+		select {
+		case <-d.stopped.Done():
+			return
+		case s := <-d.streams.queue:
+			d.streamed(s, s.run(d.stopped))
+			d.streams.done()
+		}
+	}
+}
+
+// run sends all pages, in order, each when the session has room.
+func (s *stream) run(ctx context.Context) error {
+	if err := s.room(ctx); err != nil {
+		return errors.Join(err, s.reply.Pages.Close())
+	}
+	return s.reply.Parts(caspaxos.PageBytes, func(part *caspaxos.Reply) error {
+		if err := s.session.SendShared(rpc.Bulk, wire.AppendReply(nil, part)); err != nil || !part.More {
+			return err
+		}
+		return s.room(ctx)
+	})
+}
+
+func (s *stream) room(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, streamPatience)
+	defer cancel()
+	return s.session.Room(ctx, rpc.Bulk, streamBacklog)
+}
+
+// streamed looks at how a stream ended.
+func (d *Daemon) streamed(s *stream, err error) {
+	switch {
+	case err == nil, d.stopped.Err() != nil, s.session.Err() != nil:
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, rpc.ErrBacklog):
+		// It would wait for the rest in vain.
+		d.log.Warn("ending a session that does not take what it asked for", zap.Stringer("peer", s.session.Peer()))
+		s.session.Close()
+	case !errors.Is(err, engine.ErrClosed):
+		d.log.Error("cannot read a large state", zap.Error(err))
+	}
+}
