@@ -27,7 +27,7 @@ type Acceptor struct {
 	deferred []*Request // Prepares that wait for the ceiling
 	stash    stash      // Accepts that wait for their base
 
-	// CaughtUp counts the Accepts that came before their base and were handled
+	// CaughtUp counts the Accepts that came before their base and were accepted
 	// when it was there. It is the lane's goroutine's.
 	CaughtUp uint64
 

@@ -19,8 +19,8 @@ const maxStash = 8 << 20
 // second time late, which it may do with any message. All checks are made then,
 // nobody gets an answer, and no promise is asked for (§3 re-delivery).
 type stash struct {
-	byKey map[string][]*Request
-	order []stashed // oldest first; what is no longer in byKey is skipped
+	byKey map[string][]*Request // in the order of ballots, in which they mostly come
+	order []stashed             // oldest first; what is no longer in byKey is skipped
 	bytes int
 }
 
@@ -35,16 +35,16 @@ func (s *stash) keep(req *Request) {
 	if size > maxStash/4 {
 		return
 	}
-	for _, old := range s.byKey[req.Register.Key] {
-		if old.Ballot == req.Ballot {
-			return
-		}
+	waiting := s.byKey[req.Register.Key]
+	at, twice := slices.BinarySearchFunc(waiting, req.Ballot, byBallot)
+	if twice {
+		return
 	}
 	if s.byKey == nil {
 		s.byKey = make(map[string][]*Request)
 	}
 	req = req.copy()
-	s.byKey[req.Register.Key] = append(s.byKey[req.Register.Key], req)
+	s.byKey[req.Register.Key] = slices.Insert(waiting, at, req)
 	s.order = append(s.order, stashed{req, size})
 	s.bytes += size
 	for s.bytes > maxStash {
@@ -56,39 +56,51 @@ func (s *stash) keep(req *Request) {
 	}
 }
 
+func byBallot(q *Request, b Ballot) int { return q.Ballot.Compare(b) }
+
+// remove takes out an Accept that may have been taken out already.
 func (s *stash) remove(req *Request) {
-	key := req.Register.Key
-	rest := slices.DeleteFunc(s.byKey[key], func(q *Request) bool { return q == req })
-	if len(rest) == 0 {
-		delete(s.byKey, key)
+	waiting := s.byKey[req.Register.Key]
+	at, found := slices.BinarySearchFunc(waiting, req.Ballot, byBallot)
+	if found && waiting[at] == req {
+		s.put(req.Register.Key, without(waiting, at))
+	}
+}
+
+// without is slices.Delete, but for the first one at no cost.
+func without(list []*Request, at int) []*Request {
+	if at == 0 {
+		list[0] = nil
+		return list[1:]
+	}
+	return slices.Delete(list, at, at+1)
+}
+
+func (s *stash) put(key string, waiting []*Request) {
+	if len(waiting) > 0 {
+		s.byKey[key] = waiting
 		return
 	}
-	s.byKey[key] = rest
+	if delete(s.byKey, key); len(s.byKey) == 0 {
+		s.order, s.bytes = nil, 0
+	}
 }
 
 // next takes the Accept out whose base is the ballot that the register has come
 // to, if there is one, and forgets those that come too late.
 func (s *stash) next(key string, accepted Ballot) *Request {
-	waiting := s.byKey[key]
+	waiting, found := s.byKey[key], (*Request)(nil)
 	if len(waiting) == 0 {
 		return nil
 	}
-	var found *Request
-	rest := slices.DeleteFunc(waiting, func(q *Request) bool {
-		if found == nil && q.Base == accepted && accepted.Less(q.Ballot) {
-			found = q
-			return true
-		}
-		return q.Ballot.AtMost(accepted)
-	})
-	if len(rest) == 0 {
-		delete(s.byKey, key)
-	} else {
-		s.byKey[key] = rest
+	for len(waiting) > 0 && waiting[0].Ballot.AtMost(accepted) {
+		waiting = without(waiting, 0)
 	}
-	if len(s.byKey) == 0 {
-		s.order, s.bytes = nil, 0
+	if at := slices.IndexFunc(waiting, func(q *Request) bool { return q.Base == accepted }); at >= 0 {
+		found = waiting[at]
+		waiting = without(waiting, at)
 	}
+	s.put(key, waiting)
 	return found
 }
 
@@ -125,6 +137,8 @@ func (a *Acceptor) catchUp(now Now, r Register) {
 		if a.accept(now, req, rec, &reply) != nil {
 			return // as if it had been lost
 		}
-		a.CaughtUp++
+		if reply.Outcome == Acked {
+			a.CaughtUp++
+		}
 	}
 }

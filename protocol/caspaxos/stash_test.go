@@ -1,0 +1,123 @@
+package caspaxos_test
+
+import (
+	"testing"
+	"time"
+
+	"synod/protocol/caspaxos"
+	"synod/protocol/register"
+)
+
+// late is node 2, which is brought what it lacks after what follows on it.
+type late struct {
+	*cluster
+	epoch uint64
+}
+
+func (l *late) at(i uint16) caspaxos.Ballot {
+	if i == 0 {
+		return caspaxos.Ballot{}
+	}
+	return caspaxos.Ballot{Time: caspaxos.MakeTime(1_700_000_000_000, i), Proposer: 1}
+}
+
+// accept delivers a delta on base, or with base zero a whole state.
+func (l *late) accept(ballot, base, next uint16) (reply caspaxos.Reply) {
+	l.t.Helper()
+	kind := register.Delta
+	if base == 0 {
+		kind = register.Full
+	}
+	req := caspaxos.Request{Kind: caspaxos.KindAccept, Register: caspaxos.Register{Slot: 1, Key: "\x00k"}, Epoch: l.epoch,
+		Ballot: l.at(ballot), Base: l.at(base), Next: l.at(next), Prepared: true, Change: put(kind, "v", 0)}
+	if _, err := l.nodes[2].acc.Step(l.now, &req, &reply); err != nil {
+		l.t.Fatal(err)
+	}
+	return reply
+}
+
+func (l *late) wantAccepted(ballot uint16) {
+	l.t.Helper()
+	rec, _ := l.nodes[2].store.Load(caspaxos.Register{Slot: 1, Key: "\x00k"})
+	if rec == nil || rec.Accepted != l.at(ballot) {
+		l.t.Fatalf("accepted: %+v, want %d", rec, ballot)
+	}
+}
+
+// TestStashedAcceptIsCheckedAgain: an Accept that waited for its base is handled
+// as one that arrives when the base is there (§3), whatever has happened
+// meanwhile.
+func TestStashedAcceptIsCheckedAgain(t *testing.T) {
+	cases := map[string]func(*late){
+		"nothing": func(l *late) {
+			l.accept(1, 0, 0)
+			l.wantAccepted(3)
+			if l.accept(3, 1, 5).Granted != true {
+				t.Error("a doubled Accept that is current is granted what it asks for")
+			}
+		},
+		"a promise above it": func(l *late) {
+			if !l.accept(1, 0, 5).Granted {
+				t.Fatal("not granted")
+			}
+			l.wantAccepted(1)
+			if got := l.accept(3, 1, 0); got.Outcome != caspaxos.Nacked || !got.Never {
+				t.Errorf("delivered once more: %+v", got)
+			}
+			l.accept(5, 1, 0)
+			l.wantAccepted(5)
+		},
+		"its own promise": func(l *late) {
+			if !l.accept(1, 0, 3).Granted {
+				t.Fatal("not granted")
+			}
+			l.wantAccepted(3)
+		},
+		"a newer epoch": func(l *late) {
+			l.epoch = 2
+			l.nodes[2].node.SetSlots([]caspaxos.SlotRange{{Last: caspaxos.Slots - 1, Epoch: 2, Member: true}})
+			l.accept(1, 0, 0)
+			l.wantAccepted(1)
+		},
+		"a clock that was set back": func(l *late) {
+			l.advance(-time.Second)
+			l.accept(1, 0, 0)
+			if rec, _ := l.nodes[2].store.Load(caspaxos.Register{Slot: 1, Key: "\x00k"}); rec != nil {
+				t.Errorf("accepted %v", rec.Accepted)
+			}
+		},
+		"a flush": func(l *late) {
+			reply, err := l.nodes[2].acc.Flush(l.now, &caspaxos.FlushRequest{Ballot: l.at(4), Epoch: 1, Last: 9})
+			if err != nil || reply.Outcome != caspaxos.Acked {
+				t.Fatal(reply.Outcome, err)
+			}
+			if got := l.accept(1, 0, 0); got.Outcome != caspaxos.Nacked {
+				t.Fatalf("below the flush: %v", got.Outcome)
+			}
+			l.accept(5, 0, 0)
+			l.wantAccepted(5)
+			if got := l.accept(3, 1, 0); got.Outcome != caspaxos.Nacked || !got.Never {
+				t.Errorf("delivered once more: %+v", got)
+			}
+		},
+		"a restart": func(l *late) {
+			n := l.nodes[2]
+			n.store = n.store.Crash(n.store.Appended())
+			n.acc = caspaxos.NewAcceptor(n.node, n.store, 0, 1, l.now)
+			l.accept(1, 0, 0)
+			l.wantAccepted(1)
+		},
+	}
+	for name, then := range cases {
+		t.Run(name, func(t *testing.T) {
+			l := &late{cluster: newCluster(t), epoch: 1}
+			l.nodes[2].acc.Step(l.now, &caspaxos.Request{Kind: caspaxos.KindPrepare, Epoch: 1, Ballot: l.at(9),
+				Register: caspaxos.Register{Slot: 1, Key: "\x00other"}}, new(caspaxos.Reply)) // moves the ceiling
+			l.tickNodes()
+			if got := l.accept(3, 1, 7).Outcome; got != caspaxos.StaleBase {
+				t.Fatalf("before its base: %v", got)
+			}
+			then(l)
+		})
+	}
+}
