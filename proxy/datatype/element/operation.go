@@ -48,7 +48,7 @@ type lookup struct {
 // nothing.
 func ParseLookup(typ register.Type, prefix string, members [][]byte, show func(v register.View, keys [][]byte) *resp.Value) (caspaxos.Operation, *resp.Value) {
 	o := &lookup{typ: typ, show: show}
-	if o.keys = o.one[:]; len(members) > 1 {
+	if o.keys = o.one[:]; len(members) != 1 {
 		o.keys = make([][]byte, len(members))
 	}
 	for i, m := range members {
