@@ -12,7 +12,6 @@ import (
 )
 
 func TestHashes(t *testing.T) {
-	long := strings.Repeat("x", 65)
 	play(t, `
 		SET s v => +OK
 		HSET h a 1 b 2 => :2
@@ -59,6 +58,13 @@ func TestHashes(t *testing.T) {
 		HKEYS none => *0
 		HVALS none => *0
 		HGETALL s => `+wrongType+`
+	`)
+}
+
+func TestHashPages(t *testing.T) {
+	play(t, `
+		SET s v => +OK
+		HSET h f w => :1
 		HSCAN h 0 => *2 $1 0 *2 $1 f $1 w
 		HSCAN h 99 => *2 $1 0 *2 $1 f $1 w
 		HSCAN h 0 MATCH g* => *2 $1 0 *0
@@ -73,6 +79,14 @@ func TestHashes(t *testing.T) {
 		HSCAN h 0 COUNT -1 => -ERR syntax error
 		HSCAN h 0 COUNT x => -ERR value is not an integer or out of range
 		HSCAN h 0 TYPE hash => -ERR syntax error
+	`)
+}
+
+func TestHashDraws(t *testing.T) {
+	long := strings.Repeat("x", 65)
+	play(t, `
+		SET s v => +OK
+		HSET h f w => :1
 		HRANDFIELD h => $1 f
 		HRANDFIELD none => _
 		HRANDFIELD s => `+wrongType+`
