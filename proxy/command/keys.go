@@ -46,8 +46,12 @@ func (k *KeySpec) positions(args [][]byte) (first, last int) {
 		return first, first + (int(n)-1)*k.Step
 	case k.Keyword != "":
 		for i := k.First; i < len(args); i++ {
-			if datatype.Is(args[i], k.Keyword) {
+			switch {
+			case !datatype.Is(args[i], k.Keyword):
+			case k.Last < 0:
 				return i + 1, i + (len(args)-i-1)/max(k.Limit, 1)
+			default:
+				return i + 1, min(i+1+k.Last, len(args)-1)
 			}
 		}
 		return len(args), 0

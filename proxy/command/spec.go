@@ -170,8 +170,8 @@ type KeySpec struct {
 	// KeyNum says that the argument at First is the number of keys, which
 	// begin behind it; Last is of no meaning.
 	KeyNum bool
-	// Keyword, if not empty, is the word that the keys stand behind, from First
-	// on; Last is of no meaning.
+	// Keyword, if not empty, is the word that the keys stand behind; it is
+	// looked for from First on.
 	Keyword string
 	// Limit, with a Keyword, says that the keys are the first of that many
 	// parts, all alike, of what stands behind it.

@@ -192,7 +192,7 @@ func (c byName) span(v register.View) (register.Span, *register.Projection) {
 	if need != nil || len(first) == 0 || c.names.empty() {
 		return register.Span{From: ranked.From, To: ranked.From}, need
 	}
-	return c.names.of(ranking(first[0]).Score), nil
+	return c.names.of(Ranking(first[0]).Score), nil
 }
 
 // search goes through elements as Redis goes through a compact sorted set: the
@@ -224,4 +224,4 @@ func (c byName) search(elems []register.Element) []register.Element {
 	return elems[:end]
 }
 
-func nameOf(e register.Element) []byte { return ranking(e).Name }
+func nameOf(e register.Element) []byte { return Ranking(e).Name }

@@ -39,8 +39,8 @@ func (e *edit) find(name []byte) standing {
 	if s, ok := e.touched[string(name)]; ok {
 		return s
 	}
-	value, exists := e.old.Get(element.Key(named, name))
-	return standing{score: scoreIn(value), exists: exists}
+	score, exists := ScoreIn(e.old, name)
+	return standing{score: score, exists: exists}
 }
 
 // put gives a member a score.
@@ -90,7 +90,7 @@ func without(v register.View, gone []register.Element, reply *resp.Value) caspax
 	}
 	e := begin(v, 0)
 	for _, g := range gone {
-		m := ranking(g)
+		m := Ranking(g)
 		e.drop(m.Name, m.Score)
 	}
 	return e.effect(reply)

@@ -19,11 +19,7 @@ type remove struct {
 func Remove(args [][]byte) (caspaxos.Operation, *resp.Value) { return &remove{names: args[2:]}, nil }
 
 func (o *remove) Needs() register.Projection {
-	keys := make([][]byte, len(o.names))
-	for i, name := range o.names {
-		keys[i] = element.Key(named, name)
-	}
-	return register.Projection{Keys: keys}
+	return register.Projection{Keys: Keys(o.names)}
 }
 
 func (o *remove) Execute(v register.View, _ int64) caspaxos.Effect {

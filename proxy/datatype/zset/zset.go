@@ -107,7 +107,7 @@ func Items(v register.View) []Member {
 func members(elems []register.Element) []Member {
 	out := make([]Member, len(elems))
 	for i, e := range elems {
-		out[i] = ranking(e)
+		out[i] = Ranking(e)
 	}
 	return out
 }
@@ -123,6 +123,22 @@ func scoreIn(value []byte) float64 {
 		return 0
 	}
 	return math.Float64frombits(binary.BigEndian.Uint64(value))
+}
+
+// Keys returns the element keys that members are found by.
+func Keys(names [][]byte) [][]byte {
+	keys := make([][]byte, len(names))
+	for i, name := range names {
+		keys[i] = element.Key(named, name)
+	}
+	return keys
+}
+
+// ScoreIn returns a member's score, if it is there. The view must cover its
+// key.
+func ScoreIn(v register.View, name []byte) (score float64, exists bool) {
+	value, exists := v.Get(element.Key(named, name))
+	return scoreIn(value), exists
 }
 
 // negativeZero is the value of the ranked element of a member whose score is
@@ -149,8 +165,9 @@ func place(order uint64, room int) []byte {
 	return binary.BigEndian.AppendUint64(append(make([]byte, 0, rankBytes+room), 's'), order)
 }
 
-// ranking returns the member that a ranked element stands for.
-func ranking(e register.Element) Member {
+// Ranking returns the member that a ranked element stands for, as a range of
+// Scores has them.
+func Ranking(e register.Element) Member {
 	if len(e.Key) < rankBytes {
 		return Member{}
 	}
