@@ -67,16 +67,23 @@ func (w *World) checkBase(key string, c *ballotState) {
 	}
 }
 
-// watchAccept is called before a node answers an Accept.
-func (w *World) watchAccept(*node, *caspaxos.Request) {}
+// watchVotes is called when a node has done something: what it has voted for
+// stands in its log, also what it was not answering to at the moment. A vote
+// counts when it is on disk, and leaves equal states wherever it is applied.
+func (w *World) watchVotes(n *node) {
+	log := n.store.Log()
+	for ; n.watched < len(log); n.watched++ {
+		if q := log[n.watched].Accept; q != nil && w.Omit == 0 {
+			w.voted(n, q, uint64(n.watched)+1)
+		}
+	}
+}
 
-// watchReply is called when a node has made an answer: a vote counts when it is
-// on disk, and leaves equal states wherever it is applied.
-func (w *World) watchReply(n *node, q *caspaxos.Request, reply *caspaxos.Reply) {
-	if q.Kind != caspaxos.KindAccept || reply.Outcome != caspaxos.Acked || w.Omit != 0 {
+func (w *World) voted(n *node, q *caspaxos.Request, pos uint64) {
+	b := w.ledger.rounds[round{q.Register.Key, q.Ballot}]
+	if b == nil { // of a register that was dropped meanwhile
 		return
 	}
-	b := w.ledger.rounds[round{q.Register.Key, q.Ballot}]
 	rec, _ := n.store.Load(q.Register)
 	if rec != nil && rec.Accepted == q.Ballot {
 		view := n.store.View(q.Register.Key)
@@ -90,7 +97,7 @@ func (w *World) watchReply(n *node, q *caspaxos.Request, reply *caspaxos.Reply) 
 	if i < 0 || b.votes.Has(i) {
 		return
 	}
-	n.hold(reply.After, func() {
+	n.hold(pos, func() {
 		b.votes = b.votes.With(i)
 		if b.chosen || !w.config.IsQuorum(b.votes) {
 			return

@@ -22,6 +22,7 @@ type node struct {
 	acc   *caspaxos.Acceptor
 	store *memstore.Store
 
+	watched int    // entries of its log that the ledger has seen
 	waiting []held // answers that wait for a sync
 	syncing bool
 	ticking bool // a tick is due soon
@@ -63,6 +64,7 @@ func (c *clock) wall() int64 {
 func (n *node) start(store *memstore.Store) {
 	n.store, n.up, n.life = store, true, n.life+1
 	n.waiting, n.syncing, n.due, n.ticking = nil, false, nil, false
+	n.watched = len(store.Log())
 	n.clock.start = n.w.now
 	var durable caspaxos.NodeState
 	n.taken = 0
@@ -154,12 +156,12 @@ func (n *node) receive(from *proxy, life int, raw []byte) {
 		panic(fmt.Sprintf("sim: request: %v", err))
 	}
 	req.Encoded = nil
-	n.w.watchAccept(n, req)
 	var reply caspaxos.Reply
 	answered, err := n.acc.Step(n.clock.now(), req, &reply)
 	if err != nil {
 		panic(err)
 	}
+	n.w.watchVotes(n)
 	if !answered {
 		n.w.trace("%s ← %s %s: waits for the ceiling", n, from, n.w.request(req))
 		n.w.asked[req] = asker{from, life}
@@ -178,7 +180,6 @@ type asker struct {
 // answer sends a reply as soon as the durability rule allows it.
 func (n *node) answer(to *proxy, life int, req *caspaxos.Request, reply *caspaxos.Reply) {
 	n.w.trace("%s ← %s %s: %s", n, to, n.w.request(req), n.w.reply(reply))
-	n.w.watchReply(n, req, reply)
 	send := func(p *caspaxos.Reply) error {
 		raw := wire.AppendReply(nil, p)
 		n.hold(p.After, func() { n.w.toProxy(n, to, life, raw) })
