@@ -121,3 +121,43 @@ func TestStashedAcceptIsCheckedAgain(t *testing.T) {
 		})
 	}
 }
+
+// TestStaleIsNotNever has two nodes refuse an attempt for good, and the third
+// say that it is behind. It votes when it has its base, and carries the attempt
+// into the quorum of the retry, which must know it again.
+func TestStaleIsNotNever(t *testing.T) {
+	c := newCluster(t)
+	c.want("n", incr{}, "1")
+	c.down[2] = true
+	c.want("n", incr{}, "2") // leaves a carried promise
+	c.down[2] = false
+	c.advance(time.Millisecond)
+	n := caspaxos.Register{Slot: 1, Key: "n"}
+	other := caspaxos.NewClock(8, func() int64 { return c.now.Wall }).Next()
+	for _, refuses := range c.nodes[:2] {
+		var reply caspaxos.Reply
+		if _, err := refuses.acc.Step(c.now, &caspaxos.Request{Kind: caspaxos.KindPrepare, Epoch: 1, Ballot: other,
+			Register: n}, &reply); err != nil || reply.Outcome != caspaxos.Promised {
+			t.Fatal(reply.Outcome, err)
+		}
+	}
+	cmd, done := c.submit("n", incr{})
+	for _, s := range c.p.Take() {
+		c.deliver(s)
+	}
+	rec, _ := c.nodes[0].store.Load(n)
+	var reply caspaxos.Reply
+	if _, err := c.nodes[2].acc.Step(c.now, &caspaxos.Request{Kind: caspaxos.KindAccept, Epoch: 1, Register: n, Ballot: rec.Accepted,
+		Prepared: true, Change: c.nodes[0].store.View("n").Full(), History: &rec.Lineage}, &reply); err != nil {
+		t.Fatal(err)
+	}
+	if c.nodes[2].acc.CaughtUp == 0 {
+		t.Fatalf("node 2 has not voted: %v", reply.Outcome)
+	}
+	c.down[0] = true
+	c.run(done)
+	if cmd.Err != nil || cmd.Result != "3" {
+		t.Fatal(cmd.Result, cmd.Err)
+	}
+	c.want("n", get{}, "3")
+}

@@ -44,6 +44,7 @@ var traceCases = []traceCase{
 	{name: "nothing known below the cut", rule: caspaxos.RuleCutUnknown, script: belowCut,
 		change: func(p *Profile) { p.Limits.Entries = 3 }},
 	{name: "carried on without a grant", rule: caspaxos.RuleGranted, script: withoutGrant},
+	{name: "carried on from another's state", rule: caspaxos.RuleFetch, script: fetchOfAnother},
 	{name: "late Accept after a flush", rule: caspaxos.RuleFlushFloor, script: lateAfterFlush},
 	{name: "flushed where nothing was", rule: caspaxos.RuleFlushAbsent, script: flushedNothing},
 	{name: "flush below a promise", rule: caspaxos.RuleFlushRefuses, script: flushBelowPromise},
@@ -340,6 +341,19 @@ func withoutGrant(s *Script) {
 	s.do(1, app, 0, 1)
 	s.lose(1, 2)
 	s.do(0, app, 0, 1)
+}
+
+// P0 has a promise for its next round, for which it has to read one more field,
+// from x0. There a blind write has come in above the promise, there alone.
+func fetchOfAnother(s *Script) {
+	s.do(1, Op{Kind: Append2, G: 1}, 0, 1, 2)
+	s.do(0, app, 0, 1, 2)
+	r := s.begin(0, Op{Kind: Append, F: 1})
+	s.begin(2, set)
+	s.to(2, 0)
+	s.restartProxy(2)
+	s.trip(0, 0) // the read
+	s.finish(r, 0, 1, 2)
 }
 
 // a is chosen at x0 and x1 and answered. x1 and x2 are flushed; then a comes to
