@@ -14,7 +14,7 @@ var layers = []struct {
 	packages []string
 }{
 	{"tests of more than one package", []string{"tests/..."}},
-	{"programs", []string{"proxy/cmd/...", "storaged/cmd/...", "tools/synod", "tools/synodctl", "tools/program"}},
+	{"programs", []string{"proxy/cmd/...", "storaged/cmd/...", "tools/synod", "tools/synodctl", "tools/program", "tools/migrate/..."}},
 	{"front end", []string{"proxy"}},
 	{"a proxy's cluster", []string{"proxy/cluster"}},
 	{"several keys", []string{"proxy/txn", "proxy/keyspace", "proxy/script"}},

@@ -18,8 +18,14 @@ import (
 // answerLimit bounds the wait for an etcd that does not answer.
 const answerLimit = 5 * time.Second
 
-// run opens the store and runs the command that was chosen.
+// run runs the command that was chosen, with the store open if it looks at it.
 func (f *flags) run(ctx context.Context, out io.Writer, k *kong.Context) error {
+	switch k.Command() {
+	case "import":
+		return f.Import.run(ctx, out)
+	case "export":
+		return f.Export.run(ctx, out)
+	}
 	st, err := f.Open(zap.NewNop())
 	if err != nil {
 		return err

@@ -109,6 +109,31 @@ func Verify(payload []byte) ([]byte, error) {
 	return value, nil
 }
 
+// Open returns the value in a payload of any version, even one that RESTORE
+// refuses for being too new, if its type is known here.
+func Open(payload []byte) ([]byte, error) {
+	if len(payload) <= footer {
+		return nil, fmt.Errorf("%w: %d bytes", ErrChecksum, len(payload))
+	}
+	end := len(payload) - footer
+	if binary.LittleEndian.Uint64(payload[end+2:]) != Checksum(0, payload[:end+2]) {
+		return nil, ErrChecksum
+	}
+	if payload[0] > typeStream3 {
+		return nil, fmt.Errorf("%w: unknown type %d", ErrFormat, payload[0])
+	}
+	return payload[:end:end], nil
+}
+
+// PayloadVersion returns the lowest version of a payload with the value, from
+// Version on.
+func PayloadVersion(value []byte) uint16 {
+	if len(value) > 0 && value[0] > typeStream2 {
+		return MaxVersion
+	}
+	return Version
+}
+
 // Parse reads a value that Verify returned. The result may share the value's
 // memory. What follows the value is ignored, as by Redis.
 func Parse(value []byte) (Value, error) {

@@ -1,0 +1,82 @@
+package rdbfile
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"io"
+
+	"synod/proxy/datatype/rdb"
+)
+
+func newRecord() *bytes.Buffer { return bytes.NewBuffer([]byte{0}) }
+
+// Writer writes a file. After an error nothing more is written.
+type Writer struct {
+	out *bufio.Writer
+	pos Position
+	err error
+}
+
+// noDatabase is the Position.DB of a file in which none was named yet.
+const noDatabase = -1
+
+// NewWriter begins a file that says of itself what aux holds, names and values
+// in turn.
+func NewWriter(out io.Writer, aux ...string) *Writer {
+	w := ResumeWriter(out, Position{DB: noDatabase})
+	w.write(fmt.Appendf(nil, "%s%04d", magic, rdb.Version))
+	for i := 0; i < len(aux); i += 2 {
+		b := rdb.AppendString([]byte{opAux}, []byte(aux[i]))
+		w.write(rdb.AppendString(b, []byte(aux[i+1])))
+	}
+	return w
+}
+
+// ResumeWriter goes on at a position that an earlier Writer was at, after
+// Flush. out must stand there.
+func ResumeWriter(out io.Writer, at Position) *Writer {
+	return &Writer{out: bufio.NewWriterSize(out, 256<<10), pos: at}
+}
+
+// Position returns where the next entry will be.
+func (w *Writer) Position() Position { return w.pos }
+
+func (w *Writer) write(b []byte) {
+	if w.err == nil {
+		_, w.err = w.out.Write(b)
+	}
+	w.pos.Offset += int64(len(b))
+	w.pos.Sum = rdb.Checksum(w.pos.Sum, b)
+}
+
+// Write writes an entry. Its value must be of the version that rdb writes.
+func (w *Writer) Write(e Entry) error {
+	var b []byte
+	if e.DB != w.pos.DB {
+		w.pos.DB = e.DB
+		b = rdb.AppendLength(append(b, opDatabase), uint64(e.DB))
+	}
+	if e.Expiry != 0 {
+		b = binary.LittleEndian.AppendUint64(append(b, opMilliseconds), uint64(e.Expiry))
+	}
+	w.write(rdb.AppendString(append(b, e.Value[0]), e.Key))
+	w.write(e.Value[1:])
+	return w.err
+}
+
+// Flush hands everything on to the file.
+func (w *Writer) Flush() error {
+	if w.err == nil {
+		w.err = w.out.Flush()
+	}
+	return w.err
+}
+
+// Close writes the end of the file.
+func (w *Writer) Close() error {
+	w.write([]byte{opEnd})
+	w.write(binary.LittleEndian.AppendUint64(nil, w.pos.Sum))
+	return w.Flush()
+}
