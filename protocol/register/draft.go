@@ -99,31 +99,42 @@ const many = 16
 // order of their keys: to apply these takes time in proportion to their number
 // and that of the elements, not to the product.
 func (v *View) doAll(ops []Op) {
-	if len(ops) < many || len(v.elems) < many || !slices.IsSortedFunc(ops, func(a, b Op) int { return bytes.Compare(a.Key, b.Key) }) {
+	if len(ops) < many || len(v.elems)+len(v.known.Absent) < many || !slices.IsSortedFunc(ops, func(a, b Op) int { return bytes.Compare(a.Key, b.Key) }) {
 		for i := range ops {
 			v.do(&ops[i])
 		}
 		return
 	}
 	rest, done := v.elems, make([]Element, 0, len(v.elems)+len(ops))
+	absent, gone := v.known.Absent, slices.Grow([][]byte(nil), len(v.known.Absent))
 	for len(ops) > 0 {
 		key := ops[0].Key
 		v.elems = rest
-		from, found := v.find(key)
-		to := from
-		if found {
-			to++
-		}
-		done = append(done, rest[:from]...)
+		at, found := v.find(key)
+		end := after(at, found)
+		done = append(done, rest[:at]...)
 		// The ops on one element see no other.
-		v.elems, rest = rest[from:to:to], rest[to:]
+		v.elems, rest = rest[at:end:end], rest[end:]
+		at, found = slices.BinarySearchFunc(absent, key, bytes.Compare)
+		end = after(at, found)
+		gone = append(gone, absent[:at]...)
+		v.known.Absent, absent = absent[at:end:end], absent[end:]
 		for len(ops) > 0 && bytes.Equal(ops[0].Key, key) {
 			v.do(&ops[0])
 			ops = ops[1:]
 		}
-		done = append(done, v.elems...)
+		done, gone = append(done, v.elems...), append(gone, v.known.Absent...)
 	}
-	v.elems = append(done, rest...)
+	v.elems, v.known.Absent = append(done, rest...), append(gone, absent...)
+}
+
+// after returns the index behind what was looked for and found at an index, or
+// not.
+func after(at int, found bool) int {
+	if found {
+		return at + 1
+	}
+	return at
 }
 
 // do applies an op to the view, which nobody else sees.

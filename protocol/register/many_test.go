@@ -23,8 +23,12 @@ func TestManyOps(t *testing.T) {
 		v := register.Nothing().Apply(full)
 		if rapid.Bool().Draw(t, "part") {
 			from, to := rapid.IntRange(0, 90).Draw(t, "from"), rapid.IntRange(90, 180).Draw(t, "to")
+			var keys [][]byte
+			for range rapid.IntRange(1, 30).Draw(t, "keys") {
+				keys = append(keys, number(rapid.IntRange(0, 180).Draw(t, "key")))
+			}
 			v = v.Project(register.Projection{
-				Keys:   [][]byte{number(rapid.IntRange(0, 180).Draw(t, "key"))},
+				Keys:   keys,
 				Ranges: []register.Range{{From: number(from), To: number(to)}},
 				Counts: []register.Span{{From: number(7), To: number(100)}},
 			})
