@@ -23,7 +23,11 @@ const (
 
 // Key returns the element key of a member.
 func Key(prefix string, member []byte) []byte {
-	return append(appendHash(make([]byte, 0, len(prefix)+hashBytes+len(member)), prefix, caspaxos.Hash48(string(member))), member...)
+	return appendKey(make([]byte, 0, len(prefix)+hashBytes+len(member)), prefix, member)
+}
+
+func appendKey(b []byte, prefix string, member []byte) []byte {
+	return append(appendHash(b, prefix, caspaxos.Hash48(string(member))), member...)
 }
 
 // Member returns the member that an element key is of.
