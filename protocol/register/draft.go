@@ -192,7 +192,8 @@ func (v *View) recount(op *Op, found, known bool) {
 
 // Trimmed returns the view if it takes at most size bytes, else a view of the
 // same state that does: of the header, and of elements that the last change has
-// touched, as long as there is room.
+// touched, as long as there is room. These are copied: they may be parts of a
+// page, which would stay in memory with them.
 func (v View) Trimmed(last Change, size int) View {
 	if v.Bytes() <= size {
 		return v
@@ -208,11 +209,11 @@ func (v View) Trimmed(last Change, size int) View {
 		switch {
 		case exists:
 			if at, twice := out.find(key); !twice {
-				out.elems = slices.Insert(out.elems, at, Element{Key: key, Value: value})
+				out.elems = slices.Insert(out.elems, at, Element{Key: bytes.Clone(key), Value: bytes.Clone(value)})
 			}
 		case known:
 			if at, twice := slices.BinarySearchFunc(out.known.Absent, key, bytes.Compare); !twice {
-				out.known.Absent = slices.Insert(out.known.Absent, at, key)
+				out.known.Absent = slices.Insert(out.known.Absent, at, bytes.Clone(key))
 			}
 		}
 	}

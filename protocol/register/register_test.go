@@ -235,6 +235,22 @@ func TestCountOfAnEmptySpan(t *testing.T) {
 	}
 }
 
+// TestTrimmedKeepsNoPages: what is kept of a large state has memory of its own.
+func TestTrimmedKeepsNoPages(t *testing.T) {
+	page := bytes.Repeat([]byte("abc"), 1000)
+	key, value := page[:1:1], page[1:2:2]
+	v := register.NewView(register.Header{Type: register.Hash}, register.Knowledge{All: true},
+		[]register.Element{{Key: key, Value: value}, {Key: []byte("b"), Value: page}})
+	small := v.Trimmed(register.Change{Ops: []register.Op{{Key: key, Value: value}, {Kind: register.Remove, Key: page[2:3:3]}}}, 1000)
+	if got := texts(small.Elements()); !slices.Equal(got, []string{"a=b"}) || len(small.Known().Absent) != 1 {
+		t.Fatalf("kept %q and %q", got, small.Known().Absent)
+	}
+	clear(page)
+	if got := texts(small.Elements()); !slices.Equal(got, []string{"a=b"}) || string(small.Known().Absent[0]) != "c" {
+		t.Errorf("what was kept is part of the page: %q and %q", got, small.Known().Absent)
+	}
+}
+
 // TestJoinPages: a state that arrives in pages is whole when all have come.
 func TestJoinPages(t *testing.T) {
 	var pages []register.View
