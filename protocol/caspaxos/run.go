@@ -50,7 +50,6 @@ func (run *run) executeQueue() int {
 		c.changes = run.changes
 		if run.mayAnswer(c) {
 			c.Seen = Seen{Ballot: r.base}
-			c.Seen = Seen{Ballot: r.base}
 			run.p.finish(c, c.answer, nil)
 		} else {
 			r.batch = append(r.batch, c)
