@@ -45,10 +45,11 @@ type meta struct {
 
 func metaOf(h register.Header) meta {
 	r := reader(h.Aux)
-	return meta{
-		length: h.Size, last: r.id(), first: r.id(), maxDeleted: r.id(), added: r.uint(), groups: r.uint(),
-		nodes: r.uint(), tail: node{start: r.id(), live: r.uint(), total: r.uint(), bytes: r.uint(), shape: r.uint()},
+	m := meta{
+		length: h.Size, last: r.id(), first: r.id(), maxDeleted: r.id(), added: r.uint(), groups: r.uint(), nodes: r.uint(),
 	}
+	m.tail = r.node(r.id())
+	return m
 }
 
 // header returns the header of a stream that was old, or was not there.
@@ -58,9 +59,8 @@ func (m *meta) header(old register.Header) register.Header {
 		aux = appendID(aux, id)
 	}
 	aux = appendUints(aux, m.added, m.groups, m.nodes)
-	aux = appendID(aux, m.tail.start)
-	aux = m.tail.appendCounts(aux)
-	return register.Header{Type: register.Stream, Expiry: old.Expiry, Size: m.length, Aux: aux}
+	aux = m.tail.appendTo(appendID(aux, m.tail.start))
+	return register.Header{Type: register.Stream, Encoding: old.Encoding, Expiry: old.Expiry, Size: m.length, Aux: aux}
 }
 
 // group is a consumer group without its consumers and pending entries.

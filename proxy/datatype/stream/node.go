@@ -23,35 +23,37 @@ const (
 // next node's.
 type node struct {
 	start ID
+	last  ID     // of the last entry, which may have been deleted
 	live  uint64 // entries that are there
-	total uint64 // and those that were deleted, while others remain
+	total uint64 // and those that were deleted
 	bytes uint64 // what they take in Redis
 	shape uint64 // hash of the first entry's fields
 }
 
 func nodeOf(e register.Element) node {
 	r := reader(e.Value)
-	return node{start: idAtEnd(e.Key), live: r.uint(), total: r.uint(), bytes: r.uint(), shape: r.uint()}
+	return r.node(idAtEnd(e.Key))
 }
 
-func (n *node) appendCounts(b []byte) []byte {
-	return appendUints(b, n.live, n.total, n.bytes, n.shape)
+func (r *reader) node(start ID) node {
+	return node{start: start, last: r.id(), live: r.uint(), total: r.uint(), bytes: r.uint(), shape: r.uint()}
 }
 
-func (n *node) op() register.Op { return put(nodeKey(n.start), n.appendCounts(nil)) }
+func (n *node) appendTo(b []byte) []byte {
+	return appendUints(appendID(b, n.last), n.live, n.total, n.bytes, n.shape)
+}
 
-// append adds an entry behind all others. If that begins a new node, the
-// operation stores the one that was the tail.
-func (m *meta) append(id ID, fields [][]byte) (op register.Op, closed bool) {
-	var given uint64
-	for _, f := range fields {
-		given += uint64(len(f))
-	}
+func (n *node) op() register.Op { return put(nodeKey(n.start), n.appendTo(nil)) }
+
+// extend adds an entry behind all others to the nodes. If that begins a new
+// one, it returns what was the tail, which is to be stored.
+func (m *meta) extend(id ID, fields [][]byte) (closed *node) {
 	shape := shapeOf(fields)
 	t := &m.tail
-	if m.nodes == 0 || t.bytes+given >= nodeBytes || t.total >= nodeEntries {
-		if closed = m.nodes > 0; closed {
-			op = t.op()
+	if m.nodes == 0 || t.bytes+textBytes(fields) >= nodeBytes || t.total >= nodeEntries {
+		if m.nodes > 0 {
+			old := *t
+			closed = &old
 		}
 		m.nodes++
 		// The list's own 7 bytes, and the first entry's fields between three
@@ -61,10 +63,18 @@ func (m *meta) append(id ID, fields [][]byte) (op register.Op, closed bool) {
 			t.bytes += elementBytes(fields[i])
 		}
 	}
+	t.last = id
 	t.live++
 	t.total++
 	t.bytes += t.entryBytes(id, fields, shape)
-	return op, closed
+	return closed
+}
+
+func textBytes(fields [][]byte) (n uint64) {
+	for _, f := range fields {
+		n += uint64(len(f))
+	}
+	return n
 }
 
 // entryBytes is what an entry takes in its node: flags, what its ID is more than

@@ -61,8 +61,8 @@ func Build(value Value) (register.Header, []register.Op) {
 	ops := make([]register.Op, 0, len(entries)+len(value.Groups))
 	for _, e := range entries {
 		ops = append(ops, put(entryKey(e.ID), entryValue(e.Fields)))
-		if op, closed := m.append(e.ID, e.Fields); closed {
-			ops = append(ops, op)
+		if closed := m.extend(e.ID, e.Fields); closed != nil {
+			ops = append(ops, closed.op())
 		}
 	}
 	if len(entries) > 0 {
@@ -93,7 +93,7 @@ func (g *Group) build(ops []register.Op) []register.Op {
 	for name, c := range consumers {
 		ops = append(ops, c.op(g.Name, []byte(name)))
 	}
-	row := group{last: g.Last, read: max(g.Read, unread), pending: uint64(len(g.Pending)), consumers: uint64(len(consumers))}
+	row := group{last: g.Last, read: g.Read, pending: uint64(len(g.Pending)), consumers: uint64(len(consumers))}
 	return append(ops, row.op(g.Name))
 }
 
@@ -109,12 +109,12 @@ func Read(v register.View) Value {
 		value.Entries = append(value.Entries, Entry{ID: idAtEnd(e.Key), Fields: entryFields(e.Value)})
 	})
 	each(v, []byte{'g'}, func(e register.Element) {
-		value.Groups = append(value.Groups, readGroup(v, nameOfGroup(e.Key), groupOf(e.Value)))
+		value.Groups = append(value.Groups, groupValue(v, nameOfGroup(e.Key), groupOf(e.Value)))
 	})
 	return value
 }
 
-func readGroup(v register.View, name []byte, row group) Group {
+func groupValue(v register.View, name []byte, row group) Group {
 	g := Group{Name: name, Last: row.last, Read: row.read}
 	each(v, inGroup('p', name, 0), func(e register.Element) {
 		p := pendingOf(e.Value)

@@ -1,0 +1,63 @@
+package stream
+
+import (
+	"synod/protocol/caspaxos"
+	"synod/protocol/register"
+	"synod/protocol/resp"
+	"synod/proxy/datatype"
+)
+
+// member is what most commands on groups name.
+type member struct {
+	key, group, consumer []byte
+}
+
+// errNoGroup is the error if there is no such stream or group.
+func (m *member) errNoGroup() *resp.Value {
+	return errf("NOGROUP No such key '%s' or consumer group '%s'", m.key, m.group)
+}
+
+// ack takes entries for done.
+type ack struct {
+	datatype.Writes
+	group []byte
+	ids   []ID
+	err   *resp.Value // in the IDs; it shows if there is a group only
+}
+
+// Ack parses XACK key group id [id ...].
+func Ack(args [][]byte) (caspaxos.Operation, *resp.Value) {
+	o := &ack{group: args[2]}
+	o.ids, o.err = parseIDs(args[3:])
+	return o, nil
+}
+
+func (o *ack) Needs() register.Projection {
+	p := register.Projection{Keys: make([][]byte, 1, 1+len(o.ids))}
+	p.Keys[0] = groupKey(o.group)
+	for _, id := range o.ids {
+		p.Keys = append(p.Keys, pendingKey(o.group, id))
+	}
+	return p
+}
+
+func (o *ack) Execute(v register.View, _ int64) caspaxos.Effect {
+	if err := check(v.Header); err != nil {
+		return datatype.Reply(err)
+	}
+	b, ok := open(v, o.group)
+	switch {
+	case !ok:
+		return datatype.Reply(resp.Int(0))
+	case o.err != nil:
+		return datatype.Reply(o.err)
+	}
+	count := int64(0)
+	for _, id := range o.ids {
+		if n := b.note(id); n.is != nil {
+			n.is = nil
+			count++
+		}
+	}
+	return b.close(func() *resp.Value { return resp.Int(count) })
+}

@@ -1,0 +1,133 @@
+package stream
+
+import (
+	"math"
+
+	"synod/protocol/caspaxos"
+	"synod/protocol/register"
+	"synod/protocol/resp"
+	"synod/proxy/datatype"
+)
+
+var (
+	errZeroID    = resp.Err("ERR The ID specified in XADD must be greater than 0-0")
+	errOldID     = resp.Err("ERR The ID specified in XADD is equal or smaller than the target stream top item")
+	errExhausted = resp.Err("ERR The stream has exhausted the last possible ID, unable to add more items")
+	errTooLarge  = resp.Err("ERR Elements are too large to be stored")
+)
+
+// maxEntry is how many bytes Redis takes in one entry.
+const maxEntry = 1 << 30
+
+// add appends an entry.
+type add struct {
+	datatype.Writes
+	trimOptions
+	mustExist bool
+	id        ID
+	autoID    bool // all of it is made
+	autoSeq   bool // the number is
+	fields    [][]byte
+	value     []byte
+}
+
+// Add parses XADD key [NOMKSTREAM] [MAXLEN|MINID [=|~] threshold [LIMIT count]]
+// *|id field value [field value ...].
+func Add(args [][]byte) (caspaxos.Operation, *resp.Value) {
+	o := &add{}
+	rest, err := o.parseOptions(args[2:])
+	if err != nil {
+		return nil, err
+	}
+	if len(rest) < 2 || len(rest)%2 == 1 {
+		return nil, resp.ErrArity("xadd")
+	}
+	if !o.autoID && !o.autoSeq && o.id.Zero() {
+		return nil, errZeroID
+	}
+	o.fields, o.value = rest, entryValue(rest)
+	return o, nil
+}
+
+// parseOptions reads what stands before the fields, and returns these.
+func (o *add) parseOptions(args [][]byte) ([][]byte, *resp.Value) {
+	for i := 0; i < len(args); {
+		if datatype.Is(args[i], "*") {
+			o.autoID = true
+			return args[i+1:], o.finish(false)
+		}
+		n, err := o.parse(args[i:])
+		switch {
+		case err != nil:
+			return nil, err
+		case n > 0:
+			i += n
+		case datatype.Is(args[i], "NOMKSTREAM"):
+			o.mustExist = true
+			i++
+		default:
+			if o.id, o.autoSeq, err = parseOpenID(args[i], 0, true); err != nil {
+				return nil, err
+			}
+			return args[i+1:], o.finish(false)
+		}
+	}
+	return nil, o.finish(false)
+}
+
+func (o *add) Needs() register.Projection { return o.needs() }
+
+func (o *add) Execute(v register.View, now int64) caspaxos.Effect {
+	if err := check(v.Header); err != nil {
+		return datatype.Reply(err)
+	}
+	if !v.Header.Exists() && o.mustExist {
+		return datatype.Reply(resp.Nil)
+	}
+	m := metaOf(v.Header)
+	id, err := o.newID(m.last, now)
+	switch {
+	case err != nil:
+		return datatype.Reply(err)
+	case textBytes(o.fields) > maxEntry:
+		return datatype.Reply(errTooLarge)
+	}
+	m.last = id
+	m.added++
+	if m.length++; m.length == 1 {
+		m.first = id
+	}
+	f := front{v: v, meta: &m, closed: m.extend(id, o.fields), fresh: entryKey(id)}
+	if o.trim(&f); lacking(&f.need) {
+		return datatype.Need(f.need)
+	}
+	if f.closed != nil {
+		f.ops = append(f.ops, f.closed.op())
+	}
+	if f.fresh != nil {
+		f.ops = append(f.ops, put(f.fresh, o.value))
+	}
+	return datatype.Changes(v.Header, m.header(v.Header), f.ops, idReply(id))
+}
+
+// newID returns the ID of the entry behind last.
+func (o *add) newID(last ID, now int64) (ID, *resp.Value) {
+	id := o.id
+	switch {
+	case last == maxID:
+		return id, errExhausted
+	case o.autoID && uint64(now) > last.MS:
+		return ID{uint64(now), 0}, nil
+	case o.autoID:
+		return last.next(), nil
+	case o.autoSeq && id.MS == last.MS:
+		if last.Seq == math.MaxUint64 {
+			return id, errOldID
+		}
+		return last.next(), nil
+	}
+	if !last.less(id) {
+		return id, errOldID
+	}
+	return id, nil
+}

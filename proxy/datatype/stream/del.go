@@ -1,0 +1,248 @@
+package stream
+
+import (
+	"synod/protocol/caspaxos"
+	"synod/protocol/register"
+	"synod/protocol/resp"
+	"synod/proxy/datatype"
+	"synod/proxy/datatype/number"
+)
+
+// del removes entries by their IDs.
+type del struct {
+	datatype.Writes
+	ids []ID
+	err *resp.Value // in the IDs; it shows if there is a stream only
+}
+
+// Del parses XDEL key id [id ...].
+func Del(args [][]byte) (caspaxos.Operation, *resp.Value) {
+	o := &del{}
+	o.ids, o.err = parseIDs(args[2:])
+	return o, nil
+}
+
+// Needs asks for the entries, the nodes that they are in, and what is the first
+// entry if all of those were.
+func (o *del) Needs() register.Projection {
+	if o.err != nil {
+		return register.Projection{}
+	}
+	p := register.Projection{Ranges: []register.Range{firstOf(entriesPrefix, len(o.ids)+1)}}
+	for _, id := range o.ids {
+		p.Keys = append(p.Keys, entryKey(id))
+		p.Ranges = append(p.Ranges, nodeAt(id))
+	}
+	return p
+}
+
+// nodeAt is the range of the stored node that an entry is in, unless that is
+// the tail.
+func nodeAt(id ID) register.Range {
+	r := between(nodesPrefix, ID{}, id, 1)
+	r.Reverse = true
+	return r
+}
+
+func (o *del) Execute(v register.View, _ int64) caspaxos.Effect {
+	if err := check(v.Header); err != nil {
+		return datatype.Reply(err)
+	}
+	switch {
+	case !v.Header.Exists():
+		return datatype.Reply(resp.Int(0))
+	case o.err != nil:
+		return datatype.Reply(o.err)
+	}
+	m := metaOf(v.Header)
+	d := deletion{v: v, meta: &m, gone: map[ID]bool{}, nodes: map[ID]*node{}}
+	for _, id := range o.ids {
+		d.delete(id)
+	}
+	if len(d.gone) == 0 && !lacking(&d.need) {
+		return datatype.Reply(resp.Int(0))
+	}
+	d.finish()
+	if lacking(&d.need) {
+		return datatype.Need(d.need)
+	}
+	return datatype.Changes(v.Header, m.header(v.Header), d.ops, resp.Int(int64(len(d.gone))))
+}
+
+// deletion is a stream while entries are removed from anywhere in it.
+type deletion struct {
+	v register.View
+	*meta
+	gone  map[ID]bool
+	nodes map[ID]*node // stored ones that lost entries, by their first
+	order []*node      // the same in the order of their first loss
+	ops   []register.Op
+	need  register.Projection
+}
+
+// delete removes an entry, if it is there.
+func (d *deletion) delete(id ID) {
+	key := entryKey(id)
+	if _, exists := lookup(d.v, key, &d.need); !exists || d.gone[id] {
+		return
+	}
+	d.gone[id] = true
+	d.ops = append(d.ops, remove(key))
+	d.length--
+	if d.maxDeleted.less(id) {
+		d.maxDeleted = id
+	}
+	if !id.less(d.tail.start) {
+		d.tail.live--
+		return
+	}
+	row := list(d.v, nodeAt(id), &d.need)
+	if len(row) == 0 {
+		return
+	}
+	n := d.nodes[idAtEnd(row[0].Key)]
+	if n == nil {
+		stored := nodeOf(row[0])
+		n = &stored
+		d.nodes[n.start] = n
+		d.order = append(d.order, n)
+	}
+	n.live--
+}
+
+// finish drops nodes that have become empty and finds the first entry.
+func (d *deletion) finish() {
+	for _, n := range d.order {
+		if n.live > 0 {
+			d.ops = append(d.ops, n.op())
+			continue
+		}
+		d.ops = append(d.ops, remove(nodeKey(n.start)))
+		d.meta.nodes--
+	}
+	if d.meta.nodes > 0 && d.tail.live == 0 && d.tailLost() {
+		d.meta.nodes--
+		d.promote()
+	}
+	switch {
+	case d.length == 0:
+		d.first = ID{}
+	case d.gone[d.first]:
+		for _, e := range list(d.v, firstOf(entriesPrefix, len(d.gone)+1), &d.need) {
+			if id := idAtEnd(e.Key); !d.gone[id] {
+				d.first = id
+				return
+			}
+		}
+	}
+}
+
+// tailLost reports whether the tail has lost an entry. If it has not, it may be
+// empty already, by trimming.
+func (d *deletion) tailLost() bool { return d.tail.live < metaOf(d.v.Header).tail.live }
+
+// promote makes the last of the stored nodes the tail.
+func (d *deletion) promote() {
+	d.tail = node{}
+	if d.meta.nodes == 0 {
+		return
+	}
+	r := prefixed(nodesPrefix)
+	r.Limit, r.Reverse = len(d.nodes)+1, true
+	for _, e := range list(d.v, r, &d.need) {
+		n := d.nodes[idAtEnd(e.Key)]
+		if n == nil {
+			stored := nodeOf(e)
+			n = &stored
+		} else if n.live == 0 {
+			continue
+		}
+		d.tail = *n
+		d.ops = append(d.ops, remove(e.Key))
+		return
+	}
+}
+
+// setID sets what a stream remembers of the past.
+type setID struct {
+	datatype.Writes
+	id         ID
+	added      int64 // -1: not given
+	maxDeleted ID    // 0-0: not given
+}
+
+var (
+	errAdded        = resp.Err("ERR entries_added must be positive")
+	errDeletedGiven = resp.Err("ERR The ID specified in XSETID is smaller than the provided max_deleted_entry_id")
+	errTopItem      = resp.Err("ERR The ID specified in XSETID is smaller than the target stream top item")
+	errAddedLength  = resp.Err("ERR The entries_added specified in XSETID is smaller than the target stream length")
+)
+
+// SetID parses XSETID key last-id [ENTRIESADDED entries] [MAXDELETEDID id].
+func SetID(args [][]byte) (caspaxos.Operation, *resp.Value) {
+	o := &setID{added: -1}
+	var err *resp.Value
+	if o.id, err = parseID(args[2], 0); err != nil {
+		return nil, err
+	}
+	for rest := args[3:]; len(rest) > 0; rest = rest[2:] {
+		switch {
+		case len(rest) == 1:
+			return nil, resp.ErrSyntax
+		case datatype.Is(rest[0], "ENTRIESADDED"):
+			n, ok := number.ParseInt(rest[1])
+			switch {
+			case !ok:
+				return nil, resp.ErrNotInteger
+			case n < 0:
+				return nil, errAdded
+			}
+			o.added = n
+		case datatype.Is(rest[0], "MAXDELETEDID"):
+			if o.maxDeleted, err = parseID(rest[1], 0); err != nil {
+				return nil, err
+			}
+			if o.id.less(o.maxDeleted) {
+				return nil, errDeletedGiven
+			}
+		default:
+			return nil, resp.ErrSyntax
+		}
+	}
+	return o, nil
+}
+
+var lastEntry = register.Range{From: prefixed(entriesPrefix).From, To: prefixed(entriesPrefix).To, Limit: 1, Reverse: true}
+
+func (o *setID) Needs() register.Projection {
+	return register.Projection{Ranges: []register.Range{lastEntry}}
+}
+
+func (o *setID) Execute(v register.View, _ int64) caspaxos.Effect {
+	if err := check(v.Header); err != nil {
+		return datatype.Reply(err)
+	}
+	if !v.Header.Exists() {
+		return datatype.Reply(resp.ErrNoSuchKey)
+	}
+	m := metaOf(v.Header)
+	top, _ := v.Range(lastEntry)
+	switch {
+	case len(top) > 0 && o.id.less(idAtEnd(top[0].Key)):
+		return datatype.Reply(errTopItem)
+	case o.added >= 0 && m.length > uint64(o.added):
+		return datatype.Reply(errAddedLength)
+	}
+	was := m
+	m.last = o.id
+	if o.added >= 0 {
+		m.added = uint64(o.added)
+	}
+	if !o.maxDeleted.Zero() {
+		m.maxDeleted = o.maxDeleted
+	}
+	if m == was {
+		return datatype.Reply(resp.OK)
+	}
+	return datatype.Changes(v.Header, m.header(v.Header), nil, resp.OK)
+}

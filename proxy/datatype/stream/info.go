@@ -1,0 +1,295 @@
+package stream
+
+import (
+	"slices"
+
+	"synod/protocol/caspaxos"
+	"synod/protocol/register"
+	"synod/protocol/resp"
+	"synod/proxy/datatype"
+	"synod/proxy/datatype/number"
+)
+
+// fields is a map under construction.
+type fields []resp.Value
+
+func (f *fields) put(name string, v *resp.Value) { *f = append(*f, *resp.Text(name), *v) }
+
+func (f *fields) count(name string, n uint64) { f.put(name, resp.Int(int64(n))) }
+
+func (f fields) value() resp.Value { return resp.Value{Kind: resp.Map, Elems: f} }
+
+// info tells about a stream: without full, its first and last entry, with full
+// some of everything that it holds.
+type info struct {
+	datatype.Reads
+	full  bool
+	count int         // of entries and pending entries each; 0: all
+	err   *resp.Value // it shows if there is a stream only
+}
+
+// Info parses XINFO STREAM key [FULL [COUNT count]].
+func Info(args [][]byte) (caspaxos.Operation, *resp.Value) {
+	const usual = 10
+	o := &info{full: len(args) > 3, count: usual}
+	switch rest := args[3:]; {
+	case len(rest) == 0:
+	case len(rest) == 1 && datatype.Is(rest[0], "FULL"):
+	case len(rest) == 3 && datatype.Is(rest[0], "FULL") && datatype.Is(rest[1], "COUNT"):
+		n, ok := number.ParseInt(rest[2])
+		switch {
+		case !ok:
+			o.err = resp.ErrNotInteger
+		case n >= 0:
+			o.count = limit(n)
+		}
+	default:
+		o.err = errSubcommand(args[1], "XINFO")
+	}
+	return o, nil
+}
+
+// countedNodes is up to how many nodes the tree that Redis keeps them in is
+// looked at.
+const countedNodes = 128
+
+func (o *info) Needs() register.Projection {
+	if o.err != nil {
+		return register.Projection{}
+	}
+	p := register.Projection{Ranges: []register.Range{firstOf(nodesPrefix, countedNodes)}}
+	if o.full {
+		p.Ranges = append(p.Ranges, firstOf(entriesPrefix, o.count), allGroups)
+	} else {
+		p.Ranges = append(p.Ranges, firstOf(entriesPrefix, 1), lastEntry)
+	}
+	return p
+}
+
+var allGroups = prefixed([]byte{'g'})
+
+func (o *info) Execute(v register.View, _ int64) caspaxos.Effect {
+	if err := checkExists(v.Header); err != nil {
+		return datatype.Reply(err)
+	}
+	if o.err != nil {
+		return datatype.Reply(o.err)
+	}
+	d := description{v: v, meta: metaOf(v.Header), count: o.count}
+	needs := o.Needs().Ranges
+	nodes, entries := list(v, needs[0], &d.need), list(v, needs[1], &d.need)
+	rest := list(v, needs[2], &d.need)
+	var f fields
+	f.count("length", d.length)
+	f.count("radix-tree-keys", d.nodes)
+	f.count("radix-tree-nodes", d.treeNodes(nodes))
+	f.put("last-generated-id", idReply(d.last))
+	f.put("max-deleted-entry-id", idReply(d.maxDeleted))
+	f.count("entries-added", d.added)
+	f.put("recorded-first-entry-id", idReply(d.first))
+	if o.full {
+		f.put("entries", entryReplies(entries))
+		groups := make([]resp.Value, len(rest))
+		for i, e := range rest {
+			groups[i] = d.group(nameOfGroup(e.Key), groupOf(e.Value))
+		}
+		f.put("groups", resp.List(groups...))
+	} else {
+		f.count("groups", d.groups)
+		f.put("first-entry", entryOrNil(entries))
+		f.put("last-entry", entryOrNil(rest))
+	}
+	if lacking(&d.need) {
+		return datatype.Need(d.need)
+	}
+	return datatype.Reply(new(f.value()))
+}
+
+// checkExists returns the error if there is no stream.
+func checkExists(h register.Header) *resp.Value {
+	if !h.Exists() {
+		return resp.ErrNoSuchKey
+	}
+	return check(h)
+}
+
+func entryOrNil(elems []register.Element) *resp.Value {
+	if len(elems) == 0 {
+		return resp.Nil
+	}
+	return new(entryReply(elems[0]))
+}
+
+// description is the reply of XINFO STREAM while it is put together.
+type description struct {
+	v register.View
+	meta
+	count int
+	need  register.Projection
+}
+
+// treeNodes is the number of nodes in the radix tree that Redis would keep the
+// stream's nodes in: as it is if they are few, else about that.
+func (d *description) treeNodes(stored []register.Element) uint64 {
+	if d.nodes > countedNodes {
+		return 2 * d.nodes
+	}
+	var keys [][]byte
+	for _, e := range stored {
+		keys = append(keys, e.Key[1:])
+	}
+	if d.nodes > 0 {
+		keys = append(keys, d.tail.start.appendTo(nil))
+	}
+	return treeNodes(keys, 0)
+}
+
+// treeNodes counts the nodes of a radix tree below a node where sorted keys of
+// equal length share their first depth bytes: one where they part, one for the
+// bytes that they share before, and one at the end of each.
+func treeNodes(keys [][]byte, depth int) uint64 {
+	if len(keys) == 0 {
+		return 1
+	}
+	first, last := keys[0], keys[len(keys)-1]
+	shared := depth
+	for shared < len(first) && first[shared] == last[shared] {
+		shared++
+	}
+	n := uint64(1)
+	if shared > depth {
+		n++
+	}
+	if shared == len(first) {
+		return n
+	}
+	for len(keys) > 0 {
+		end := slices.IndexFunc(keys, func(k []byte) bool { return k[shared] != keys[0][shared] })
+		if end < 0 {
+			end = len(keys)
+		}
+		n += treeNodes(keys[:end], shared+1)
+		keys = keys[end:]
+	}
+	return n
+}
+
+func (d *description) group(name []byte, g group) resp.Value {
+	var f fields
+	f.put("name", resp.Bytes(name))
+	f.put("last-delivered-id", idReply(g.last))
+	g.reading(&f, &d.meta)
+	f.count("pel-count", g.pending)
+	rows := list(d.v, firstOf(inGroup('p', name, 0), d.count), &d.need)
+	waiting := make([]resp.Value, len(rows))
+	for i, row := range rows {
+		p := pendingOf(row.Value)
+		waiting[i] = *resp.List(*idReply(idAtEnd(row.Key)), *resp.Bytes(p.consumer), *resp.Int(p.time), *resp.Int(int64(p.count)))
+	}
+	f.put("pending", resp.List(waiting...))
+	rows = list(d.v, prefixed(inGroup('c', name, 0)), &d.need)
+	consumers := make([]resp.Value, len(rows))
+	for i, row := range rows {
+		consumers[i] = d.consumer(name, nameOfConsumer(name, row.Key), consumerOf(row.Value))
+	}
+	f.put("consumers", resp.List(consumers...))
+	return f.value()
+}
+
+// reading adds how far a group has come.
+func (g *group) reading(f *fields, m *meta) {
+	read, lag := resp.Nil, resp.Nil
+	if g.read != unread {
+		read = resp.Int(g.read)
+	}
+	if n, ok := m.lag(g); ok {
+		lag = resp.Int(n)
+	}
+	f.put("entries-read", read)
+	f.put("lag", lag)
+}
+
+func (d *description) consumer(group, name []byte, c consumer) resp.Value {
+	var f fields
+	f.put("name", resp.Bytes(name))
+	f.put("seen-time", resp.Int(c.seen))
+	f.count("pel-count", c.pending)
+	rows := list(d.v, firstOf(ofConsumer(group, name), d.count), &d.need)
+	waiting := make([]resp.Value, len(rows))
+	for i, row := range rows {
+		id := idAtEnd(row.Key)
+		value, _ := lookup(d.v, pendingKey(group, id), &d.need)
+		p := pendingOf(value)
+		waiting[i] = *resp.List(*idReply(id), *resp.Int(p.time), *resp.Int(int64(p.count)))
+	}
+	f.put("pending", resp.List(waiting...))
+	return f.value()
+}
+
+// infoGroups lists the groups.
+type infoGroups struct{ datatype.Reads }
+
+// InfoGroups parses XINFO GROUPS key.
+func InfoGroups([][]byte) (caspaxos.Operation, *resp.Value) { return infoGroups{}, nil }
+
+func (infoGroups) Needs() register.Projection {
+	return register.Projection{Ranges: []register.Range{allGroups}}
+}
+
+func (infoGroups) Execute(v register.View, _ int64) caspaxos.Effect {
+	if err := checkExists(v.Header); err != nil {
+		return datatype.Reply(err)
+	}
+	rows, _ := v.Range(allGroups)
+	m := metaOf(v.Header)
+	replies := make([]resp.Value, len(rows))
+	for i, row := range rows {
+		var f fields
+		g := groupOf(row.Value)
+		f.put("name", resp.Bytes(nameOfGroup(row.Key)))
+		f.count("consumers", g.consumers)
+		f.count("pending", g.pending)
+		f.put("last-delivered-id", idReply(g.last))
+		g.reading(&f, &m)
+		replies[i] = f.value()
+	}
+	return datatype.Reply(resp.List(replies...))
+}
+
+// infoConsumers lists a group's consumers.
+type infoConsumers struct {
+	datatype.Reads
+	member
+}
+
+// InfoConsumers parses XINFO CONSUMERS key group.
+func InfoConsumers(args [][]byte) (caspaxos.Operation, *resp.Value) {
+	return &infoConsumers{member: member{key: args[2], group: args[3]}}, nil
+}
+
+func (o *infoConsumers) Needs() register.Projection {
+	return register.Projection{
+		Keys:   [][]byte{groupKey(o.group)},
+		Ranges: []register.Range{prefixed(inGroup('c', o.group, 0))},
+	}
+}
+
+func (o *infoConsumers) Execute(v register.View, now int64) caspaxos.Effect {
+	if err := checkExists(v.Header); err != nil {
+		return datatype.Reply(err)
+	}
+	if _, ok := v.Get(groupKey(o.group)); !ok {
+		return datatype.Reply(o.errGroupOf())
+	}
+	rows, _ := v.Range(o.Needs().Ranges[0])
+	replies := make([]resp.Value, len(rows))
+	for i, row := range rows {
+		var f fields
+		c := consumerOf(row.Value)
+		f.put("name", resp.Bytes(nameOfConsumer(o.group, row.Key)))
+		f.count("pending", c.pending)
+		f.count("idle", uint64(max(now-c.seen, 0)))
+		replies[i] = f.value()
+	}
+	return datatype.Reply(resp.List(replies...))
+}

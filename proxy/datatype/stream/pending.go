@@ -1,0 +1,163 @@
+package stream
+
+import (
+	"strconv"
+
+	"synod/protocol/caspaxos"
+	"synod/protocol/register"
+	"synod/protocol/resp"
+	"synod/proxy/datatype"
+	"synod/proxy/datatype/number"
+)
+
+// ListPending parses XPENDING key group [[IDLE ms] start end count [consumer]].
+func ListPending(args [][]byte) (caspaxos.Operation, *resp.Value) {
+	m := member{key: args[1], group: args[2]}
+	switch {
+	case len(args) == 3:
+		return &summary{member: m}, nil
+	case len(args) < 6 || len(args) > 9:
+		return nil, resp.ErrSyntax
+	}
+	o := &listPending{member: m}
+	if err := o.parse(args[3:]); err != nil {
+		return nil, err
+	}
+	return o, nil
+}
+
+// summary tells how much is pending to whom.
+type summary struct {
+	datatype.Reads
+	member
+}
+
+func (o *summary) Needs() register.Projection {
+	first := firstOf(inGroup('p', o.group, 0), 1)
+	last := first
+	last.Reverse = true
+	return register.Projection{
+		Keys:   [][]byte{groupKey(o.group)},
+		Ranges: []register.Range{first, last, prefixed(inGroup('c', o.group, 0))},
+	}
+}
+
+func (o *summary) Execute(v register.View, _ int64) caspaxos.Effect {
+	if err := check(v.Header); err != nil {
+		return datatype.Reply(err)
+	}
+	b, ok := open(v, o.group)
+	if !ok {
+		return datatype.Reply(o.errNoGroup())
+	}
+	ranges := o.Needs().Ranges
+	first, _ := v.Range(ranges[0])
+	last, _ := v.Range(ranges[1])
+	consumers, _ := v.Range(ranges[2])
+	if len(first) == 0 {
+		return datatype.Reply(resp.List(*resp.Int(0), *resp.Nil, *resp.Nil, *resp.NilArray))
+	}
+	var busy []resp.Value
+	for _, e := range consumers {
+		if n := consumerOf(e.Value).pending; n > 0 {
+			name := resp.Bytes(nameOfConsumer(o.group, e.Key))
+			busy = append(busy, *resp.List(*name, *resp.Text(strconv.FormatUint(n, 10))))
+		}
+	}
+	return datatype.Reply(resp.List(*resp.Int(int64(b.group.pending)),
+		*idReply(idAtEnd(first[0].Key)), *idReply(idAtEnd(last[0].Key)), *resp.List(busy...)))
+}
+
+// listPending lists pending entries of an interval.
+type listPending struct {
+	datatype.Reads
+	member   // a nil consumer: any
+	minIdle  int64
+	from, to ID
+	count    int
+}
+
+func (o *listPending) parse(args [][]byte) *resp.Value {
+	var ok bool
+	if datatype.Is(args[0], "IDLE") {
+		if o.minIdle, ok = number.ParseInt(args[1]); !ok {
+			return resp.ErrNotInteger
+		}
+		if len(args) < 5 {
+			return resp.ErrSyntax
+		}
+		args = args[2:]
+	}
+	count, ok := number.ParseInt(args[2])
+	if !ok {
+		return resp.ErrNotInteger
+	}
+	o.count = limit(count)
+	var err *resp.Value
+	if o.from, o.to, err = parseInterval(args[0], args[1]); err != nil {
+		return err
+	}
+	if len(args) > 3 {
+		o.consumer = args[3]
+	}
+	return nil
+}
+
+// rows is the range of what is pending, to the consumer if there is one.
+func (o *listPending) rows(limit int) register.Range {
+	if o.consumer != nil {
+		return between(ofConsumer(o.group, o.consumer), o.from, o.to, limit)
+	}
+	return between(inGroup('p', o.group, idBytes), o.from, o.to, limit)
+}
+
+func (o *listPending) Needs() register.Projection {
+	p := register.Projection{Keys: [][]byte{groupKey(o.group)}}
+	if o.count > 0 {
+		p.Ranges = []register.Range{o.rows(o.count)}
+	}
+	return p
+}
+
+func (o *listPending) Execute(v register.View, now int64) caspaxos.Effect {
+	if err := check(v.Header); err != nil {
+		return datatype.Reply(err)
+	}
+	b, ok := open(v, o.group)
+	switch {
+	case !ok:
+		return datatype.Reply(o.errNoGroup())
+	case o.count == 0:
+		return datatype.Reply(resp.List())
+	}
+	// With IDLE it may take more than count rows to find as many.
+	for size := o.count; ; size *= 2 {
+		rows := list(v, o.rows(size), &b.need)
+		var replies []resp.Value
+		for _, row := range rows {
+			p := b.pendingAt(row)
+			if len(replies) < o.count && (o.minIdle == 0 || now-p.time >= o.minIdle) {
+				replies = append(replies, *resp.List(*idReply(idAtEnd(row.Key)), *resp.Bytes(p.consumer),
+					*resp.Int(max(now-p.time, 0)), *resp.Int(int64(p.count))))
+			}
+		}
+		switch {
+		case lacking(&b.need):
+			return datatype.Need(b.need)
+		case len(replies) == o.count || len(rows) < size:
+			return datatype.Reply(resp.List(replies...))
+		}
+	}
+}
+
+// pendingAt returns what a row is of, which is of a group's pending entries or
+// of a consumer's.
+func (b *books) pendingAt(row register.Element) pending {
+	if row.Key[0] == 'p' {
+		return pendingOf(row.Value)
+	}
+	if n := b.note(idAtEnd(row.Key)); n.is != nil {
+		return *n.is
+	}
+	return pending{}
+}
