@@ -2,11 +2,12 @@ package command
 
 import (
 	"bytes"
-	"fmt"
 	"math/rand/v2"
 	"strconv"
 	"strings"
 	"testing"
+
+	"synod/protocol/register"
 )
 
 // geoForms are commands on places, in the way of forms. Words that begin with
@@ -37,17 +38,7 @@ func (s *geoScript) next() [][]byte {
 		s.center = pick(s.script, [2]float64{0, 0}, [2]float64{13.4, 38.1}, [2]float64{180, 0}, [2]float64{-179.99, 70}, [2]float64{0, 85.05}, [2]float64{90, -85}, [2]float64{-45, -67},
 			[2]float64{s.Float64()*360 - 180, s.Float64()*170 - 85})
 	}
-	var out [][]byte
-	for _, word := range s.script.next() {
-		words := []string{string(word)}
-		if kind, ok := strings.CutPrefix(words[0], "~"); ok {
-			words = s.geoWords(kind)
-		}
-		for _, w := range words {
-			out = append(out, []byte(w))
-		}
-	}
-	return out
+	return madeUp(s.script, s.geoWords)
 }
 
 func (s *geoScript) geoWords(kind string) []string {
@@ -118,35 +109,14 @@ func (s *geoScript) point() []string {
 // TestPlacesAsRedis runs random commands on places here and on a real Redis, in
 // both protocols.
 func TestPlacesAsRedis(t *testing.T) {
-	server := startRedis(t)
-	peers := map[int]*peer{2: server.dial(2, 0), 3: server.dial(3, 1)}
-	for seed := *differentialFirst; seed < *differentialFirst+uint64(*differentialSeeds) && !t.Failed(); seed++ {
-		peers[2].text("FLUSHALL")
-		m, s := newMachine(t), newGeoScript(seed)
-		var history []string
-		for range 1500 {
-			args := s.next()
-			history = append(history, fmt.Sprintf("%.300q", args))
-			if skip(args) || storesPlaces(args) {
-				continue
-			}
-			mine := m.do(args...)
-			for version, p := range peers {
-				got, want := mine.AppendTo(nil, version), p.do(args...)
-				if !bytes.Equal(got, want) && !sameDistances(m, p, args) {
-					t.Errorf("seed %d, RESP%d: %.300q\n got %.700q\nwant %.700q\nafter %s", seed, version, args, got, want,
-						strings.Join(history[max(0, len(history)-5):len(history)-1], "\n      "))
-				}
-			}
-			if t.Failed() {
-				return
-			}
-		}
-	}
+	compareScripts(t, func(seed uint64) func() [][]byte { return newGeoScript(seed).next }, storesPlaces,
+		func(m *machine, p *peer, _ register.View, args [][]byte, _, _ []byte) bool {
+			return sameDistances(m, p, args)
+		})
 }
 
 // storesPlaces reports whether a search has an option that takes a transaction.
-func storesPlaces(args [][]byte) bool {
+func storesPlaces(_ *machine, args [][]byte) bool {
 	for _, a := range args {
 		if strings.HasPrefix(strings.ToLower(string(a)), "store") {
 			return true

@@ -14,7 +14,7 @@ var (
 	errScoresByNames = resp.Err("ERR syntax error, WITHSCORES not supported in combination with BYLEX")
 )
 
-// order by which ZRANGE and the like count.
+// rangeKind is what ZRANGE and the like count by.
 type rangeKind uint8
 
 const (
