@@ -64,9 +64,16 @@ func (o *Op) ask(words ...string) {
 	}
 }
 
-// executeCall runs a command, with its reply as the operation's value.
-func (o *Op) executeCall(v register.View, now int64) caspaxos.Effect {
-	e := o.command.Execute(v, now)
+// executeCall runs a command, with its reply as the operation's value. A state
+// that contradicts itself, as there may be where a rule is omitted, can make a
+// command panic: that is an answer which no specification gives.
+func (o *Op) executeCall(v register.View, now int64) (e caspaxos.Effect) {
+	defer func() {
+		if why := recover(); why != nil {
+			e = caspaxos.Effect{Result: Out{Value: fmt.Sprintf("panic: %v", why)}}
+		}
+	}()
+	e = o.command.Execute(v, now)
 	if e.Need == nil {
 		e.Result = Out{Existed: v.Header.Exists(), Done: true, Value: string(e.Result.(*resp.Value).AppendTo(nil, 3))}
 	}
