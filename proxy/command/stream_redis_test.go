@@ -249,7 +249,7 @@ func TestStreamsAsRedis(t *testing.T) {
 		m.text("SET", "str", "x")
 		peers[2].text("SET", "str", "x")
 		peers[3].text("SET", "str", "x")
-		for range 600 {
+		for range 400 {
 			for _, args := range s.expand(s.next()) {
 				if unfit(args) {
 					continue

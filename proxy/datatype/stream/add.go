@@ -107,7 +107,7 @@ func (o *add) Execute(v register.View, now int64) caspaxos.Effect {
 	if f.fresh != nil {
 		f.ops = append(f.ops, put(f.fresh, o.value))
 	}
-	return datatype.Changes(v.Header, m.header(v.Header), f.ops, idReply(id))
+	return changes(v.Header, m.header(v.Header), f.ops, idReply(id))
 }
 
 // newID returns the ID of the entry behind last.

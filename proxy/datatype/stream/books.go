@@ -116,7 +116,7 @@ func (b *books) close(reply func() *resp.Value) caspaxos.Effect {
 	case len(ops) == 0:
 		return datatype.Reply(reply())
 	}
-	return datatype.Changes(b.v.Header, b.v.Header, ops, reply())
+	return changes(b.v.Header, b.v.Header, ops, reply())
 }
 
 // settle does what became of one entry.

@@ -66,7 +66,7 @@ func (o *del) Execute(v register.View, _ int64) caspaxos.Effect {
 	if lacking(&d.need) {
 		return datatype.Need(d.need)
 	}
-	return datatype.Changes(v.Header, m.header(v.Header), d.ops, resp.Int(int64(len(d.gone))))
+	return changes(v.Header, m.header(v.Header), d.ops, resp.Int(int64(len(d.gone))))
 }
 
 // deletion is a stream while entries are removed from anywhere in it.
@@ -244,5 +244,5 @@ func (o *setID) Execute(v register.View, _ int64) caspaxos.Effect {
 	if m == was {
 		return datatype.Reply(resp.OK)
 	}
-	return datatype.Changes(v.Header, m.header(v.Header), nil, resp.OK)
+	return changes(v.Header, m.header(v.Header), nil, resp.OK)
 }

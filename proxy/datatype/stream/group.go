@@ -114,7 +114,7 @@ func (o *createGroup) Execute(v register.View, _ int64) caspaxos.Effect {
 	m := metaOf(v.Header)
 	m.groups++
 	g := group{last: o.in(&m), read: o.read}
-	return datatype.Changes(v.Header, m.header(v.Header), []register.Op{g.op(o.group)}, resp.OK)
+	return changes(v.Header, m.header(v.Header), []register.Op{g.op(o.group)}, resp.OK)
 }
 
 // setGroupID moves a consumer group.
@@ -208,7 +208,7 @@ func (o *destroyGroup) Execute(v register.View, _ int64) caspaxos.Effect {
 	}
 	m := metaOf(v.Header)
 	m.groups--
-	return datatype.Changes(v.Header, m.header(v.Header), ops, resp.Int(1))
+	return changes(v.Header, m.header(v.Header), ops, resp.Int(1))
 }
 
 // createConsumer makes a consumer.
@@ -275,5 +275,5 @@ func (o *deleteConsumer) Execute(v register.View, _ int64) caspaxos.Effect {
 	b.group.consumers--
 	b.group.pending -= a.pending
 	ops = append(ops, b.group.op(o.group))
-	return datatype.Changes(v.Header, v.Header, ops, resp.Int(int64(a.pending)))
+	return changes(v.Header, v.Header, ops, resp.Int(int64(a.pending)))
 }

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
+	"synod/protocol/caspaxos"
 	"synod/protocol/register"
 	"synod/protocol/resp"
 	"synod/proxy/datatype"
@@ -201,4 +203,11 @@ func errf(format string, args ...[]byte) *resp.Value {
 	}
 	line := strings.NewReplacer("\r", " ", "\n", " ").Replace(strings.TrimRight(fmt.Sprintf(format, words...), "\r\n"))
 	return resp.Err(line)
+}
+
+// changes is datatype.Changes with the operations in the order of their keys,
+// in which many cost the least.
+func changes(old, h register.Header, ops []register.Op, reply *resp.Value) caspaxos.Effect {
+	slices.SortStableFunc(ops, func(a, b register.Op) int { return bytes.Compare(a.Key, b.Key) })
+	return datatype.Changes(old, h, ops, reply)
 }

@@ -331,5 +331,5 @@ func (o *trim) Execute(v register.View, _ int64) caspaxos.Effect {
 	case len(f.ops) == 0 && n == 0 && m.nodes == metaOf(v.Header).nodes:
 		return datatype.Reply(resp.Int(0))
 	}
-	return datatype.Changes(v.Header, m.header(v.Header), f.ops, resp.Int(int64(n)))
+	return changes(v.Header, m.header(v.Header), f.ops, resp.Int(int64(n)))
 }
