@@ -15,6 +15,9 @@ import (
 func RandMember(args [][]byte) (caspaxos.Operation, *resp.Value) {
 	if len(args) == 2 {
 		return element.ParseOne(register.SortedSet, named, func(elems []register.Element) *resp.Value {
+			if len(elems) == 0 { // of a state that contradicts itself
+				return resp.Nil
+			}
 			return &List(ofNamed(elems), false).Elems[0]
 		})
 	}
