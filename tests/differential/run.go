@@ -6,6 +6,7 @@ import (
 	"net"
 	"strings"
 
+	"synod/proxy/command/commandtest"
 	"synod/tests/harness"
 )
 
@@ -22,18 +23,24 @@ type Pair struct {
 
 // Mismatch is a step to which the servers replied differently.
 type Mismatch struct {
-	Index      int
-	Step       *Step
-	Want, Have []byte
-	What       string // if it is more than that the replies differ
+	Index int
+	Step  *Step
+	What  string
 }
 
 func (m *Mismatch) String() string {
-	s := fmt.Sprintf("step %d: %s\n    redis: %s\n    synod: %s", m.Index, m.Step, word(m.Want), word(m.Have))
-	if m.What != "" {
-		s += "\n    " + m.What
+	return fmt.Sprintf("step %d: %s\n    %s", m.Index, m.Step, m.What)
+}
+
+// peer asks one of the servers.
+type peer struct{ *harness.Conn }
+
+// Send sends a request and returns the bytes of the reply.
+func (p peer) Send(args ...[]byte) ([]byte, error) {
+	if err := p.Conn.Send(harness.AppendCommand(nil, args...)); err != nil {
+		return nil, err
 	}
-	return s
+	return p.Reply()
 }
 
 // side is the connections to one of the servers.
@@ -61,7 +68,7 @@ func (p *Pair) Run(steps []Step) (*Mismatch, error) {
 	}
 	for i := 0; i < len(steps); {
 		end := i + 1
-		for end < len(steps) && steps[end-1].More && steps[end].Conn == steps[i].Conn {
+		for end < len(steps) && steps[end-1].More && steps[end].Conn == steps[i].Conn && steps[end].joins() {
 			end++
 		}
 		m, err := r.batch(i, end)
@@ -128,23 +135,24 @@ func (r *runner) both(i int) (redis, mine *harness.Conn, err error) {
 // batch sends steps together and compares their replies one by one.
 func (r *runner) batch(first, end int) (*Mismatch, error) {
 	step := &r.steps[first]
-	switch {
-	case step.Raw != nil:
+	if step.Raw != nil {
 		return r.raw(first)
-	case step.Expire != nil:
-		return r.expire(first)
 	}
 	redis, mine, err := r.both(step.Conn)
 	if err != nil {
 		return nil, err
 	}
+	if step.Expire != nil || step.Inspect != nil {
+		what, err := step.Run(peer{redis}, peer{mine})
+		return r.mismatch(first, what), err
+	}
 	var requests []byte
-	for i := first; i < end; i++ {
-		args, err := r.args(&r.steps[i], redis, mine)
-		if err != nil {
+	args := make([][][]byte, end-first)
+	for i := range args {
+		if args[i], err = r.steps[first+i].Request(peer{redis}, peer{mine}); err != nil {
 			return nil, err
 		}
-		requests = harness.AppendCommand(requests, args...)
+		requests = harness.AppendCommand(requests, args[i]...)
 	}
 	// Both work on it at the same time. A server that has closed the
 	// connection is noticed when its reply does not come.
@@ -152,53 +160,49 @@ func (r *runner) batch(first, end int) (*Mismatch, error) {
 	go func() { _ = redis.Send(requests); close(sent) }()
 	_ = mine.Send(requests)
 	defer func() { <-sent }()
-	for i := first; i < end; i++ {
-		if m, ended := r.compare(i, redis, mine); m != nil || ended {
+	for i := range args {
+		what, ended := answered(args[i], redis, mine)
+		if what != "" || ended {
 			r.redis.drop(step.Conn)
 			r.mine.drop(step.Conn)
-			return m, nil
+			return r.mismatch(first+i, what), nil
 		}
 	}
 	return nil, nil
 }
 
-// compare reads and compares the replies to one step. ended tells that both
+// mismatch returns what is wrong with a step, nil for nothing.
+func (r *runner) mismatch(i int, what string) *Mismatch {
+	if what == "" {
+		return nil
+	}
+	return &Mismatch{Index: i, Step: &r.steps[i], What: what}
+}
+
+// answered reads and compares the replies to one request. ended tells that both
 // servers closed the connection.
-func (r *runner) compare(i int, redis, mine *harness.Conn) (m *Mismatch, ended bool) {
-	step := &r.steps[i]
+func answered(args [][]byte, redis, mine *harness.Conn) (what string, ended bool) {
 	want, err1 := redis.Reply()
 	have, err2 := mine.Reply()
-	m = &Mismatch{Index: i, Step: step, Want: want, Have: have}
 	switch {
 	case err1 != nil && err2 != nil && !timedOut(err1) && !timedOut(err2):
-		return nil, true
+		return "", true
 	case err1 != nil || err2 != nil:
-		m.What = fmt.Sprintf("redis: %v, synod: %v", err1, err2)
-		return m, false
+		return fmt.Sprintf("redis: %v, synod: %v", err1, err2), false
 	}
-	rule := ruleOf(step.Args)
-	if ends(step.Args) {
+	if ends(args) {
 		rest1, closed1 := redis.Rest()
 		rest2, closed2 := mine.Rest()
 		if !closed1 || !closed2 || !bytes.Equal(rest1, rest2) {
-			m.What = fmt.Sprintf("then redis: %q, closed %v, synod: %q, closed %v", rest1, closed1, rest2, closed2)
-			return m, true
+			return fmt.Sprintf("then redis: %q, closed %v, synod: %q, closed %v", rest1, closed1, rest2, closed2), true
 		}
 		ended = true
 	}
-	if bytes.Equal(want, have) && !rule.always {
-		return nil, ended
+	e := &commandtest.Exchange{Args: args, Want: want, Have: have, Redis: peer{redis}, Mine: peer{mine}}
+	if what = commandtest.Compare(e); what != "" {
+		what = e.Difference(what)
 	}
-	if want[0] == '-' || have[0] == '-' {
-		if bytes.Equal(want, have) {
-			return nil, ended
-		}
-		return m, ended
-	}
-	if m.What = rule.same(&exchange{step.Args, want, have, redis, mine}); m.What != "" {
-		return m, ended
-	}
-	return nil, ended
+	return what, ended
 }
 
 // ends reports whether a server closes the connection after the request.
@@ -211,38 +215,6 @@ func ends(args [][]byte) bool {
 	return false
 }
 
-// args returns a step's request, with the payload that it asks for.
-func (r *runner) args(s *Step, redis, mine *harness.Conn) ([][]byte, error) {
-	if s.Dump == nil {
-		return s.Args, nil
-	}
-	from := redis
-	if s.Dump.Mine {
-		from = mine
-	}
-	if err := from.Send(harness.AppendCommand(nil, []byte("DUMP"), s.Dump.Key)); err != nil {
-		return nil, err
-	}
-	reply, err := from.Reply()
-	if err != nil {
-		return nil, err
-	}
-	payload := []byte("nothing")
-	if _, rest, ok := bytes.Cut(reply, []byte("\r\n")); ok && reply[0] == '$' && len(rest) > 2 {
-		payload = rest[:len(rest)-2]
-	}
-	if n := s.Dump.Flip; n > 0 && n <= len(payload) {
-		payload[len(payload)-n] ^= 0x20
-	}
-	args := make([][]byte, len(s.Args))
-	for i, a := range s.Args {
-		if args[i] = a; bytes.Equal(a, Payload) {
-			args[i] = payload
-		}
-	}
-	return args, nil
-}
-
 // raw sends bytes and compares all that comes back until the end.
 func (r *runner) raw(i int) (*Mismatch, error) {
 	step := &r.steps[i]
@@ -252,17 +224,16 @@ func (r *runner) raw(i int) (*Mismatch, error) {
 	}
 	defer r.redis.drop(step.Conn)
 	defer r.mine.drop(step.Conn)
-	m := &Mismatch{Index: i, Step: step}
-	var ok1, ok2 bool
-	if m.Want, ok1 = exhaust(redis, step); !ok1 {
+	want, closed := exhaust(redis, step)
+	if !closed {
 		return nil, fmt.Errorf("redis does not close the connection after %s", step)
 	}
-	if m.Have, ok2 = exhaust(mine, step); !ok2 {
-		m.What = "the connection is not closed"
-		return m, nil
-	}
-	if !bytes.Equal(m.Want, m.Have) {
-		return m, nil
+	have, closed := exhaust(mine, step)
+	switch {
+	case !closed:
+		return r.mismatch(i, "the connection is not closed"), nil
+	case !bytes.Equal(want, have):
+		return r.mismatch(i, (&commandtest.Exchange{Want: want, Have: have}).Difference("they differ")), nil
 	}
 	return nil, nil
 }
@@ -284,30 +255,21 @@ func exhaust(c *harness.Conn, s *Step) (replies []byte, closed bool) {
 	return append(replies, rest...), closed
 }
 
-// expire gives a key a value that is soon gone, and waits until it is.
-func (r *runner) expire(i int) (*Mismatch, error) {
-	step := &r.steps[i]
-	redis, mine, err := r.both(step.Conn)
-	if err != nil {
-		return nil, err
-	}
-	for _, c := range []*harness.Conn{redis, mine} {
-		if _, err := c.Do("SET", string(step.Expire), "expires", "PX", "40"); err != nil {
-			return nil, err
-		}
-	}
-	for _, c := range []*harness.Conn{redis, mine} {
-		if !harness.Poll(harness.Patience, func() bool {
-			reply, err := c.Do("EXISTS", string(step.Expire))
-			return err != nil || string(reply) == ":0\r\n"
-		}) {
-			return &Mismatch{Index: i, Step: step, What: "the key does not expire"}, nil
-		}
-	}
-	return nil, nil
-}
-
 func timedOut(err error) bool {
 	n, ok := err.(net.Error)
 	return ok && n.Timeout()
+}
+
+// Minimise returns a shorter sequence on which the servers still differ, and
+// how they do. It runs the sequence at most budget times.
+func (p *Pair) Minimise(steps []Step, m *Mismatch, budget int) ([]Step, *Mismatch) {
+	steps = commandtest.Minimise(steps[:m.Index+1], budget, func(fewer []Step) (int, bool) {
+		again, err := p.Run(fewer)
+		if err != nil || again == nil {
+			return 0, false
+		}
+		m = again
+		return again.Index, true
+	})
+	return steps, m
 }

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"synod/proxy/command/commandtest"
 	"synod/tests/harness"
 )
 
@@ -148,7 +149,7 @@ var scripts = map[string][]Step{
 		COMMAND LIST FILTERBY PATTERN nosuch*
 		COMMAND LIST FILTERBY ACLCAT nosuch
 		COMMAND LIST FILTERBY MODULE nosuch`),
-	"expiry": append(lines("SET a 1\nSET b 2"), append([]Step{{Expire: []byte("a")}, {Conn: 1, Expire: []byte("b")}}, lines(`
+	"expiry": append(lines("SET a 1\nSET b 2"), append([]Step{{Step: commandtest.Step{Expire: []byte("a")}}, {Conn: 1, Step: commandtest.Step{Expire: []byte("b")}}}, lines(`
 		GET a
 		3> GET b
 		EXISTS a b
@@ -206,8 +207,8 @@ func TestScripts(t *testing.T) {
 // Values of many chunks, with holes, read and changed in parts.
 func TestLargeValues(t *testing.T) {
 	p := &Pair{Redis: harness.Redis(t), Mine: underTest(t)}
-	on := func(words ...string) Step { return Step{Args: text(words...)} }
-	five := string(newSource(5).bytes(5 << 20))
+	on := func(words ...string) Step { return Step{Step: commandtest.Step{Args: commandtest.Words(words...)}} }
+	five := string(commandtest.NewSource(5).Bytes(5 << 20))
 	steps := []Step{
 		on("SETRANGE", "a", "30000000", "the end"),
 		on("STRLEN", "a"),

@@ -161,6 +161,8 @@ func (g *Generator) pick() *command.Spec {
 		}
 	case n < 18 && len(g.groups["generic"]) > 0:
 		specs = g.groups["generic"]
+	case n == 18 && len(g.groups["connection"]) > 0:
+		specs = g.groups[Pick(g.Source, "connection", "server")]
 	}
 	spec := Pick(g.Source, specs...)
 	if len(spec.Subcommands) > 0 && (spec.Local == nil || !g.OneIn(4)) {

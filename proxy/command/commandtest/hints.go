@@ -248,7 +248,7 @@ func (g *Generator) commandName() string {
 	if len(spec.Subcommands) > 0 {
 		spec = Pick(g.Source, spec.Subcommands...)
 	}
-	if g.OneIn(10) || Newer[spec.FullName] {
+	if g.OneIn(10) || Newer[spec.FullName] || redeclared[spec.FullName] {
 		return Pick(g.Source, "nosuch", "", "get|set", "client|nosuch", "GET", "a b")
 	}
 	return spec.FullName

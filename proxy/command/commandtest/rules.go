@@ -106,7 +106,7 @@ func init() {
 // RuleOf returns the rule for a request.
 func RuleOf(args [][]byte) Rule {
 	spec, failure := command.Resolve(args)
-	if failure != nil {
+	if failure != nil || spec.Name == "xadd" && !word(args, "*") {
 		return exactly
 	}
 	if r, ok := rules[spec.FullName]; ok {
@@ -233,8 +233,7 @@ var (
 )
 
 func sameBut(want, have, before reply) string {
-	name := string(before.Text)
-	switch {
+	switch name := string(before.Text); {
 	case want.Kind != have.Kind || want.Null != have.Null || len(want.Elems) != len(have.Elems):
 		return fmt.Sprintf("they differ: %.200q, %.200q", want.raw, have.raw)
 	case layout[name], spans[name] && close(want, have):

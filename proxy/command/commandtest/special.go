@@ -39,6 +39,7 @@ func init() {
 		"flushall": func(g *Generator) [][]byte { return g.flush("FLUSHALL") },
 		"flushdb":  func(g *Generator) [][]byte { return g.flush("FLUSHDB") },
 		"hello":    (*Generator).hello,
+		"select":   func(g *Generator) [][]byte { return Words("SELECT", Pick(g.Source, "0", "0", "0", "1", g.integer())) },
 		"object":   func(g *Generator) [][]byte { return Words("OBJECT", g.Junk()) },
 		"config|get": func(g *Generator) [][]byte {
 			return Words("CONFIG", "GET", "nosuch*", g.Junk())
