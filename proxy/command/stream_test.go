@@ -218,6 +218,27 @@ func TestCostOfStreams(t *testing.T) {
 	}
 }
 
+// TestTrimmingInARow: entries that are added to a stream of fixed length find
+// what the first of them asked for ahead, over the ends of nodes.
+func TestTrimmingInARow(t *testing.T) {
+	for _, near := range []string{"=", "~"} {
+		args := splitWords(t, "XADD k MAXLEN "+near+" 20000 * f v")
+		op, _ := Lookup(args[0]).Key(args)
+		v := longStream()
+		v = v.Project(op.(caspaxos.Ahead).NeedsAhead(250))
+		for range 99 {
+			e := op.Execute(v, 1_700_000_000_000)
+			if e.Need != nil {
+				t.Fatalf("%s needs more: %+v", near, *e.Need)
+			}
+			v = v.Apply(e.Change)
+		}
+		if want := map[string]uint64{"=": large, "~": large + 99}[near]; v.Header.Size != want {
+			t.Errorf("%s: %d entries, want %d", near, v.Header.Size, want)
+		}
+	}
+}
+
 // TestLongStream takes a long stream apart from its front, its end and its
 // middle.
 func TestLongStream(t *testing.T) {

@@ -75,7 +75,13 @@ func (o *add) parseOptions(args [][]byte) ([][]byte, *resp.Value) {
 	return nil, o.finish(false)
 }
 
-func (o *add) Needs() register.Projection { return o.needs() }
+func (o *add) Needs() register.Projection { return o.needs(0) }
+
+// ahead is how many further entries' trimming is provided for.
+const ahead = 8
+
+// NeedsAhead also asks for what later entries will trim (caspaxos.Ahead).
+func (o *add) NeedsAhead(waiting int) register.Projection { return o.needs(ahead + waiting) }
 
 func (o *add) Execute(v register.View, now int64) caspaxos.Effect {
 	if err := check(v.Header); err != nil {

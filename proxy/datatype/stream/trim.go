@@ -112,14 +112,16 @@ func (o *trimOptions) finish(mustTrim bool) *resp.Value {
 }
 
 // needs is what trimming looks at if there is little to trim: the first node
-// and, unless it takes whole nodes only, the first entries.
-func (t *trimming) needs() register.Projection {
+// and, unless it takes whole nodes only, the first entries. A stream that is
+// kept at one length loses an entry each time, so more says for how many
+// further times it is to last.
+func (t *trimming) needs(more int) register.Projection {
 	if t.by == trimNothing {
 		return register.Projection{}
 	}
-	p := register.Projection{Ranges: []register.Range{firstOf(nodesPrefix, 1)}}
+	p := register.Projection{Ranges: []register.Range{firstOf(nodesPrefix, 1+(more+nodeEntries-1)/nodeEntries)}}
 	if !t.near {
-		p.Ranges = append(p.Ranges, firstOf(entriesPrefix, 2))
+		p.Ranges = append(p.Ranges, firstOf(entriesPrefix, 2+more))
 	}
 	return p
 }
@@ -313,7 +315,7 @@ func Trim(args [][]byte) (caspaxos.Operation, *resp.Value) {
 	return &trim{trimming: o.trimming}, nil
 }
 
-func (o *trim) Needs() register.Projection { return o.needs() }
+func (o *trim) Needs() register.Projection { return o.needs(0) }
 
 func (o *trim) Execute(v register.View, _ int64) caspaxos.Effect {
 	if err := check(v.Header); err != nil {
