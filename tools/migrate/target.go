@@ -18,6 +18,10 @@ import (
 // pass; the waits between them double, to some seconds.
 const attempts = 8
 
+// together is how often the keys of a batch are tried together; then one by
+// one, as the server may hang up on one of them.
+const together = 2
+
 // persist runs what reads from a server until it succeeds or the server says
 // that it cannot.
 func persist(ctx context.Context, f func() error) error {
@@ -61,7 +65,13 @@ func (t *serverSink) put(ctx context.Context, items []item) ([]error, error) {
 	}
 	waits := backoff.NewExponentialBackOff()
 	for try := 1; ; try++ {
-		t.restore(ctx, items, todo, errs)
+		if try <= together {
+			t.restore(ctx, items, todo, errs)
+		} else {
+			for i := range todo {
+				t.restore(ctx, items, todo[i:i+1], errs)
+			}
+		}
 		todo = slices.DeleteFunc(todo, func(i int) bool {
 			return errs[i] == nil || errors.Is(errs[i], errExists) || refused(errs[i]) && !passing(errs[i])
 		})
@@ -77,7 +87,7 @@ func (t *serverSink) put(ctx context.Context, items []item) ([]error, error) {
 		}
 	}
 	for _, i := range todo {
-		if !refused(errs[i]) { // nobody is there
+		if !refused(errs[i]) && t.of(items[i].DB).Ping(ctx).Err() != nil { // nobody is there
 			return nil, fmt.Errorf("%s: %w", t.server.Addr, errs[i])
 		}
 	}
