@@ -14,10 +14,10 @@ SEEDS   ?= 1000
 TIMEOUT ?= 14m
 SIZE    ?= full
 
-.PHONY: help build run test lint fmt sim bench clean
+.PHONY: help build run test lint fmt sim bench bench-types clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 14
 
 build: ## build the four programs into bin/
 	@mkdir -p bin
@@ -46,6 +46,10 @@ sim: ## run the simulator on SEEDS=1000 seeds
 bench: build ## measure against Redis and etcd; SIZE=brief takes a minute
 	cd tests/bench && SYNOD_BIN=$(CURDIR)/bin $(GO) test -run TestBenchmark -count 1 -timeout 0 \
 		-measure $(SIZE) -out $(CURDIR)/bin/bench.md $(BENCH)
+
+bench-types: build ## measure commands on collections of 10 to 1,000,000 elements; SIZE=brief takes a minute
+	cd tests/bench && SYNOD_BIN=$(CURDIR)/bin $(GO) test -run TestTypes -count 1 -timeout 0 \
+		-measure $(SIZE) -out $(CURDIR)/bin/bench-types.md $(BENCH)
 
 clean: ## remove what was built, not the data
 	rm -rf bin

@@ -13,9 +13,20 @@ import (
 
 // machine writes where and when it was measured.
 func (r *report) machine(p plan, data string) {
-	r.line("Measured on %s: %s, %d cores, Linux %s, data on %s; %s, Redis %s, etcd %s. Values of %d bytes, keys at random of %d, medians of %d slices of %v each, in turns.",
+	r.line("%s, etcd %s. Values of %d bytes, keys at random of %d, medians of %d slices of %v each, in turns.",
+		place(data), version("etcd"), valueBytes, keySpace, p.rounds, p.slice)
+}
+
+// typesMachine is machine for the commands on collections.
+func (r *report) typesMachine(p typesPlan, data string) {
+	r.line("%s. Medians of %d slices of %v each, in turns; one client unless said otherwise. Bytes include framing.",
+		place(data), p.rounds, p.slice)
+}
+
+func place(data string) string {
+	return fmt.Sprintf("Measured on %s: %s, %d cores, Linux %s, data on %s; %s, Redis %s",
 		time.Now().UTC().Format(time.DateOnly), processor(), runtime.NumCPU(), kernel(), fileSystem(data),
-		runtime.Version(), version("redis-server"), version("etcd"), valueBytes, keySpace, p.rounds, p.slice)
+		runtime.Version(), version("redis-server"))
 }
 
 func processor() string {

@@ -14,6 +14,7 @@ import (
 // system is one of the databases under test.
 type system struct {
 	name      string
+	addr      string             // of its Redis port, if it has one
 	processes []*harness.Process // all that it takes to serve
 	drive     generator
 	can       func(l load) bool // whether it knows such a load
@@ -36,7 +37,7 @@ func startRedis(t *testing.T) system {
 	p := harness.Start(t, "redis-server", program(t, "redis-server"), "--port", port, "--bind", "127.0.0.1",
 		"--dir", t.TempDir(), "--save", "", "--appendonly", "yes", "--appendfsync", "always")
 	harness.AwaitServing(t, p, addr)
-	return system{name: nameRedis, processes: []*harness.Process{p}, drive: redisBenchmark(addr), can: anyLoad}
+	return system{name: nameRedis, addr: addr, processes: []*harness.Process{p}, drive: redisBenchmark(addr), can: anyLoad}
 }
 
 // startEtcd starts an etcd of three members, with keys in it.
@@ -79,7 +80,7 @@ func startSynod(t *testing.T) system {
 	c := harness.StartCluster(t, harness.Size{
 		Nodes: 3, Proxies: 1, NodeFlags: []string{"--cache-size", "256MiB", "--min-free", "256MiB"},
 	})
-	s := system{name: nameSynod, drive: redisBenchmark(c.Proxies[0].Addr), can: anyLoad}
+	s := system{name: nameSynod, addr: c.Proxies[0].Addr, drive: redisBenchmark(c.Proxies[0].Addr), can: anyLoad}
 	for _, m := range append(c.Proxies[:1:1], c.Nodes...) {
 		s.processes = append(s.processes, m.Process)
 		s.admins = append(s.admins, m.Admin)
