@@ -201,20 +201,22 @@ func (e *entry) applyRow(l *Lane, s *source, op *register.Op) error {
 	switch {
 	case op.Kind == register.Patch:
 		old, had, err = s.get(op.Key)
-	case x != nil && !x.outside(string(op.Key)):
+	case x != nil && e.onDisk && !x.outside(string(op.Key)):
 		had, err = s.has(op.Key)
 	}
 	if err != nil {
 		return err
 	}
 	value, exists := register.ApplyOp(old, *op)
-	if x != nil && !had && !exists {
+	if x != nil && e.onDisk && !had && !exists {
 		return nil
 	}
 	if op.Kind == register.Put {
 		value = append(make([]byte, 0, len(value)), value...)
 	}
-	e.put(op.Key, cell{value: value, gone: !exists})
+	if replaced := e.put(op.Key, cell{value: value, gone: !exists}); !e.onDisk {
+		had = replaced
+	}
 	s.over[0] = e.pending
 	if x == nil || had == exists {
 		return nil
@@ -245,13 +247,13 @@ func (l *Lane) recountAfter(e *entry, s *source, x *index, key string, came bool
 	return err
 }
 
-// put notes what an element holds now.
-func (e *entry) put(key []byte, c cell) {
+// put notes what an element holds now, and returns whether pending held
+// something of it.
+func (e *entry) put(key []byte, c cell) (had bool) {
 	if e.pending == nil {
 		e.pending = new(layer)
 	}
 	var before cell
-	var had bool
 	if c.gone && !e.onDisk {
 		before, had = e.pending.Delete(string(key))
 	} else {
@@ -266,6 +268,7 @@ func (e *entry) put(key []byte, c cell) {
 	} else {
 		e.gaps.put(key)
 	}
+	return had
 }
 
 // estimate is the memory that the entry takes.

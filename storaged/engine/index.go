@@ -17,9 +17,10 @@ import (
 // walk through one, not through all elements. Buckets are rows, too, and written
 // in the batch that has the elements they count: on disk the two agree always.
 
-// Sizes of buckets, in elements.
+// Sizes of buckets, in elements. With a million, looking at every bucket and
+// walking through one cost about the same.
 const (
-	bucketFull = 512            // where one that grows at an end is left behind
+	bucketFull = 256            // where one that grows at an end is left behind
 	bucketMost = 2 * bucketFull // where one is split
 	bucketFew  = bucketFull / 2 // up to which neighbours become one
 

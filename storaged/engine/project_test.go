@@ -363,7 +363,7 @@ func TestParts(t *testing.T) {
 					whole: register.Nothing(), head: 1 << 40, next: 1 << 40,
 				}
 				var open *reading
-				for step := range 300 {
+				for step := range 200 {
 					c.apply(c.change(step))
 					c.upset()
 					c.check(4)

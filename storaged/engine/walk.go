@@ -120,11 +120,12 @@ type walk struct {
 	at    int     // which has the present element; -1: none yet
 	same  [3]bool // which are at its key
 
-	pos   []byte // all before it was gone over: reversed, all from it on
-	open  bool   // reversed and pos is the end of all
-	dead  int    // elements passed since pos that are gone
-	calls int    // of the iterator, so far
-	err   error
+	pos    []byte // all before it was gone over: reversed, all from it on
+	open   bool   // reversed and pos is the end of all
+	dead   int    // elements passed since pos that are gone
+	passed int    // such elements in the layers, in all
+	calls  int    // of the iterator, so far
+	err    error
 }
 
 const onDisk = 2 // the number of the disk among the heads
@@ -184,6 +185,7 @@ func (w *walk) next() bool {
 			return true
 		}
 		w.dead++
+		w.passed++
 		w.step()
 	}
 	w.at = -1

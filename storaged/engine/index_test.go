@@ -1,0 +1,225 @@
+package engine
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"synod/protocol/register"
+)
+
+// newCollection returns one of n elements that is on disk.
+func newCollection(t *testing.T, kind register.Type, n int, elem func(int) []byte) *collection {
+	t.Helper()
+	c := &collection{rig: newRig(t, testOptions(t)), rnd: rand.New(rand.NewPCG(1, 2)), id: key(0, "k"), kind: kind, whole: register.Nothing()}
+	change := register.Change{Kind: register.Full, Header: register.Header{Type: kind, Size: uint64(n)}}
+	for i := range n {
+		change.Ops = append(change.Ops, register.Op{Kind: register.Put, Key: elem(i), Value: make([]byte, 32)})
+	}
+	c.apply(change)
+	c.settle()
+	return c
+}
+
+// forget has the next look at the register read it from disk.
+func (c *collection) forget() {
+	for _, l := range c.e.Lanes() {
+		for _, e := range l.cache {
+			l.drop(e)
+		}
+		l.last = nil
+	}
+}
+
+func (c *collection) index() *index {
+	c.t.Helper()
+	l, rec := c.record()
+	e := l.entry(rec)
+	s := l.source(e)
+	defer s.close()
+	x, err := l.index(e, s)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return x
+}
+
+// Growing at the ends leaves full buckets behind, and shrinking leaves few.
+func TestBucketsStayFull(t *testing.T) {
+	const n = 20_000
+	c := newCollection(t, register.List, n, label)
+	check := func(when string, elements int) {
+		t.Helper()
+		c.checkIndex()
+		if got, most := len(c.index().buckets), 2+3*elements/(2*bucketFull); got > most {
+			t.Errorf("%s: %d buckets for %d elements, want at most %d", when, got, elements, most)
+		}
+	}
+	check("pushed at the end", n)
+	push := register.Change{Kind: register.Delta, Header: c.whole.Header}
+	for i := range 5000 {
+		push.Ops = append(push.Ops, register.Op{Kind: register.Put, Key: label(-1 - i)})
+	}
+	c.apply(push)
+	check("pushed at the head", n+5000)
+	c.settle()
+	c.forget()
+	check("read again", n+5000)
+	thin := register.Change{Kind: register.Delta, Header: c.whole.Header}
+	for i, el := range c.whole.Elements() {
+		if i%100 != 0 {
+			thin.Ops = append(thin.Ops, register.Op{Kind: register.Remove, Key: el.Key})
+		}
+	}
+	c.apply(thin)
+	check("thinned out", (n+5000)/100)
+	c.settle()
+	c.forget()
+	c.checkIndex()
+	if got := len(c.whole.Elements()); c.index().total != uint64(got) {
+		t.Errorf("%d counted, want %d", c.index().total, got)
+	}
+}
+
+// What is deleted or replaced leaves no rows behind, elements' or buckets'.
+func TestNoRowsAreLeft(t *testing.T) {
+	c := newCollection(t, register.List, 3000, label)
+	rows := func(when string, want int) {
+		t.Helper()
+		c.settle()
+		if got := c.registerRows(); got != want {
+			t.Errorf("%s: %d rows, want %d", when, got, want)
+		}
+	}
+	rows("new", 1+3000+len(c.index().buckets))
+	again := c.whole.Full()
+	again.Ops = again.Ops[:2000]
+	c.apply(again)
+	rows("replaced", 1+2000+len(c.index().buckets))
+	again.Ops = again.Ops[:10]
+	c.apply(again)
+	rows("replaced by little", 1)
+	c.apply(newCollection(t, register.List, 2500, label).whole.Full())
+	rows("grown again", 1+2500+len(c.index().buckets))
+	c.apply(register.Delete())
+	rows("deleted", 1)
+	c.check(10)
+}
+
+// An index that is not there, or not of the elements that the type counts now,
+// is made.
+func TestIndexIsMade(t *testing.T) {
+	c := newCollection(t, register.SortedSet, 3000, func(i int) []byte {
+		if i%3 == 0 {
+			return fmt.Appendf(nil, "m%d", i)
+		}
+		return ranked(i)
+	})
+	prefix := appendRegister(nil, c.id)
+	if err := c.e.db.DeleteRange(append(prefix, rowBucket), append(prefix[:len(prefix):len(prefix)], rowEnd), pebble.NoSync); err != nil {
+		t.Fatal(err)
+	}
+	c.forget()
+	c.checkIndex()
+	for _, kind := range []register.Type{register.SortedSet, register.List, register.Hash, register.List, register.SortedSet} {
+		c.kind = kind
+		h := c.whole.Header
+		h.Type = kind
+		c.apply(register.Change{Kind: register.Delta, Header: h, Ops: []register.Op{{Kind: register.Remove, Key: c.whole.Elements()[0].Key}}})
+		c.check(20)
+		c.settle()
+		c.forget()
+		c.check(20)
+		if _, counted := kind.Counted(); counted {
+			l, rec := c.record()
+			if l.entry(rec).recounted {
+				t.Errorf("%v: the index was not on disk", kind)
+			}
+		}
+	}
+}
+
+// Reading from an end where many elements were deleted lately passes over few of
+// them.
+func TestDeletedElementsCostLittle(t *testing.T) {
+	for _, kind := range []register.Type{register.List, register.Hash} {
+		for _, reverse := range []bool{false, true} {
+			t.Run(fmt.Sprint(kind, reverse), func(t *testing.T) {
+				c := newCollection(t, kind, 6000, label)
+				l, rec := c.record()
+				most := 0
+				for i := range 5000 {
+					e := l.entry(rec)
+					s := l.source(e)
+					w := s.walk(register.Span{}, reverse)
+					if !w.next() {
+						t.Fatal("nothing is left")
+					}
+					most = max(most, w.calls, w.passed)
+					change := register.Change{Kind: register.Delta, Header: rec.Header, Ops: []register.Op{{Kind: register.Remove, Key: w.appendKey(nil)}}}
+					if err := s.close(); err != nil {
+						t.Fatal(err)
+					}
+					c.accept(c.id, change)
+					if i%1000 == 999 {
+						c.settle()
+						l, rec = c.record()
+					}
+				}
+				if most > 3*gapWorth {
+					t.Errorf("a read went over %d elements", most)
+				}
+			})
+		}
+	}
+}
+
+// A gap is where it was last known to be, whatever is put into it or removed
+// beside it.
+func TestGaps(t *testing.T) {
+	const n = 60
+	name := func(i int) string { return fmt.Sprintf("%02d", i) }
+	for seed := range uint64(200) {
+		rnd := rand.New(rand.NewPCG(seed, 3))
+		var g gaps
+		var there [n]bool
+		for i := range there {
+			there[i] = rnd.IntN(3) == 0
+		}
+		for range 100 {
+			i, j := rnd.IntN(n), rnd.IntN(n)
+			switch rnd.IntN(4) {
+			case 0:
+				there[i] = true
+				g.put([]byte(name(i)))
+			case 1:
+				there[i] = false
+				g.removed([]byte(name(i)))
+			default: // what a walk from i to j finds
+				for ; i < j && !there[i]; i++ {
+					if k := i + 1; k == j || there[k] {
+						g.add(name(i), name(k))
+					}
+				}
+			}
+			last := ""
+			for k := range n {
+				if from, to, ok := g.at(name(k)); ok && there[k] {
+					t.Fatalf("seed %d: %s is there, between %q and %q", seed, name(k), from, to)
+				}
+			}
+			if g.len() == 0 {
+				continue
+			}
+			g.spans.Scan(func(from, to string) bool {
+				if from <= last && last != "" || from >= to {
+					t.Fatalf("seed %d: the gap from %q to %q follows one to %q", seed, from, to, last)
+				}
+				last = to
+				return true
+			})
+		}
+	}
+}
