@@ -209,8 +209,8 @@ func TestDamagedPayloadsAreRedis(t *testing.T) {
 		case 3:
 			value = append(value[:at:at], value[min(at+1, len(value)):]...)
 		}
-		if len(value) == 0 || value[0] == 6 || value[0] == 7 {
-			continue // modules
+		if len(value) == 0 || value[0] == 6 || value[0] == 7 || value[0] > 19 {
+			continue // modules, and what 7.0 does not know
 		}
 		payload := rdb.Seal(value, 10)
 		d.p.text("DEL", "k", "back")
