@@ -1,6 +1,9 @@
 package register
 
-import "bytes"
+import (
+	"bytes"
+	"slices"
+)
 
 // Span names the elements with From <= key < To, in byte order. A nil To has
 // no upper end.
@@ -95,6 +98,10 @@ func (p Projection) Unbounded() bool {
 	return false
 }
 
+// fewRanges is how many ranges commands of one kind ask for, at most, that it is
+// worth to look for when many are put together.
+const fewRanges = 4
+
 // Include makes p ask for what q asks for, too. p's slices must be its own.
 func (p *Projection) Include(q Projection) {
 	if p.All || q.All {
@@ -108,7 +115,7 @@ func (p *Projection) Include(q Projection) {
 		}
 	}
 	for _, r := range q.Ranges {
-		if n := len(p.Ranges); n == 0 || !p.Ranges[n-1].equal(r) {
+		if !slices.ContainsFunc(p.Ranges[max(0, len(p.Ranges)-fewRanges):], r.equal) {
 			p.Ranges = append(p.Ranges, r)
 		}
 	}
