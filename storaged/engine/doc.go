@@ -13,6 +13,14 @@
 // row has already seen does no harm. Overwrites of a hot register cost Pebble
 // one row.
 //
+// # Large collections
+//
+// Content beyond some size is rows, one for each element (see rows.go). What
+// the disk does not have yet is laid over it when parts are read (walk.go), the
+// places where many were deleted are remembered (gaps.go), elements whose ranks
+// commands ask for are counted in buckets (index.go), and a state that is large
+// is read page by page from a snapshot (pages.go).
+//
 // # What it promises
 //
 //   - What Synced reports survives any crash, whole: an entry is there with all

@@ -16,7 +16,7 @@ type gaps struct {
 
 const (
 	// gapWorth is how many dead elements make a gap worth remembering.
-	gapWorth = 16
+	gapWorth = 32
 	// gapsMost bounds how many a register has.
 	gapsMost = 1024
 	gapBytes = 128 // of memory each takes, about
