@@ -11,10 +11,11 @@ MODULES := . tools/synod tests
 
 LINT    := go tool -modfile=$(CURDIR)/tools/lint/go.mod staticcheck
 SEEDS   ?= 1000
+COMMANDS ?= 100000
 TIMEOUT ?= 14m
 SIZE    ?= full
 
-.PHONY: help build run test lint fmt sim bench bench-types clean
+.PHONY: help build run test lint fmt sim compare bench bench-types clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 14
@@ -42,6 +43,10 @@ fmt: ## format the code
 
 sim: ## run the simulator on SEEDS=1000 seeds
 	cd tests && $(GO) test ./sim -run TestSeeds -seeds $(SEEDS) -timeout 0
+
+compare: build ## compare with Redis: COMMANDS=100000 on a cluster, three times as many on the functions
+	$(GO) test ./proxy/command -run TestGenerated -count 1 -timeout 0 -v -generated $$((3 * $(COMMANDS))) -generated-seed 1001
+	cd tests && SYNOD_BIN=$(CURDIR)/bin $(GO) test ./differential -run 'TestSame$$' -count 1 -timeout 0 -v -commands $(COMMANDS) -seed 1001
 
 bench: build ## measure against Redis and etcd; SIZE=brief takes a minute
 	cd tests/bench && SYNOD_BIN=$(CURDIR)/bin $(GO) test -run TestBenchmark -count 1 -timeout 0 \

@@ -19,6 +19,16 @@ func (m *Machine) Do(args ...[]byte) *resp.Value {
 	return m.do(args...)
 }
 
+// Largest returns the number of elements of the largest value of each type.
+func (m *Machine) Largest() map[string]uint64 {
+	largest := map[string]uint64{}
+	for _, v := range m.keys {
+		name := v.Header.Type.String()
+		largest[name] = max(largest[name], v.Header.Size)
+	}
+	return largest
+}
+
 // RedisPeer is a connection to a real Redis.
 type RedisPeer struct{ *peer }
 

@@ -3,11 +3,13 @@ package command_test
 import (
 	"flag"
 	"fmt"
+	"maps"
 	"runtime/debug"
 	"slices"
 	"strings"
 	"testing"
 
+	"synod/protocol/resp"
 	"synod/proxy/command"
 	"synod/proxy/command/commandtest"
 )
@@ -47,6 +49,8 @@ type trial struct {
 	peers [2]command.RedisPeer
 	good  map[string]int // replies that were no errors, by command
 	all   map[string]int
+	large map[string]uint64 // the size of the largest value of each type
+	empty int               // replies that say that there is nothing, or that nothing was done
 }
 
 // run runs a sequence and returns the step at which replies differ, and how.
@@ -69,6 +73,9 @@ func (r *trial) run(steps []commandtest.Step) (index int, what string) {
 			return index, what
 		}
 	}
+	for kind, size := range m.Largest() {
+		r.large[kind] = max(r.large[kind], size)
+	}
 	return index, ""
 }
 
@@ -87,7 +94,7 @@ func (r *trial) step(m *command.Machine, step *commandtest.Step) string {
 		r.t.Fatal(err)
 	}
 	reply := m.Do(args...)
-	r.count(args, reply.IsError())
+	r.count(args, reply)
 	for i, mine := range []*machineServer{two, three} {
 		e := &commandtest.Exchange{Args: args, Have: reply.AppendTo(nil, mine.version), Redis: r.peers[i], Mine: mine}
 		if e.Want, err = r.peers[i].Send(args...); err != nil {
@@ -100,11 +107,21 @@ func (r *trial) step(m *command.Machine, step *commandtest.Step) string {
 	return ""
 }
 
-func (r *trial) count(args [][]byte, failed bool) {
-	if spec, err := command.Resolve(args); err == nil {
-		if r.all[spec.FullName]++; !failed {
-			r.good[spec.FullName]++
-		}
+// nothings are replies that say that there is nothing.
+var nothings = []string{":0\r\n", "_\r\n", "*0\r\n", "~0\r\n", "%0\r\n"}
+
+func (r *trial) count(args [][]byte, reply *resp.Value) {
+	spec, err := command.Resolve(args)
+	if err != nil {
+		return
+	}
+	r.all[spec.FullName]++
+	if reply.IsError() {
+		return
+	}
+	r.good[spec.FullName]++
+	if b := reply.AppendTo(nil, 3); len(b) < 5 && slices.Contains(nothings, string(b)) {
+		r.empty++
 	}
 }
 
@@ -120,7 +137,7 @@ func onData() []*command.Spec {
 // byte, in both protocols.
 func TestGeneratedSameAsRedis(t *testing.T) {
 	two, three := command.StartRedis(t)
-	r := &trial{t: t, peers: [2]command.RedisPeer{two, three}, good: map[string]int{}, all: map[string]int{}}
+	r := &trial{t: t, peers: [2]command.RedisPeer{two, three}, good: map[string]int{}, all: map[string]int{}, large: map[string]uint64{}}
 	seen := map[string]int{}
 	n := 0
 	for seed := *generatedSeed; n < *generatedSteps; seed++ {
@@ -171,8 +188,12 @@ func (r *trial) checkCounts() {
 			r.t.Errorf("%s: %d requests, all errors", name, n)
 		}
 	}
-	r.t.Logf("%d commands, %d not refused", all, good)
-	if good < all*2/3 {
-		r.t.Errorf("of %d commands only %d were not refused", all, good)
+	const many = 130 // above the limits of compact values
+	if len(r.large) != 6 || slices.Min(slices.Collect(maps.Values(r.large))) < many {
+		r.t.Errorf("not all types of values were large: %v", r.large)
+	}
+	r.t.Logf("%d commands, %d not refused, %d found or changed something; largest: %v", all, good, good-r.empty, r.large)
+	if good < all*2/3 || good-r.empty < all/2 {
+		r.t.Error("too many commands come to nothing")
 	}
 }

@@ -18,7 +18,7 @@ import (
 
 var (
 	seed   = flag.Uint64("seed", 1, "the first sequence's seed")
-	number = flag.Int("commands", 20_000, "how many commands to compare")
+	number = flag.Int("commands", 10_000, "how many commands to compare")
 	every  = flag.Bool("every", false, "go on after a difference and report one sequence per command")
 	target = flag.String("target", "synod", "what to compare with Redis: synod (a cluster of its own), memory (the front end on a backend in memory), or the address of a server, whose data are flushed")
 )

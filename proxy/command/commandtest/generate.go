@@ -47,15 +47,17 @@ func New(seed uint64, specs []*command.Spec) *Generator {
 			g.makers[spec.Group] = append(g.makers[spec.Group], spec)
 		}
 	}
-	var data []string
-	for group := range g.groups {
-		if kindOf[group] != "" {
-			data = append(data, group)
+	var data, each []string // groups, and the group of each command
+	for _, spec := range specs {
+		if kindOf[spec.Group] == "" {
+			continue
+		}
+		if each = append(each, spec.Group); !slices.Contains(data, spec.Group) {
+			data = append(data, spec.Group)
 		}
 	}
-	slices.Sort(data)
 	for range 2 {
-		group := Pick(g.Source, data...)
+		group := Pick(g.Source, each...)
 		g.groupOf = append(g.groupOf, group)
 		g.focus = append(g.focus, kindOf[group])
 	}

@@ -192,7 +192,7 @@ func (g *Generator) distance() string {
 	if g.OneIn(30) {
 		return g.float()
 	}
-	return Pick(g.Source, "0", "1", "0.5", "10", "100", "200", "1000", "5000", "1000000", "30000000")
+	return Pick(g.Source, "0", "1", "0.5", "10", "100", "1000", "5000", "20000", "300000", "1000000", "30000000")
 }
 
 func (g *Generator) group() string {

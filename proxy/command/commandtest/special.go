@@ -301,16 +301,17 @@ func (g *Generator) restore() Step {
 	if g.OneIn(3) {
 		args[2] = []byte(Pick(g.Source, g.expiry(1000), "0", "-1"))
 	}
-	for _, option := range []string{"REPLACE", "REPLACE", "REPLACE", "IDLETIME 10", "FREQ 5", "FREQ 256", "IDLETIME -1"} {
-		if g.OneIn(3) {
-			args = append(args, Words(strings.Fields(option)...)...)
-		}
+	if !g.OneIn(5) {
+		args = append(args, []byte("REPLACE"))
+	}
+	for _, option := range []string{"IDLETIME 10", "FREQ 5", "FREQ 256", "IDLETIME -1"} {
+		args = append(args, g.sometimes(20, strings.Fields(option)...)...)
 	}
 	if g.OneIn(6) {
 		args[2] = []byte(g.unixTime(1000))
 		args = append(args, []byte("ABSTTL"))
 	}
-	if g.OneIn(6) {
+	if g.OneIn(8) {
 		d.Flip = 1 + g.IntN(12)
 	}
 	if unfit(args) {
@@ -347,7 +348,7 @@ func (g *Generator) hello() [][]byte {
 func (g *Generator) getKeys(name string) [][]byte {
 	for {
 		spec := Pick(g.Source, g.all...)
-		if len(spec.Subcommands) == 0 && !Newer[spec.FullName] && spec.Has(command.Write) != g.OneIn(3) {
+		if len(spec.Subcommands) == 0 && !Newer[spec.FullName] && !redeclared[spec.FullName] && spec.Has(command.Write) != g.OneIn(3) {
 			g.begin(spec)
 			return append(Words("COMMAND", name), g.documented()...)
 		}

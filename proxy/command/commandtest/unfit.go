@@ -189,11 +189,17 @@ var lexical = map[string]bool{"zrangebylex": true, "zrevrangebylex": true, "zrem
 // misplaced tells of a request that brings to a reserved key what must not be
 // there.
 func misplaced(spec *command.Spec, args [][]byte) bool {
-	if !spec.Has(command.Write) || len(args) < 2 {
+	if len(args) < 2 {
 		return false
 	}
 	key := args[1]
 	switch {
+	case spec.Group == "hyperloglog":
+		return slices.ContainsFunc(spec.Keys(args), func(key []byte) bool { return reserved(key, texts) || slices.Contains(shared, string(key)) })
+	case reserved(key, sketches): // sketches of the wrong size
+		return spec.Group == "bitmap" || spec.Name == "setrange" || spec.Name == "append"
+	case !spec.Has(command.Write):
+		return false
 	case reserved(key, places) && spec.Group == "sorted-set":
 		return spec.Has(command.DenyOOM) // makes members equally far
 	case !reserved(key, equals):
