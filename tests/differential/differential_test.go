@@ -120,7 +120,7 @@ func TestRedisIsLikeRedis(t *testing.T) {
 func TestDifferenceIsFound(t *testing.T) {
 	for name, option := range map[string][]string{
 		"databases": {"--databases", "15"},
-		"encodings": {"--hash-max-listpack-entries", "2"},
+		"encodings": {"--hash-max-listpack-entries", "0"},
 		"names":     {"--rename-command", "GETDEL", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
