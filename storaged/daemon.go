@@ -265,11 +265,13 @@ func (d *Daemon) drain(ctx context.Context) error {
 		open = append(open, s)
 	}
 	d.sessMu.Unlock()
-	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	// A peer that does not take its replies is none of ours to wait for.
+	large, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
-	d.streams.ended(ctx)
+	d.streams.ended(large)
+	ctx, cancel = context.WithTimeout(ctx, time.Second)
+	defer cancel()
 	for _, s := range open {
-		// A peer that does not take its replies is none of ours to wait for.
 		_ = s.Flush(ctx)
 	}
 	return nil

@@ -202,7 +202,7 @@ func (e *entry) applyRow(l *Lane, s *source, op *register.Op) error {
 	case op.Kind == register.Patch:
 		old, had, err = s.get(op.Key)
 	case x != nil && e.onDisk && !x.outside(string(op.Key)):
-		had, err = s.has(op.Key)
+		had, err = s.has(op.Key, op.Kind == register.Remove)
 	}
 	if err != nil {
 		return err

@@ -146,6 +146,37 @@ func BenchmarkHead(b *testing.B) {
 	}
 }
 
+// BenchmarkAdd puts new elements between a million others that are counted. One
+// operation is a change.
+func BenchmarkAdd(b *testing.B) {
+	const n = 1_000_000
+	r := newRig(b, benchOptions(b))
+	id := key(0, "zset")
+	r.fill(id, register.SortedSet, n, ranked)
+	l := r.e.Lanes()[r.lane(id)]
+	i := 0
+	for _, ops := range []int{1, 100} {
+		b.Run(fmt.Sprint(ops), func(b *testing.B) {
+			defer reportCPU(b, 1)()
+			for b.Loop() {
+				rec, err := l.Load(id)
+				if err != nil {
+					b.Fatal(err)
+				}
+				c := register.Change{Kind: register.Delta, Header: rec.Header}
+				for range ops {
+					i++
+					c.Ops = append(c.Ops, register.Op{Kind: register.Put, Key: fmt.Append(ranked(i*7919%n), i)})
+				}
+				rec.Accepted.Time++
+				if l.Apply(rec, c); i%5000 == 0 {
+					r.settle()
+				}
+			}
+		})
+	}
+}
+
 // BenchmarkReplace (by element) is one change that makes a whole collection.
 func BenchmarkReplace(b *testing.B) {
 	for _, n := range []int{1000, 1_000_000} {

@@ -30,19 +30,23 @@ type source struct {
 	prefix []byte        // of the rows on disk
 	gaps   *gaps         // nil: nobody remembers them
 
-	row  []byte // a row's key being made
-	it   *pebble.Iterator
-	high []byte // a bound of it being made
-	pool []byte // for copies of keys and values
+	row []byte           // a row's key being made
+	it  *pebble.Iterator // of the walk
+
+	absence *pebble.Iterator // asks for elements that are not there, likely
+	high    []byte           // a bound of it being made
+	pool    []byte           // for copies of keys and values
 }
 
 // close ends what reading has opened.
 func (s *source) close() error {
-	if s.it == nil {
-		return nil
+	var err error
+	for _, it := range []*pebble.Iterator{s.it, s.absence} {
+		if it != nil {
+			err = errors.Join(err, it.Close())
+		}
 	}
-	err := s.it.Close()
-	s.it = nil
+	s.it, s.absence = nil, nil
 	if err != nil {
 		return fmt.Errorf("read elements: %w", err)
 	}
@@ -51,37 +55,53 @@ func (s *source) close() error {
 
 // get returns the value of one element, which may be shared.
 func (s *source) get(key []byte) (value []byte, ok bool, err error) {
-	err = s.look(key, func(v []byte, ours bool) {
-		if value, ok = v, true; !ours {
-			value = s.keep(v)
-		}
-	})
+	if c, known := s.unwritten(key); known || s.disk == nil {
+		return c.value, known && !c.gone, nil
+	}
+	err = s.lookOnDisk(key, func(v []byte) { value, ok = s.keep(v), true })
 	return value, ok, err
 }
 
-// has reports whether there is an element.
-func (s *source) has(key []byte) (ok bool, err error) {
-	err = s.look(key, func([]byte, bool) { ok = true })
-	return ok, err
+// has reports whether there is an element. That there is none is found out
+// without reading rows, mostly, if nobody thinks it likely.
+func (s *source) has(key []byte, likely bool) (ok bool, err error) {
+	if c, known := s.unwritten(key); known || s.disk == nil {
+		return known && !c.gone, nil
+	}
+	if likely {
+		err = s.lookOnDisk(key, func([]byte) { ok = true })
+		return ok, err
+	}
+	if s.absence == nil {
+		// A plain Get does not ask the filters of the last level, where most
+		// rows are.
+		if s.absence, err = s.disk.NewIter(&pebble.IterOptions{UseL6Filters: true}); err != nil {
+			return false, fmt.Errorf("read element: %w", err)
+		}
+	}
+	s.row = append(append(s.row[:0], s.prefix...), key...)
+	ok = s.absence.SeekPrefixGE(s.row)
+	if err = s.absence.Error(); err != nil {
+		return false, fmt.Errorf("read element: %w", err)
+	}
+	return ok, nil
 }
 
-// look calls f with the value of an element if there is one. If it is not ours
-// it is valid during the call.
-func (s *source) look(key []byte, f func(value []byte, ours bool)) error {
+// unwritten returns what the disk does not know yet of an element.
+func (s *source) unwritten(key []byte) (c cell, known bool) {
 	for _, over := range s.over {
-		if over == nil {
-			continue
-		}
-		if c, ok := over.Get(string(key)); ok {
-			if !c.gone {
-				f(c.value, true)
+		if over != nil {
+			if c, known = over.Get(string(key)); known {
+				return c, true
 			}
-			return nil
 		}
 	}
-	if s.disk == nil {
-		return nil
-	}
+	return c, false
+}
+
+// lookOnDisk calls f with the value of an element that the disk has. It is
+// valid during the call.
+func (s *source) lookOnDisk(key []byte, f func(value []byte)) error {
 	s.row = append(append(s.row[:0], s.prefix...), key...)
 	value, closer, err := s.disk.Get(s.row)
 	if errors.Is(err, pebble.ErrNotFound) {
@@ -90,7 +110,7 @@ func (s *source) look(key []byte, f func(value []byte, ours bool)) error {
 	if err != nil {
 		return fmt.Errorf("read element: %w", err)
 	}
-	f(value, false)
+	f(value)
 	return closer.Close()
 }
 
