@@ -271,15 +271,22 @@ func (e *entry) put(key []byte, c cell) (had bool) {
 	return had
 }
 
+// unsaved is the memory that content takes which may wait for the disk.
+func (e *entry) unsaved() int {
+	n := e.bytes
+	if e.pending != nil {
+		n += cellBytes * e.pending.Len()
+	}
+	return n
+}
+
 // estimate is the memory that the entry takes.
 func (e *entry) estimate() int {
-	n := entryBytes + len(e.rec.Register.Key) + len(e.rec.Header.Aux) + len(e.rec.Intent) + e.bytes + e.sent
+	n := entryBytes + len(e.rec.Register.Key) + len(e.rec.Header.Aux) + len(e.rec.Intent) + e.unsaved() + e.sent
 	n += 40*cap(e.rec.Lineage.Entries) + 16*cap(e.rec.Votes) + 48*cap(e.elems)
 	if e.rows {
-		for _, over := range []*layer{e.pending, e.frozen} {
-			if over != nil {
-				n += cellBytes * over.Len()
-			}
+		if e.frozen != nil {
+			n += cellBytes * e.frozen.Len()
 		}
 		n += e.index.bytes() + gapBytes*e.gaps.len()
 	}

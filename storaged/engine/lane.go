@@ -187,16 +187,16 @@ func (l *Lane) Append(entry caspaxos.LogEntry) (uint64, error) {
 // Apply implements caspaxos.Store.
 func (l *Lane) Apply(rec *caspaxos.Record, c register.Change) {
 	e := l.entry(rec)
-	before := e.bytes
+	before := e.unsaved()
 	e.apply(l, c)
 	if l.maxAcc.Less(rec.Accepted) {
 		l.maxAcc = rec.Accepted
 	}
-	weight := max(0, e.bytes-before)
+	weight := max(0, e.unsaved()-before)
 	if !e.dirty {
 		e.dirty, e.since, e.at = true, l.lastPos.Load(), l.now
 		l.dirty = append(l.dirty, e)
-		weight = entryBytes + e.bytes
+		weight = entryBytes + e.unsaved()
 	}
 	e.weight += weight
 	l.dirtyBytes += weight
