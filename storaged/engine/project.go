@@ -61,8 +61,8 @@ func (l *Lane) source(e *entry) *source {
 // exceeds reports whether what p asks for is certainly larger than size, by the
 // number of elements that the header tells.
 func exceeds(h *register.Header, p *register.Projection, size int) bool {
-	if h.Type == register.String {
-		return false
+	if h.Type == register.String || h.Type == register.Stream {
+		return false // whose size does not count elements
 	}
 	most := uint64(size / register.Element{}.Bytes())
 	if p.All {
