@@ -102,6 +102,8 @@ func frequency(spec *command.Spec) int {
 		return 2 * len(spec.Subcommands)
 	case spec.FullName == "xreadgroup": // what other commands on groups depend on
 		return 12
+	case spec.FullName == "xclaim" || spec.FullName == "xautoclaim" || spec.FullName == "xpending":
+		return 8
 	case spec.FullName == "restore": // with made up payloads; those of DUMP are steps of their own
 		return 1
 	case slices.Contains(rare, spec.FullName):
@@ -133,7 +135,11 @@ func (g *Generator) Next() Step {
 	case n < 12:
 		return g.restore()
 	}
-	return Step{Args: g.Request()}
+	args := g.Request()
+	if len(args) > 120 && len(args[1]) < 400 {
+		g.queue = append(g.queue, Step{Inspect: args[1]})
+	}
+	return Step{Args: args}
 }
 
 // Request returns a request: mostly sound, sometimes not.
@@ -195,7 +201,7 @@ func (g *Generator) begin(spec *command.Spec) {
 		g.req.kind = equals
 	}
 	if g.OneIn(12) {
-		g.req.bulk = Pick(g.Source, 10, 60, 126, 130, 200, 520, 700)
+		g.req.bulk = Pick(g.Source, 10, 60, 127, 128, 129, 200, 511, 512, 513, 700)
 		g.req.stride = Pick(g.Source, 1, 1, 2, 3)
 	}
 }

@@ -115,7 +115,7 @@ func init() {
 		"hsetnx value": (*Generator).element,
 
 		"index": func(g *Generator) string { return g.place() }, "start": func(g *Generator) string { return Pick(g.Source, "0", "0", g.near(), g.place()) },
-		"stop": func(g *Generator) string { return Pick(g.Source, "-1", "-1", "10", g.place()) }, "rank": func(g *Generator) string { return g.place() },
+		"stop": func(g *Generator) string { return Pick(g.Source, "-1", "-1", "10", g.place()) }, "rank": func(g *Generator) string { return Pick(g.Source, "1", "2", "3", "-1", "-2", "-3", g.place()) },
 		"lset index": (*Generator).near, "lindex index": (*Generator).near,
 		"lrem count": func(g *Generator) string { return g.place() },
 		"count":      func(g *Generator) string { return g.small() }, "limit": func(g *Generator) string { return g.small() },
@@ -143,7 +143,7 @@ func init() {
 		"group": (*Generator).group, "groupname": (*Generator).group, "consumer": (*Generator).consumer, "consumername": (*Generator).consumer,
 		"id": (*Generator).knownID, "last-id": (*Generator).lastID, "lastid": (*Generator).knownID, "max_deleted_entry_id": (*Generator).knownID,
 		"entries_read": func(g *Generator) string { return Pick(g.Source, "-1", "0", "1", "5", "-2", "x") }, "entries_added": func(g *Generator) string { return Pick(g.Source, "0", "10", "100000", "-1") },
-		"min-idle-time": idle, "ms": idle, "xautoclaim start": idLow, "xpending start": idLow, "xpending end": idHigh,
+		"min-idle-time": idle, "ms": func(g *Generator) string { return Pick(g.Source, "0", "1000000000", "86400000", g.integer()) }, "xautoclaim start": idLow, "xpending start": idLow, "xpending end": idHigh,
 		"xrange start": idLow, "xrange end": idHigh, "xrevrange start": idLow, "xrevrange end": idHigh, "xclaim count": func(g *Generator) string { return g.small() },
 
 		"seconds": func(g *Generator) string { return g.seconds() }, "milliseconds": func(g *Generator) string { return g.millis() }, "ttl": func(g *Generator) string { return g.millis() },
