@@ -177,7 +177,7 @@ func BenchmarkAdd(b *testing.B) {
 	}
 }
 
-// BenchmarkReplace (by element) is one change that makes a whole collection.
+// BenchmarkReplace (by element) is, with its way to the disk, one change that makes a whole collection.
 func BenchmarkReplace(b *testing.B) {
 	for _, n := range []int{1000, 1_000_000} {
 		c := register.Change{Kind: register.Full, Header: register.Header{Type: register.SortedSet, Size: uint64(n)}}
@@ -190,6 +190,7 @@ func BenchmarkReplace(b *testing.B) {
 			defer reportCPU(b, n)()
 			for b.Loop() {
 				r.accept(id, c)
+				r.settle()
 			}
 		})
 	}
