@@ -33,6 +33,7 @@ type request struct {
 	bulk    int    // so many elements are to be given, 0: a few
 	from    int    // the first of them
 	stride  int
+	long    bool // some are too long for a compact value
 }
 
 // New returns the generator of a seed's sequence of the commands given.
@@ -203,6 +204,7 @@ func (g *Generator) begin(spec *command.Spec) {
 	if g.OneIn(12) {
 		g.req.bulk = Pick(g.Source, 10, 60, 127, 128, 129, 200, 511, 512, 513, 700)
 		g.req.stride = Pick(g.Source, 1, 1, 2, 3)
+		g.req.long = g.OneIn(3)
 	}
 }
 

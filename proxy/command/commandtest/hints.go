@@ -42,7 +42,7 @@ func (g *Generator) member() string {
 // element returns what lists and fields hold.
 func (g *Generator) element() string {
 	switch {
-	case g.req.bulk > 0 && g.OneIn(40):
+	case g.req.bulk > 0 && g.req.long && g.OneIn(40):
 		return string(g.Bytes(Pick(g.Source, 30, 64, 65, 300)))
 	case g.req.bulk > 0:
 		return "element " + strconv.Itoa(g.IntN(100000))
