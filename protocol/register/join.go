@@ -12,14 +12,19 @@ func (v View) Project(p Projection) View {
 		return v
 	}
 	out := v.named(p.Keys)
-	for _, r := range p.Ranges {
-		out = out.Add(v.ranged(r))
-	}
 	for _, s := range p.Counts {
 		n, _ := v.Count(s)
-		out = out.Add(View{Header: v.Header, known: Knowledge{Counts: []Count{{Span: s, N: n}}}})
+		out.known.Counts = append(out.known.Counts, Count{Span: s, N: n})
 	}
-	return out
+	if len(p.Ranges) == 0 {
+		return out
+	}
+	parts := make([]View, 1, 1+len(p.Ranges))
+	parts[0] = out
+	for _, r := range p.Ranges {
+		parts = append(parts, v.ranged(r))
+	}
+	return Join(parts...)
 }
 
 // named is the answer to keys.
@@ -112,23 +117,17 @@ func (v View) Add(more View) View {
 // before it.
 func Join(views ...View) View {
 	var out View
-	total := 0
-	for i := range views {
-		if views[i].known.All {
-			return views[i]
-		}
-		total += len(views[i].elems)
-	}
-	elems := make([]Element, 0, total)
 	for i := range views {
 		v := &views[i]
+		if v.known.All {
+			return *v
+		}
 		out.Header = v.Header
-		elems = merge(elems, v.elems)
 		out.known.Spans = append(out.known.Spans, v.known.Spans...)
 		out.known.Absent = append(out.known.Absent, v.known.Absent...)
 		out.known.Counts = append(out.known.Counts, v.known.Counts...)
 	}
-	out.elems = elems
+	out.elems = joined(views)
 	out.known.Spans = unite(out.known.Spans)
 	out.simplify()
 	if len(out.known.Absent) > 0 {
@@ -139,25 +138,42 @@ func Join(views ...View) View {
 	return out
 }
 
-// merge adds more to elems, which belongs to the caller; equal keys have equal
-// values.
-func merge(elems, more []Element) []Element {
-	if len(elems) == 0 || len(more) == 0 || bytes.Compare(elems[len(elems)-1].Key, more[0].Key) < 0 {
-		return append(elems, more...)
+// joined returns the elements of all views in order, each once.
+func joined(views []View) []Element {
+	total := 0
+	for i := range views {
+		total += len(views[i].elems)
 	}
-	a, b := slices.Clone(elems), more
-	elems = elems[:0]
+	out := make([]Element, 0, total)
+	for i := range views {
+		more := views[i].elems
+		if !follows(out, more) {
+			half := len(views) / 2
+			return merge(out[:0], joined(views[:half]), joined(views[half:]))
+		}
+		out = append(out, more...)
+	}
+	return out
+}
+
+// follows reports whether all elements of more lie behind those of elems.
+func follows(elems, more []Element) bool {
+	return len(elems) == 0 || len(more) == 0 || bytes.Compare(elems[len(elems)-1].Key, more[0].Key) < 0
+}
+
+// merge appends a and b to out, in order; equal keys have equal values.
+func merge(out, a, b []Element) []Element {
 	for len(a) > 0 && len(b) > 0 {
 		switch c := bytes.Compare(a[0].Key, b[0].Key); {
 		case c < 0:
-			elems, a = append(elems, a[0]), a[1:]
+			out, a = append(out, a[0]), a[1:]
 		case c > 0:
-			elems, b = append(elems, b[0]), b[1:]
+			out, b = append(out, b[0]), b[1:]
 		default:
-			elems, a, b = append(elems, a[0]), a[1:], b[1:]
+			out, a, b = append(out, a[0]), a[1:], b[1:]
 		}
 	}
-	return append(append(elems, a...), b...)
+	return append(append(out, a...), b...)
 }
 
 // unite puts spans in order and joins those that touch.

@@ -40,7 +40,11 @@ func TestManyOps(t *testing.T) {
 			many.Ops = append(many.Ops, register.Op{Kind: register.OpKind(rapid.IntRange(0, 2).Draw(t, "kind")),
 				Key: number(rapid.IntRange(0, 180).Draw(t, "place")), Value: rapid.SliceOfN(rapid.Byte(), 1, 3).Draw(t, "value")})
 		}
-		slices.SortStableFunc(many.Ops, func(a, b register.Op) int { return slices.Compare(a.Key, b.Key) })
+		inOrder := slices.Clone(many.Ops)
+		slices.SortStableFunc(inOrder, func(a, b register.Op) int { return slices.Compare(a.Key, b.Key) })
+		if register.Sort(many.Ops); !reflect.DeepEqual(many.Ops, inOrder) {
+			t.Fatalf("sorted\n%+v\nwant\n%+v", many.Ops, inOrder)
+		}
 		for _, op := range many.Ops {
 			one.Apply(register.Change{Kind: register.Delta, Header: v.Header, Ops: []register.Op{op}})
 		}
@@ -52,6 +56,26 @@ func TestManyOps(t *testing.T) {
 		if show(v) != before {
 			t.Fatal("Apply changed the view that it was called on")
 		}
+	})
+}
+
+// TestManyRanges: parts of a state that overlap, in any order, make up a view
+// that contradicts the state in nothing.
+func TestManyRanges(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		whole := register.Nothing()
+		for range rapid.IntRange(1, 4).Draw(t, "changes") {
+			whole = whole.Apply(genChange(t))
+		}
+		p := genProjection(t)
+		for range rapid.IntRange(2, 10).Draw(t, "more") {
+			p.Ranges = append(p.Ranges, genRange(t))
+		}
+		v := whole.Project(p)
+		if !v.Covers(p) {
+			t.Fatalf("%+v of %s does not cover what was asked for: %+v", p, show(whole), v)
+		}
+		compare(t, v, whole)
 	})
 }
 

@@ -9,9 +9,6 @@
 package element
 
 import (
-	"bytes"
-	"slices"
-
 	"synod/protocol/caspaxos"
 	"synod/protocol/register"
 )
@@ -40,12 +37,6 @@ func Members(prefix string, elems []register.Element) [][]byte {
 		members[i] = Member(prefix, e.Key)
 	}
 	return members
-}
-
-// Sort puts ops in the order of their elements, which is how a state takes many
-// at the least cost. The order of those on one element stays.
-func Sort(ops []register.Op) {
-	slices.SortStableFunc(ops, func(a, b register.Op) int { return bytes.Compare(a.Key, b.Key) })
 }
 
 func appendHash(b []byte, prefix string, hash uint64) []byte {

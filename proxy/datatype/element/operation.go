@@ -145,7 +145,7 @@ func Last(ops []register.Op) []register.Op {
 	if len(ops) < 2 {
 		return ops
 	}
-	Sort(ops)
+	register.Sort(ops)
 	out := ops[:0]
 	for i, op := range ops {
 		if i+1 == len(ops) || !bytes.Equal(op.Key, ops[i+1].Key) {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"math"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -208,6 +207,6 @@ func errf(format string, args ...[]byte) *resp.Value {
 // changes is datatype.Changes with the operations in the order of their keys,
 // in which many cost the least.
 func changes(old, h register.Header, ops []register.Op, reply *resp.Value) caspaxos.Effect {
-	slices.SortStableFunc(ops, func(a, b register.Op) int { return bytes.Compare(a.Key, b.Key) })
+	register.Sort(ops)
 	return datatype.Changes(old, h, ops, reply)
 }

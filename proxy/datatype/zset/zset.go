@@ -74,7 +74,7 @@ func Build(members []Member) (register.Header, []register.Op) {
 		score := kept(h, m.Score)
 		ops = append(ops, putName(m.Name, score), putRank(m.Name, score))
 	}
-	element.Sort(ops)
+	register.Sort(ops)
 	return h, ops
 }
 
