@@ -18,16 +18,22 @@ import (
 // now. addr is any proxy.
 func (w *workload) check(addr string) {
 	w.t.Helper()
+	w.finish()
+	values := w.final(addr)
+	for _, err := range slices.Concat(w.checkRegisters(values), w.checkCounters(values), w.checkJournals(values)) {
+		w.t.Error(err)
+	}
+}
+
+// finish stops the workload and tells how it went.
+func (w *workload) finish() {
+	w.t.Helper()
 	w.end()
 	w.gaps.print(w.t)
 	w.t.Logf("%d commands answered, %d refused, %d with unknown outcome, in %v",
 		w.lost[done], w.lost[notDone], w.lost[unknown], time.Since(w.started).Round(time.Millisecond))
 	if w.failure != nil {
 		w.t.Error(w.failure)
-	}
-	values := w.final(addr)
-	for _, err := range slices.Concat(w.checkRegisters(values), w.checkCounters(values), w.checkJournals(values)) {
-		w.t.Error(err)
 	}
 }
 
@@ -130,17 +136,23 @@ func describe(events []event) string {
 // result was handed out twice.
 func (w *workload) checkCounters(values map[string]string) (problems []error) {
 	for key, c := range w.counters {
-		var n int
-		if _, err := fmt.Sscanf("0"+values[key], "%d", &n); err != nil {
-			problems = append(problems, fmt.Errorf("%s is %q", key, values[key]))
-		}
-		if n < c.acked || n > c.acked+c.unknown {
-			problems = append(problems, fmt.Errorf("%s stands at %d after %d acknowledged and %d unknown increments", key, n, c.acked, c.unknown))
-		}
-		for value, times := range c.handed {
-			if times > 1 || value < 1 || value > int64(n) {
-				problems = append(problems, fmt.Errorf("%s, now %d: the value %d was handed out %d times", key, n, value, times))
-			}
+		problems = append(problems, c.check(key, values[key])...)
+	}
+	return problems
+}
+
+// check compares a counter with its value; "" is none.
+func (c *counter) check(key, value string) (problems []error) {
+	var n int
+	if _, err := fmt.Sscanf("0"+value, "%d", &n); err != nil {
+		problems = append(problems, fmt.Errorf("%s is %q", key, value))
+	}
+	if n < c.acked || n > c.acked+c.unknown {
+		problems = append(problems, fmt.Errorf("%s stands at %d after %d acknowledged and %d unknown increments", key, n, c.acked, c.unknown))
+	}
+	for value, times := range c.handed {
+		if times > 1 || value < 1 || value > int64(n) {
+			problems = append(problems, fmt.Errorf("%s, now %d: the value %d was handed out %d times", key, n, value, times))
 		}
 	}
 	return problems

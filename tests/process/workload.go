@@ -103,6 +103,19 @@ type counter struct {
 	handed         map[int64]int // how often each value was answered
 }
 
+func newCounter() *counter { return &counter{handed: map[int64]int{}} }
+
+// note records how one increment by 1 ended.
+func (c *counter) note(o outcome, n int64) {
+	switch o {
+	case done:
+		c.acked++
+		c.handed[n]++
+	case unknown:
+		c.unknown++
+	}
+}
+
 // journal is what one client appended to its own key.
 type journal struct {
 	key     string
@@ -119,24 +132,27 @@ const (
 	countersInUse     = 4
 )
 
+// newWorkload returns a workload without clients and keys.
+func newWorkload(t testing.TB) *workload {
+	w := &workload{t: t, started: time.Now(), registers: map[string][]event{}, counters: map[string]*counter{}}
+	w.stop, w.cancel = context.WithCancel(context.Background())
+	w.gaps.begin()
+	t.Cleanup(w.end)
+	return w
+}
+
 // run starts clients, spread over the addresses.
 func run(t testing.TB, clients int, addrs ...string) *workload {
 	t.Helper()
-	w := &workload{t: t, started: time.Now(), registers: map[string][]event{}, counters: map[string]*counter{}}
-	w.stop, w.cancel = context.WithCancel(context.Background())
+	w := newWorkload(t)
 	for i := range countersInUse {
-		w.counters[fmt.Sprintf("counter:%d", i)] = &counter{handed: map[int64]int{}}
+		w.counters[fmt.Sprintf("counter:%d", i)] = newCounter()
 	}
-	w.gaps.begin()
 	for i := range clients {
 		j := &journal{key: fmt.Sprintf("journal:%d", i)}
 		w.journals = append(w.journals, j)
 		w.clients.Go(func() { w.client(i, addrs[i%len(addrs)], j) })
 	}
-	t.Cleanup(func() {
-		w.cancel()
-		w.clients.Wait()
-	})
 	return w
 }
 
@@ -225,13 +241,7 @@ func (w *workload) increment(c *redis.Client, key string) (outcome, error) {
 	o, err := classify(err)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	switch o {
-	case done:
-		w.counters[key].acked++
-		w.counters[key].handed[n]++
-	case unknown:
-		w.counters[key].unknown++
-	}
+	w.counters[key].note(o, n)
 	return o, err
 }
 
