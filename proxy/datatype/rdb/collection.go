@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"synod/protocol/register"
-	"synod/protocol/resp"
 	"synod/proxy/datatype/number"
 	"synod/proxy/datatype/zset"
 )
@@ -170,7 +169,7 @@ func appendMembers(dst []byte, members []zset.Member) []byte {
 func pairs(members []zset.Member) [][]byte {
 	items := make([][]byte, 0, 2*len(members))
 	for _, m := range members {
-		items = append(items, m.Name, resp.AppendDouble(nil, m.Score))
+		items = append(items, m.Name, zset.CompactText(nil, m.Score))
 	}
 	return items
 }

@@ -49,7 +49,7 @@ type scan struct{ compact, skipList caspaxos.Operation }
 // Scan parses ZSCAN key cursor [MATCH pattern] [COUNT count].
 func Scan(args [][]byte) (caspaxos.Operation, *resp.Value) {
 	compact, err := element.ParseScan(args, register.SortedSet, named, func(elems []register.Element) []resp.Value {
-		return texts(elems, compactText)
+		return texts(elems, CompactText)
 	})
 	if err != nil {
 		return nil, err
@@ -82,9 +82,9 @@ func texts(elems []register.Element, show func(dst []byte, score float64) []byte
 	return out
 }
 
-// compactText writes a score as Redis's compact encoding keeps it: whole
+// CompactText appends a score as Redis's compact encoding keeps it: whole
 // numbers as integers as far as these reach safely.
-func compactText(dst []byte, score float64) []byte {
+func CompactText(dst []byte, score float64) []byte {
 	const safe = 1 << 62
 	if -safe <= score && score <= safe && score == float64(int64(score)) {
 		return strconv.AppendInt(dst, int64(score), 10)
