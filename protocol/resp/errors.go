@@ -33,44 +33,56 @@ func ErrArity(name string) *Value {
 	return Err("ERR wrong number of arguments for '" + name + "' command")
 }
 
-// ErrUnknownCommand is the reply to a command that is not in the table: the
-// name as the client wrote it, cut at 128 bytes, and the beginning of its
-// arguments, as Redis's commandCheckExistence puts them.
-func ErrUnknownCommand(name []byte, args [][]byte) *Value {
-	var list strings.Builder
-	for _, a := range args {
-		if list.Len() >= 128 {
-			break
-		}
-		fmt.Fprintf(&list, "'%s' ", cut(a, 128-list.Len()))
+// Errf returns a Failure that quotes what a client wrote, as Redis prints that:
+// up to the first zero byte, and all on one line. Line ends at the end are left
+// out, others become spaces.
+func Errf(format string, quoted ...[]byte) *Value {
+	words := make([]any, len(quoted))
+	for i, q := range quoted {
+		words[i] = cut(q, len(q))
 	}
-	return Err(oneLine(fmt.Sprintf("ERR unknown command '%s', with args beginning with: %s", cut(name, 128), list.String())))
-}
-
-// ErrUnknownSubcommand is the reply to a container command's unknown
-// subcommand; container is in upper case.
-func ErrUnknownSubcommand(sub []byte, container string) *Value {
-	return Err(oneLine(fmt.Sprintf("ERR unknown subcommand '%s'. Try %s HELP.", cut(sub, 128), container)))
+	line := strings.TrimRight(fmt.Sprintf(format, words...), "\r\n")
+	return Err(strings.NewReplacer("\r", " ", "\n", " ").Replace(line))
 }
 
 // cut returns the beginning of b as Redis prints it: at most n bytes, and none
 // from a zero byte on.
 func cut(b []byte, n int) []byte {
-	b = b[:min(len(b), n)]
-	if i := bytes.IndexByte(b, 0); i >= 0 {
-		return b[:i]
-	}
+	b, _, _ = bytes.Cut(b[:min(len(b), n)], []byte{0})
 	return b
 }
 
-// oneLine keeps an error within its line: Redis takes line ends off the end and
-// replaces others by spaces.
-func oneLine(s string) string {
-	s = strings.TrimRight(s, "\r\n")
-	return strings.NewReplacer("\r", " ", "\n", " ").Replace(s)
+// longest is how much Redis prints of a name, or of arguments, that it does not
+// know.
+const longest = 128
+
+// ErrUnknownCommand is the reply to a command that is not in the table: the
+// name as the client wrote it, and the beginning of its arguments, as Redis's
+// commandCheckExistence puts them.
+func ErrUnknownCommand(name []byte, args [][]byte) *Value {
+	var list []byte
+	for _, a := range args {
+		if len(list) >= longest {
+			break
+		}
+		list = fmt.Appendf(list, "'%s' ", cut(a, longest-len(list)))
+	}
+	return Errf("ERR unknown command '%s', with args beginning with: %s", cut(name, longest), list)
+}
+
+// ErrUnknownSubcommand is the reply to a container command's unknown
+// subcommand; container is in upper case.
+func ErrUnknownSubcommand(sub []byte, container string) *Value {
+	return Errf("ERR unknown subcommand '%s'. Try "+container+" HELP.", cut(sub, longest))
+}
+
+// ErrSubcommand is the reply to a subcommand with arguments that make no sense;
+// container is in upper case.
+func ErrSubcommand(sub []byte, container string) *Value {
+	return Errf("ERR unknown subcommand or wrong number of arguments for '%s'. Try "+container+" HELP.", cut(sub, longest))
 }
 
 // ErrUnsupportedOption is the reply to an option that EXPIRE does not know.
 func ErrUnsupportedOption(option []byte) *Value {
-	return Err(oneLine(fmt.Sprintf("ERR Unsupported option %s", cut(option, len(option)))))
+	return Errf("ERR Unsupported option %s", option)
 }

@@ -2,6 +2,7 @@ package resp_test
 
 import (
 	"math"
+	"strings"
 	"testing"
 
 	"synod/protocol/resp"
@@ -41,6 +42,23 @@ func TestEncoding(t *testing.T) {
 		}
 		if got := string(c.v.AppendTo(nil, 3)); got != c.three {
 			t.Errorf("%s in RESP3: %q, want %q", c.name, got, c.three)
+		}
+	}
+}
+
+// TestQuoting: what is quoted in an error ends at a zero byte, and the error is
+// one line.
+func TestQuoting(t *testing.T) {
+	for want, got := range map[string]*resp.Value{
+		"ERR 'a' b  c": resp.Errf("ERR '%s' %s", []byte("a\x00x"), []byte("b\r\nc\r\n")),
+		"ERR 'a  '":    resp.Errf("ERR '%s'", []byte("a\r\n")),
+		"ERR unknown command 'x', with args beginning with: 'y' '' ": resp.ErrUnknownCommand([]byte("x"), [][]byte{[]byte("y"), nil}),
+		"ERR unknown command '" + strings.Repeat("x", 128) + "', with args beginning with: '" + strings.Repeat("y", 128) + "' ": resp.ErrUnknownCommand(
+			[]byte(strings.Repeat("x", 200)), [][]byte{[]byte(strings.Repeat("y", 200)), []byte("z")}),
+		"ERR unknown subcommand 'x'. Try OBJECT HELP.": resp.ErrUnknownSubcommand([]byte("x\x00"), "OBJECT"),
+	} {
+		if string(got.Str) != want || !got.IsError() {
+			t.Errorf("%q, want %q", got.Str, want)
 		}
 	}
 }

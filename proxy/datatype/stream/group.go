@@ -14,15 +14,9 @@ var (
 	errEntriesRead = resp.Err("ERR value for ENTRIESREAD must be positive or -1")
 )
 
-// errSubcommand is the error on a subcommand whose arguments make no sense.
-func errSubcommand(name []byte, container string) *resp.Value {
-	const longest = 128
-	return errf("ERR unknown subcommand or wrong number of arguments for '%s'. Try "+container+" HELP.", name[:min(len(name), longest)])
-}
-
 // errGroupOf is the error if a stream has no such group.
 func (m *member) errGroupOf() *resp.Value {
-	return errf("NOGROUP No such consumer group '%s' for key name '%s'", m.group, m.key)
+	return resp.Errf("NOGROUP No such consumer group '%s' for key name '%s'", m.group, m.key)
 }
 
 // position is where a group is put: what it has seen of a stream.
@@ -53,7 +47,7 @@ func (p *position) options(args [][]byte, create bool) (mkStream bool, err *resp
 			p.read = n
 			rest = rest[1:]
 		default:
-			return false, errSubcommand(args[1], "XGROUP")
+			return false, resp.ErrSubcommand(args[1], "XGROUP")
 		}
 	}
 	return mkStream, nil
@@ -89,7 +83,7 @@ func CreateGroup(args [][]byte) (caspaxos.Operation, *resp.Value) {
 	}
 	switch {
 	case len(args) > most:
-		o.lateErr = errSubcommand(args[1], "XGROUP")
+		o.lateErr = resp.ErrSubcommand(args[1], "XGROUP")
 	case datatype.Is(args[4], "$"):
 		o.atEnd = true
 	default:
@@ -131,7 +125,7 @@ func SetGroupID(args [][]byte) (caspaxos.Operation, *resp.Value) {
 	}
 	switch {
 	case len(args) != 5 && len(args) != 7:
-		o.lateErr = errSubcommand(args[1], "XGROUP")
+		o.lateErr = resp.ErrSubcommand(args[1], "XGROUP")
 	case datatype.Is(args[4], "$"):
 		o.atEnd = true
 	default:

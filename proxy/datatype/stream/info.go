@@ -44,7 +44,7 @@ func Info(args [][]byte) (caspaxos.Operation, *resp.Value) {
 			o.count = limit(n)
 		}
 	default:
-		o.err = errSubcommand(args[1], "XINFO")
+		o.err = resp.ErrSubcommand(args[1], "XINFO")
 	}
 	return o, nil
 }

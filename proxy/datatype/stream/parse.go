@@ -2,10 +2,8 @@ package stream
 
 import (
 	"bytes"
-	"fmt"
 	"math"
 	"strconv"
-	"strings"
 
 	"synod/protocol/caspaxos"
 	"synod/protocol/register"
@@ -191,18 +189,6 @@ func list(v register.View, r register.Range, need *register.Projection) []regist
 }
 
 func lacking(need *register.Projection) bool { return len(need.Keys) > 0 || len(need.Ranges) > 0 }
-
-// errf formats an error that quotes arguments, as Redis prints them: up to the
-// first zero byte, and on one line.
-func errf(format string, args ...[]byte) *resp.Value {
-	words := make([]any, len(args))
-	for i, a := range args {
-		a, _, _ = bytes.Cut(a, []byte{0})
-		words[i] = a
-	}
-	line := strings.NewReplacer("\r", " ", "\n", " ").Replace(strings.TrimRight(fmt.Sprintf(format, words...), "\r\n"))
-	return resp.Err(line)
-}
 
 // changes is datatype.Changes with the operations in the order of their keys,
 // in which many cost the least.

@@ -239,7 +239,7 @@ func (o *readGroup) Execute(v register.View, now int64) caspaxos.Effect {
 	b, ok := open(v, o.group)
 	switch {
 	case !ok:
-		return datatype.Reply(errf("NOGROUP No such key '%s' or consumer group '%s' in XREADGROUP with GROUP option", o.key, o.group))
+		return datatype.Reply(resp.Errf("NOGROUP No such key '%s' or consumer group '%s' in XREADGROUP with GROUP option", o.key, o.group))
 	case o.err != nil:
 		return datatype.Reply(o.err)
 	case o.fresh:
