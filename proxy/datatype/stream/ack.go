@@ -14,7 +14,19 @@ type member struct {
 
 // errNoGroup is the error if there is no such stream or group.
 func (m *member) errNoGroup() *resp.Value {
-	return errf("NOGROUP No such key '%s' or consumer group '%s'", m.key, m.group)
+	return resp.Errf("NOGROUP No such key '%s' or consumer group '%s'", m.key, m.group)
+}
+
+// openGroup opens the books of the group, which must exist.
+func (m *member) openGroup(v register.View) (*books, *resp.Value) {
+	if err := check(v.Header); err != nil {
+		return nil, err
+	}
+	b, ok := open(v, m.group)
+	if !ok {
+		return nil, m.errNoGroup()
+	}
+	return b, nil
 }
 
 // ack takes entries for done.

@@ -83,7 +83,7 @@ func (o *claim) parse(minIdle []byte, rest [][]byte) *resp.Value {
 }
 
 func errClaimOption(name []byte) *resp.Value {
-	return errf("ERR Unrecognized XCLAIM option '%s'", name)
+	return resp.Errf("ERR Unrecognized XCLAIM option '%s'", name)
 }
 
 // parseOption reads one of the options that take a value.
@@ -91,7 +91,7 @@ func (o *claim) parseOption(name, value []byte) (err *resp.Value) {
 	integer := func(name string) int64 {
 		n, ok := number.ParseInt(value)
 		if !ok {
-			err = errf("ERR Invalid " + name + " option argument for XCLAIM")
+			err = resp.Err("ERR Invalid " + name + " option argument for XCLAIM")
 		}
 		return n
 	}
@@ -137,13 +137,10 @@ func (o *claim) Needs() register.Projection {
 }
 
 func (o *claim) Execute(v register.View, now int64) caspaxos.Effect {
-	if err := check(v.Header); err != nil {
-		return datatype.Reply(err)
-	}
-	b, ok := open(v, o.group)
+	b, err := o.openGroup(v)
 	switch {
-	case !ok:
-		return datatype.Reply(o.errNoGroup())
+	case err != nil:
+		return datatype.Reply(err)
 	case o.err != nil:
 		return datatype.Reply(o.err)
 	}
@@ -248,12 +245,9 @@ func (o *autoClaim) Needs() register.Projection {
 }
 
 func (o *autoClaim) Execute(v register.View, now int64) caspaxos.Effect {
-	if err := check(v.Header); err != nil {
+	b, err := o.openGroup(v)
+	if err != nil {
 		return datatype.Reply(err)
-	}
-	b, ok := open(v, o.group)
-	if !ok {
-		return datatype.Reply(o.errNoGroup())
 	}
 	// As many rows as it may take if all are claimed, then more and more.
 	for size := limit(min(o.count, int64(b.was.pending)) + 1); ; size *= 2 {

@@ -43,12 +43,9 @@ func (o *summary) Needs() register.Projection {
 }
 
 func (o *summary) Execute(v register.View, _ int64) caspaxos.Effect {
-	if err := check(v.Header); err != nil {
+	b, err := o.openGroup(v)
+	if err != nil {
 		return datatype.Reply(err)
-	}
-	b, ok := open(v, o.group)
-	if !ok {
-		return datatype.Reply(o.errNoGroup())
 	}
 	ranges := o.Needs().Ranges
 	first, _ := v.Range(ranges[0])
@@ -120,13 +117,10 @@ func (o *listPending) Needs() register.Projection {
 }
 
 func (o *listPending) Execute(v register.View, now int64) caspaxos.Effect {
-	if err := check(v.Header); err != nil {
-		return datatype.Reply(err)
-	}
-	b, ok := open(v, o.group)
+	b, err := o.openGroup(v)
 	switch {
-	case !ok:
-		return datatype.Reply(o.errNoGroup())
+	case err != nil:
+		return datatype.Reply(err)
 	case o.count == 0:
 		return datatype.Reply(resp.List())
 	}
