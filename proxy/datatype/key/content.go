@@ -11,22 +11,52 @@ import (
 	"synod/proxy/datatype/zset"
 )
 
+// kind is what the commands on keys of any type have to know of one.
+type kind struct {
+	// encoding is how Redis would hold a value, as OBJECT ENCODING puts it.
+	encoding func(register.Header) string
+	content  func(v register.View, to *rdb.Value)
+	build    func(rdb.Value) (register.Header, []register.Op)
+}
+
+// collections are the types besides strings.
+var collections = map[register.Type]kind{
+	register.List: {
+		encoding: list.Encoding,
+		content:  func(v register.View, to *rdb.Value) { to.Items = list.Items(v) },
+		build:    func(of rdb.Value) (register.Header, []register.Op) { return list.Build(of.Items) },
+	},
+	register.Hash: {
+		encoding: hash.Encoding,
+		content:  func(v register.View, to *rdb.Value) { to.Items = hash.Items(v) },
+		build:    func(of rdb.Value) (register.Header, []register.Op) { return hash.Build(of.Items) },
+	},
+	register.Set: {
+		encoding: set.Encoding,
+		content:  func(v register.View, to *rdb.Value) { to.Items = set.Items(v) },
+		build:    func(of rdb.Value) (register.Header, []register.Op) { return set.Build(of.Items) },
+	},
+	register.SortedSet: {
+		encoding: zset.Encoding,
+		content:  func(v register.View, to *rdb.Value) { to.Members = zset.Items(v) },
+		build:    func(of rdb.Value) (register.Header, []register.Op) { return zset.Build(of.Members) },
+	},
+	register.Stream: {
+		encoding: func(register.Header) string { return "stream" },
+		content:  func(v register.View, to *rdb.Value) { to.Stream = stream.Read(v) },
+		build:    func(of rdb.Value) (register.Header, []register.Op) { return stream.Build(of.Stream) },
+	},
+}
+
 // content returns the value of a register, of which the view must know all.
 func content(v register.View) rdb.Value {
 	value := rdb.Value{Type: v.Header.Type}
-	switch value.Type {
-	case register.String:
+	if k, ok := collections[value.Type]; ok {
+		k.content(v, &value)
+		encoding := k.encoding(v.Header)
+		value.Compact = encoding == "listpack" || encoding == "intset"
+	} else if value.Type == register.String {
 		value.Text = str.Content(v)
-	case register.List:
-		value.Items = list.Items(v)
-	case register.Hash:
-		value.Items, value.Compact = hash.Items(v), hash.Encoding(v.Header) == "listpack"
-	case register.Set:
-		value.Items, value.Compact = set.Items(v), set.Encoding(v.Header) == "intset"
-	case register.SortedSet:
-		value.Members, value.Compact = zset.Items(v), zset.Encoding(v.Header) == "listpack"
-	case register.Stream:
-		value.Stream = stream.Read(v)
 	}
 	return value
 }
@@ -34,17 +64,8 @@ func content(v register.View) rdb.Value {
 // build returns the header and the operations that make a value where there is
 // nothing.
 func build(value rdb.Value) (register.Header, []register.Op) {
-	switch value.Type {
-	case register.List:
-		return list.Build(value.Items)
-	case register.Hash:
-		return hash.Build(value.Items)
-	case register.Set:
-		return set.Build(value.Items)
-	case register.SortedSet:
-		return zset.Build(value.Members)
-	case register.Stream:
-		return stream.Build(value.Stream)
+	if k, ok := collections[value.Type]; ok {
+		return k.build(value)
 	}
 	return str.New(value.Text)
 }
@@ -52,17 +73,8 @@ func build(value rdb.Value) (register.Header, []register.Op) {
 // encodingOf returns how Redis would hold the value, as OBJECT ENCODING puts
 // it. The view must have what str.EncodingNeeds asks for.
 func encodingOf(v register.View) string {
-	switch v.Header.Type {
-	case register.List:
-		return list.Encoding(v.Header)
-	case register.Hash:
-		return hash.Encoding(v.Header)
-	case register.Set:
-		return set.Encoding(v.Header)
-	case register.SortedSet:
-		return zset.Encoding(v.Header)
-	case register.Stream:
-		return "stream"
+	if k, ok := collections[v.Header.Type]; ok {
+		return k.encoding(v.Header)
 	}
 	return str.Encoding(v)
 }
