@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"testing"
 
+	"synod/protocol/caspaxos"
 	"synod/protocol/register"
 	"synod/protocol/resp"
 	"synod/proxy/datatype/zset"
@@ -174,5 +175,29 @@ func TestSortedSetScan(t *testing.T) {
 	m.put("k", members[:128])
 	if page := m.text("ZSCAN", "k", "77", "COUNT", "1"); string(page.Elems[0].Str) != "0" || len(page.Elems[1].Elems) != 256 {
 		t.Error("a compact sorted set comes in pages")
+	}
+}
+
+// TestPopsAhead: pops that follow one another find what the first asked for.
+func TestPopsAhead(t *testing.T) {
+	m := newMachine(t)
+	members := make([]zset.Member, 5000)
+	for i := range members {
+		members[i] = zset.Member{Name: fmt.Append(nil, "m", i), Score: float64(i % 700)}
+	}
+	m.put("k", members)
+	for _, request := range []string{"ZPOPMIN k", "ZPOPMAX k", "ZPOPMIN k 6", "ZPOPMAX k 6"} {
+		spec, _ := Resolve(splitWords(t, request))
+		op, _ := spec.Key(splitWords(t, request))
+		whole := register.NewDraft(m.state([]byte("k")))
+		part := register.NewDraft(whole.View().Project(op.(caspaxos.Ahead).NeedsAhead(2)))
+		for range 3 {
+			got, want := op.Execute(part.View(), m.now), op.Execute(whole.View(), m.now)
+			if !sameEffect(got, want) {
+				t.Fatalf("%s: %s, want %s", request, show(got), show(want))
+			}
+			part.Apply(got.Change)
+			whole.Apply(want.Change)
+		}
 	}
 }

@@ -4,7 +4,10 @@ import (
 	"math"
 	"slices"
 
+	"synod/protocol/caspaxos"
 	"synod/protocol/register"
+	"synod/proxy/datatype"
+	"synod/proxy/datatype/element"
 )
 
 // choice picks members that follow each other in a sorted set.
@@ -15,6 +18,19 @@ type choice interface {
 	// valid as long as the view's. If the view does not have what it takes,
 	// need says what is missing.
 	in(v register.View) (elems []register.Element, need *register.Projection)
+}
+
+// chosen is the effect of what then does with the elements that a choice picks
+// of a sorted set.
+func chosen(c choice, v register.View, then func(elems []register.Element) caspaxos.Effect) caspaxos.Effect {
+	if err := element.Check(v.Header, register.SortedSet); err != nil {
+		return datatype.Reply(err)
+	}
+	elems, need := c.in(v)
+	if need != nil {
+		return datatype.Need(*need)
+	}
+	return then(elems)
 }
 
 // unlimited is a number of members that nobody reaches. What is beyond it would

@@ -143,14 +143,9 @@ func (k rangeKind) choice(first, last []byte, p page, reverse bool) (choice, *re
 func (o *rangeRead) Needs() register.Projection { return o.needs() }
 
 func (o *rangeRead) Execute(v register.View, _ int64) caspaxos.Effect {
-	if err := element.Check(v.Header, register.SortedSet); err != nil {
-		return datatype.Reply(err)
-	}
-	elems, need := o.in(v)
-	if need != nil {
-		return caspaxos.Effect{Need: need}
-	}
-	return datatype.Reply(List(members(elems), o.withScores))
+	return chosen(o.choice, v, func(elems []register.Element) caspaxos.Effect {
+		return datatype.Reply(List(members(elems), o.withScores))
+	})
 }
 
 // List is the reply that lists members, with their scores or without.

@@ -47,14 +47,9 @@ type take struct {
 func (o *take) Needs() register.Projection { return o.needs() }
 
 func (o *take) Execute(v register.View, _ int64) caspaxos.Effect {
-	if err := element.Check(v.Header, register.SortedSet); err != nil {
-		return datatype.Reply(err)
-	}
-	gone, need := o.in(v)
-	if need != nil {
-		return caspaxos.Effect{Need: need}
-	}
-	return without(v, gone, o.show(gone))
+	return chosen(o.choice, v, func(gone []register.Element) caspaxos.Effect {
+		return without(v, gone, o.show(gone))
+	})
 }
 
 // RemoveRangeByRank parses ZREMRANGEBYRANK key start stop.
@@ -80,6 +75,24 @@ func parseRemoveRange(args [][]byte, kind rangeKind) (caspaxos.Operation, *resp.
 	return &take{choice: c, show: func(gone []register.Element) *resp.Value { return resp.Int(int64(len(gone))) }}, nil
 }
 
+// pop is a take from one end.
+type pop struct{ take }
+
+// ahead is how many members a pop asks for that it does not need itself. The
+// proxy remembers them for the pops that follow.
+const ahead = 16
+
+// NeedsAhead also asks for what later pops will take (caspaxos.Ahead).
+func (o *pop) NeedsAhead(waiting int) register.Projection {
+	p := o.needs()
+	for i := range p.Ranges {
+		if r := &p.Ranges[i]; r.Limit > 0 {
+			r.Limit += ahead + waiting
+		}
+	}
+	return p
+}
+
 var errNegative = resp.Err("ERR value is out of range, must be positive")
 
 // PopMin parses ZPOPMIN key [count].
@@ -89,9 +102,9 @@ func PopMin(args [][]byte) (caspaxos.Operation, *resp.Value) { return parsePop(a
 func PopMax(args [][]byte) (caspaxos.Operation, *resp.Value) { return parsePop(args, true) }
 
 func parsePop(args [][]byte, reverse bool) (caspaxos.Operation, *resp.Value) {
-	o := &take{choice: byRank{reverse: reverse}, show: func(gone []register.Element) *resp.Value {
+	o := &pop{take{choice: byRank{reverse: reverse}, show: func(gone []register.Element) *resp.Value {
 		return resp.List(scored(members(gone))...)
-	}}
+	}}}
 	switch {
 	case len(args) > 3:
 		return nil, resp.ErrSyntax
