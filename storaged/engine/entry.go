@@ -28,10 +28,12 @@ type entry struct {
 	content
 
 	// shared tells that a View may still point into elems or its values: they
-	// are replaced then, not overwritten.
-	shared bool
-	bytes  int // of inline content, or of pending
-	size   int // as counted by the lane
+	// are replaced then, not overwritten. Of these, elems is the entry's own again
+	// once it was cloned.
+	shared, cloned bool
+
+	bytes int // of inline content, or of pending
+	size  int // as counted by the lane
 
 	// Of the rows form: what the disk does not have yet, and of that what a
 	// batch on its way to the disk has.
@@ -138,7 +140,7 @@ func (e *entry) clear() {
 		e.pending, e.frozen, e.sent = nil, nil, 0
 		e.index, e.recounted, e.gaps = nil, false, gaps{}
 	}
-	e.elems, e.shared, e.bytes = nil, false, 0
+	e.elems, e.shared, e.cloned, e.bytes = nil, false, false, 0
 }
 
 func (e *entry) find(key []byte) (int, bool) {
@@ -154,8 +156,8 @@ func (e *entry) applyInline(op *register.Op) {
 	if !found && op.Kind == register.Remove {
 		return
 	}
-	if e.shared {
-		e.elems, e.shared = slices.Clone(e.elems), false
+	if e.shared && !e.cloned {
+		e.elems, e.cloned = slices.Clone(e.elems), true
 	}
 	value, exists := register.ApplyOp(old, *op)
 	if op.Kind == register.Put {
@@ -188,7 +190,7 @@ func (e *entry) spill() {
 			e.index.added(string(el.Key)) // far fewer than would make one too large
 		}
 	}
-	e.elems, e.shared = nil, false
+	e.elems, e.shared, e.cloned = nil, false, false
 }
 
 func (e *entry) applyRow(l *Lane, s *source, op *register.Op) error {

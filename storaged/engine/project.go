@@ -40,7 +40,7 @@ func (l *Lane) projectInline(rec *caspaxos.Record, e *entry, p register.Projecti
 	if p.HeaderOnly() && e.bytes > smallState {
 		return register.View{Header: rec.Header}
 	}
-	e.shared = true
+	e.shared, e.cloned = true, false
 	whole := register.NewView(rec.Header, register.Knowledge{All: true}, e.elems)
 	if e.bytes <= smallState && whole.Bytes() <= size {
 		return whole

@@ -378,3 +378,28 @@ func TestParts(t *testing.T) {
 		}
 	}
 }
+
+// What a view points at stays as it was, also when an element beside it has come
+// and gone before it is overwritten.
+func TestViewsStayAsTheyWere(t *testing.T) {
+	r := newRig(t, testOptions(t))
+	id := key(0, "k")
+	r.accept(id, set("before"))
+	l := r.e.Lanes()[r.lane(id)]
+	rec, err := l.Load(id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, fits, err := l.Project(rec, register.Projection{All: true}, 1<<10)
+	if err != nil || !fits {
+		t.Fatal(fits, err)
+	}
+	for _, op := range []register.Op{{Kind: register.Put, Key: []byte("1")}, {Kind: register.Remove, Key: []byte("1")}} {
+		r.accept(id, register.Change{Kind: register.Delta, Header: rec.Header, Ops: []register.Op{op}})
+	}
+	r.accept(id, set("behind"))
+	if got, _ := v.Get([]byte("0")); string(got) != "before" {
+		t.Errorf("the view has changed to %q", got)
+	}
+	r.wantString(id, "behind")
+}
