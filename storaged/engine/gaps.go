@@ -70,7 +70,7 @@ func (g *gaps) add(from, to string) {
 	if to != "" && from >= to {
 		return
 	}
-	if g.spans == nil || g.spans.Len() >= gapsMost {
+	if g.spans == nil {
 		g.spans = new(btree.Map[string, string])
 	}
 	if f, t, ok := g.before(from); ok && (t == "" || t >= from) {
@@ -86,6 +86,9 @@ func (g *gaps) add(from, to string) {
 	})
 	for _, f := range swallowed {
 		g.spans.Delete(f)
+	}
+	if g.spans.Len() >= gapsMost {
+		g.spans.Clear()
 	}
 	g.spans.Set(from, to)
 }
@@ -112,7 +115,8 @@ func (g *gaps) put(key []byte) {
 	if from < k {
 		g.spans.Set(from, k)
 	}
-	if next := k + "\x00"; to == "" || next < to {
+	// Too many of them: the upper part is forgotten.
+	if next := k + "\x00"; (to == "" || next < to) && g.spans.Len() < gapsMost {
 		g.spans.Set(next, to)
 	}
 }

@@ -223,3 +223,15 @@ func TestGaps(t *testing.T) {
 		}
 	}
 }
+
+// However elements are put into a gap, a register has so many gaps at most.
+func TestGapsAreBounded(t *testing.T) {
+	var g gaps
+	g.add("", "")
+	for i := range 4 * gapsMost {
+		g.put(label(i * 7919 % (4 * gapsMost)))
+		if g.len() > gapsMost {
+			t.Fatalf("%d gaps after %d elements", g.len(), i+1)
+		}
+	}
+}
