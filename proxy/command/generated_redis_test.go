@@ -159,7 +159,9 @@ func TestGeneratedSameAsRedis(t *testing.T) {
 			return
 		}
 	}
-	r.checkCounts()
+	if n >= 10_000 { // fewer do not show it
+		r.checkCounts()
+	}
 }
 
 // minimal cuts a failing sequence down and shows it.

@@ -21,8 +21,8 @@ type Rule struct {
 	// Alone: Same talks to the servers, so the request cannot be in a pipeline.
 	Alone bool
 	Same  func(*Exchange) string
-	// Settle, if not nil, undoes what the request has done on Redis alone. It
-	// returns what is wrong, or "".
+	// Settle, if not nil, is done before the replies are compared: it undoes
+	// what the request has done on Redis alone. It returns what is wrong, or "".
 	Settle func(*Exchange) string
 }
 
@@ -71,8 +71,8 @@ var rules = map[string]Rule{
 	"zscan":       walk,
 
 	"pfcount":              {Alone: true, Same: exactly.Same, Settle: uncount},
-	"sort":                 {Alone: true, Same: sortedSame, Settle: unpack},
-	"sort_ro":              {Alone: true, Same: sortedSame, Settle: unpack},
+	"sort":                 {Alone: true, Same: sortedSame, Settle: unsort},
+	"sort_ro":              {Alone: true, Same: sortedSame, Settle: unsort},
 	"geosearch":            {Same: found}, // unordered unless asked
 	"georadius":            {Same: found},
 	"georadius_ro":         {Same: found},
@@ -127,13 +127,13 @@ func Exact(args [][]byte) bool {
 
 // Compare returns what is wrong with a reply, or "".
 func Compare(e *Exchange) string {
-	rule, equal := RuleOf(e.Args), bytes.Equal(e.Want, e.Have)
+	rule := RuleOf(e.Args)
 	if rule.Settle != nil {
 		if what := rule.Settle(e); what != "" {
 			return what
 		}
 	}
-	switch {
+	switch equal := bytes.Equal(e.Want, e.Have); {
 	case equal && (!rule.Always || e.Want[0] == '-'):
 		return ""
 	case e.Want[0] == '-' || e.Have[0] == '-':
