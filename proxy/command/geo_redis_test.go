@@ -6,8 +6,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-
-	"synod/protocol/register"
 )
 
 // geoForms are commands on places, in the way of forms. Words that begin with
@@ -109,10 +107,9 @@ func (s *geoScript) point() []string {
 // TestPlacesAsRedis runs random commands on places here and on a real Redis, in
 // both protocols.
 func TestPlacesAsRedis(t *testing.T) {
-	compareScripts(t, func(seed uint64) func() [][]byte { return newGeoScript(seed).next }, storesPlaces,
-		func(m *machine, p *peer, _ register.View, args [][]byte, _, _ []byte) bool {
-			return sameDistances(m, p, args)
-		})
+	c := comparison{commands: 1000, open: storesPlaces, besides: leftOf, differ: differInDistances}
+	c.script = func(seed uint64) func() [][]byte { return newGeoScript(seed).next }
+	c.run(t)
 }
 
 // storesPlaces reports whether a search has an option that takes a transaction.
@@ -125,20 +122,23 @@ func storesPlaces(_ *machine, args [][]byte) bool {
 	return false
 }
 
-// sameDistances reports whether a search with a COUNT finds places as far off as
-// Redis does: which of those that are equally far are left out is open.
-func sameDistances(m *machine, p *peer, args [][]byte) bool {
+// differInDistances compares the places that a search with a COUNT finds by how
+// far off they are: which of those that are equally far are left out is open.
+func differInDistances(d difference) string {
 	again, counted := [][]byte{}, false
-	for _, a := range args {
+	for _, a := range d.args {
 		if !strings.HasPrefix(strings.ToLower(string(a)), "with") {
 			again = append(again, a)
 		}
 		counted = counted || bytes.EqualFold(a, []byte("COUNT"))
 	}
 	again = append(again, []byte("WITHDIST"))
-	got, want := strings.Split(string(m.do(again...).AppendTo(nil, 2)), "\r\n"), strings.Split(string(p.do(again...)), "\r\n")
+	got, want := strings.Split(string(d.m.do(again...).AppendTo(nil, 2)), "\r\n"), strings.Split(string(d.p.do(again...)), "\r\n")
 	for i := 5; i < len(got) && len(got) == len(want); i += 5 { // of each place: *2 $ name $ distance
 		counted = counted && got[i] == want[i]
 	}
-	return counted && len(got) == len(want)
+	if counted && len(got) == len(want) {
+		return ""
+	}
+	return "they differ"
 }

@@ -15,7 +15,6 @@ import (
 	"synod/protocol/resp"
 	"synod/proxy/datatype/hash"
 	"synod/proxy/datatype/number"
-	sets "synod/proxy/datatype/set"
 )
 
 // memberForms are commands on hashes and sets, in the way of forms. Words that
@@ -41,7 +40,7 @@ func newMemberScript(seed uint64) memberScript {
 
 func (s memberScript) next() [][]byte {
 	for {
-		args := s.made()
+		args := madeUp(s.script, s.memberWord)
 		if spec, err := Resolve(args); err == nil && spec.Key == nil && spec.Split == nil {
 			continue // a word that happens to be a command
 		}
@@ -53,21 +52,6 @@ func (s memberScript) next() [][]byte {
 			return args
 		}
 	}
-}
-
-func (s memberScript) made() [][]byte {
-	var out [][]byte
-	for _, word := range s.script.next() {
-		kind, ok := strings.CutPrefix(string(word), "~")
-		if !ok {
-			out = append(out, word)
-			continue
-		}
-		for _, w := range s.memberWord(kind) {
-			out = append(out, []byte(w))
-		}
-	}
-	return out
 }
 
 func (s memberScript) memberWord(kind string) []string {
@@ -113,51 +97,18 @@ func (s memberScript) several(counts []int, group int) (out []string) {
 // TestMembersAsRedis runs random commands on hashes and sets here and on a real
 // Redis, in both protocols.
 func TestMembersAsRedis(t *testing.T) {
-	server := startRedis(t)
-	peers := map[int]*peer{2: server.dial(2, 0), 3: server.dial(3, 1)}
-	for seed := *differentialFirst; seed < *differentialFirst+uint64(*differentialSeeds) && !t.Failed(); seed++ {
-		peers[2].text("FLUSHALL")
-		m, s := newMachine(t), newMemberScript(seed)
-		var history []string
-		for range 1200 {
-			args := s.next()
-			history = append(history, fmt.Sprintf("%.100q", args))
-			key := args[min(1, len(args)-1)]
-			before := m.state(key)
-			mine := m.do(args...)
-			for version, p := range peers {
-				got, want := mine.AppendTo(nil, version), p.do(args...)
-				problem := sameMembers(p, before, args, got, want)
-				if state := m.state(key); problem == "" {
-					problem = sameEncoding(p, key, state.Header)
-				}
-				if problem != "" {
-					t.Errorf("seed %d, RESP%d: %.300q: %s\n got %.500q\nwant %.500q\nafter %s", seed, version, args, problem, got, want,
-						strings.Join(history[max(0, len(history)-8):len(history)-1], "\n      "))
-				}
-			}
-			if t.Failed() {
-				return
-			}
+	c := comparison{commands: 1200, differ: differInMembers}
+	c.script = func(seed uint64) func() [][]byte { return newMemberScript(seed).next }
+	c.open = func(*machine, [][]byte) bool { return false }
+	c.besides = func(m *machine, args [][]byte) [][][]byte {
+		key := args[min(1, len(args)-1)]
+		switch m.state(key).Header.Type {
+		case register.Hash, register.Set:
+			return [][][]byte{{[]byte("OBJECT"), []byte("ENCODING"), key}}
 		}
+		return nil
 	}
-}
-
-// sameEncoding compares how Redis holds a value with what we say.
-func sameEncoding(p *peer, key []byte, h register.Header) string {
-	mine := ""
-	switch h.Type {
-	case register.Hash:
-		mine = hash.Encoding(h)
-	case register.Set:
-		mine = sets.Encoding(h)
-	default:
-		return ""
-	}
-	if want := p.do([]byte("OBJECT"), []byte("ENCODING"), key); !strings.Contains(string(want), "\n"+mine+"\r") {
-		return fmt.Sprintf("encoded as %s, in Redis %q", mine, want)
-	}
-	return ""
+	c.run(t)
 }
 
 // replyElems returns the elements of a reply, nil if it is no aggregate.
@@ -184,12 +135,10 @@ func sortedGroups(elems []string, n int) (out []string) {
 	return out
 }
 
-// sameMembers compares replies where Redis has no order, or draws at random. It
-// makes Redis pop the members that were popped here.
-func sameMembers(p *peer, before register.View, args [][]byte, got, want []byte) string {
-	if bytes.Equal(got, want) {
-		return ""
-	}
+// differInMembers compares replies where Redis has no order, or draws at random.
+// It makes Redis pop the members that were popped here.
+func differInMembers(d difference) string {
+	p, before, args, got, want := d.p, d.before, d.args, d.got, d.want
 	if got[0] != want[0] || got[0] == '-' {
 		return "they differ"
 	}
