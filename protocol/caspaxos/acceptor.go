@@ -25,11 +25,16 @@ type Acceptor struct {
 	promises promises
 	flushed  rangeTombstones
 	deferred []*Request // Prepares that wait for the ceiling
-	stash    stash      // Accepts that wait for their base
+	unused   unused     // promises that were overtaken before a vote
+	stash    stash      // Accepts that wait for their base, or are part of others'
+	again    bool       // an Accept out of the stash is being handled
 
 	// CaughtUp counts the Accepts that came before their base and were accepted
 	// when it was there. It is the lane's goroutine's.
 	CaughtUp uint64
+	// Joined counts the votes for deltas on a base that this acceptor never
+	// voted for, whose own delta it had kept.
+	Joined uint64
 
 	scratch Record // stands for a register that nothing but a flush covers
 }
@@ -60,7 +65,7 @@ func (a *Acceptor) Step(now Now, req *Request, reply *Reply) (answered bool, err
 	case KindPrepare:
 		return a.prepare(now, req, rec, reply)
 	case KindAccept:
-		if err := a.accept(now, req, rec, reply); err != nil || reply.Outcome != Acked || len(a.stash.byKey) == 0 {
+		if err := a.accept(now, req, rec, reply); err != nil || len(a.stash.byKey) == 0 {
 			return true, err
 		}
 		a.catchUp(now, req.Register)
@@ -225,6 +230,7 @@ func (a *Acceptor) prepare(now Now, req *Request, rec *Record, reply *Reply) (bo
 		reply.Outcome = Busy
 		return true, nil
 	}
+	a.overtaken(req.Register.Key, rec, req.Ballot)
 	if !a.promises.set(req.Register, req.Ballot) {
 		reply.Outcome = Busy
 		return true, nil
@@ -247,7 +253,7 @@ func (a *Acceptor) nack(req *Request, rec *Record, promise Ballot, reply *Reply)
 	reply.Outcome, reply.Promise = Nacked, promise
 	if req.Kind == KindAccept {
 		reply.Never = a.omit.has(RuleNever) || (a.node.State().Dropped.Less(req.Ballot) &&
-			(rec == nil || rec.Lineage.Cut.Less(req.Ballot)))
+			(rec == nil || rec.Lineage.Cut.Less(req.Ballot))) || a.unused.has(req.Register.Key, req.Ballot)
 	}
 	if rec != nil {
 		reply.After = rec.Pos
@@ -265,15 +271,19 @@ func (a *Acceptor) accept(now Now, req *Request, rec *Record, reply *Reply) erro
 	}
 	if p := a.promise(r, rec); (b.Less(p) || b.AtMost(a.floor(r))) && !a.omit.has(RulePromise) {
 		a.nack(req, rec, p, reply)
-		return nil
-	}
-	if req.Change.Kind != full && accepted(rec) != req.Base && !a.omit.has(RuleBase) {
-		a.stash.keep(req)
-		reply.Outcome, reply.Accepted = StaleBase, accepted(rec)
-		if rec != nil {
-			reply.After = rec.Pos
+		if req.Change.Kind != full && accepted(rec).Less(b) && !a.again {
+			a.stash.keep(req)
 		}
 		return nil
+	}
+	if req.Change.Kind != full && accepted(rec) != req.on() && !a.omit.has(RuleBase) {
+		joined := a.stash.join(req, accepted(rec))
+		if joined == nil {
+			a.stale(req, rec, reply)
+			return nil
+		}
+		req = joined
+		a.Joined++
 	}
 	if !req.Prepared && rec != nil && rec.Intent != nil {
 		reply.Outcome, reply.Intent, reply.After = IntentMet, rec.Intent, rec.Pos
@@ -289,7 +299,21 @@ func (a *Acceptor) accept(now Now, req *Request, rec *Record, reply *Reply) erro
 	if !reply.Granted {
 		a.promises.outdated(req.Register.Key, b)
 	}
+	if a.omit.has(RuleUnused) {
+		a.unused.add(req.Register.Key, b)
+	}
 	return nil
+}
+
+// stale answers a delta on a state that this acceptor does not have.
+func (a *Acceptor) stale(req *Request, rec *Record, reply *Reply) {
+	if !a.again {
+		a.stash.keep(req)
+	}
+	reply.Outcome, reply.Accepted = StaleBase, accepted(rec)
+	if rec != nil {
+		reply.After = rec.Pos
+	}
 }
 
 // vote records that b is accepted. The changelog has the entry already.
@@ -342,6 +366,7 @@ func (a *Acceptor) grant(req *Request, rec *Record, reply *Reply) {
 	// Without it the next round takes one trip more; without room for a Prepare
 	// there would be none.
 	if a.Promises() < maxPromises/2 {
+		a.overtaken(req.Register.Key, rec, req.Next)
 		reply.Granted = a.promises.set(req.Register, req.Next)
 	}
 }
@@ -389,6 +414,7 @@ func (a *Acceptor) Redo(e *LogEntry, pos uint64) error {
 // there is nothing to forget or it is too early.
 func (a *Acceptor) Rotate(now Now) Ballot {
 	p := &a.promises
+	a.unused.turn(now.Mono, 2*a.node.limits.Command)
 	if len(p.old) == 0 && len(p.young) > 0 {
 		p.old, p.oldMax = p.young, p.youngMax
 		p.young, p.youngMax = nil, Ballot{}

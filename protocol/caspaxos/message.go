@@ -53,6 +53,7 @@ type Request struct {
 	// Of Accept.
 	Prepared bool   // the write's ballot was promised by a quorum; else it is blind
 	Base     Ballot // the parent: the ballot of the state the change was made from; zero if blind or on nothing
+	On       Ballot // the state that a delta applies to, if not Base: the change has those in between in it
 	Change   register.Change
 	Next     Ballot   // a Prepare for the proposer's next round; zero for none
 	History  *Lineage // travels with a Full change that was not blind; nil otherwise
@@ -60,6 +61,14 @@ type Request struct {
 	// Encoded is the message as it came over the wire, if it did: a changelog
 	// entry can take it as it is. Not sent, not compared.
 	Encoded []byte
+}
+
+// on is the ballot of the state that a delta applies to.
+func (q *Request) on() Ballot {
+	if q.On.IsZero() {
+		return q.Base
+	}
+	return q.On
 }
 
 // Outcome is what an acceptor made of a Request.

@@ -40,12 +40,13 @@ type Timing struct {
 	Retry   time.Duration // before a silent read or Prepare is started over
 	Accept  time.Duration // before a silent Accept is in doubt
 	Backoff time.Duration // the first pause after an interference; it doubles
+	Shared  time.Duration // how long a carried promise is used where others write, too
 }
 
 // DefaultTiming suits nodes in one data centre.
 func DefaultTiming() Timing {
 	return Timing{Hedge: 10 * time.Millisecond, Retry: 500 * time.Millisecond,
-		Accept: 1200 * time.Millisecond, Backoff: 2 * time.Millisecond}
+		Accept: 1200 * time.Millisecond, Backoff: 2 * time.Millisecond, Shared: 15 * time.Millisecond}
 }
 
 // Options are what a Proposer is made of.

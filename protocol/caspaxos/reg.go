@@ -55,6 +55,7 @@ type reg struct {
 	fixing  Set // members that are being sent the whole state
 
 	carry    carried
+	shared   bool // another proposer has written it lately
 	rmw      bool // the register sees commands that depend on its state
 	fails    int  // tries in a row that did not get through
 	noBlind  Mono // until when blind writes are not tried
@@ -80,5 +81,5 @@ type carried struct {
 	at      Set // members known to be at base
 	view    register.View
 	lineage Lineage
-	until   Mono
+	since   Mono
 }

@@ -14,6 +14,7 @@ const (
 	RuleBase                              // §3 a delta applies to its base only
 	RuleGrant                             // §3 a doubled Accept that is no longer current grants nothing
 	RuleNever                             // §3 a Nack is final only if the acceptor can tell
+	RuleUnused                            // §3 … by its lists, or because a promise was overtaken before it voted
 	RuleDurability                        // §2 an answer waits until what it shows is synced
 	RuleFloorRaised                       // §2 the floor is raised before promises are forgotten
 	RuleCeiling                           // §2 nothing is promised above the ceiling

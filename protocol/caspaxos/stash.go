@@ -11,13 +11,23 @@ import (
 // maxStash bounds the bytes of Accepts that a lane keeps for later.
 const maxStash = 8 << 20
 
-// stash keeps copies of Accepts that found this acceptor behind their base
-// (§3 Stale). While a large state is on its way to it, the register goes on; if
-// what goes on is lost here, the state is out of date when it arrives, and the
-// next one will be. So the copies are handled when a vote has brought the
-// register to their base: as if the network had delivered them twice, the
-// second time late, which it may do with any message. All checks are made then,
-// nobody gets an answer, and no promise is asked for (§3 re-delivery).
+// stash keeps copies of deltas that this acceptor could not vote for, either
+// because it was behind their base (§3 Stale) or because it had promised a
+// higher ballot.
+//
+// While a large state is on its way to a member that is behind, the register
+// goes on; if what goes on is lost here, the state is out of date when it
+// arrives, and the next one will be. So the copies are handled when a vote has
+// brought the register to their base: as if the network had delivered them
+// twice, the second time late, which it may do with any message. All checks are
+// made then, nobody gets an answer, and no promise is asked for (§3
+// re-delivery).
+//
+// A delta that was refused for a promise may be chosen by the others, and what
+// follows is based on it. A ballot stands for one base and one change, so its
+// state is known here all the same: a delta on it is voted for with those that
+// lead to its base in one, as if it had come as the full state with its lineage
+// (§3 "one door"). Nothing is voted for but the ballot that was asked for.
 type stash struct {
 	byKey map[string][]*Request // in the order of ballots, in which they mostly come
 	order []stashed             // oldest first; what is no longer in byKey is skipped
@@ -86,9 +96,13 @@ func (s *stash) put(key string, waiting []*Request) {
 	}
 }
 
-// next takes the Accept out whose base is the ballot that the register has come
-// to, if there is one, and forgets those that come too late.
-func (s *stash) next(key string, accepted Ballot) *Request {
+// tries bounds how many of a register's Accepts are looked at when it has moved.
+const tries = 64
+
+// next takes an Accept out that can be handled at the ballot that the register
+// has come to and under its promise, if there is one, and forgets those that
+// come too late.
+func (s *stash) next(key string, accepted, promise Ballot) *Request {
 	waiting, found := s.byKey[key], (*Request)(nil)
 	if len(waiting) == 0 {
 		return nil
@@ -96,12 +110,54 @@ func (s *stash) next(key string, accepted Ballot) *Request {
 	for len(waiting) > 0 && waiting[0].Ballot.AtMost(accepted) {
 		waiting = without(waiting, 0)
 	}
-	if at := slices.IndexFunc(waiting, func(q *Request) bool { return q.Base == accepted }); at >= 0 {
-		found = waiting[at]
-		waiting = without(waiting, at)
+	from, _ := slices.BinarySearchFunc(waiting, promise, byBallot)
+	for at := from; at < min(len(waiting), from+tries); at++ {
+		if s.chain(waiting, waiting[at], accepted) != nil {
+			found = waiting[at]
+			waiting = without(waiting, at)
+			break
+		}
 	}
 	s.put(key, waiting)
 	return found
+}
+
+// chain returns the deltas that lead from a ballot to req, the first one last,
+// or nil if some are not there.
+func (s *stash) chain(waiting []*Request, req *Request, from Ballot) []*Request {
+	chain := []*Request{req}
+	for at := req; at.on() != from; chain = append(chain, at) {
+		i, found := slices.BinarySearchFunc(waiting, at.on(), byBallot)
+		if !found || len(chain) > tries || waiting[i].Ballot.AtMost(from) {
+			return nil
+		}
+		at = waiting[i]
+	}
+	return chain
+}
+
+// join returns req with the deltas that lead to its base from a ballot as one
+// change, or nil if they are not known.
+func (s *stash) join(req *Request, from Ballot) *Request {
+	chain := s.chain(s.byKey[req.Register.Key], req, from)
+	if chain == nil {
+		return nil
+	}
+	out := *req
+	out.On, out.Encoded = from, nil
+	out.History = new(Lineage)
+	draft := register.NewDraft(register.View{})
+	for _, q := range slices.Backward(chain) {
+		draft.Apply(q.Change)
+		if q.History != nil {
+			out.History.Merge(q.History)
+		}
+		if q != req {
+			out.History.Insert(Entry{Ballot: q.Ballot, Parent: q.Base, Blind: !q.Prepared})
+		}
+	}
+	out.Change = draft.Change()
+	return &out
 }
 
 // copy returns the request with memory of its own, without what a re-delivery
@@ -121,12 +177,14 @@ func (q *Request) copy() *Request {
 
 // catchUp handles the Accepts that waited for what the register has come to.
 func (a *Acceptor) catchUp(now Now, r Register) {
+	a.again = true
+	defer func() { a.again = false }()
 	for len(a.stash.byKey) > 0 {
 		rec, err := a.load(r)
-		if err != nil || rec == nil {
+		if err != nil {
 			return
 		}
-		req := a.stash.next(r.Key, rec.Accepted)
+		req := a.stash.next(r.Key, accepted(rec), a.promise(r, rec))
 		if req == nil {
 			return
 		}

@@ -32,7 +32,7 @@ func (p *Proposer) startBlind(r *reg) {
 // Prepare, and the state is that of the ballot that the promise was made at.
 func (p *Proposer) startCarried(r *reg) bool {
 	c := r.carry
-	if c.ballot.IsZero() || (c.cfg != r.cfg && !p.Omit.has(RuleRoundEpoch)) || c.until <= p.now.Mono {
+	if c.ballot.IsZero() || (c.cfg != r.cfg && !p.Omit.has(RuleRoundEpoch)) || time.Duration(p.now.Mono-c.since) >= p.carriedFor(r) {
 		return false
 	}
 	if !p.Omit.has(RuleBallotOnce) {
@@ -153,6 +153,7 @@ func (p *Proposer) promised(r *reg) {
 		return // rule 4: wait for the other members
 	}
 	r.base, r.at = h, at
+	r.shared = !h.IsZero() && h.Proposer != p.Clock.ID()
 	r.lineage = p.unionLineage(r)
 	for i := range r.replies {
 		if at.Has(i) && r.replies[i].HasState && r.replies[i].View.Covers(r.proj) {
@@ -260,7 +261,7 @@ func (p *Proposer) preparedOnly(r *reg) {
 	p.Stats.TwoTrip.Add(1)
 	r.carry = carried{ballot: r.ballot, cfg: r.cfg, base: r.base, at: r.at,
 		view: r.view.Trimmed(register.Change{}, carriedView), lineage: r.lineage,
-		until: p.now.Mono + Mono(p.Limits.Command)}
+		since: p.now.Mono}
 	p.drop(&r.reqID)
 	r.phase, r.fails, r.have = idle, 0, false
 	r.view = register.View{}
@@ -412,7 +413,7 @@ func (p *Proposer) chosen(r *reg) {
 	if !r.next.IsZero() && p.quorum(r, granted) {
 		r.carry = carried{ballot: r.next, cfg: r.cfg, base: r.ballot, at: granted,
 			view: r.view.Trimmed(r.change, carriedView), lineage: lineage,
-			until: p.now.Mono + Mono(p.Limits.Command)}
+			since: p.now.Mono}
 	}
 	for _, c := range r.batch {
 		c.Seen = Seen{Ballot: r.ballot}
@@ -424,6 +425,17 @@ func (p *Proposer) chosen(r *reg) {
 	r.try = nil
 	r.change = register.Change{}
 	p.complete(r)
+}
+
+// carriedFor is how long the promise that a round brought may be used. Where
+// others write the register too, it will soon be overtaken; an attempt under it
+// is then refused, and after 64 more rounds nobody can tell any more that it had
+// no effect, unless all members are there to say so (see unused).
+func (p *Proposer) carriedFor(r *reg) time.Duration {
+	if r.shared || p.Env.Reachable(r.cfg) != r.cfg.All() {
+		return p.Timing.Shared
+	}
+	return p.Limits.Command
 }
 
 // doubt ends a round that did not get its Acks: it may still take effect later

@@ -22,8 +22,9 @@ const (
 	requestPrepared = 0x04
 	requestBase     = 0x08
 	requestLineage  = 0x10
+	requestOn       = 0x20
 	requestChange   = 6 // the change's kind is in the two bits from here
-	requestAccept   = requestKind | requestPrepared | requestBase | requestLineage | 3<<requestChange
+	requestAccept   = requestKind | requestPrepared | requestBase | requestLineage | requestOn | 3<<requestChange
 )
 
 // AppendRequest appends a message with the fields of q that its kind gives a
@@ -81,12 +82,18 @@ func appendAccept(dst []byte, q *caspaxos.Request) []byte {
 	if q.History != nil {
 		flags |= requestLineage
 	}
+	if !q.On.IsZero() {
+		flags |= requestOn
+	}
 	dst = append(dst, flags)
 	dst = appendRegister(dst, &q.Register)
 	dst = binary.AppendUvarint(dst, q.Epoch)
 	dst = AppendBallot(dst, q.Ballot)
 	if flags&requestBase != 0 {
 		dst = AppendBallot(dst, q.Base)
+	}
+	if flags&requestOn != 0 {
+		dst = AppendBallot(dst, q.On)
 	}
 	if flags&requestLineage != 0 {
 		dst = AppendLineage(dst, q.History)
@@ -147,6 +154,9 @@ func (r *reader) accept(q *caspaxos.Request, flags byte, s *slabs) {
 	q.Ballot = r.ballot()
 	if flags&requestBase != 0 {
 		q.Base = r.ballot()
+	}
+	if flags&requestOn != 0 {
+		q.On = r.ballot()
 	}
 	if flags&requestLineage != 0 {
 		q.History = new(caspaxos.Lineage)

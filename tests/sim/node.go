@@ -199,7 +199,8 @@ func (n *node) answer(to *proxy, life int, req *caspaxos.Request, reply *caspaxo
 func (n *node) tally() {
 	if n.acc != nil {
 		n.w.caughtUp += int(n.acc.CaughtUp)
-		n.acc.CaughtUp = 0
+		n.w.joined += int(n.acc.Joined)
+		n.acc.CaughtUp, n.acc.Joined = 0, 0
 	}
 }
 

@@ -34,6 +34,7 @@ var ruleCases = []ruleCase{
 	{name: "Base", rule: caspaxos.RuleBase, profile: Random, seed: 1},
 	{name: "Grant", rule: caspaxos.RuleGrant, trace: "doubled Accept is no grant"},
 	{name: "Never", rule: caspaxos.RuleNever, trace: "vote pushed out"},
+	{name: "Unused", rule: caspaxos.RuleUnused, trace: "vote pushed out, taken for an unused promise"},
 	{name: "Durability", rule: caspaxos.RuleDurability, profile: crashing, seed: 45},
 	{name: "FloorRaised", rule: caspaxos.RuleFloorRaised, profile: Random, seed: 9},
 	{name: "Ceiling", rule: caspaxos.RuleCeiling, trace: "promise above the ceiling"},

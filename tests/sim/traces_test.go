@@ -26,6 +26,8 @@ var traceCases = []traceCase{
 	{name: "Nack from memory", rule: caspaxos.RuleDurability, script: nackFromMemory},
 	{name: "vote pushed out", rule: caspaxos.RuleNever, script: votePushedOut,
 		change: func(p *Profile) { p.Limits.Entries = 3 }},
+	{name: "vote pushed out, taken for an unused promise", rule: caspaxos.RuleUnused, script: votePushedOut,
+		change: func(p *Profile) { p.Limits.Entries = 3 }},
 	{name: "early answer under an own attempt", rule: caspaxos.RuleEarlyAttempt, script: earlyUnderAttempt},
 	{name: "early answer in a batch", rule: caspaxos.RuleEarlyBatch, script: earlyInBatch},
 	{name: "early answer from an expired state", rule: caspaxos.RuleEarlyExpired, script: earlyExpired},
@@ -348,6 +350,8 @@ func withoutGrant(s *Script) {
 func fetchOfAnother(s *Script) {
 	s.do(1, Op{Kind: Append2, G: 1}, 0, 1, 2)
 	s.do(0, app, 0, 1, 2)
+	s.pass(2 * s.Timing.Shared)
+	s.do(0, app, 0, 1, 2) // nobody else has written since
 	r := s.begin(0, Op{Kind: Append, F: 1})
 	s.begin(2, set)
 	s.to(2, 0)

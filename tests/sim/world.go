@@ -37,6 +37,7 @@ type World struct {
 	undecided    int // histories that took too long to check
 	parts        int // replies that were parts of a large state
 	caughtUp     int // Accepts that were kept until their base was there
+	joined       int // votes for deltas with those before them in one
 	tickEvery    time.Duration
 	tracing      bool
 	lines        []string

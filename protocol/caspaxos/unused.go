@@ -1,0 +1,67 @@
+package caspaxos
+
+import "time"
+
+// Bounds on what a lane remembers of promises that were overtaken.
+const (
+	maxUnused       = 1 << 16 // registers
+	maxUnusedBallot = 8       // ballots of one
+)
+
+// unused remembers promises that a higher one overtook while this acceptor had
+// not voted under them: it never will. So it can answer never (§3) to an Accept
+// that comes too late, though its lists have been cut above the ballot since: a
+// proposer that comes back to its carried promise after others have written 64
+// times would otherwise be in doubt of an attempt that had no chance.
+//
+// What is remembered is true for good, also if messages are doubled or late:
+// votes only grow, and after a restart the floor is above every promise of the
+// last life. It is kept in memory for some time, in two generations.
+type unused struct {
+	young, old map[string][]Ballot
+	turned     Mono
+}
+
+func (u *unused) add(key string, b Ballot) {
+	if u.young == nil {
+		u.young = make(map[string][]Ballot)
+	}
+	if len(u.young) >= maxUnused {
+		return
+	}
+	list := u.young[key]
+	if len(list) >= maxUnusedBallot {
+		list = append(list[:0], list[1:]...)
+	}
+	u.young[key] = append(list, b)
+}
+
+func (u *unused) has(key string, b Ballot) bool {
+	for _, list := range [][]Ballot{u.young[key], u.old[key]} {
+		for _, x := range list {
+			if x == b {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// turn forgets what is older than age, a carried promise's life.
+func (u *unused) turn(now Mono, age time.Duration) {
+	if time.Duration(now-u.turned) >= age {
+		u.young, u.old, u.turned = nil, u.young, now
+	}
+}
+
+// overtaken is called when b is promised: whatever was promised before cannot be
+// used any more.
+func (a *Acceptor) overtaken(key string, rec *Record, b Ballot) {
+	old := a.promises.get(key)
+	if old.IsZero() || !old.Less(b) {
+		return
+	}
+	if accepted(rec).Less(old) {
+		a.unused.add(key, old)
+	}
+}
