@@ -57,3 +57,42 @@ func BenchmarkSet(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkLoad looks for registers that are not in memory, among a million on
+// disk: such as are there and such as are not.
+func BenchmarkLoad(b *testing.B) {
+	const n = 1_000_000
+	r := newRig(b, benchOptions(b))
+	name := func(kind string, i int) caspaxos.Register { return key(0, fmt.Sprintf("%s:%012d", kind, i)) }
+	value := set(strings.Repeat("v", 64))
+	for i := range n {
+		r.accept(name("there", i), value)
+		if i%5000 == 4999 {
+			r.sync()
+			r.maintain()
+		}
+	}
+	r.settle()
+	for _, l := range r.e.Lanes() {
+		for _, e := range l.cache {
+			l.drop(e)
+		}
+	}
+	for _, kind := range []string{"there", "missing"} {
+		b.Run(kind, func(b *testing.B) {
+			defer reportCPU(b, 1)()
+			for i := 0; b.Loop(); i++ {
+				id := name(kind, i*7919%n)
+				l := r.e.Lanes()[r.lane(id)]
+				rec, err := l.Load(id)
+				if err != nil || (rec != nil) != (kind == "there") {
+					b.Fatal(rec, err)
+				}
+				l.drop(l.last)
+				if i%8 == 0 {
+					r.maintain()
+				}
+			}
+		})
+	}
+}

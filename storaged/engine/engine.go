@@ -329,6 +329,7 @@ func (e *Engine) wakeWaiters() {
 func (e *Engine) closeFiles() error {
 	var errs []error
 	for _, l := range e.lanes {
+		errs = append(errs, l.endReads())
 		if l.sending != nil && !l.sending.done.Load() {
 			errs = append(errs, l.sending.batch.Close())
 		}

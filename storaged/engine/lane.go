@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
+	"go.uber.org/zap"
 
 	"synod/protocol/caspaxos"
 	"synod/protocol/register"
@@ -49,10 +50,11 @@ type Lane struct {
 	dirtyBytes int
 	votes      []metaWrite
 	sweeps     []sweep
-	sending    *frozenBatch // on its way to the disk
-	closing    bool         // everything must go now
-	scratch    []byte       // an entry being encoded
-	key        []byte       // a row's key being made
+	sending    *frozenBatch     // on its way to the disk
+	closing    bool             // everything must go now
+	scratch    []byte           // an entry being encoded
+	key        []byte           // a row's key being made
+	records    *pebble.Iterator // finds registers; nil: not open
 
 	lastPos    atomic.Uint64 // of the lane's last entry in the changelog
 	applied    atomic.Uint64 // entries up to here need no replay
@@ -112,11 +114,12 @@ func (l *Lane) read(r caspaxos.Register) (*entry, error) {
 	e := &entry{absent: true}
 	e.rec.Register = caspaxos.Register{Slot: r.Slot, Key: strings.Clone(r.Key)}
 	l.key = append(appendRegister(l.key[:0], r), rowRecord)
-	value, closer, err := l.engine.db.Get(l.key)
-	switch {
-	case err == nil:
+	value, ok, err := l.find(l.key)
+	if err != nil {
+		return nil, fmt.Errorf("read register: %w", err)
+	}
+	if ok {
 		own := append(make([]byte, 0, len(value)), value...)
-		closer.Close()
 		if err := parseRow(own, &e.rec, &e.content); err != nil {
 			return nil, err
 		}
@@ -128,13 +131,39 @@ func (l *Lane) read(r caspaxos.Register) (*entry, error) {
 		// Values are parts of the row as it was read: one that is overwritten
 		// in place must not reach the next.
 		e.shared = true
-	case !errors.Is(err, pebble.ErrNotFound):
-		return nil, fmt.Errorf("read register: %w", err)
 	}
 	l.cache[e.rec.Register.Key] = e
 	l.link(e)
 	l.resize(e)
 	return e, nil
+}
+
+// find returns the value of a row on disk, which is valid until the next call.
+// The iterator stays for what is read until the next Maintain: as long nothing
+// is forgotten that it does not see.
+func (l *Lane) find(row []byte) (value []byte, ok bool, err error) {
+	if l.records == nil {
+		// A plain Get does not ask the filters of the last level, where most
+		// rows are.
+		if l.records, err = l.engine.db.NewIter(&pebble.IterOptions{UseL6Filters: true}); err != nil {
+			return nil, false, err
+		}
+	}
+	if !l.records.SeekPrefixGE(row) {
+		return nil, false, l.records.Error()
+	}
+	value, err = l.records.ValueAndErr()
+	return value, err == nil, err
+}
+
+// endReads closes what find has opened.
+func (l *Lane) endReads() error {
+	it := l.records
+	l.records = nil
+	if it == nil {
+		return nil
+	}
+	return it.Close()
 }
 
 // Create implements caspaxos.Store.
@@ -221,6 +250,9 @@ func (l *Lane) Maintain(now caspaxos.Mono) time.Duration {
 	l.now = now
 	l.last = nil
 	l.runPosted()
+	if err := l.endReads(); err != nil {
+		l.engine.opts.Log.Warn("cannot end reading", zap.Error(err))
+	}
 	l.settle()
 	if l.sending == nil {
 		l.send()
