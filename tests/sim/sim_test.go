@@ -48,7 +48,7 @@ func TestSeeds(t *testing.T) {
 // come in parts and nodes fall behind, and checks that all of this happened.
 func TestCollections(t *testing.T) {
 	var fetches, pulls, carried uint64
-	parts, caughtUp := 0, 0
+	parts, caughtUp, joined := 0, 0, 0
 	for seed := range uint64(150) {
 		w := New(collecting(seed), seed)
 		if why := w.Run(); why != "" {
@@ -59,10 +59,10 @@ func TestCollections(t *testing.T) {
 			n.tally()
 		}
 		fetches, pulls, carried = fetches+w.Stats.Fetches.Load(), pulls+w.Stats.Pulls.Load(), carried+w.Stats.Carried.Load()
-		parts, caughtUp = parts+w.parts, caughtUp+w.caughtUp
+		parts, caughtUp, joined = parts+w.parts, caughtUp+w.caughtUp, joined+w.joined
 	}
-	t.Logf("%d extra reads, %d states sent, %d carried rounds, %d parts, %d Accepts kept for later", fetches, pulls, carried, parts, caughtUp)
-	if fetches == 0 || pulls == 0 || carried == 0 || parts == 0 || caughtUp == 0 {
+	t.Logf("%d extra reads, %d states sent, %d carried rounds, %d parts, %d Accepts kept for later, %d joined", fetches, pulls, carried, parts, caughtUp, joined)
+	if fetches == 0 || pulls == 0 || carried == 0 || parts == 0 || caughtUp == 0 || joined == 0 {
 		t.Error("the runs do not reach all that they are for")
 	}
 }
