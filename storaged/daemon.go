@@ -83,9 +83,9 @@ func Start(ctx context.Context, cfg Config) (*Daemon, error) {
 		cfg: cfg, log: cfg.Log, start: time.Now(), errs: make(chan error, 1),
 		due: make(chan struct{}, 1), lists: make(chan listing, listQueue),
 		sessions: make(map[*rpc.Session]struct{}),
-		streams:  streams{queue: make(chan *stream, streamsMost)},
 	}
 	d.stopped, d.stop = context.WithCancel(context.Background())
+	d.streams.init(d.stopped)
 	if err := d.bringUp(ctx); err != nil {
 		return nil, errors.Join(err, d.shut((*engine.Engine).Abort))
 	}

@@ -186,7 +186,7 @@ func (r *replies) release(pos uint64) {
 // ended: it would wait for them in vain.
 func (r *replies) send(f frame) {
 	if f.stream != nil {
-		r.lane.daemon.streams.queue <- f.stream // has room for all that are admitted
+		r.lane.daemon.streams.push(f.stream)
 		return
 	}
 	if len(f.b) >= bulkReply {

@@ -3,6 +3,7 @@ package storaged
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -17,10 +18,12 @@ import (
 // A large state leaves page by page, read and sent by one of the streamers, so
 // that neither its lane nor anybody's memory has to hold it.
 const (
-	// streamers is how many are sent at a time, streamsMost how many there are
-	// with those that wait for it; further ones are refused.
-	streamers   = 8
-	streamsMost = 128
+	// streamers is how many are sent at a time, streamersEach how many of them to
+	// one session, which may not take them, streamsMost how many there are with
+	// those that wait for it; further ones are refused.
+	streamers     = 16
+	streamersEach = 4
+	streamsMost   = 128
 	// streamBacklog is how many bytes may wait in a session when the next page
 	// is read for it, streamPatience how long the session may leave it at that.
 	streamBacklog  = 4 << 20
@@ -35,11 +38,21 @@ type stream struct {
 
 // streams are those that have not been sent in full.
 type streams struct {
-	queue chan *stream // has room for all
-
 	mu    sync.Mutex
+	due   sync.Cond            // one may have its turn now, or none will any more
+	queue []*stream            // that wait for a streamer
+	busy  map[*rpc.Session]int // streamers
 	count int
 	idle  chan struct{} // if not nil: to be closed when there are none
+}
+
+func (t *streams) init(ctx context.Context) {
+	t.due.L, t.busy = &t.mu, make(map[*rpc.Session]int)
+	context.AfterFunc(ctx, func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.due.Broadcast()
+	})
 }
 
 // admit makes a stream of a reply. It returns nil if there are too many.
@@ -53,10 +66,39 @@ func (t *streams) admit(s *rpc.Session, reply *caspaxos.Reply) *stream {
 	return &stream{session: s, reply: *reply}
 }
 
-// done notes that a stream has ended.
-func (t *streams) done() {
+// push queues a stream that may leave.
+func (t *streams) push(s *stream) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.queue = append(t.queue, s)
+	t.due.Signal()
+}
+
+// next waits for a stream that has its turn: the oldest whose session has not as
+// many streamers as it may have. It returns nil when ctx has ended.
+func (t *streams) next(ctx context.Context) *stream {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for ctx.Err() == nil {
+		i := slices.IndexFunc(t.queue, func(s *stream) bool { return t.busy[s.session] < streamersEach })
+		if i >= 0 {
+			s := t.queue[i]
+			t.queue = slices.Delete(t.queue, i, i+1)
+			t.busy[s.session]++
+			return s
+		}
+		t.due.Wait()
+	}
+	return nil
+}
+
+// done notes that a stream has ended.
+func (t *streams) done(s *stream) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.busy[s.session]--; t.busy[s.session] == 0 {
+		delete(t.busy, s.session)
+	}
 	if t.count--; t.count == 0 && t.idle != nil {
 		close(t.idle)
 		t.idle = nil
@@ -83,14 +125,9 @@ func (t *streams) ended(ctx context.Context) {
 
 // stream is a streamer: a goroutine that sends large states.
 func (d *Daemon) stream() {
-	for {
-		select {
-		case <-d.stopped.Done():
-			return
-		case s := <-d.streams.queue:
-			d.streamed(s, s.run(d.stopped))
-			d.streams.done()
-		}
+	for s := d.streams.next(d.stopped); s != nil; s = d.streams.next(d.stopped) {
+		d.streamed(s, s.run(d.stopped))
+		d.streams.done(s)
 	}
 }
 

@@ -177,3 +177,29 @@ func TestStreamsAreBounded(t *testing.T) {
 		})
 	}
 }
+
+// Sessions that take nothing hold up their own large states, not those of others.
+func TestSlowReadersDelayNobody(t *testing.T) {
+	n := startNode(t)
+	c := n.dial()
+	c.large("k")
+	slow := n.reader()
+	slow.hold.Lock()
+	defer slow.hold.Unlock()
+	for range 2 * streamers {
+		slow.send(largeRequest("k"))
+	}
+	c.set("another", "v") // they have all been taken
+	fast := n.reader()
+	fast.send(largeRequest("k"))
+	for more := true; more; {
+		p := fast.part()
+		if p.Outcome != caspaxos.Told {
+			t.Fatalf("outcome %d", p.Outcome)
+		}
+		more = p.More
+	}
+	if err := slow.s.Err(); err != nil {
+		t.Errorf("only when the slow reader had been given up: %v", err)
+	}
+}
