@@ -226,6 +226,9 @@ func (o *sample) Execute(v register.View, _ int64) caspaxos.Effect {
 	if need != nil {
 		return caspaxos.Effect{Need: need}
 	}
+	if len(elems) == 0 {
+		return datatype.Reply(o.none)
+	}
 	if bytes := 0; !o.distinct && o.n > 1 {
 		for _, e := range elems {
 			if bytes += len(e.Key) + len(e.Value); bytes > maxDrawsBytes {

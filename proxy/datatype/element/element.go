@@ -9,6 +9,8 @@
 package element
 
 import (
+	"encoding/binary"
+
 	"synod/protocol/caspaxos"
 	"synod/protocol/register"
 )
@@ -28,7 +30,7 @@ func appendKey(b []byte, prefix string, member []byte) []byte {
 }
 
 // Member returns the member that an element key is of.
-func Member(prefix string, key []byte) []byte { return key[len(prefix)+hashBytes:] }
+func Member(prefix string, key []byte) []byte { return key[min(len(key), len(prefix)+hashBytes):] }
 
 // Members returns the members that elements are of.
 func Members(prefix string, elems []register.Element) [][]byte {
@@ -44,11 +46,10 @@ func appendHash(b []byte, prefix string, hash uint64) []byte {
 	return append(b, byte(hash>>40), byte(hash>>32), byte(hash>>24), byte(hash>>16), byte(hash>>8), byte(hash))
 }
 
-func hashOf(prefix string, key []byte) (hash uint64) {
-	for _, c := range key[len(prefix) : len(prefix)+hashBytes] {
-		hash = hash<<8 | uint64(c)
-	}
-	return hash
+func hashOf(prefix string, key []byte) uint64 {
+	var b [8]byte
+	copy(b[len(b)-hashBytes:], key[min(len(key), len(prefix)):])
+	return binary.BigEndian.Uint64(b[:])
 }
 
 // All returns the span of all members.

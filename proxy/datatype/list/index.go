@@ -230,6 +230,9 @@ func (o *set) Execute(v register.View, _ int64) caspaxos.Effect {
 		if need != nil {
 			return datatype.Need(register.Projection{Ranges: []register.Range{*need}})
 		}
+		if len(elems) == 0 {
+			return datatype.Reply(errDamaged)
+		}
 		put.Key = elems[0].Key
 	}
 	return datatype.Changes(v.Header, v.Header, []register.Op{put}, resp.OK)

@@ -42,6 +42,10 @@ type layout struct {
 	aligned bool
 }
 
+// errDamaged is the error on a list that has fewer items than its header says,
+// from commands that would change it.
+var errDamaged = resp.Err("ERR the list is damaged: items are missing")
+
 // open reads the header of a list, which may be absent. The error is that of
 // another type's.
 func open(v register.View) (layout, *resp.Value) {

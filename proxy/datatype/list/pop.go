@@ -91,6 +91,9 @@ func (o *pop) Execute(v register.View, _ int64) caspaxos.Effect {
 		return datatype.Need(o.NeedsAhead(0))
 	}
 	n := min(len(elems), int(min(o.count, math.MaxInt32)))
+	if n == len(elems) && uint64(n) < l.size() {
+		return datatype.Reply(errDamaged)
+	}
 	reply := array(elems[:n])
 	if !o.counted {
 		reply = resp.Bytes(elems[0].Value)

@@ -93,6 +93,9 @@ func (l *layout) cutCounted(v register.View, from, to uint64) caspaxos.Effect {
 	if !missing.HeaderOnly() {
 		return datatype.Need(missing)
 	}
+	if uint64(len(head)) <= from || len(tail) == 0 {
+		return datatype.Reply(errDamaged)
+	}
 	ops := make([]register.Op, 0, l.size()-(to-from))
 	ops = removals(removals(ops, head[:from]), tail[1:])
 	l.first, l.last = labelOf(head[from].Key), labelOf(tail[0].Key)

@@ -155,6 +155,9 @@ func (o *pop) Execute(v register.View, _ int64) caspaxos.Effect {
 	if need != nil {
 		return caspaxos.Effect{Need: need}
 	}
+	if len(elems) == 0 {
+		return datatype.Reply(o.none)
+	}
 	keys := make([][]byte, len(elems))
 	for i, e := range elems {
 		keys[i] = e.Key

@@ -6,6 +6,7 @@ import (
 	"synod/protocol/resp"
 	"synod/proxy/datatype"
 	"synod/proxy/datatype/element"
+	"synod/proxy/datatype/zset"
 )
 
 // source reads the items: all of them to be sorted, else those within the limit
@@ -34,10 +35,9 @@ func (s *source) Execute(v register.View, _ int64) caspaxos.Effect {
 	case register.List:
 		item = func(e register.Element) []byte { return e.Value }
 	case register.SortedSet:
-		// The elements in the order of scores: 's', the score in 8 bytes, the member.
 		ranked, _ := v.Header.Type.Counted()
 		r.From, r.To = ranked.From, ranked.To
-		item = func(e register.Element) []byte { return e.Key[1+8:] }
+		item = func(e register.Element) []byte { return zset.Ranking(e).Name }
 	case register.Set:
 		// Any order will do. To skip costs as much as to read.
 		r.Skip, r.Reverse, from, first = 0, false, 0, int(from)

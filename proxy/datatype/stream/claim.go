@@ -287,6 +287,9 @@ func (w *walk) over(rows []register.Element) []register.Element {
 		attempts--
 		id := idAtEnd(rows[0].Key)
 		n := w.books.note(id)
+		if n.is == nil { // the row's key is of no entry that is pending
+			continue
+		}
 		w.books.account(n.is.consumer)
 		key := entryKey(id)
 		value, exists := lookup(w.books.v, key, &w.books.need)

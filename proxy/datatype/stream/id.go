@@ -57,6 +57,9 @@ func (a ID) appendTo(b []byte) []byte {
 
 // idAtEnd returns the ID that an element key ends with.
 func idAtEnd(key []byte) ID {
+	if len(key) < idBytes {
+		return ID{}
+	}
 	b := key[len(key)-idBytes:]
 	return ID{binary.BigEndian.Uint64(b), binary.BigEndian.Uint64(b[8:])}
 }

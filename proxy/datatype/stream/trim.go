@@ -278,7 +278,7 @@ func (f *front) apply(p *plan, elems []register.Element) {
 		count--
 		f.fresh = nil
 	}
-	for _, e := range elems[:count] {
+	for _, e := range elems[:min(count, uint64(len(elems)))] {
 		f.ops = append(f.ops, remove(e.Key))
 	}
 	switch {
