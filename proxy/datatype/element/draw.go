@@ -58,7 +58,7 @@ func at(v register.View, prefix string, hash uint64, need *register.Projection) 
 	if len(elems) == near {
 		return elems
 	}
-	wrapped := register.Range{From: All(prefix).From, To: r.From, Limit: near - len(elems)}
+	wrapped := register.Range{From: spanOf(prefix).From, To: r.From, Limit: near - len(elems)}
 	more, ok := v.Range(wrapped)
 	if !ok {
 		need.Ranges = append(need.Ranges, wrapped)
@@ -100,7 +100,7 @@ func Draw(v register.View, prefix string, size uint64, seed uint64, n int) (elem
 }
 
 func everything(v register.View, prefix string) ([]register.Element, *register.Projection) {
-	s := All(prefix)
+	s := spanOf(prefix)
 	r := register.Range{From: s.From, To: s.To}
 	elems, ok := v.Range(r)
 	if !ok {

@@ -52,8 +52,8 @@ func hashOf(prefix string, key []byte) uint64 {
 	return binary.BigEndian.Uint64(b[:])
 }
 
-// All returns the span of all members.
-func All(prefix string) register.Span {
+// spanOf returns the span of all members.
+func spanOf(prefix string) register.Span {
 	if prefix == "" {
 		return register.Span{}
 	}
@@ -62,5 +62,5 @@ func All(prefix string) register.Span {
 
 // from returns the range of members from a hash on.
 func from(prefix string, hash uint64, limit int) register.Range {
-	return register.Range{From: appendHash(nil, prefix, hash), To: All(prefix).To, Limit: limit}
+	return register.Range{From: appendHash(nil, prefix, hash), To: spanOf(prefix).To, Limit: limit}
 }

@@ -200,17 +200,17 @@ func orZero(results []*resp.Value) *resp.Value {
 
 // union counts what was added to any of the values.
 func union(results []*resp.Value) *resp.Value {
-	var m Registers
+	var m counters
 	for _, r := range results {
 		switch {
 		case r.Kind == resp.Null:
 		case r.Kind != resp.Bulk:
 			return r
-		case !m.Merge(r.Str):
+		case !m.merge(r.Str):
 			return errCorrupted
 		}
 	}
-	return resp.Int(int64(m.Count()))
+	return resp.Int(int64(m.estimate()))
 }
 
 // Merged returns what PFMERGE makes of a destination's value, nil if it has
@@ -221,10 +221,10 @@ func Merged(destination []byte, sources [][]byte) (merged []byte, ok bool) {
 	if destination != nil {
 		merged = slices.Clone(destination)
 	}
-	var m Registers
+	var m counters
 	anyDense := false
 	for _, value := range append(sources[:len(sources):len(sources)], merged) {
-		if !m.Merge(value) {
+		if !m.merge(value) {
 			return nil, false
 		}
 		anyDense = anyDense || encodingOf(value) == dense

@@ -2,12 +2,12 @@ package hll
 
 import "math"
 
-// Registers are the registers of one or of several HyperLogLogs together.
-type Registers [registers]byte
+// counters are the registers of one or of several HyperLogLogs together.
+type counters [registers]byte
 
-// Merge makes each register the higher of what it is and what it is in a
+// merge makes each register the higher of what it is and what it is in a
 // value, a whole HyperLogLog. It returns false if that is damaged.
-func (m *Registers) Merge(value []byte) bool {
+func (m *counters) merge(value []byte) bool {
 	regs := value[headerBytes:]
 	if encodingOf(value) == sparse {
 		return runs(regs, func(first int, r run) {
@@ -24,11 +24,11 @@ func (m *Registers) Merge(value []byte) bool {
 	return true
 }
 
-// Count estimates how many different elements were added, by Ertl's improved
+// estimate returns how many different elements were added, by Ertl's improved
 // estimator ("New cardinality estimation algorithms for HyperLogLog sketches",
 // algorithm 6). The conversions to float64 keep compilers from fusing
 // operations, so that every proxy counts alike.
-func (m *Registers) Count() uint64 {
+func (m *counters) estimate() uint64 {
 	const (
 		alpha = 0.721347520444481703680 // 1/(2 ln 2)
 		size  = float64(registers)
