@@ -21,21 +21,9 @@ type kind struct {
 
 // collections are the types besides strings.
 var collections = map[register.Type]kind{
-	register.List: {
-		encoding: list.Encoding,
-		content:  func(v register.View, to *rdb.Value) { to.Items = list.Items(v) },
-		build:    func(of rdb.Value) (register.Header, []register.Op) { return list.Build(of.Items) },
-	},
-	register.Hash: {
-		encoding: hash.Encoding,
-		content:  func(v register.View, to *rdb.Value) { to.Items = hash.Items(v) },
-		build:    func(of rdb.Value) (register.Header, []register.Op) { return hash.Build(of.Items) },
-	},
-	register.Set: {
-		encoding: set.Encoding,
-		content:  func(v register.View, to *rdb.Value) { to.Items = set.Items(v) },
-		build:    func(of rdb.Value) (register.Header, []register.Op) { return set.Build(of.Items) },
-	},
+	register.List: ofItems(list.Encoding, list.Items, list.Build),
+	register.Hash: ofItems(hash.Encoding, hash.Items, hash.Build),
+	register.Set:  ofItems(set.Encoding, set.Items, set.Build),
 	register.SortedSet: {
 		encoding: zset.Encoding,
 		content:  func(v register.View, to *rdb.Value) { to.Members = zset.Items(v) },
@@ -46,6 +34,15 @@ var collections = map[register.Type]kind{
 		content:  func(v register.View, to *rdb.Value) { to.Stream = stream.Read(v) },
 		build:    func(of rdb.Value) (register.Header, []register.Op) { return stream.Build(of.Stream) },
 	},
+}
+
+// ofItems is the kind of a type whose values are lists of strings.
+func ofItems(encoding func(register.Header) string, items func(register.View) [][]byte, build func([][]byte) (register.Header, []register.Op)) kind {
+	return kind{
+		encoding: encoding,
+		content:  func(v register.View, to *rdb.Value) { to.Items = items(v) },
+		build:    func(of rdb.Value) (register.Header, []register.Op) { return build(of.Items) },
+	}
 }
 
 // content returns the value of a register, of which the view must know all.
