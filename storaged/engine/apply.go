@@ -29,6 +29,7 @@ type frozenBatch struct {
 	need    uint64 // the log must be synced up to here first
 	applied uint64 // the lane's replay position afterwards
 	entries []*entry
+	sweeps  []sweep
 	done    atomic.Bool
 }
 
@@ -48,6 +49,9 @@ func (l *Lane) settle() {
 	for _, e := range s.entries {
 		e.pinned, e.frozen, e.sent = false, nil, 0
 		l.resize(e)
+	}
+	for _, w := range s.sweeps {
+		delete(l.swept, w.register.Key)
 	}
 	l.sending = nil
 }
@@ -95,7 +99,7 @@ func (l *Lane) fill(f *frozenBatch, all bool) error {
 			return err
 		}
 	}
-	l.sweeps = nil
+	f.sweeps, l.sweeps = l.sweeps, nil
 	n := l.oldest(all)
 	f.entries = append(f.entries, l.dirty[:n]...)
 	// In the order of rows, the memtable finds each place next to the last.

@@ -237,6 +237,7 @@ func (l *Lane) sweep(f *flushRow, registers []caspaxos.Register) error {
 			continue
 		}
 		l.sweeps = append(l.sweeps, sweep{register: e.rec.Register, expiry: e.diskExpiry, rows: e.onDisk || e.wipe})
+		l.swept[e.rec.Register.Key] = struct{}{}
 		l.drop(e)
 	}
 	return nil

@@ -50,11 +50,12 @@ type Lane struct {
 	dirtyBytes int
 	votes      []metaWrite
 	sweeps     []sweep
-	sending    *frozenBatch     // on its way to the disk
-	closing    bool             // everything must go now
-	scratch    []byte           // an entry being encoded
-	key        []byte           // a row's key being made
-	records    *pebble.Iterator // finds registers; nil: not open
+	swept      map[string]struct{} // keys of those that the disk may have yet
+	sending    *frozenBatch        // on its way to the disk
+	closing    bool                // everything must go now
+	scratch    []byte              // an entry being encoded
+	key        []byte              // a row's key being made
+	records    *pebble.Iterator    // finds registers; nil: not open
 
 	lastPos    atomic.Uint64 // of the lane's last entry in the changelog
 	applied    atomic.Uint64 // entries up to here need no replay
@@ -73,7 +74,7 @@ type Lane struct {
 var _ caspaxos.Store = (*Lane)(nil)
 
 func newLane(e *Engine, number int) *Lane {
-	l := &Lane{engine: e, number: number, cache: make(map[string]*entry), sinceFloor: e.opts.Start, now: e.opts.Start}
+	l := &Lane{engine: e, number: number, cache: make(map[string]*entry), swept: make(map[string]struct{}), sinceFloor: e.opts.Start, now: e.opts.Start}
 	l.recent.prev, l.recent.next = &l.recent, &l.recent
 	return l
 }
@@ -115,6 +116,9 @@ func (l *Lane) read(r caspaxos.Register) (*entry, error) {
 	e.rec.Register = caspaxos.Register{Slot: r.Slot, Key: strings.Clone(r.Key)}
 	l.key = append(appendRegister(l.key[:0], r), rowRecord)
 	value, ok, err := l.find(l.key)
+	if _, gone := l.swept[r.Key]; gone {
+		ok = false // what comes back finds nothing of itself
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read register: %w", err)
 	}

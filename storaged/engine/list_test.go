@@ -175,6 +175,43 @@ func TestFlush(t *testing.T) {
 	}
 }
 
+// What comes back while the sweep of what it was before is on its way to the
+// disk is there as anything new is, in the index of expiries too.
+func TestSweptAndBack(t *testing.T) {
+	for _, sent := range []bool{false, true} {
+		r := newRig(t, testOptions(t))
+		id := key(1, "k")
+		c := set("v")
+		c.Header.Expiry = 5
+		r.accept(id, c)
+		r.settle()
+		r.flush(1)
+		r.settle()
+		l := r.e.Lanes()[r.lane(id)]
+		for _, f := range r.e.flushes {
+			if int(f.vote.Part) != l.number {
+				continue
+			}
+			if err := l.sweep(f, []caspaxos.Register{id}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if sent && l.sending == nil {
+			l.send()
+		}
+		r.accept(id, c)
+		r.settle()
+		page, err := r.e.Expired(10, &caspaxos.ListRequest{Last: caspaxos.Slots - 1, Limit: 25, Expired: true})
+		if err != nil || len(page.Entries) != 1 {
+			t.Errorf("sent %v: %d registers are listed as expired, want one: %v", sent, len(page.Entries), err)
+		}
+		r.wantString(id, "v")
+		if got := r.registerRows(); got != 2 {
+			t.Errorf("sent %v: %d rows, want the register's and that of its expiry", sent, got)
+		}
+	}
+}
+
 // A covered register that was read is a change without an entry in the log:
 // closing brings it to the disk all the same.
 func TestCloseWithCoveredRegisters(t *testing.T) {
