@@ -27,13 +27,14 @@ type Acceptor struct {
 	deferred []*Request // Prepares that wait for the ceiling
 	unused   unused     // promises that were overtaken before a vote
 	stash    stash      // Accepts that wait for their base, or are part of others'
+	undo     undo       // how votes can be taken back that were not carried on
 	again    bool       // an Accept out of the stash is being handled
 
 	// CaughtUp counts the Accepts that came before their base and were accepted
 	// when it was there. It is the lane's goroutine's.
 	CaughtUp uint64
-	// Joined counts the votes for deltas on a base that this acceptor never
-	// voted for, whose own delta it had kept.
+	// Joined counts the votes for deltas on a base that this acceptor was not
+	// at, but could reach.
 	Joined uint64
 
 	scratch Record // stands for a register that nothing but a flush covers
@@ -271,13 +272,13 @@ func (a *Acceptor) accept(now Now, req *Request, rec *Record, reply *Reply) erro
 	}
 	if p := a.promise(r, rec); (b.Less(p) || b.AtMost(a.floor(r))) && !a.omit.has(RulePromise) {
 		a.nack(req, rec, p, reply)
-		if req.Change.Kind != full && accepted(rec).Less(b) && !a.again {
+		if req.Change.Kind != full && a.floor(r).Less(b) && !a.again {
 			a.stash.keep(req)
 		}
 		return nil
 	}
 	if req.Change.Kind != full && accepted(rec) != req.on() && !a.omit.has(RuleBase) {
-		joined := a.stash.join(req, accepted(rec))
+		joined := a.reach(req, accepted(rec))
 		if joined == nil {
 			a.stale(req, rec, reply)
 			return nil
@@ -289,9 +290,13 @@ func (a *Acceptor) accept(now Now, req *Request, rec *Record, reply *Reply) erro
 		reply.Outcome, reply.Intent, reply.After = IntentMet, rec.Intent, rec.Pos
 		return nil
 	}
+	back, keep := a.inverse(req, rec)
 	pos, err := a.store.Append(LogEntry{Accept: req})
 	if err != nil {
 		return err
+	}
+	if keep {
+		a.undo.add(r.Key, back)
 	}
 	rec = a.vote(now, req, rec, pos)
 	reply.Outcome, reply.After = Acked, rec.Pos

@@ -40,13 +40,14 @@ type Timing struct {
 	Retry   time.Duration // before a silent read or Prepare is started over
 	Accept  time.Duration // before a silent Accept is in doubt
 	Backoff time.Duration // the first pause after an interference; it doubles
+	Lag     time.Duration // how long a member may be behind a large state that nobody needs of it, before it is sent
 	Shared  time.Duration // how long a carried promise is used where others write, too
 }
 
 // DefaultTiming suits nodes in one data centre.
 func DefaultTiming() Timing {
 	return Timing{Hedge: 10 * time.Millisecond, Retry: 500 * time.Millisecond,
-		Accept: 1200 * time.Millisecond, Backoff: 2 * time.Millisecond, Shared: 15 * time.Millisecond}
+		Accept: 1200 * time.Millisecond, Backoff: 2 * time.Millisecond, Shared: 15 * time.Millisecond, Lag: 100 * time.Millisecond}
 }
 
 // Options are what a Proposer is made of.
@@ -89,7 +90,8 @@ type Proposer struct {
 
 	recent    *recent
 	repairing map[repairKey]*repair
-	sweepAt   Mono // when to look for repairs that came to nothing, zero for never
+	behind    map[repairKey]Mono // since when members have been behind, or may be sent the state again
+	sweepAt   Mono               // when to look for repairs that came to nothing, zero for never
 }
 
 // inflight says what the reply to a request is for.

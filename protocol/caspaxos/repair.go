@@ -20,8 +20,8 @@ type repair struct {
 	accept Request // complete but for the state, when that is still to be read
 	reg    *reg    // the round that waits for the target's Ack, while it does
 	try    *try
-	needed bool // reg's round cannot be chosen without the target
-	began  Mono
+	needed bool  // reg's round cannot be chosen without the target
+	began  Mono  // when it last got on
 	parts  parts // of the state, as it comes in
 }
 
@@ -48,6 +48,9 @@ func (p *Proposer) startRepair(r *reg, target int) bool {
 		}
 		p.sendRepair(rep)
 		return true
+	}
+	if !rep.needed && !p.lags(rep.key()) {
+		return false
 	}
 	for i := range r.cfg.nodes {
 		if r.try.acks.Has(i) {
@@ -79,7 +82,7 @@ func (p *Proposer) keepForRepair(r *reg) {
 
 // lateReply looks at a reply to a round that has ended.
 func (p *Proposer) lateReply(from NodeID, reply *Reply) {
-	if reply.Outcome != StaleBase || p.recent == nil {
+	if (reply.Outcome != StaleBase && reply.Outcome != Acked) || p.recent == nil {
 		return
 	}
 	e := &p.recent.ring[reply.ID%uint64(len(p.recent.ring))]
@@ -90,9 +93,16 @@ func (p *Proposer) lateReply(from NodeID, reply *Reply) {
 	if target < 0 {
 		return
 	}
+	rep := &repair{cfg: e.cfg, target: target, accept: e.accept}
+	if reply.Outcome == Acked {
+		p.follows(rep.key())
+		return
+	}
 	for i := range e.cfg.nodes {
 		if e.acks.Has(i) {
-			p.pull(&repair{cfg: e.cfg, target: target, accept: e.accept}, i)
+			if p.lags(rep.key()) {
+				p.pull(rep, i)
+			}
 			return
 		}
 	}
@@ -122,12 +132,38 @@ func (rep *repair) key() repairKey {
 	return repairKey{rep.accept.Register.Key, rep.cfg.nodes[rep.target]}
 }
 
+// maxBehind bounds the members, by register, that are known to be behind.
+const maxBehind = 1 << 12
+
+// lags reports whether a member that has just said that it is behind has been so
+// for long enough to be sent the whole state. Most catch up by themselves, when
+// what is still under way to them arrives (see stash), or when the others' next
+// deltas do; a large state costs much more than they do.
+func (p *Proposer) lags(key repairKey) bool {
+	since, known := p.behind[key]
+	if !known {
+		if p.behind == nil || len(p.behind) >= maxBehind {
+			p.behind = make(map[repairKey]Mono)
+		}
+		since = p.now.Mono
+		p.behind[key] = since
+	}
+	return time.Duration(p.now.Mono-since) >= p.Timing.Lag
+}
+
+// follows notes that a member is no longer behind.
+func (p *Proposer) follows(key repairKey) {
+	if len(p.behind) > 0 {
+		delete(p.behind, key)
+	}
+}
+
 // beginRepair admits a repair. One that is under way to the same member goes on
 // while it makes progress, be it to an earlier ballot, unless a round cannot be
 // chosen without the later one: a large state would never arrive if each round
 // began anew, and what comes after it the member keeps meanwhile (see stash).
-// Those that nobody answered are forgotten some time
-// after that which a command may take.
+// Those that nobody answered are forgotten some time after that which a command
+// may take.
 func (p *Proposer) beginRepair(rep *repair) bool {
 	if p.repairing == nil {
 		p.repairing = make(map[repairKey]*repair)
@@ -226,6 +262,10 @@ func (p *Proposer) onRepair(rep *repair, from NodeID, reply *Reply) {
 		// Nothing is sent again under another epoch with its old ballot (§4).
 	}
 	p.endRepair(rep)
+	if _, ok := p.behind[rep.key()]; ok {
+		// If it did not help, the next one waits for longer than this one took.
+		p.behind[rep.key()] = p.now.Mono + 4*(p.now.Mono-rep.began)
+	}
 	r := rep.reg
 	if r == nil || r.phase != accepting || r.try != rep.try || r.try == nil {
 		return

@@ -95,8 +95,15 @@ func newCluster(t *testing.T) *cluster {
 	}
 	clock := caspaxos.NewClock(7, func() int64 { return c.now.Wall })
 	c.p = caspaxos.New(caspaxos.Options{Clock: clock, Env: c, Limits: caspaxos.DefaultLimits(),
-		Timing: caspaxos.DefaultTiming(), Stats: &c.stats, Cached: 100, CachedBytes: 1 << 20})
+		Timing: timing(), Stats: &c.stats, Cached: 100, CachedBytes: 1 << 20})
 	return c
+}
+
+// timing sends a state to whoever is behind at once, unlike the default.
+func timing() caspaxos.Timing {
+	t := caspaxos.DefaultTiming()
+	t.Lag = 0
+	return t
 }
 
 func (c *cluster) Config(uint16) *caspaxos.Config        { return c.config }

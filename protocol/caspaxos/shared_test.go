@@ -14,7 +14,7 @@ func (c *cluster) beside() *cluster {
 	other := &cluster{t: c.t, now: c.now, config: c.config, nodes: c.nodes, down: c.down}
 	clock := caspaxos.NewClock(9, func() int64 { return other.now.Wall })
 	other.p = caspaxos.New(caspaxos.Options{Clock: clock, Env: other, Limits: caspaxos.DefaultLimits(),
-		Timing: caspaxos.DefaultTiming(), Stats: &other.stats, Cached: 100, CachedBytes: 1 << 20})
+		Timing: timing(), Stats: &other.stats, Cached: 100, CachedBytes: 1 << 20})
 	return other
 }
 

@@ -24,10 +24,7 @@ const maxStash = 8 << 20
 // re-delivery).
 //
 // A delta that was refused for a promise may be chosen by the others, and what
-// follows is based on it. A ballot stands for one base and one change, so its
-// state is known here all the same: a delta on it is voted for with those that
-// lead to its base in one, as if it had come as the full state with its lineage
-// (§3 "one door"). Nothing is voted for but the ballot that was asked for.
+// follows is based on it: see reach.
 type stash struct {
 	byKey map[string][]*Request // in the order of ballots, in which they mostly come
 	order []stashed             // oldest first; what is no longer in byKey is skipped
@@ -100,26 +97,27 @@ func (s *stash) put(key string, waiting []*Request) {
 const tries = 64
 
 // next takes an Accept out that can be handled at the ballot that the register
-// has come to and under its promise, if there is one, and forgets those that
-// come too late.
-func (s *stash) next(key string, accepted, promise Ballot) *Request {
-	waiting, found := s.byKey[key], (*Request)(nil)
+// has come to, which reaches tells, and under its promise, if there is one. Of
+// those that come too late it keeps a few: the vote that they came too late for
+// may have to be taken back, and they lead to what is carried on (see reach).
+func (s *stash) next(key string, accepted, promise Ballot, reaches func(*Request) bool) *Request {
+	waiting := s.byKey[key]
 	if len(waiting) == 0 {
 		return nil
 	}
-	for len(waiting) > 0 && waiting[0].Ballot.AtMost(accepted) {
+	past, _ := slices.BinarySearchFunc(waiting, accepted, byBallot)
+	for ; past > tries; past-- {
 		waiting = without(waiting, 0)
 	}
+	s.put(key, waiting)
 	from, _ := slices.BinarySearchFunc(waiting, promise, byBallot)
 	for at := from; at < min(len(waiting), from+tries); at++ {
-		if s.chain(waiting, waiting[at], accepted) != nil {
-			found = waiting[at]
-			waiting = without(waiting, at)
-			break
+		if found := waiting[at]; reaches(found) {
+			s.put(key, without(waiting, at))
+			return found
 		}
 	}
-	s.put(key, waiting)
-	return found
+	return nil
 }
 
 // chain returns the deltas that lead from a ballot to req, the first one last,
@@ -136,17 +134,12 @@ func (s *stash) chain(waiting []*Request, req *Request, from Ballot) []*Request 
 	return chain
 }
 
-// join returns req with the deltas that lead to its base from a ballot as one
-// change, or nil if they are not known.
-func (s *stash) join(req *Request, from Ballot) *Request {
-	chain := s.chain(s.byKey[req.Register.Key], req, from)
-	if chain == nil {
-		return nil
-	}
+// join returns req with a chain of deltas, req the first of them, as one change
+// behind what is in the draft.
+func join(req *Request, chain []*Request, draft register.Draft) *Request {
 	out := *req
-	out.On, out.Encoded = from, nil
+	out.Encoded = nil
 	out.History = new(Lineage)
-	draft := register.NewDraft(register.View{})
 	for _, q := range slices.Backward(chain) {
 		draft.Apply(q.Change)
 		if q.History != nil {
@@ -184,7 +177,10 @@ func (a *Acceptor) catchUp(now Now, r Register) {
 		if err != nil {
 			return
 		}
-		req := a.stash.next(r.Key, accepted(rec), a.promise(r, rec))
+		at := accepted(rec)
+		req := a.stash.next(r.Key, at, a.promise(r, rec), func(q *Request) bool {
+			return q.on() == at || a.reach(q, at) != nil
+		})
 		if req == nil {
 			return
 		}

@@ -292,6 +292,9 @@ func (p *Proposer) onAck(r *reg, i int, reply *Reply) {
 	switch reply.Outcome {
 	case Acked:
 		r.try.acks = r.try.acks.With(i)
+		if len(p.behind) > 0 {
+			p.follows(repairKey{r.id.Key, r.cfg.nodes[i]})
+		}
 		r.replied = r.replied.With(i)
 		r.lost &^= 1 << i
 		if reply.Granted {

@@ -97,7 +97,7 @@ func Base() Profile {
 		Limits: caspaxos.Limits{Command: 150 * time.Millisecond, MaxClockOffset: 50 * time.Millisecond,
 			CeilingAhead: 30 * time.Millisecond},
 		Timing: caspaxos.Timing{Hedge: 2 * time.Millisecond, Retry: 15 * time.Millisecond,
-			Accept: 25 * time.Millisecond, Backoff: time.Millisecond, Shared: 5 * time.Millisecond},
+			Accept: 25 * time.Millisecond, Backoff: time.Millisecond, Shared: 5 * time.Millisecond, Lag: time.Millisecond},
 		Cached: 100,
 		Delay:  300 * time.Microsecond, Tail: 20 * time.Millisecond,
 		Sync: 500 * time.Microsecond, Down: 10 * time.Millisecond, CutFor: 20 * time.Millisecond,

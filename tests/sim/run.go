@@ -261,11 +261,12 @@ func (w *World) probeOne(p *proxy, op *Op) {
 }
 
 // converge checks that rounds bring all replicas of a register up (§11 L8). One
-// round may be refused by a member that has promised a higher ballot, and brings
-// up one other at a time.
+// round may be refused by a member that has promised a higher ballot, brings up
+// one other at a time, and waits with a large state until a member has been
+// behind for a while, longer if the last time did not help.
 func (w *World) converge(reg int) {
 	apart := ""
-	for range w.Acceptors + 1 {
+	for range 4 * w.Acceptors {
 		w.probeOne(w.proxies[0], w.probeOp(reg, true))
 		w.runUntil(w.now + Instant(10*time.Millisecond))
 		if apart = w.apart(reg); apart == "" || w.failure != "" {

@@ -1,0 +1,131 @@
+package caspaxos_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"synod/protocol/caspaxos"
+)
+
+// TestLag has a node fall behind a large state that nobody needs of it: it is
+// sent the state when it has been behind for a while, not before, and not for
+// each round.
+func TestLag(t *testing.T) {
+	c := newCluster(t)
+	lag := caspaxos.DefaultTiming().Lag
+	clock := caspaxos.NewClock(8, func() int64 { return c.now.Wall })
+	c.p = caspaxos.New(caspaxos.Options{Clock: clock, Env: c, Limits: caspaxos.DefaultLimits(),
+		Timing: caspaxos.DefaultTiming(), Stats: &c.stats, Cached: 100, CachedBytes: 1 << 20})
+	c.want("k", set{strings.Repeat("v", 20<<10)}, "OK")
+	c.down[2] = true
+	c.want("k", note{"missed"}, "OK")
+	c.down[2] = false
+
+	asked := func() (n int) {
+		_, done := c.submit("k", note{"more"})
+		for !*done {
+			for _, s := range c.p.Take() {
+				if s.Request.Projection.All {
+					n++
+				}
+				c.deliver(s)
+			}
+		}
+		for _, s := range c.p.Take() {
+			if s.Request.Projection.All {
+				n++
+			}
+			c.deliver(s)
+		}
+		return n
+	}
+	for range 5 {
+		if n := asked(); n != 0 {
+			t.Fatalf("the state was asked for %d times at once", n)
+		}
+		c.advance(lag / 10)
+	}
+	c.advance(lag)
+	if n := asked(); n != 1 {
+		t.Fatalf("the state was asked for %d times after a while", n)
+	}
+	for range 5 {
+		c.advance(time.Millisecond)
+		if n := asked(); n != 0 {
+			t.Fatalf("the state was asked for %d times again", n)
+		}
+	}
+	for i, n := range c.nodes {
+		if got := len(n.store.View("k").Elements()); got != 3 {
+			t.Errorf("node %d has %d elements, want 3", i, got)
+		}
+	}
+}
+
+// TestVoteTakenBack has two proxies write a large state, one of which reaches a
+// single node with an attempt that is not carried on. That node goes on from the
+// state before it, and needs nobody to send it.
+func TestVoteTakenBack(t *testing.T) {
+	a := newCluster(t)
+	a.want("k", set{strings.Repeat("v", 20<<10)}, "OK")
+	b := a.beside()
+	for _, key := range []string{"one", "two"} { // both have written: nodes are prepared for more
+		a.now = b.now
+		a.want("k", note{"a" + key}, "OK")
+		b.now = a.now
+		b.want("k", note{"b" + key}, "OK")
+	}
+
+	// a's attempt is voted for by node 2 alone; b goes on over the others.
+	b.advance(2 * caspaxos.DefaultTiming().Shared) // no promise is left
+	a.now = b.now
+	_, lost := a.submit("k", note{"astray"})
+	var accepts []caspaxos.Sent
+	for len(accepts) == 0 {
+		for _, s := range a.p.Take() {
+			if s.Request.Kind == caspaxos.KindAccept {
+				accepts = append(accepts, s)
+			} else {
+				a.deliver(s)
+			}
+		}
+	}
+	var reply caspaxos.Reply
+	for _, s := range accepts {
+		if s.To == 2 {
+			if _, err := a.nodes[2].acc.Step(a.now, s.Request, &reply); err != nil || reply.Outcome != caspaxos.Acked {
+				t.Fatal(reply.Outcome, err)
+			}
+		}
+	}
+	b.now = a.now
+	_, done := b.submit("k", note{"on"})
+	var late []caspaxos.Sent
+	for !*done {
+		for _, s := range b.p.Take() {
+			if s.To == 2 {
+				late = append(late, s)
+			} else {
+				b.deliver(s)
+			}
+		}
+	}
+	for _, s := range late { // refused, for what a promised itself next
+		b.deliver(s)
+	}
+	b.advance(time.Millisecond)
+	b.want("k", note{"further"}, "OK")
+	for _, s := range b.p.Take() {
+		b.deliver(s)
+	}
+	if v := a.nodes[2].store.View("k"); len(v.Elements()) != 7 || a.nodes[2].acc.Joined != 1 {
+		t.Errorf("node 2 has %d elements and joined %d deltas; want the 7 of the others, and 1", len(v.Elements()), a.nodes[2].acc.Joined)
+	}
+	if _, astray := a.nodes[2].store.View("k").Get([]byte("astray")); astray || *lost {
+		t.Error("what nobody carried on is there")
+	}
+	if n := a.stats.Pulls.Load() + b.stats.Pulls.Load(); n != 0 {
+		t.Errorf("%d states were sent", n)
+	}
+}

@@ -1,0 +1,142 @@
+package caspaxos
+
+import (
+	"bytes"
+
+	"synod/protocol/register"
+)
+
+// Bounds on what a lane remembers to take votes back.
+const (
+	maxUndo       = 4 << 20  // bytes
+	maxUndoOne    = 64 << 10 // bytes of one
+	maxUndoBallot = 4        // votes of one register
+	contention    = 16       // writes of a register, the last ones, that tell whether several proxies write it
+)
+
+// undone is how a vote can be taken back: the change from the state at ballot to
+// the one at from, which it was made on.
+type undone struct {
+	ballot, from Ballot
+	change       register.Change
+}
+
+// undo remembers how the last votes for deltas can be taken back, of registers
+// that several proposers write: one of them may have been refused elsewhere and
+// not be chosen, and what is goes on from the state before it. That state is
+// known here for as long as this is kept, in memory.
+type undo struct {
+	byKey map[string][]undone
+	order []string // a key for each of them, oldest first
+	bytes int
+}
+
+func (u *undo) add(key string, x undone) {
+	if u.byKey == nil {
+		u.byKey = make(map[string][]undone)
+	}
+	list := u.byKey[key]
+	if len(list) == maxUndoBallot {
+		u.bytes -= list[0].change.Bytes()
+		list = append(list[:0], list[1:]...)
+	} else {
+		u.order = append(u.order, key)
+	}
+	u.byKey[key] = append(list, x)
+	u.bytes += x.change.Bytes()
+	for u.bytes > maxUndo {
+		u.dropOldest()
+	}
+}
+
+func (u *undo) dropOldest() {
+	key := u.order[0]
+	u.order = u.order[1:]
+	list := u.byKey[key]
+	u.bytes -= list[0].change.Bytes()
+	if len(list) == 1 {
+		delete(u.byKey, key)
+		return
+	}
+	u.byKey[key] = append(list[:0], list[1:]...)
+}
+
+// find returns how a register's vote for b can be taken back.
+func (u *undo) find(key string, b Ballot) (undone, bool) {
+	for _, x := range u.byKey[key] {
+		if x.ballot == b {
+			return x, true
+		}
+	}
+	return undone{}, false
+}
+
+// contended reports whether several proposers have written a register lately.
+func contended(rec *Record, b Ballot) bool {
+	entries := rec.Lineage.Entries
+	for _, e := range entries[max(0, len(entries)-contention):] {
+		if e.Ballot.Proposer != b.Proposer {
+			return true
+		}
+	}
+	return false
+}
+
+// inverse returns what takes back a vote that is about to be made, if that is
+// worth remembering.
+func (a *Acceptor) inverse(req *Request, rec *Record) (x undone, ok bool) {
+	if rec == nil || rec == &a.scratch || req.Change.Kind == full || !rec.Header.Exists() || !contended(rec, req.Ballot) {
+		return x, false
+	}
+	x = undone{ballot: req.Ballot, from: rec.Accepted}
+	if req.Change.Kind == register.None {
+		return x, true
+	}
+	if req.Change.Bytes() > maxUndoOne {
+		return x, false
+	}
+	keys := make([][]byte, 0, len(req.Change.Ops))
+	for i := range req.Change.Ops {
+		keys = append(keys, bytes.Clone(req.Change.Ops[i].Key))
+	}
+	v, fits, err := a.store.Project(rec, register.Projection{Keys: keys}, maxUndoOne)
+	if err != nil || !fits {
+		return x, false
+	}
+	x.change = register.Change{Kind: register.Delta, Header: rec.Header}
+	x.change.Header.Aux = bytes.Clone(rec.Header.Aux)
+	for _, key := range keys {
+		op := register.Op{Kind: register.Remove, Key: key}
+		if old, exists := v.Get(key); exists {
+			op.Kind, op.Value = register.Put, bytes.Clone(old)
+		}
+		x.change.Ops = append(x.change.Ops, op)
+	}
+	return x, true
+}
+
+// reach makes one change, on the state that this acceptor has, of what leads to
+// the delta's base and of the delta: by deltas that it has kept (stash), after
+// taking back votes that were not carried on. It returns nil if it cannot.
+//
+// A ballot stands for one base and one change (§1), and equal base and equal
+// delta give equal states (§3), so the state at the base is known here without
+// having been voted for. What is voted for is the delta's ballot alone, with the
+// lineage that leads to it, as if the full state had come (§3 "one door").
+func (a *Acceptor) reach(req *Request, accepted Ballot) *Request {
+	key := req.Register.Key
+	draft := register.NewDraft(register.View{})
+	for from := accepted; ; {
+		if chain := a.stash.chain(a.stash.byKey[key], req, from); chain != nil {
+			out := join(req, chain, draft)
+			out.On = accepted
+			return out
+		}
+		x, ok := a.undo.find(key, from)
+		if !ok {
+			return nil
+		}
+		draft.Apply(x.change)
+		from = x.from
+	}
+}
