@@ -37,7 +37,7 @@ type call struct {
 	cmd    caspaxos.Command
 	split  *command.Split
 	parts  []*caspaxos.Command // of a split
-	reply  *resp.Value        // nil until it is known
+	reply  *resp.Value         // nil until it is known
 	proto  int8
 	silent bool
 }
