@@ -66,11 +66,12 @@ func (a *Acceptor) Step(now Now, req *Request, reply *Reply) (answered bool, err
 	case KindPrepare:
 		return a.prepare(now, req, rec, reply)
 	case KindAccept:
-		if err := a.accept(now, req, rec, reply); err != nil || len(a.stash.byKey) == 0 {
-			return true, err
+		err := a.accept(now, req, rec, reply)
+		// What is out of reach brings nothing else within reach.
+		if err == nil && reply.Outcome != StaleBase && len(a.stash.byKey[req.Register.Key]) > 0 {
+			a.catchUp(now, req.Register)
 		}
-		a.catchUp(now, req.Register)
-		return true, nil
+		return true, err
 	}
 	reply.Outcome = Busy
 	return true, nil
@@ -231,8 +232,7 @@ func (a *Acceptor) prepare(now Now, req *Request, rec *Record, reply *Reply) (bo
 		reply.Outcome = Busy
 		return true, nil
 	}
-	a.overtaken(req.Register.Key, rec, req.Ballot)
-	if !a.promises.set(req.Register, req.Ballot) {
+	if !a.pledge(req.Register, rec, req.Ballot) {
 		reply.Outcome = Busy
 		return true, nil
 	}
@@ -371,8 +371,7 @@ func (a *Acceptor) grant(req *Request, rec *Record, reply *Reply) {
 	// Without it the next round takes one trip more; without room for a Prepare
 	// there would be none.
 	if a.Promises() < maxPromises/2 {
-		a.overtaken(req.Register.Key, rec, req.Next)
-		reply.Granted = a.promises.set(req.Register, req.Next)
+		reply.Granted = a.pledge(req.Register, rec, req.Next)
 	}
 }
 

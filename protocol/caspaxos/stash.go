@@ -74,13 +74,15 @@ func (s *stash) remove(req *Request) {
 	}
 }
 
-// without is slices.Delete, but for the first one at no cost.
+// without is slices.Delete, but moves what is on the shorter side of a list that
+// may be long: most are taken out near its beginning.
 func without(list []*Request, at int) []*Request {
-	if at == 0 {
-		list[0] = nil
-		return list[1:]
+	if at > len(list)/2 {
+		return slices.Delete(list, at, at+1)
 	}
-	return slices.Delete(list, at, at+1)
+	copy(list[1:at+1], list[:at])
+	list[0] = nil
+	return list[1:]
 }
 
 func (s *stash) put(key string, waiting []*Request) {

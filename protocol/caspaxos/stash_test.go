@@ -161,3 +161,26 @@ func TestStaleIsNotNever(t *testing.T) {
 	}
 	c.want("n", get{}, "3")
 }
+
+// TestStashCostsNothingWhileBehind: while a member waits for a state, each write
+// is kept for later, and does not try all those before it again.
+func TestStashCostsNothingWhileBehind(t *testing.T) {
+	l := &late{cluster: newCluster(t), epoch: 1}
+	next := uint16(10)
+	stale := func() {
+		next++
+		if got := l.accept(next, next-1, 0); got.Outcome != caspaxos.StaleBase {
+			t.Fatal(got.Outcome)
+		}
+	}
+	few := testing.AllocsPerRun(1, stale)
+	for range 1000 {
+		stale()
+	}
+	// The chain that might lead to its base is looked for once, and is bounded.
+	if many := testing.AllocsPerRun(100, stale); many > few+20 {
+		t.Errorf("%.0f allocations for a write behind 1000 others, %.0f for the first", many, few)
+	}
+	l.accept(10, 0, 0)
+	l.wantAccepted(next)
+}

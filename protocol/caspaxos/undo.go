@@ -21,6 +21,12 @@ type undone struct {
 	change       register.Change
 }
 
+// size estimates the memory that it takes, of which small changes are a small
+// part.
+func (x *undone) size(key string) int {
+	return 256 + len(key) + 64*len(x.change.Ops) + x.change.Bytes()
+}
+
 // undo remembers how the last votes for deltas can be taken back, of registers
 // that several proposers write: one of them may have been refused elsewhere and
 // not be chosen, and what is goes on from the state before it. That state is
@@ -37,13 +43,13 @@ func (u *undo) add(key string, x undone) {
 	}
 	list := u.byKey[key]
 	if len(list) == maxUndoBallot {
-		u.bytes -= list[0].change.Bytes()
+		u.bytes -= list[0].size(key)
 		list = append(list[:0], list[1:]...)
 	} else {
 		u.order = append(u.order, key)
 	}
 	u.byKey[key] = append(list, x)
-	u.bytes += x.change.Bytes()
+	u.bytes += x.size(key)
 	for u.bytes > maxUndo {
 		u.dropOldest()
 	}
@@ -53,7 +59,7 @@ func (u *undo) dropOldest() {
 	key := u.order[0]
 	u.order = u.order[1:]
 	list := u.byKey[key]
-	u.bytes -= list[0].change.Bytes()
+	u.bytes -= list[0].size(key)
 	if len(list) == 1 {
 		delete(u.byKey, key)
 		return
@@ -125,9 +131,13 @@ func (a *Acceptor) inverse(req *Request, rec *Record) (x undone, ok bool) {
 // lineage that leads to it, as if the full state had come (§3 "one door").
 func (a *Acceptor) reach(req *Request, accepted Ballot) *Request {
 	key := req.Register.Key
-	draft := register.NewDraft(register.View{})
+	var back []register.Change // applied only if they lead somewhere
 	for from := accepted; ; {
 		if chain := a.stash.chain(a.stash.byKey[key], req, from); chain != nil {
+			draft := register.NewDraft(register.View{})
+			for _, change := range back {
+				draft.Apply(change)
+			}
 			out := join(req, chain, draft)
 			out.On = accepted
 			return out
@@ -136,7 +146,7 @@ func (a *Acceptor) reach(req *Request, accepted Ballot) *Request {
 		if !ok {
 			return nil
 		}
-		draft.Apply(x.change)
+		back = append(back, x.change)
 		from = x.from
 	}
 }

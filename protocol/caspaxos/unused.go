@@ -54,14 +54,15 @@ func (u *unused) turn(now Mono, age time.Duration) {
 	}
 }
 
-// overtaken is called when b is promised: whatever was promised before cannot be
-// used any more.
-func (a *Acceptor) overtaken(key string, rec *Record, b Ballot) {
-	old := a.promises.get(key)
-	if old.IsZero() || !old.Less(b) {
-		return
+// pledge promises b, which is no lower than what was promised before, if there
+// is room for it. Only then can what was promised before not be used any more.
+func (a *Acceptor) pledge(r Register, rec *Record, b Ballot) bool {
+	old := a.promises.get(r.Key)
+	if !a.promises.set(r, b) {
+		return false
 	}
-	if accepted(rec).Less(old) {
-		a.unused.add(key, old)
+	if !old.IsZero() && old.Less(b) && accepted(rec).Less(old) {
+		a.unused.add(r.Key, old)
 	}
+	return true
 }
