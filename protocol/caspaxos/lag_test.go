@@ -129,3 +129,38 @@ func TestVoteTakenBack(t *testing.T) {
 		t.Errorf("%d states were sent", n)
 	}
 }
+
+// TestLagWhenAnotherFallsSilent has a member be behind a large state when another
+// one is heard of no more: the round needs the first after all, and waits for it
+// to be brought up, not for as long as the other might take.
+func TestLagWhenAnotherFallsSilent(t *testing.T) {
+	c := newCluster(t)
+	clock := caspaxos.NewClock(8, func() int64 { return c.now.Wall })
+	c.p = caspaxos.New(caspaxos.Options{Clock: clock, Env: c, Limits: caspaxos.DefaultLimits(),
+		Timing: caspaxos.DefaultTiming(), Stats: &c.stats, Cached: 100, CachedBytes: 1 << 20})
+	c.want("k", set{strings.Repeat("v", 20<<10)}, "OK")
+	c.down[2] = true
+	c.want("k", note{"missed"}, "OK")
+	c.down[2] = false
+
+	_, done := c.submit("k", note{"more"})
+	run := func() {
+		for sent := c.p.Take(); len(sent) > 0; sent = c.p.Take() {
+			for _, s := range sent {
+				if s.To != 1 {
+					c.deliver(s)
+				}
+			}
+		}
+	}
+	run()
+	if *done {
+		t.Fatal("chosen by one")
+	}
+	c.advance(caspaxos.DefaultTiming().Lag)
+	c.p.Tick(c.now)
+	run()
+	if n := c.stats.InDoubt.Load(); !*done || n != 0 {
+		t.Errorf("after a while: done %v, %d rounds in doubt", *done, n)
+	}
+}

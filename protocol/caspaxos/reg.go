@@ -52,6 +52,7 @@ type reg struct {
 	granted Set
 	behind  Set // members whose promise showed another state than base
 	stale   Set // members that said Stale and wait for somebody to have the state
+	passed  Set // members that are behind a large state, and are not brought up yet
 	fixing  Set // members that are being sent the whole state
 
 	carry    carried

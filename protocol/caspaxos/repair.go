@@ -50,6 +50,8 @@ func (p *Proposer) startRepair(r *reg, target int) bool {
 		return true
 	}
 	if !rep.needed && !p.lags(rep.key()) {
+		r.passed = r.passed.With(target)
+		p.arm(r, p.Timing.Lag)
 		return false
 	}
 	for i := range r.cfg.nodes {
@@ -60,6 +62,17 @@ func (p *Proposer) startRepair(r *reg, target int) bool {
 	r.fixing &^= 1 << target // nobody has it yet: at the first Ack
 	r.stale = r.stale.With(target)
 	return true
+}
+
+// reconsider is called while the round goes on to wait: whom it passed over, as
+// the others seemed to be enough, has been behind for long enough by now.
+func (p *Proposer) reconsider(r *reg) {
+	for i := range r.cfg.nodes {
+		if r.passed.Has(i) && !r.try.acks.Has(i) {
+			r.passed, r.lost, r.fixing = r.passed&^(1<<i), r.lost&^(1<<i), r.fixing&^(1<<i)
+			p.fix(r, i)
+		}
+	}
 }
 
 // redelivery is the round's Accept without its change.
