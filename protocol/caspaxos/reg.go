@@ -53,6 +53,7 @@ type reg struct {
 	behind  Set // members whose promise showed another state than base
 	stale   Set // members that said Stale and wait for somebody to have the state
 	passed  Set // members that are behind a large state, and are not brought up yet
+	waited  Set // of these, those that the round turned out to need
 	fixing  Set // members that are being sent the whole state
 
 	carry    carried

@@ -33,6 +33,7 @@ type recent struct {
 		cfg    *Config
 		accept Request
 		acks   Set
+		header register.Header
 	}
 }
 
@@ -40,7 +41,7 @@ type recent struct {
 // returns false if too many repairs are under way.
 func (p *Proposer) startRepair(r *reg, target int) bool {
 	others := r.cfg.All() &^ (r.lost | r.stale | r.fixing | 1<<target)
-	rep := &repair{cfg: r.cfg, target: target, reg: r, try: r.try, accept: p.redelivery(r), needed: !r.cfg.IsQuorum(others)}
+	rep := &repair{cfg: r.cfg, target: target, reg: r, try: r.try, accept: p.redelivery(r), needed: !r.cfg.IsQuorum(others) || r.waited.Has(target)}
 	if r.view.Whole() && r.view.Bytes() <= smallState {
 		rep.accept.Change, rep.accept.History = r.view.Full(), r.history(p.Omit)
 		if !p.beginRepair(rep) {
@@ -49,7 +50,7 @@ func (p *Proposer) startRepair(r *reg, target int) bool {
 		p.sendRepair(rep)
 		return true
 	}
-	if !rep.needed && !p.lags(rep.key()) {
+	if !rep.needed && !p.lags(rep.key(), &r.view.Header) {
 		r.passed = r.passed.With(target)
 		p.arm(r, p.Timing.Lag)
 		return false
@@ -70,6 +71,7 @@ func (p *Proposer) reconsider(r *reg) {
 	for i := range r.cfg.nodes {
 		if r.passed.Has(i) && !r.try.acks.Has(i) {
 			r.passed, r.lost, r.fixing = r.passed&^(1<<i), r.lost&^(1<<i), r.fixing&^(1<<i)
+			r.waited = r.waited.With(i)
 			p.fix(r, i)
 		}
 	}
@@ -90,7 +92,7 @@ func (p *Proposer) keepForRepair(r *reg) {
 		p.recent = new(recent)
 	}
 	e := &p.recent.ring[r.reqID%uint64(len(p.recent.ring))]
-	e.id, e.cfg, e.accept, e.acks = r.reqID, r.cfg, p.redelivery(r), r.try.acks
+	e.id, e.cfg, e.accept, e.acks, e.header = r.reqID, r.cfg, p.redelivery(r), r.try.acks, r.view.Header
 }
 
 // lateReply looks at a reply to a round that has ended.
@@ -113,7 +115,7 @@ func (p *Proposer) lateReply(from NodeID, reply *Reply) {
 	}
 	for i := range e.cfg.nodes {
 		if e.acks.Has(i) {
-			if p.lags(rep.key()) {
+			if p.lags(rep.key(), &e.header) {
 				p.pull(rep, i)
 			}
 			return
@@ -151,8 +153,9 @@ const maxBehind = 1 << 12
 // lags reports whether a member that has just said that it is behind has been so
 // for long enough to be sent the whole state. Most catch up by themselves, when
 // what is still under way to them arrives (see stash), or when the others' next
-// deltas do; a large state costs much more than they do.
-func (p *Proposer) lags(key repairKey) bool {
+// deltas do; a large state costs much more than they do, and the more the larger
+// it is.
+func (p *Proposer) lags(key repairKey, h *register.Header) bool {
 	since, known := p.behind[key]
 	if !known {
 		if p.behind == nil || len(p.behind) >= maxBehind {
@@ -161,7 +164,20 @@ func (p *Proposer) lags(key repairKey) bool {
 		since = p.now.Mono
 		p.behind[key] = since
 	}
-	return time.Duration(p.now.Mono-since) >= p.Timing.Lag
+	patience := p.Timing.Lag
+	if patience > 0 {
+		patience += transfer(h)
+	}
+	return time.Duration(p.now.Mono-since) >= patience
+}
+
+// transfer is about how long a state takes to reach a member and its disk.
+func transfer(h *register.Header) time.Duration {
+	bytes := h.Size
+	if h.Type != register.String {
+		bytes *= 64
+	}
+	return time.Duration(min(bytes, 1<<32)) * time.Second / bulkRate
 }
 
 // follows notes that a member is no longer behind.

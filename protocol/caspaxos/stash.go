@@ -98,6 +98,9 @@ func (s *stash) put(key string, waiting []*Request) {
 // tries bounds how many of a register's Accepts are looked at when it has moved.
 const tries = 64
 
+// maxChain bounds the deltas that are voted for as one.
+const maxChain = 1024
+
 // next takes an Accept out that can be handled at the ballot that the register
 // has come to, which reaches tells, and under its promise, if there is one. Of
 // those that come too late it keeps a few: the vote that they came too late for
@@ -128,7 +131,7 @@ func (s *stash) chain(waiting []*Request, req *Request, from Ballot) []*Request 
 	chain := []*Request{req}
 	for at := req; at.on() != from; chain = append(chain, at) {
 		i, found := slices.BinarySearchFunc(waiting, at.on(), byBallot)
-		if !found || len(chain) > tries || waiting[i].Ballot.AtMost(from) {
+		if !found || len(chain) > maxChain || waiting[i].Ballot.AtMost(from) {
 			return nil
 		}
 		at = waiting[i]

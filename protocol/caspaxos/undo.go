@@ -2,6 +2,7 @@ package caspaxos
 
 import (
 	"bytes"
+	"slices"
 
 	"synod/protocol/register"
 )
@@ -11,7 +12,6 @@ const (
 	maxUndo       = 4 << 20  // bytes
 	maxUndoOne    = 64 << 10 // bytes of one
 	maxUndoBallot = 4        // votes of one register
-	contention    = 16       // writes of a register, the last ones, that tell whether several proxies write it
 )
 
 // undone is how a vote can be taken back: the change from the state at ballot to
@@ -79,8 +79,8 @@ func (u *undo) find(key string, b Ballot) (undone, bool) {
 
 // contended reports whether several proposers have written a register lately.
 func contended(rec *Record, b Ballot) bool {
-	entries := rec.Lineage.Entries
-	for _, e := range entries[max(0, len(entries)-contention):] {
+	entries := rec.Lineage.Entries // the last ones, of some seconds
+	for _, e := range slices.Backward(entries) {
 		if e.Ballot.Proposer != b.Proposer {
 			return true
 		}

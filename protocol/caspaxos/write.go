@@ -245,7 +245,7 @@ func (p *Proposer) preparedOnly(r *reg) {
 // not to be at the base gets the whole state at once, if that is small.
 func (p *Proposer) sendAccept(r *reg, run *run) {
 	r.change, r.view, r.changes = run.change(), run.draft.View(), run.changes
-	r.granted, r.fixing, r.stale, r.passed = 0, 0, 0, 0
+	r.granted, r.fixing, r.stale, r.passed, r.waited = 0, 0, 0, 0, 0
 	r.try = &try{ballot: r.ballot, cfg: r.cfg}
 	for _, c := range r.batch {
 		if c.changed {
