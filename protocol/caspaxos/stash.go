@@ -126,26 +126,26 @@ func (s *stash) next(key string, accepted, promise Ballot, reaches func(*Request
 }
 
 // chain returns the deltas that lead from a ballot to req, the first one last,
-// or nil if some are not there.
-func (s *stash) chain(waiting []*Request, req *Request, from Ballot) []*Request {
-	chain := []*Request{req}
-	for at := req; at.on() != from; chain = append(chain, at) {
+// or nil if some are not among those that wait.
+func chain(waiting []*Request, req *Request, from Ballot) []*Request {
+	links := []*Request{req}
+	for at := req; at.on() != from; links = append(links, at) {
 		i, found := slices.BinarySearchFunc(waiting, at.on(), byBallot)
-		if !found || len(chain) > maxChain || waiting[i].Ballot.AtMost(from) {
+		if !found || len(links) > maxChain || waiting[i].Ballot.AtMost(from) {
 			return nil
 		}
 		at = waiting[i]
 	}
-	return chain
+	return links
 }
 
 // join returns req with a chain of deltas, req the first of them, as one change
 // behind what is in the draft.
-func join(req *Request, chain []*Request, draft register.Draft) *Request {
+func join(req *Request, links []*Request, draft register.Draft) *Request {
 	out := *req
 	out.Encoded = nil
 	out.History = new(Lineage)
-	for _, q := range slices.Backward(chain) {
+	for _, q := range slices.Backward(links) {
 		draft.Apply(q.Change)
 		if q.History != nil {
 			out.History.Merge(q.History)
@@ -184,7 +184,8 @@ func (a *Acceptor) catchUp(now Now, r Register) {
 		}
 		at := accepted(rec)
 		req := a.stash.next(r.Key, at, a.promise(r, rec), func(q *Request) bool {
-			return q.on() == at || a.reach(q, at) != nil
+			_, links := a.way(q, at)
+			return links != nil
 		})
 		if req == nil {
 			return

@@ -121,32 +121,41 @@ func (a *Acceptor) inverse(req *Request, rec *Record) (x undone, ok bool) {
 	return x, true
 }
 
+// way finds how to get from the state that this acceptor has to the delta's and
+// to the delta: by what takes votes back that were not carried on, then by deltas
+// that it has kept (stash), the first one last. links is nil if there is no way.
+func (a *Acceptor) way(req *Request, accepted Ballot) (back []register.Change, links []*Request) {
+	key := req.Register.Key
+	for from := accepted; ; {
+		if links = chain(a.stash.byKey[key], req, from); links != nil {
+			return back, links
+		}
+		x, ok := a.undo.find(key, from)
+		if !ok {
+			return nil, nil
+		}
+		back = append(back, x.change)
+		from = x.from
+	}
+}
+
 // reach makes one change, on the state that this acceptor has, of what leads to
-// the delta's base and of the delta: by deltas that it has kept (stash), after
-// taking back votes that were not carried on. It returns nil if it cannot.
+// the delta's base (see way) and of the delta. It returns nil if nothing does.
 //
 // A ballot stands for one base and one change (§1), and equal base and equal
 // delta give equal states (§3), so the state at the base is known here without
 // having been voted for. What is voted for is the delta's ballot alone, with the
 // lineage that leads to it, as if the full state had come (§3 "one door").
 func (a *Acceptor) reach(req *Request, accepted Ballot) *Request {
-	key := req.Register.Key
-	var back []register.Change // applied only if they lead somewhere
-	for from := accepted; ; {
-		if chain := a.stash.chain(a.stash.byKey[key], req, from); chain != nil {
-			draft := register.NewDraft(register.View{})
-			for _, change := range back {
-				draft.Apply(change)
-			}
-			out := join(req, chain, draft)
-			out.On = accepted
-			return out
-		}
-		x, ok := a.undo.find(key, from)
-		if !ok {
-			return nil
-		}
-		back = append(back, x.change)
-		from = x.from
+	back, links := a.way(req, accepted)
+	if links == nil {
+		return nil
 	}
+	draft := register.NewDraft(register.View{})
+	for _, change := range back {
+		draft.Apply(change)
+	}
+	out := join(req, links, draft)
+	out.On = accepted
+	return out
 }

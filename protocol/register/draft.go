@@ -82,17 +82,6 @@ func (v View) Apply(c Change) View {
 	return d.view
 }
 
-// Then returns the change that does first c, then next, as one. Neither operand
-// is modified, but the result may share their memory.
-func (c Change) Then(next Change) Change {
-	if next.Kind == None {
-		return c
-	}
-	d := Draft{change: c}
-	d.then(next)
-	return d.change
-}
-
 // many is from how many ops on how many elements on it is cheaper to go through
 // the elements once than to make room for each op.
 const many = 16

@@ -100,18 +100,6 @@ func RangeKnown(r Range, elems []Element, skipped uint64) Knowledge {
 	return k
 }
 
-// Add returns a view that also knows what more knows. Both must be views of
-// the same state.
-func (v View) Add(more View) View {
-	if v.known.All {
-		return v
-	}
-	if more.known.All {
-		return more
-	}
-	return Join(v, more)
-}
-
 // Join returns a view that knows what any of the views knows, all of the same
 // state. It costs least if the elements of each lie behind those of the one
 // before it.

@@ -84,7 +84,10 @@ func TestApply(t *testing.T) {
 			if show(v) != before {
 				t.Fatalf("Apply changed the view that it was called on: %s, then %s", before, show(v))
 			}
-			if one := v.Apply(c.Then(d)); show(one) != show(after) {
+			both := register.NewDraft(v)
+			both.Apply(c)
+			both.Apply(d)
+			if one := v.Apply(both.Change()); show(one) != show(after) {
 				t.Fatalf("%+v then %+v\n one by one %s\n at once    %s", c, d, show(after), show(one))
 			}
 			if again := register.Nothing().Apply(after.Full()); show(again) != show(after) {
@@ -174,10 +177,10 @@ func TestPartialViews(t *testing.T) {
 			t.Fatalf("%+v of %s does not cover what was asked for: %+v", asked, show(whole), v)
 		}
 		for range rapid.IntRange(0, 2).Draw(t, "more") {
-			v = v.Add(whole.Project(genProjection(t)))
+			v = register.Join(v, whole.Project(genProjection(t)))
 		}
 		if !v.Covers(asked) {
-			t.Fatalf("after Add, %+v is not covered", asked)
+			t.Fatalf("after Join, %+v is not covered", asked)
 		}
 		draft := register.NewDraft(v)
 		for range rapid.IntRange(0, 3).Draw(t, "more changes") {

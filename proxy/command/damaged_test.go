@@ -44,7 +44,7 @@ func executeOn(t *testing.T, args [][]byte, spec *Spec, v register.View) {
 	part := v.Project(op.Needs())
 	e := op.Execute(part, now)
 	for e.Need != nil && !part.Whole() {
-		part = part.Add(v.Project(*e.Need))
+		part = register.Join(part, v.Project(*e.Need))
 		e = op.Execute(part, now)
 	}
 	if e.Need != nil {

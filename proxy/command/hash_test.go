@@ -162,7 +162,7 @@ func costOf(t *testing.T, v register.View, op caspaxos.Operation) cost {
 			c.change = e.Change.Bytes()
 			return c
 		}
-		part = part.Add(v.Project(*e.Need))
+		part = register.Join(part, v.Project(*e.Need))
 	}
 	t.Fatal("never has enough")
 	return c

@@ -209,7 +209,7 @@ func TestCostOfLists(t *testing.T) {
 			part := whole.Project(op.Needs())
 			e, trips := op.Execute(part, m.now), 0
 			for ; e.Need != nil && trips < 3; trips++ {
-				part = part.Add(whole.Project(*e.Need))
+				part = register.Join(part, whole.Project(*e.Need))
 				e = op.Execute(part, m.now)
 			}
 			known := register.NewView(part.Header, register.Knowledge{}, part.Elements())

@@ -129,7 +129,7 @@ func (m *machine) check(args [][]byte, v register.View, op caspaxos.Operation, e
 		if part.Covers(*p.Need) {
 			m.t.Fatalf("%.100q: needs what it has", args)
 		}
-		part = part.Add(v.Project(*p.Need))
+		part = register.Join(part, v.Project(*p.Need))
 	}
 	m.t.Fatalf("%.100q: never has enough", args)
 }

@@ -39,7 +39,7 @@ func walk(t *testing.T, v register.View, prefix string, count int) map[string]in
 		part := register.View{}
 		elems, next, need := element.Scan(part, prefix, cursor, count)
 		for need != nil {
-			part = part.Add(v.Project(*need))
+			part = register.Join(part, v.Project(*need))
 			elems, next, need = element.Scan(part, prefix, cursor, count)
 		}
 		for _, e := range elems {
