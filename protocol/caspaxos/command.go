@@ -15,7 +15,9 @@ type Operation interface {
 	// Needs is the part of the state that Execute reads, as far as it can be
 	// said beforehand.
 	Needs() register.Projection
-	// ReadOnly reports that Execute never changes the state.
+	// ReadOnly reports that Execute changes nothing, but for taking away what
+	// it finds past its time: that must be chosen before anybody hears of it
+	// (§8).
 	ReadOnly() bool
 	// Blind reports that neither the change nor the result of Execute depends
 	// on the state, so that it may be executed on register.Nothing (§4.3).

@@ -302,12 +302,18 @@ func (p *Proposer) answerReads(r *reg) {
 		r.view = register.Nothing()
 	}
 	more := register.Projection{}
+	changes := false
 	for _, c := range r.batch {
 		e := c.Op.Execute(r.view, p.now.Wall)
 		if e.Need != nil {
 			more.Include(*e.Need)
 		}
-		c.answer = e.Result
+		c.answer, changes = e.Result, changes || e.Need == nil && e.Change.Kind != register.None
+	}
+	if changes && !p.Omit.has(RuleExpiryChosen) {
+		p.abandon(r) // as above: a part of the state is past its time
+		p.startPrepare(r)
+		return
 	}
 	if !more.HeaderOnly() {
 		r.proj = more
