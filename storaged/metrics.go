@@ -18,7 +18,7 @@ const (
 var (
 	kindNames    = [kinds]string{"", "read", "prepare", "accept"}
 	outcomeNames = [outcomes]string{
-		"", "promised", "told", "nacked", "acked", "stale_base", "intent_met",
+		"", "promised", "told", "nacked", "acked", "stale_base", "intent_met", "led",
 		"wrong_epoch", "clock_ahead", "busy", "unreachable",
 	}
 )

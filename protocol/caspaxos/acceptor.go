@@ -27,8 +27,11 @@ type Acceptor struct {
 	deferred []*Request // Prepares that wait for the ceiling
 	unused   unused     // promises that were overtaken before a vote
 	stash    stash      // Accepts that wait for their base, or are part of others'
+	past     deltas     // that this acceptor voted for last, of large states
 	undo     undo       // how votes can be taken back that were not carried on
 	again    bool       // an Accept out of the stash is being handled
+
+	contended contended // registers for which undo is needed
 
 	// CaughtUp counts the Accepts that came before their base and were accepted
 	// when it was there. It is the lane's goroutine's.
@@ -43,7 +46,8 @@ type Acceptor struct {
 // NewAcceptor returns the acceptor of lane part out of parts (see Part) over
 // the lane's store. now is the time at which the node came up.
 func NewAcceptor(node *Node, store Store, part, parts uint32, now Now) *Acceptor {
-	return &Acceptor{node: node, store: store, part: part, parts: parts, omit: node.omit, start: now.Mono}
+	return &Acceptor{node: node, store: store, part: part, parts: parts, omit: node.omit, start: now.Mono,
+		stash: stash{deltas{most: maxStash}}, past: deltas{most: maxPast}}
 }
 
 // Step answers one Read, Prepare or Accept into reply. It returns false when
@@ -61,7 +65,11 @@ func (a *Acceptor) Step(now Now, req *Request, reply *Reply) (answered bool, err
 	}
 	switch req.Kind {
 	case KindRead:
-		reply.Outcome = Told
+		if reply.Way = a.lead(req); reply.Way != nil && rec != nil {
+			reply.Outcome, reply.After = Led, rec.Pos
+			return true, nil
+		}
+		reply.Outcome, reply.Way = Told, nil
 		return true, a.tell(now, req, rec, reply)
 	case KindPrepare:
 		return a.prepare(now, req, rec, reply)
@@ -237,6 +245,9 @@ func (a *Acceptor) prepare(now Now, req *Request, rec *Record, reply *Reply) (bo
 		return true, nil
 	}
 	a.keepAhead(req.Ballot.Time)
+	if rec != nil && rec != &a.scratch && a.store.Large(rec) {
+		a.contended.look(req.Register.Key, rec, req.Ballot)
+	}
 	reply.Outcome = Promised
 	return true, a.tell(now, req, rec, reply)
 }
@@ -317,7 +328,7 @@ func (a *Acceptor) stale(req *Request, rec *Record, reply *Reply) {
 	}
 	reply.Outcome, reply.Accepted = StaleBase, accepted(rec)
 	if rec != nil {
-		reply.After = rec.Pos
+		reply.Back, reply.After = a.undo.back(req.Register.Key, rec.Accepted), rec.Pos
 	}
 }
 
@@ -344,6 +355,9 @@ func (a *Acceptor) vote(now Now, req *Request, rec *Record, pos uint64) *Record 
 	a.trim(rec, horizon)
 	rec.Accepted, rec.Prepared, rec.Pos, rec.Since = req.Ballot, req.Prepared, pos, now.Mono
 	a.store.Apply(rec, req.Change)
+	if req.Change.Kind != full && a.store.Large(rec) {
+		a.past.keep(req)
+	}
 	return rec
 }
 
@@ -419,6 +433,7 @@ func (a *Acceptor) Redo(e *LogEntry, pos uint64) error {
 func (a *Acceptor) Rotate(now Now) Ballot {
 	p := &a.promises
 	a.unused.turn(now.Mono, 2*a.node.limits.Command)
+	a.contended.turn(now.Mono)
 	if len(p.old) == 0 && len(p.young) > 0 {
 		p.old, p.oldMax = p.young, p.youngMax
 		p.young, p.youngMax = nil, Ballot{}

@@ -75,6 +75,7 @@ func TestLag(t *testing.T) {
 // state before it, and needs nobody to send it.
 func TestVoteTakenBack(t *testing.T) {
 	a := newCluster(t)
+	a.nodes[2].store.Small = 0
 	a.want("k", set{strings.Repeat("v", 20<<10)}, "OK")
 	b := a.beside()
 	for _, key := range []string{"one", "two"} { // both have written: nodes are prepared for more

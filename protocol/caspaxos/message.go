@@ -42,13 +42,18 @@ type Request struct {
 	Register Register
 	Epoch    uint64 // placement epoch of the slot that the round belongs to
 
-	Ballot Ballot // Prepare, Accept
+	Ballot Ballot // Prepare, Accept, Read with Since
 
 	// Of Read and Prepare: what to send back besides the ballots.
 	WantState   bool // the projected state, unless it is large
 	WantLarge   bool // with WantState: the state also if it is large (MaxVotedState)
 	WantHistory bool // lineage, votes, cut, floor and dropped
 	Projection  register.Projection
+
+	// Of Read: if the node knows what leads from the state at one of Since, which
+	// a member that is behind has or can take itself back to, to the one at
+	// Ballot, it sends that (Reply.Way) and nothing else.
+	Since []Ballot // no more than MaxSince
 
 	// Of Accept.
 	Prepared bool   // the write's ballot was promised by a quorum; else it is blind
@@ -83,6 +88,7 @@ const (
 	Acked                          // to an Accept: accepted
 	StaleBase                      // to an Accept of a delta: not at its base
 	IntentMet                      // to a blind Accept: an intent stands (§3 Pending)
+	Led                            // to a Read with Since: what leads to the state follows
 	WrongEpoch                     // the message's epoch is older than the node's, or it is no member
 	ClockAhead                     // the ballot is too far ahead of the node's clock
 	Busy                           // the node cannot take more now
@@ -115,6 +121,12 @@ type Reply struct {
 	// Held is how long this node has held Accepted, on its monotonic clock
 	// (§7). Zero when it cannot tell.
 	Held time.Duration
+
+	// Back: of StaleBase, the ballots of the earlier states that the acceptor can
+	// take itself back to, the latest first.
+	Back []Ballot
+	// Way: of Led.
+	Way *Way
 
 	// Intent: with Promised and Told the record's pending intent, with IntentMet
 	// the one that stands in the way; nil for none (§6).
@@ -176,6 +188,9 @@ const PageBytes = 1 << 20
 // comes along with the ballots. A larger one comes when it is asked for
 // explicitly, from one member, by somebody prepared to wait.
 const MaxVotedState = 256 << 10
+
+// MaxSince bounds the states that a member says it has or can go back to.
+const MaxSince = 1 + maxUndoBallot
 
 // Sent is a request on its way to a node.
 type Sent struct {

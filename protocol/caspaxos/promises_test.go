@@ -24,6 +24,7 @@ func (s *bare) Project(*Record, register.Projection, int) (register.View, bool, 
 }
 func (s *bare) Append(LogEntry) (uint64, error)    { s.pos++; return s.pos, nil }
 func (s *bare) Apply(*Record, register.Change)     {}
+func (s *bare) Large(*Record) bool                 { return false }
 func (s *bare) Above(Ballot, func(*Record)) Ballot { return Ballot{} }
 
 // bareAcceptor returns an acceptor over a bare store, a clock to take ballots

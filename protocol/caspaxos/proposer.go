@@ -90,8 +90,8 @@ type Proposer struct {
 
 	recent    *recent
 	repairing map[repairKey]*repair
-	behind    map[repairKey]Mono // since when members have been behind, or may be sent the state again
-	sweepAt   Mono               // when to look for repairs that came to nothing, zero for never
+	behind    map[repairKey]behind // since when members have been behind, or may be sent the state again
+	sweepAt   Mono                 // when to look for repairs that came to nothing, zero for never
 }
 
 // inflight says what the reply to a request is for.

@@ -10,8 +10,10 @@ import (
 const maxRepairs = 64
 
 // repair brings one member that was found behind to the ballot of a round: by
-// an Accept of that round with the full state and its lineage (§3 "one door"),
-// read from a member that acked it unless the proposer knows it.
+// an Accept of that round with the full state and its lineage (§3 "one door") or,
+// if a member that acked it still knows, with what leads there from a state that
+// the other one has (see Way). It is read from a member that acked, unless the
+// proposer knows the state.
 type repair struct {
 	id     uint64
 	cfg    *Config
@@ -21,6 +23,7 @@ type repair struct {
 	reg    *reg    // the round that waits for the target's Ack, while it does
 	try    *try
 	needed bool  // reg's round cannot be chosen without the target
+	whole  bool  // the whole state will do, too
 	began  Mono  // when it last got on
 	parts  parts // of the state, as it comes in
 }
@@ -37,8 +40,16 @@ type recent struct {
 	}
 }
 
+// since is what a member that said Stale can be brought up from.
+func (p *Reply) since() []Ballot {
+	if p.Outcome != StaleBase {
+		return nil
+	}
+	return append([]Ballot{p.Accepted}, p.Back...)
+}
+
 // startRepair is called while the round still waits: the target said Stale. It
-// returns false if too many repairs are under way.
+// returns false if nothing is done for it now.
 func (p *Proposer) startRepair(r *reg, target int) bool {
 	others := r.cfg.All() &^ (r.lost | r.stale | r.fixing | 1<<target)
 	rep := &repair{cfg: r.cfg, target: target, reg: r, try: r.try, accept: p.redelivery(r), needed: !r.cfg.IsQuorum(others) || r.waited.Has(target)}
@@ -50,19 +61,28 @@ func (p *Proposer) startRepair(r *reg, target int) bool {
 		p.sendRepair(rep)
 		return true
 	}
-	if !rep.needed && !p.lags(rep.key(), &r.view.Header) {
-		r.passed = r.passed.With(target)
-		p.arm(r, p.Timing.Lag)
+	want := p.lags(rep.key(), &r.view.Header)
+	if rep.needed {
+		want = lagsFar
+	}
+	if want == lagsLittle {
+		p.pass(r, target)
 		return false
 	}
 	for i := range r.cfg.nodes {
 		if r.try.acks.Has(i) {
-			return p.pull(rep, i)
+			return p.pull(rep, i, r.replies[target].since(), want == lagsFar)
 		}
 	}
 	r.fixing &^= 1 << target // nobody has it yet: at the first Ack
 	r.stale = r.stale.With(target)
 	return true
+}
+
+// pass leaves a member behind for now, as the round does not seem to need it.
+func (p *Proposer) pass(r *reg, target int) {
+	r.passed = r.passed.With(target)
+	p.arm(r, p.Timing.Lag)
 }
 
 // reconsider is called while the round goes on to wait: whom it passed over, as
@@ -115,25 +135,31 @@ func (p *Proposer) lateReply(from NodeID, reply *Reply) {
 	}
 	for i := range e.cfg.nodes {
 		if e.acks.Has(i) {
-			if p.lags(rep.key(), &e.header) {
-				p.pull(rep, i)
+			if want := p.lags(rep.key(), &e.header); want != lagsLittle {
+				p.pull(rep, i, reply.since(), want == lagsFar)
 			}
 			return
 		}
 	}
 }
 
-// pull reads the whole state from a member that has it. It returns false if too
-// many repairs are under way.
-func (p *Proposer) pull(rep *repair, source int) bool {
+// pull reads what leads to the round's state from one of some states or else, if
+// that is wanted, the whole state, from a member that has it. It returns false if
+// too many repairs are under way.
+func (p *Proposer) pull(rep *repair, source int, since []Ballot, whole bool) bool {
 	if !p.beginRepair(rep) {
 		return false
 	}
-	rep.asked = source
+	rep.asked, rep.whole = source, whole
 	rep.id = p.newID(nil, rep)
-	p.out = append(p.out, Sent{To: rep.cfg.nodes[source], Request: &Request{ID: rep.id, Kind: KindRead,
-		Register: rep.accept.Register, Epoch: rep.cfg.Epoch, WantState: true, WantLarge: true, WantHistory: true,
-		Projection: register.Projection{All: true}}})
+	req := &Request{ID: rep.id, Kind: KindRead, Register: rep.accept.Register, Epoch: rep.cfg.Epoch}
+	if len(since) > 0 {
+		req.Since, req.Ballot = since, rep.accept.Ballot
+	}
+	if whole {
+		req.WantState, req.WantLarge, req.WantHistory, req.Projection.All = true, true, true, true
+	}
+	p.out = append(p.out, Sent{To: rep.cfg.nodes[source], Request: req})
 	return true
 }
 
@@ -150,25 +176,42 @@ func (rep *repair) key() repairKey {
 // maxBehind bounds the members, by register, that are known to be behind.
 const maxBehind = 1 << 12
 
-// lags reports whether a member that has just said that it is behind has been so
-// for long enough to be sent the whole state. Most catch up by themselves, when
-// what is still under way to them arrives (see stash), or when the others' next
-// deltas do; a large state costs much more than they do, and the more the larger
-// it is.
-func (p *Proposer) lags(key repairKey, h *register.Header) bool {
-	since, known := p.behind[key]
+// behind is since when a member has been behind, or may be sent the state again,
+// and from when on it may be sent what it has missed.
+type behind struct{ since, again Mono }
+
+// How far a member lags that has just said that it is behind.
+const (
+	lagsLittle = iota // it may catch up by itself
+	lagsSome          // it is to be sent what it has missed
+	lagsFar           // or the whole state, if nobody knows what that is
+)
+
+// lags returns how far a member lags that has just said that it is behind. Most
+// catch up by themselves, when what is still under way to them arrives (see
+// stash), or when the others' next deltas do; a large state costs much more than
+// they do, and the more the larger it is.
+func (p *Proposer) lags(key repairKey, h *register.Header) int {
+	b, known := p.behind[key]
 	if !known {
 		if p.behind == nil || len(p.behind) >= maxBehind {
-			p.behind = make(map[repairKey]Mono)
+			p.behind = make(map[repairKey]behind)
 		}
-		since = p.now.Mono
-		p.behind[key] = since
+		b = behind{since: p.now.Mono, again: p.now.Mono + Mono(p.Timing.Lag)}
 	}
 	patience := p.Timing.Lag
 	if patience > 0 {
 		patience += transfer(h)
 	}
-	return time.Duration(p.now.Mono-since) >= patience
+	far := lagsLittle
+	switch {
+	case time.Duration(p.now.Mono-b.since) >= patience:
+		far = lagsFar
+	case p.now.Mono >= b.again:
+		far, b.again = lagsSome, p.now.Mono+Mono(p.Timing.Lag)
+	}
+	p.behind[key] = b
+	return far
 }
 
 // transfer is about how long a state takes to reach a member and its disk.
@@ -258,7 +301,11 @@ func (p *Proposer) endRepair(rep *repair) {
 }
 
 func (p *Proposer) sendRepair(rep *repair) {
-	p.Stats.Pulls.Add(1)
+	if rep.accept.Change.Kind == register.Full {
+		p.Stats.Pulls.Add(1)
+	} else {
+		p.Stats.Ways.Add(1)
+	}
 	rep.asked, rep.began = rep.target, p.now.Mono
 	rep.id = p.newID(nil, rep)
 	req := rep.accept
@@ -279,11 +326,7 @@ func (p *Proposer) onRepair(rep *repair, from NodeID, reply *Reply) {
 	if told {
 		state = rep.parts.take()
 	}
-	if told && state.Whole() { // parts of two answers need not fit together
-		rep.accept.Change = state.Full()
-		if reply.History != nil && rep.accept.Prepared {
-			rep.accept.History = &reply.History.Lineage
-		}
+	if rep.fill(reply, state) {
 		if p.Env.Config(rep.accept.Register.Slot) == rep.cfg || p.Omit.has(RuleRoundEpoch) {
 			p.sendRepair(rep)
 			return
@@ -291,9 +334,10 @@ func (p *Proposer) onRepair(rep *repair, from NodeID, reply *Reply) {
 		// Nothing is sent again under another epoch with its old ballot (§4).
 	}
 	p.endRepair(rep)
-	if _, ok := p.behind[rep.key()]; ok {
+	if b, ok := p.behind[rep.key()]; ok && rep.accept.Change.Kind == register.Full {
 		// If it did not help, the next one waits for longer than this one took.
-		p.behind[rep.key()] = p.now.Mono + 4*(p.now.Mono-rep.began)
+		b.since = p.now.Mono + 4*(p.now.Mono-rep.began)
+		p.behind[rep.key()] = b
 	}
 	r := rep.reg
 	if r == nil || r.phase != accepting || r.try != rep.try || r.try == nil {
@@ -304,6 +348,27 @@ func (p *Proposer) onRepair(rep *repair, from NodeID, reply *Reply) {
 		p.onAck(r, rep.target, reply)
 		return
 	}
+	if !rep.whole && rep.accept.Change.Kind != register.Full {
+		p.pass(r, rep.target)
+	}
 	p.missed(r, rep.target)
 	p.checkLost(r)
+}
+
+// fill puts what was read into the Accept that is to be delivered again. It
+// returns false if that is not all that it takes.
+func (rep *repair) fill(reply *Reply, state register.View) bool {
+	a := &rep.accept
+	switch {
+	case reply.Outcome == Led:
+		a.On, a.Change, a.History = reply.Way.On, reply.Way.Change, &reply.Way.Lineage
+	case state.Whole(): // parts of two answers need not fit together
+		a.Change = state.Full()
+		if reply.History != nil && a.Prepared {
+			a.History = &reply.History.Lineage
+		}
+	default:
+		return false
+	}
+	return true
 }

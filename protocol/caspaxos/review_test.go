@@ -22,11 +22,9 @@ func (c *cluster) submit(key string, op caspaxos.Operation) (cmd *caspaxos.Comma
 // deliver has a node answer one request.
 func (c *cluster) deliver(s caspaxos.Sent) {
 	c.t.Helper()
-	var reply caspaxos.Reply
-	if answered, err := c.nodes[s.To].acc.Step(c.now, s.Request, &reply); err != nil || !answered {
-		c.t.Fatalf("node %d: answered %v, %v", s.To, answered, err)
+	if !c.step(s) {
+		c.t.Fatalf("node %d has not answered", s.To)
 	}
-	c.p.Deliver(c.now, s.To, &reply)
 }
 
 // TestRefusedByAllIsNotInDoubt has every node say, finally, that it did not

@@ -88,6 +88,7 @@ func newCluster(t *testing.T) *cluster {
 	c.config = caspaxos.NewConfig(1, []caspaxos.NodeID{0, 1, 2}, nil)
 	for range 3 {
 		n := &node{store: memstore.New()}
+		n.store.Small = 1 << 30 // members that lag are sent states, unless a test is of ways
 		n.node = caspaxos.NewNode(caspaxos.DefaultLimits(), caspaxos.NodeState{}, 0)
 		n.node.SetSlots([]caspaxos.SlotRange{{Last: caspaxos.Slots - 1, Epoch: 1, Member: true}})
 		n.acc = caspaxos.NewAcceptor(n.node, n.store, 0, 1, c.now)
@@ -140,20 +141,34 @@ func (c *cluster) run(done *bool) {
 			continue
 		}
 		for _, s := range sent {
-			n := c.nodes[s.To]
 			if c.down[s.To] {
 				c.p.Deliver(c.now, s.To, &caspaxos.Reply{ID: s.Request.ID, Outcome: caspaxos.Unreachable})
 				continue
 			}
-			var reply caspaxos.Reply
-			if answered, err := n.acc.Step(c.now, s.Request, &reply); err != nil {
-				c.t.Fatal(err)
-			} else if answered {
-				c.p.Deliver(c.now, s.To, &reply)
-			}
+			c.step(s)
 		}
 	}
 	c.t.Fatal("no end")
+}
+
+// step has a node answer a request, and reports whether it did at once.
+func (c *cluster) step(s caspaxos.Sent) bool {
+	c.t.Helper()
+	var reply caspaxos.Reply
+	answered, err := c.nodes[s.To].acc.Step(c.now, s.Request, &reply)
+	switch {
+	case err != nil:
+		c.t.Fatal(err)
+	case answered && reply.Pages == nil:
+		c.p.Deliver(c.now, s.To, &reply)
+	case answered:
+		_ = reply.Parts(caspaxos.PageBytes, func(part *caspaxos.Reply) error { // memory does not fail
+			one := *part
+			c.p.Deliver(c.now, s.To, &one)
+			return nil
+		})
+	}
+	return answered
 }
 
 func (c *cluster) tickNodes() {

@@ -21,6 +21,7 @@ type Stats struct {
 	Hedged  atomic.Uint64 // reads that asked more members than a quorum
 	Fetches atomic.Uint64 // extra reads for a state or more of it
 	Pulls   atomic.Uint64 // members that were sent the state they lacked
+	Ways    atomic.Uint64 // members that were sent the changes they had missed
 
 	Uncertain  atomic.Uint64 // commands answered so
 	NoQuorum   atomic.Uint64

@@ -56,6 +56,9 @@ type Store interface {
 	// Pages returns the same part, however large, as it is now, to be read while
 	// the store goes on.
 	Pages(rec *Record, p register.Projection) (Pages, error)
+	// Large reports whether a record's state is so large that sending it costs
+	// much more than sending a change of it.
+	Large(rec *Record) bool
 	// Append writes an entry to the changelog without waiting for a sync.
 	Append(e LogEntry) (pos uint64, err error)
 	// Apply changes the record's header and elements by the change of a write

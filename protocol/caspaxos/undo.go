@@ -3,6 +3,7 @@ package caspaxos
 import (
 	"bytes"
 	"slices"
+	"time"
 
 	"synod/protocol/register"
 )
@@ -12,6 +13,9 @@ const (
 	maxUndo       = 4 << 20  // bytes
 	maxUndoOne    = 64 << 10 // bytes of one
 	maxUndoBallot = 4        // votes of one register
+
+	maxContended = 1 << 14         // registers
+	contendedFor = 5 * time.Minute // at least, since that was last seen
 )
 
 // undone is how a vote can be taken back: the change from the state at ballot to
@@ -77,21 +81,55 @@ func (u *undo) find(key string, b Ballot) (undone, bool) {
 	return undone{}, false
 }
 
-// contended reports whether several proposers have written a register lately.
-func contended(rec *Record, b Ballot) bool {
-	entries := rec.Lineage.Entries // the last ones, of some seconds
-	for _, e := range slices.Backward(entries) {
-		if e.Ballot.Proposer != b.Proposer {
-			return true
-		}
+// back returns the ballots of the states that a register can be taken back to.
+func (u *undo) back(key string, from Ballot) (to []Ballot) {
+	for x, ok := u.find(key, from); ok; x, ok = u.find(key, x.from) {
+		to = append(to, x.from)
 	}
-	return false
+	return to
+}
+
+// contended remembers for some time which registers several proposers write, or
+// are about to.
+type contended struct {
+	young, old map[string]struct{}
+	turned     Mono
+}
+
+// look reports whether a register is contended, now that b is about to be
+// promised or voted for.
+func (c *contended) look(key string, rec *Record, b Ballot) bool {
+	if _, is := c.young[key]; is {
+		return true
+	}
+	for _, e := range slices.Backward(rec.Lineage.Entries) { // of some seconds
+		if e.Ballot.Proposer == b.Proposer {
+			continue
+		}
+		if c.young == nil {
+			c.young = make(map[string]struct{})
+		}
+		if len(c.young) < maxContended {
+			c.young[key] = struct{}{}
+		}
+		return true
+	}
+	_, is := c.old[key]
+	return is
+}
+
+// turn forgets what was not seen for long.
+func (c *contended) turn(now Mono) {
+	if time.Duration(now-c.turned) >= contendedFor {
+		c.young, c.old, c.turned = nil, c.young, now
+	}
 }
 
 // inverse returns what takes back a vote that is about to be made, if that is
 // worth remembering.
 func (a *Acceptor) inverse(req *Request, rec *Record) (x undone, ok bool) {
-	if rec == nil || rec == &a.scratch || req.Change.Kind == full || !rec.Header.Exists() || !contended(rec, req.Ballot) {
+	if rec == nil || rec == &a.scratch || req.Change.Kind == full || !rec.Header.Exists() ||
+		!a.store.Large(rec) || !a.contended.look(req.Register.Key, rec, req.Ballot) {
 		return x, false
 	}
 	x = undone{ballot: req.Ballot, from: rec.Accepted}
@@ -127,7 +165,7 @@ func (a *Acceptor) inverse(req *Request, rec *Record) (x undone, ok bool) {
 func (a *Acceptor) way(req *Request, accepted Ballot) (back []register.Change, links []*Request) {
 	key := req.Register.Key
 	for from := accepted; ; {
-		if links = chain(a.stash.byKey[key], req, from); links != nil {
+		if links = a.stash.chain(req, maxChain, from); links != nil {
 			return back, links
 		}
 		x, ok := a.undo.find(key, from)
@@ -155,7 +193,7 @@ func (a *Acceptor) reach(req *Request, accepted Ballot) *Request {
 	for _, change := range back {
 		draft.Apply(change)
 	}
-	out := join(req, links, draft)
+	out := join(req, links, draft, a.node.limits.entries())
 	out.On = accepted
 	return out
 }

@@ -311,6 +311,7 @@ func (p *Proposer) onAck(r *reg, i int, reply *Reply) {
 			return
 		}
 	case StaleBase:
+		r.replies[i] = *reply
 		if r.cfg.CanReach(r.lost) {
 			p.fix(r, i)
 		} else {

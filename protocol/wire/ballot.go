@@ -23,6 +23,28 @@ func (r *reader) ballot() caspaxos.Ballot {
 	return caspaxos.Ballot{Time: caspaxos.Time(r.uint64()), Proposer: caspaxos.ProposerID(p - 1)}
 }
 
+// appendBallots appends the ballots of states that a member has or can go back
+// to.
+func appendBallots(dst []byte, list []caspaxos.Ballot) []byte {
+	dst = binary.AppendUvarint(dst, uint64(len(list)))
+	for _, b := range list {
+		dst = AppendBallot(dst, b)
+	}
+	return dst
+}
+
+func (r *reader) ballots() []caspaxos.Ballot {
+	n := r.count(1, caspaxos.MaxSince)
+	if n == 0 {
+		return nil
+	}
+	list := make([]caspaxos.Ballot, n)
+	for i := range list {
+		list[i] = r.ballot()
+	}
+	return list
+}
+
 // Flags of a ballot in a list.
 const (
 	stepCounter    = 1 << iota // a counter that is not zero follows

@@ -188,7 +188,10 @@ func genRequest() *rapid.Generator[*caspaxos.Request] {
 			Register: genRegister().Draw(t, "register"),
 			Epoch:    rapid.Uint64().Draw(t, "epoch"),
 		}
-		if q.Kind != caspaxos.KindRead {
+		if q.Kind == caspaxos.KindRead {
+			q.Since = orNil(rapid.SliceOfN(genBallot(), 0, caspaxos.MaxSince).Draw(t, "since"))
+		}
+		if q.Kind != caspaxos.KindRead || q.Since != nil {
 			q.Ballot = genBallot().Draw(t, "ballot")
 		}
 		if q.Kind != caspaxos.KindAccept {
@@ -234,6 +237,15 @@ func genReply() *rapid.Generator[*caspaxos.Reply] {
 		}
 		if rapid.Bool().Draw(t, "with state") {
 			p.HasState, p.View = true, genView(t)
+		}
+		switch p.Outcome {
+		case caspaxos.StaleBase:
+			p.Back = orNil(rapid.SliceOfN(genBallot(), 0, caspaxos.MaxSince).Draw(t, "back"))
+		case caspaxos.Led:
+			p.Way = &caspaxos.Way{On: genSomeBallot().Draw(t, "on"), Lineage: genLineage(t), Change: genChange(t)}
+			if p.Way.Change.Kind == register.Full {
+				p.Way.Change.Kind = register.Delta
+			}
 		}
 		return p
 	})

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"synod/protocol/caspaxos"
+	"synod/protocol/register"
 )
 
 // A reply's first two bytes: the outcome and what follows.
@@ -74,6 +75,12 @@ func AppendReply(dst []byte, p *caspaxos.Reply) []byte {
 	if flags&replyState != 0 {
 		dst = AppendView(dst, &p.View)
 	}
+	switch p.Outcome {
+	case caspaxos.StaleBase:
+		dst = appendBallots(dst, p.Back)
+	case caspaxos.Led:
+		dst = appendWay(dst, p.Way)
+	}
 	return seal(dst, start)
 }
 
@@ -111,6 +118,28 @@ func (r *reader) reply(p *caspaxos.Reply, s *slabs) {
 		p.HasState = true
 		r.view(&p.View, s)
 	}
+	switch p.Outcome {
+	case caspaxos.StaleBase:
+		p.Back = r.ballots()
+	case caspaxos.Led:
+		p.Way = r.way(s)
+	}
+}
+
+func appendWay(dst []byte, w *caspaxos.Way) []byte {
+	dst = AppendLineage(AppendBallot(dst, w.On), &w.Lineage)
+	return appendChange(append(dst, byte(w.Change.Kind)), &w.Change)
+}
+
+func (r *reader) way(s *slabs) *caspaxos.Way {
+	w := &caspaxos.Way{On: r.ballot()}
+	r.lineage(&w.Lineage)
+	kind := register.ChangeKind(r.byte())
+	if w.On.IsZero() || kind == register.Full {
+		r.fail(badKind)
+	}
+	r.change(&w.Change, kind, s)
+	return w
 }
 
 func (r *reader) outcome(o byte) caspaxos.Outcome {

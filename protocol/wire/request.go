@@ -16,7 +16,8 @@ const (
 	requestHistory    = 0x08
 	requestProjection = 0x10 // a projection of more than the header follows
 	requestLarge      = 0x20
-	requestQuestion   = requestKind | requestState | requestHistory | requestProjection | requestLarge
+	requestSince      = 0x40 // of a Read
+	requestQuestion   = requestKind | requestState | requestHistory | requestProjection | requestLarge | requestSince
 
 	// Accept.
 	requestPrepared = 0x04
@@ -59,11 +60,17 @@ func appendQuestion(dst []byte, q *caspaxos.Request) []byte {
 	if !q.Projection.HeaderOnly() {
 		flags |= requestProjection
 	}
+	if len(q.Since) > 0 {
+		flags |= requestSince
+	}
 	dst = append(dst, flags)
 	dst = appendRegister(dst, &q.Register)
 	dst = binary.AppendUvarint(dst, q.Epoch)
-	if q.Kind == caspaxos.KindPrepare {
+	if q.Kind == caspaxos.KindPrepare || flags&requestSince != 0 {
 		dst = AppendBallot(dst, q.Ballot)
+	}
+	if flags&requestSince != 0 {
+		dst = appendBallots(dst, q.Since)
 	}
 	if flags&requestProjection != 0 {
 		dst = AppendProjection(dst, &q.Projection)
@@ -138,8 +145,14 @@ func (r *reader) question(q *caspaxos.Request, flags byte) {
 	q.WantState = flags&requestState != 0
 	q.WantHistory = flags&requestHistory != 0
 	q.WantLarge = flags&requestLarge != 0
-	if q.Kind == caspaxos.KindPrepare {
+	if q.Kind == caspaxos.KindPrepare || flags&requestSince != 0 {
 		q.Ballot = r.ballot()
+	}
+	if flags&requestSince != 0 {
+		q.Since = r.ballots()
+		if len(q.Since) == 0 || q.Kind != caspaxos.KindRead {
+			r.fail(badFlags)
+		}
 	}
 	if flags&requestProjection != 0 {
 		r.projection(&q.Projection)

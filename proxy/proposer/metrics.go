@@ -44,6 +44,7 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	count(eventsDesc, &s.Hedged, "hedged_read")
 	count(eventsDesc, &s.Fetches, "extra_read")
 	count(eventsDesc, &s.Pulls, "state_sent")
+	count(eventsDesc, &s.Ways, "changes_sent")
 	count(eventsDesc, &s.ClockAhead, "clock_ahead")
 	count(failuresDesc, &s.Uncertain, "uncertain")
 	count(failuresDesc, &s.NoQuorum, "no_quorum")

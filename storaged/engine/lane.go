@@ -191,6 +191,12 @@ func (l *Lane) entry(rec *caspaxos.Record) *entry {
 	return nil
 }
 
+// Large implements caspaxos.Store.
+func (l *Lane) Large(rec *caspaxos.Record) bool {
+	e := l.entry(rec)
+	return e != nil && e.rows
+}
+
 // Append implements caspaxos.Store.
 func (l *Lane) Append(entry caspaxos.LogEntry) (uint64, error) {
 	if entry.Epoch != nil {

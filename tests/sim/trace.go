@@ -20,7 +20,7 @@ func (w *World) trace(format string, args ...any) {
 // Trace returns the trace so far, one line per event.
 func (w *World) Trace() string { return strings.Join(w.lines, "\n") }
 
-var outcomes = [...]string{"?", "Promised", "Told", "Nacked", "Acked", "Stale", "Pending", "WrongEpoch",
+var outcomes = [...]string{"?", "Promised", "Told", "Nacked", "Acked", "Stale", "Pending", "Led", "WrongEpoch",
 	"ClockAhead", "Busy", "Unreachable"}
 
 // ballot prints a ballot with its time since the run began.

@@ -17,6 +17,8 @@ type Store struct {
 	records map[string]*held
 	// Full makes Append fail, as a full disk does.
 	Full error
+	// Small is up to how many bytes, as View.Bytes has it, a state is not Large.
+	Small int
 }
 
 type held struct {
@@ -52,6 +54,11 @@ func (s *Store) Project(rec *caspaxos.Record, p register.Projection, size int) (
 // Pages implements caspaxos.Store.
 func (s *Store) Pages(rec *caspaxos.Record, p register.Projection) (caspaxos.Pages, error) {
 	return s.records[rec.Register.Key].view.Project(p).Pages(), nil
+}
+
+// Large implements caspaxos.Store.
+func (s *Store) Large(rec *caspaxos.Record) bool {
+	return s.records[rec.Register.Key].view.Bytes() > s.Small
 }
 
 // Append implements caspaxos.Store.
@@ -116,7 +123,7 @@ func (s *Store) Sync(upTo uint64) { s.synced = max(s.synced, min(upTo, uint64(le
 // into a new acceptor.
 func (s *Store) Crash(at uint64) *Store {
 	at = max(s.synced, min(at, uint64(len(s.log))))
-	return &Store{log: slices.Clone(s.log[:at]), synced: at, records: make(map[string]*held)}
+	return &Store{log: slices.Clone(s.log[:at]), synced: at, Small: s.Small, records: make(map[string]*held)}
 }
 
 // Log returns the entries of the changelog; the position of entry i is i+1.
