@@ -203,9 +203,9 @@ func TestCostOfHashes(t *testing.T) {
 	for _, name := range numbered("f%d") {
 		pairs = append(pairs, name, []byte("value"))
 	}
-	h, ops := hash.Build(pairs)
+	h, ops := hash.Build(pairs, nil)
 	v := register.Nothing().Apply(register.Change{Kind: register.Full, Header: h, Ops: ops})
-	if items := hash.Items(v); len(items) != len(pairs) || hash.Encoding(v.Header) != "hashtable" {
+	if items, _ := hash.Items(v); len(items) != len(pairs) || hash.Encoding(v.Header) != "hashtable" {
 		t.Fatalf("built a %s of %d fields", hash.Encoding(v.Header), len(items)/2)
 	}
 	checkCosts(t, v, map[string]cost{

@@ -126,7 +126,11 @@ func readReply(in *bufio.Reader) ([]byte, error) {
 }
 
 // newer has what the table takes from after 7.0.
-var newer = map[string]bool{"client|setinfo": true, "client|no-touch": true, "zrank": true, "zrevrank": true}
+var newer = map[string]bool{
+	"client|setinfo": true, "client|no-touch": true, "zrank": true, "zrevrank": true,
+	"hexpire": true, "hpexpire": true, "hexpireat": true, "hpexpireat": true, "hpersist": true,
+	"httl": true, "hpttl": true, "hexpiretime": true, "hpexpiretime": true,
+}
 
 func TestTableIsRedis(t *testing.T) {
 	s := startRedis(t)

@@ -181,7 +181,7 @@ func drawn(p *peer, name string, before register.View, args [][]byte, got, want 
 		p.do(append([][]byte{[]byte("SADD"), args[1]}, bulkTexts(theirs)...)...)
 		p.do(append([][]byte{[]byte("SREM"), args[1]}, bulkTexts(mine)...)...)
 	}
-	items := hash.Items(before) // with the values of a set, which are empty
+	items, _ := hash.Items(before) // with the values of a set, which are empty
 	all, pairs := map[string]bool{}, map[string]bool{}
 	for i := 0; i < len(items); i += 2 {
 		all[string(items[i])] = true

@@ -20,7 +20,7 @@ var (
 // functions read the table that they are part of.
 func init() {
 	for _, family := range [][]*Spec{
-		stringCommands(), bitmapCommands(), listCommands(), hashCommands(), setCommands(), sortedSetCommands(),
+		stringCommands(), bitmapCommands(), listCommands(), hashCommands(), hashExpireCommands(), setCommands(), sortedSetCommands(),
 		streamCommands(), hyperloglogCommands(), geoCommands(), genericCommands(), sortCommands(),
 		connectionCommands(), serverCommands(),
 	} {

@@ -126,7 +126,7 @@ func resumeFile(path string, at rdbfile.Position) (sink, error) {
 	return &fileSink{file: f, out: rdbfile.ResumeWriter(f, at)}, nil
 }
 
-var errNewer = errors.New("the value is in an encoding that is newer than the file's version")
+var errNewer = errors.New("the value is in an encoding of Redis 7.2, which files are not written in")
 
 // fileSink writes an RDB file.
 type fileSink struct {
@@ -137,7 +137,7 @@ type fileSink struct {
 func (s *fileSink) put(_ context.Context, items []item) ([]error, error) {
 	errs := make([]error, len(items))
 	for i, it := range items {
-		if rdb.PayloadVersion(it.Value) > rdb.Version {
+		if v := rdb.PayloadVersion(it.Value); v > rdb.Version && v < rdb.MaxVersion {
 			errs[i] = errNewer
 			continue
 		}
@@ -157,6 +157,9 @@ func (s *fileSink) confirm() (rdbfile.Position, error) {
 
 func (s *fileSink) finish() error {
 	if err := s.out.Close(); err != nil {
+		return err
+	}
+	if _, err := s.file.WriteAt(s.out.Head(), 0); err != nil {
 		return err
 	}
 	return s.file.Sync()

@@ -67,7 +67,11 @@ var rare = []string{"flushall", "flushdb", "quit"}
 
 // Newer are the commands that the table takes from later versions than the
 // Redis that we compare with.
-var Newer = map[string]bool{"client|setinfo": true, "client|no-touch": true}
+var Newer = map[string]bool{
+	"client|setinfo": true, "client|no-touch": true,
+	"hexpire": true, "hpexpire": true, "hexpireat": true, "hpexpireat": true, "hpersist": true,
+	"httl": true, "hpttl": true, "hexpiretime": true, "hpexpiretime": true,
+}
 
 // redeclared are the commands that the table declares as a later version than
 // 7.0 does.
@@ -84,7 +88,7 @@ func unfit(args [][]byte) bool {
 	if failure != nil {
 		// A container without its subcommand, wrong arity, an unknown word.
 		name := strings.ToLower(string(args[0]))
-		return len(args) > 1 && Newer[name+"|"+strings.ToLower(string(args[1]))]
+		return Newer[name] || len(args) > 1 && Newer[name+"|"+strings.ToLower(string(args[1]))]
 	}
 	for _, reason := range []func(*command.Spec, [][]byte) bool{soon, huge, later, misplaced, undefined} {
 		if reason(spec, args) {

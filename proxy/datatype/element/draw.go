@@ -46,37 +46,62 @@ func Places(prefix string, seed uint64, n int) (p register.Projection) {
 	return p
 }
 
-// at returns the members next to a place, the end being followed by the
-// beginning. It adds what is missing to need.
-func at(v register.View, prefix string, hash uint64, need *register.Projection) []register.Element {
-	r := from(prefix, hash, near)
-	elems, ok := v.Range(r)
-	if !ok {
+// urn is what members are drawn from: those of a view that live.
+type urn struct {
+	register.View
+	prefix string
+	live   func(register.Element) bool
+}
+
+// at returns the members next to a place: among the nearest, or if these are all
+// past their time, farther away. It adds what is missing to need.
+func (u urn) at(hash uint64, need *register.Projection) []register.Element {
+	for n := near; ; n *= near {
+		elems, known := u.around(hash, n, need)
+		if !known {
+			return nil
+		}
+		if found := Living(elems, u.live); len(found) > 0 || len(elems) < n {
+			return found
+		}
+	}
+}
+
+// around returns the n members next to a place, the end being followed by the
+// beginning.
+func (u urn) around(hash uint64, n int, need *register.Projection) (elems []register.Element, known bool) {
+	r := from(u.prefix, hash, n)
+	elems, known = u.Range(r)
+	if !known {
 		need.Ranges = append(need.Ranges, r)
-		return nil
+		return nil, false
 	}
-	if len(elems) == near {
-		return elems
+	if len(elems) == n {
+		return elems, true
 	}
-	wrapped := register.Range{From: spanOf(prefix).From, To: r.From, Limit: near - len(elems)}
-	more, ok := v.Range(wrapped)
-	if !ok {
+	wrapped := register.Range{From: spanOf(u.prefix).From, To: r.From, Limit: n - len(elems)}
+	more, known := u.Range(wrapped)
+	if !known {
 		need.Ranges = append(need.Ranges, wrapped)
-		return nil
+		return nil, false
 	}
-	return append(slices.Clone(elems), more...)
+	return append(slices.Clone(elems), more...), true
 }
 
 // Draw returns n members out of size, each drawn from all by itself; none if
 // there are none. Equal seeds draw equally. If the view does not have what it
 // takes, need says what is missing, and nothing else counts.
 func Draw(v register.View, prefix string, size uint64, seed uint64, n int) (elems []register.Element, need *register.Projection) {
+	return urn{v, prefix, everybody{}.Live}.draw(size, seed, n)
+}
+
+func (u urn) draw(size, seed uint64, n int) (elems []register.Element, need *register.Projection) {
 	if size == 0 || n <= 0 {
 		return nil, nil
 	}
 	rng := random(seed)
 	if uint64(n) >= size/near {
-		all, need := everything(v, prefix)
+		all, need := u.everything()
 		if need != nil || len(all) == 0 {
 			return nil, need
 		}
@@ -89,7 +114,7 @@ func Draw(v register.View, prefix string, size uint64, seed uint64, n int) (elem
 	missing := new(register.Projection)
 	for range n {
 		d := next(rng)
-		if found := at(v, prefix, d.hash, missing); len(found) > 0 {
+		if found := u.at(d.hash, missing); len(found) > 0 {
 			elems = append(elems, found[d.pick%uint64(len(found))])
 		}
 	}
@@ -97,6 +122,11 @@ func Draw(v register.View, prefix string, size uint64, seed uint64, n int) (elem
 		return nil, missing
 	}
 	return elems, nil
+}
+
+func (u urn) everything() ([]register.Element, *register.Projection) {
+	elems, need := everything(u.View, u.prefix)
+	return Living(elems, u.live), need
 }
 
 func everything(v register.View, prefix string) ([]register.Element, *register.Projection) {
@@ -112,6 +142,10 @@ func everything(v register.View, prefix string) ([]register.Element, *register.P
 // Distinct returns n different members out of size, or all if there are no
 // more; otherwise it is like Draw.
 func Distinct(v register.View, prefix string, size uint64, seed uint64, n int) (elems []register.Element, need *register.Projection) {
+	return urn{v, prefix, everybody{}.Live}.distinct(size, seed, n)
+}
+
+func (u urn) distinct(size, seed uint64, n int) (elems []register.Element, need *register.Projection) {
 	if size == 0 || n <= 0 {
 		return nil, nil
 	}
@@ -120,7 +154,7 @@ func Distinct(v register.View, prefix string, size uint64, seed uint64, n int) (
 	patience := 4*n + near
 	if uint64(n) < size/near {
 		for draws := n + n/8; draws < patience; draws = 2*draws + 1 {
-			some, need := Draw(v, prefix, size, seed, draws)
+			some, need := u.draw(size, seed, draws)
 			if need != nil {
 				return nil, need
 			}
@@ -129,7 +163,7 @@ func Distinct(v register.View, prefix string, size uint64, seed uint64, n int) (
 			}
 		}
 	}
-	all, need := everything(v, prefix)
+	all, need := u.everything()
 	if need != nil || n >= len(all) {
 		return all, need
 	}
@@ -165,8 +199,7 @@ var (
 // sample draws members at random.
 type sample struct {
 	datatype.Reads
-	typ      register.Type
-	prefix   string
+	Kind
 	seed     uint64
 	n        int
 	distinct bool
@@ -177,7 +210,12 @@ type sample struct {
 // ParseOne parses a command that answers one member drawn at random, which show
 // gets, or nil if there is no value.
 func ParseOne(typ register.Type, prefix string, show func([]register.Element) *resp.Value) (caspaxos.Operation, *resp.Value) {
-	return &sample{typ: typ, prefix: prefix, seed: Seed(), n: 1, none: resp.Nil, show: show}, nil
+	return Kind{Type: typ, Prefix: prefix}.ParseOne(show)
+}
+
+// ParseOne is the function of that name for the kind's values.
+func (k Kind) ParseOne(show func([]register.Element) *resp.Value) (caspaxos.Operation, *resp.Value) {
+	return &sample{Kind: k, seed: Seed(), n: 1, none: resp.Nil, show: show}, nil
 }
 
 // ParseCount reads how many members are to be drawn: so many different ones, or
@@ -196,10 +234,15 @@ func ParseCount(arg []byte) (int64, *resp.Value) {
 // ParseSample parses a command that answers count members drawn at random. parts
 // is how many values show makes of each.
 func ParseSample(typ register.Type, prefix string, count, parts int64, show func([]register.Element) *resp.Value) (caspaxos.Operation, *resp.Value) {
+	return Kind{Type: typ, Prefix: prefix}.ParseSample(count, parts, show)
+}
+
+// ParseSample is the function of that name for the kind's values.
+func (k Kind) ParseSample(count, parts int64, show func([]register.Element) *resp.Value) (caspaxos.Operation, *resp.Value) {
 	if count > math.MaxInt64/parts || count < -math.MaxInt64/parts {
 		return nil, errTooBig
 	}
-	o := &sample{typ: typ, prefix: prefix, seed: Seed(), distinct: count >= 0, none: resp.List(), show: show}
+	o := &sample{Kind: k, seed: Seed(), distinct: count >= 0, none: resp.List(), show: show}
 	if !o.distinct {
 		count = -count
 	}
@@ -207,27 +250,29 @@ func ParseSample(typ register.Type, prefix string, count, parts int64, show func
 	return o, nil
 }
 
-func (o *sample) Needs() register.Projection { return Places(o.prefix, o.seed, o.n) }
+func (o *sample) Needs() register.Projection { return Places(o.Prefix, o.seed, o.n) }
 
-func (o *sample) Execute(v register.View, _ int64) caspaxos.Effect {
-	if err := Check(v.Header, o.typ); err != nil {
+func (o *sample) Execute(v register.View, now int64) caspaxos.Effect {
+	if err := Check(v.Header, o.Type); err != nil {
 		return datatype.Reply(err)
 	}
 	if !v.Header.Exists() {
 		return datatype.Reply(o.none)
 	}
-	draw := Distinct
+	look := o.look(v.Header, now)
+	u := urn{v, o.Prefix, look.Live}
+	draw := u.distinct
 	if !o.distinct {
-		if draw = Draw; o.n > maxDraws {
+		if draw = u.draw; o.n > maxDraws {
 			return datatype.Reply(errTooBig)
 		}
 	}
-	elems, need := draw(v, o.prefix, v.Header.Size, o.seed, o.n)
+	elems, need := draw(v.Header.Size, o.seed, o.n)
 	if need != nil {
 		return caspaxos.Effect{Need: need}
 	}
 	if len(elems) == 0 {
-		return datatype.Reply(o.none)
+		return look.Effect(o.none)
 	}
 	if bytes := 0; !o.distinct && o.n > 1 {
 		for _, e := range elems {
@@ -236,5 +281,5 @@ func (o *sample) Execute(v register.View, _ int64) caspaxos.Effect {
 			}
 		}
 	}
-	return datatype.Reply(o.show(elems))
+	return look.Effect(o.show(elems))
 }

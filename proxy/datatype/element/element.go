@@ -5,14 +5,18 @@
 // A member's element key is a prefix that the type chooses (it may be empty),
 // the member's 48-bit hash, big end first, and the member itself. So the order
 // of elements is that of the hashes: a cursor is a hash, and any place in the
-// order is as good as any other to draw a member from.
+// order is as good as any other to draw a member from. No hash has all bits set:
+// behind the members there is room for elements that are none.
 package element
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"synod/protocol/caspaxos"
 	"synod/protocol/register"
+	"synod/protocol/resp"
+	"synod/proxy/datatype"
 )
 
 const (
@@ -20,13 +24,65 @@ const (
 	maxHash   = 1<<(8*hashBytes) - 1
 )
 
+// End is what the keys of elements begin with that are no members, of a type
+// whose prefix is empty. They are behind all members.
+const End = "\xff\xff\xff\xff\xff\xff"
+
+// Kind is a type whose values have members.
+type Kind struct {
+	Type   register.Type
+	Prefix string
+	// Look returns how a command sees a value at a time, in Unix milliseconds,
+	// if members may be past theirs. Nil: they never are.
+	Look func(h register.Header, now int64) Look
+}
+
+// Look is how a command sees a value.
+type Look interface {
+	// Live reports whether a member exists, and notes it if it is past its time
+	// and nobody has been told so far.
+	Live(e register.Element) bool
+	// Effect is that of a command that answers reply: it takes away what was
+	// noted.
+	Effect(reply *resp.Value) caspaxos.Effect
+}
+
+func (k Kind) look(h register.Header, now int64) Look {
+	if k.Look == nil {
+		return everybody{}
+	}
+	return k.Look(h, now)
+}
+
+// everybody is the look that sees every member.
+type everybody struct{}
+
+func (everybody) Live(register.Element) bool               { return true }
+func (everybody) Effect(reply *resp.Value) caspaxos.Effect { return datatype.Reply(reply) }
+
+// Living returns the elements that exist.
+func Living(elems []register.Element, live func(register.Element) bool) []register.Element {
+	for i := range elems {
+		if !live(elems[i]) {
+			out := slices.Clone(elems[:i])
+			for _, e := range elems[i+1:] {
+				if live(e) {
+					out = append(out, e)
+				}
+			}
+			return out
+		}
+	}
+	return elems
+}
+
 // Key returns the element key of a member.
 func Key(prefix string, member []byte) []byte {
 	return appendKey(make([]byte, 0, len(prefix)+hashBytes+len(member)), prefix, member)
 }
 
 func appendKey(b []byte, prefix string, member []byte) []byte {
-	return append(appendHash(b, prefix, caspaxos.Hash48(string(member))), member...)
+	return append(appendHash(b, prefix, min(caspaxos.Hash48(string(member)), maxHash-1)), member...)
 }
 
 // Member returns the member that an element key is of.
@@ -55,7 +111,7 @@ func hashOf(prefix string, key []byte) uint64 {
 // spanOf returns the span of all members.
 func spanOf(prefix string) register.Span {
 	if prefix == "" {
-		return register.Span{}
+		return register.Span{To: []byte(End)}
 	}
 	return register.Prefixed([]byte(prefix))
 }

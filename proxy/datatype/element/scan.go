@@ -89,8 +89,7 @@ func Page(next uint64, elems []resp.Value) *resp.Value {
 // scan is a walk over the members of a value.
 type scan struct {
 	datatype.Reads
-	typ     register.Type
-	prefix  string
+	Kind
 	request ScanRequest
 	late    *resp.Value // what is wrong with the options, which shows after the state
 	show    func([]register.Element) []resp.Value
@@ -100,7 +99,12 @@ type scan struct {
 // count] on values of a type. show turns the elements found into what the reply
 // lists.
 func ParseScan(args [][]byte, typ register.Type, prefix string, show func([]register.Element) []resp.Value) (caspaxos.Operation, *resp.Value) {
-	o := &scan{typ: typ, prefix: prefix, show: show}
+	return Kind{Type: typ, Prefix: prefix}.ParseScan(args, show)
+}
+
+// ParseScan is the function of that name for the kind's values.
+func (k Kind) ParseScan(args [][]byte, show func([]register.Element) []resp.Value) (caspaxos.Operation, *resp.Value) {
+	o := &scan{Kind: k, show: show}
 	var err *resp.Value
 	if o.request.Cursor, err = ParseCursor(args[2]); err != nil {
 		return nil, err
@@ -113,14 +117,14 @@ func (o *scan) Needs() register.Projection {
 	if o.late != nil || o.request.Cursor > maxHash {
 		return register.Projection{}
 	}
-	return register.Projection{Ranges: []register.Range{from(o.prefix, o.request.Cursor, o.request.Count+1)}}
+	return register.Projection{Ranges: []register.Range{from(o.Prefix, o.request.Cursor, o.request.Count+1)}}
 }
 
-func (o *scan) Execute(v register.View, _ int64) caspaxos.Effect {
+func (o *scan) Execute(v register.View, now int64) caspaxos.Effect {
 	switch v.Header.Type {
 	case register.Absent:
 		return datatype.Reply(Page(0, nil))
-	case o.typ:
+	case o.Type:
 	default:
 		return datatype.Reply(resp.ErrWrongType)
 	}
@@ -131,14 +135,16 @@ func (o *scan) Execute(v register.View, _ int64) caspaxos.Effect {
 	var next uint64
 	var need *register.Projection
 	if v.Header.Encoding == 0 { // Redis returns what is compact all at once, whatever the cursor
-		found, need = everything(v, o.prefix)
+		found, need = everything(v, o.Prefix)
 	} else {
-		found, next, need = Scan(v, o.prefix, o.request.Cursor, o.request.Count)
+		found, next, need = Scan(v, o.Prefix, o.request.Cursor, o.request.Count)
 	}
 	if need != nil {
 		return caspaxos.Effect{Need: need}
 	}
-	return datatype.Reply(Page(next, o.show(o.request.matching(o.prefix, found))))
+	look := o.look(v.Header, now)
+	found = o.request.matching(o.Prefix, Living(found, look.Live))
+	return look.Effect(Page(next, o.show(found)))
 }
 
 // matching returns those of the elements whose members match the pattern.

@@ -34,8 +34,8 @@ type Time struct {
 	command string // for the error
 }
 
-// invalid is the error on a time that is out of range.
-func invalid(command string) *resp.Value {
+// Invalid is the error on a time that is out of range.
+func Invalid(command string) *resp.Value {
 	return resp.Err("ERR invalid expire time in '" + command + "' command")
 }
 
@@ -46,7 +46,7 @@ func Parse(arg []byte, unit Unit, base Base, command string) (Time, *resp.Value)
 		return Time{}, resp.ErrNotInteger
 	}
 	if n > math.MaxInt64/int64(unit) || n < math.MinInt64/int64(unit) {
-		return Time{}, invalid(command)
+		return Time{}, Invalid(command)
 	}
 	return Time{ms: n * int64(unit), base: base, command: command}, nil
 }
@@ -55,7 +55,7 @@ func Parse(arg []byte, unit Unit, base Base, command string) (Time, *resp.Value)
 func ParsePositive(arg []byte, unit Unit, base Base, command string) (Time, *resp.Value) {
 	t, err := Parse(arg, unit, base, command)
 	if err == nil && t.ms <= 0 {
-		return Time{}, invalid(command)
+		return Time{}, Invalid(command)
 	}
 	return t, err
 }
@@ -73,7 +73,7 @@ func (t Time) At(now int64) (int64, *resp.Value) {
 	case t.base != Relative:
 		return t.ms, nil
 	case t.ms > math.MaxInt64-now:
-		return 0, invalid(t.command)
+		return 0, Invalid(t.command)
 	}
 	return t.ms + now, nil
 }

@@ -22,9 +22,9 @@ func TestBuild(t *testing.T) {
 		for _, p := range c.pairs {
 			pairs = append(pairs, []byte(p))
 		}
-		h, ops := hash.Build(pairs)
+		h, ops := hash.Build(pairs, nil)
 		v := register.Nothing().Apply(register.Change{Kind: register.Full, Header: h, Ops: ops})
-		items := hash.Items(v)
+		items, _ := hash.Items(v)
 		if hash.Encoding(h) != c.encoding || h.Type != register.Hash || int(h.Size) != len(pairs)/2 || len(items) != len(pairs) {
 			t.Errorf("%.100q: %.100q as %s, %d fields", c.pairs, items, hash.Encoding(h), h.Size)
 		}

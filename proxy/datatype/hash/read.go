@@ -10,23 +10,23 @@ import (
 
 // Get parses HGET key field.
 func Get(args [][]byte) (caspaxos.Operation, *resp.Value) {
-	return element.ParseLookup(register.Hash, "", args[2:], func(v register.View, keys [][]byte) *resp.Value {
-		value, exists := v.Get(keys[0])
+	return parseLookup(args[2:], func(l *look, v register.View, keys [][]byte) *resp.Value {
+		f, exists := l.get(v, keys[0])
 		if !exists {
 			return resp.Nil
 		}
-		return resp.Bytes(value)
+		return resp.Bytes(f.value)
 	})
 }
 
 // MGet parses HMGET key field [field ...].
 func MGet(args [][]byte) (caspaxos.Operation, *resp.Value) {
-	return element.ParseLookup(register.Hash, "", args[2:], func(v register.View, keys [][]byte) *resp.Value {
+	return parseLookup(args[2:], func(l *look, v register.View, keys [][]byte) *resp.Value {
 		elems := make([]resp.Value, len(keys))
 		for i, key := range keys {
 			elems[i] = *resp.Nil
-			if value, exists := v.Get(key); exists {
-				elems[i] = bulk(value)
+			if f, exists := l.get(v, key); exists {
+				elems[i] = bulk(f.value)
 			}
 		}
 		return resp.List(elems...)
@@ -35,47 +35,51 @@ func MGet(args [][]byte) (caspaxos.Operation, *resp.Value) {
 
 // Exists parses HEXISTS key field.
 func Exists(args [][]byte) (caspaxos.Operation, *resp.Value) {
-	return element.ParseLookup(register.Hash, "", args[2:], element.Exists)
+	return parseLookup(args[2:], func(l *look, v register.View, keys [][]byte) *resp.Value {
+		if _, exists := l.get(v, keys[0]); exists {
+			return resp.Int(1)
+		}
+		return resp.Int(0)
+	})
 }
 
 // StrLen parses HSTRLEN key field.
 func StrLen(args [][]byte) (caspaxos.Operation, *resp.Value) {
-	return element.ParseLookup(register.Hash, "", args[2:], func(v register.View, keys [][]byte) *resp.Value {
-		value, _ := v.Get(keys[0])
-		return resp.Int(int64(len(value)))
+	return parseLookup(args[2:], func(l *look, v register.View, keys [][]byte) *resp.Value {
+		f, _ := l.get(v, keys[0])
+		return resp.Int(int64(len(f.value)))
 	})
 }
 
-// Len parses HLEN key.
+// Len parses HLEN key. As in Redis, it counts fields that are past their time
+// until they are taken away.
 func Len([][]byte) (caspaxos.Operation, *resp.Value) { return element.ParseSize(register.Hash) }
 
 // GetAll parses HGETALL key.
 func GetAll([][]byte) (caspaxos.Operation, *resp.Value) {
-	return element.ParseWhole(register.Hash, func(elems []register.Element) *resp.Value {
+	return whole{show: func(elems []register.Element) *resp.Value {
 		return &resp.Value{Kind: resp.Map, Elems: both(elems)}
-	})
+	}}, nil
 }
 
 // Keys parses HKEYS key.
-func Keys([][]byte) (caspaxos.Operation, *resp.Value) {
-	return element.ParseWhole(register.Hash, fields)
-}
+func Keys([][]byte) (caspaxos.Operation, *resp.Value) { return whole{show: fields}, nil }
 
 // Vals parses HVALS key.
 func Vals([][]byte) (caspaxos.Operation, *resp.Value) {
-	return element.ParseWhole(register.Hash, func(elems []register.Element) *resp.Value {
+	return whole{show: func(elems []register.Element) *resp.Value {
 		out := make([]resp.Value, len(elems))
 		for i, e := range elems {
-			out[i] = bulk(e.Value)
+			out[i] = bulk(parse(e.Value).value)
 		}
 		return resp.List(out...)
-	})
+	}}, nil
 }
 
 // RandField parses HRANDFIELD key [count [WITHVALUES]].
 func RandField(args [][]byte) (caspaxos.Operation, *resp.Value) {
 	if len(args) == 2 {
-		return element.ParseOne(register.Hash, "", func(elems []register.Element) *resp.Value {
+		return kind.ParseOne(func(elems []register.Element) *resp.Value {
 			return resp.Bytes(element.Member("", elems[0].Key))
 		})
 	}
@@ -85,19 +89,17 @@ func RandField(args [][]byte) (caspaxos.Operation, *resp.Value) {
 	}
 	switch {
 	case len(args) == 3:
-		return element.ParseSample(register.Hash, "", n, 1, fields)
+		return kind.ParseSample(n, 1, fields)
 	case len(args) > 4 || !datatype.Is(args[3], "WITHVALUES"):
 		return nil, resp.ErrSyntax
 	}
-	return element.ParseSample(register.Hash, "", n, 2, func(elems []register.Element) *resp.Value {
+	return kind.ParseSample(n, 2, func(elems []register.Element) *resp.Value {
 		return &resp.Value{Kind: resp.Pairs, Elems: both(elems)}
 	})
 }
 
 // Scan parses HSCAN key cursor [MATCH pattern] [COUNT count].
-func Scan(args [][]byte) (caspaxos.Operation, *resp.Value) {
-	return element.ParseScan(args, register.Hash, "", both)
-}
+func Scan(args [][]byte) (caspaxos.Operation, *resp.Value) { return kind.ParseScan(args, both) }
 
 func bulk(b []byte) resp.Value { return resp.Value{Kind: resp.Bulk, Str: b} }
 
@@ -107,4 +109,10 @@ func fields(elems []register.Element) *resp.Value {
 }
 
 // both lists fields and values in turn.
-func both(elems []register.Element) []resp.Value { return element.Bulks(items(elems)) }
+func both(elems []register.Element) []resp.Value {
+	out := make([]resp.Value, 0, 2*len(elems))
+	for _, e := range elems {
+		out = append(out, bulk(element.Member("", e.Key)), bulk(parse(e.Value).value))
+	}
+	return out
+}

@@ -1,7 +1,9 @@
 package hash
 
 import (
+	"bytes"
 	"math"
+	"slices"
 	"strconv"
 
 	"synod/protocol/caspaxos"
@@ -12,7 +14,7 @@ import (
 	"synod/proxy/datatype/number"
 )
 
-// set sets fields.
+// set sets fields, which then never expire.
 type set struct {
 	datatype.Writes
 	puts     []register.Op // each on another field, in their elements' order
@@ -46,26 +48,23 @@ func MSet(args [][]byte) (caspaxos.Operation, *resp.Value) {
 
 func (o *set) Needs() register.Projection { return register.Projection{Keys: o.keys} }
 
-func (o *set) Execute(v register.View, _ int64) caspaxos.Effect {
+func (o *set) Execute(v register.View, now int64) caspaxos.Effect {
 	if err := element.Check(v.Header, register.Hash); err != nil {
 		return datatype.Reply(err)
 	}
-	ops, created := element.News(v, o.puts)
+	e := editOf(v, now)
+	e.ops = make([]register.Op, 0, len(o.puts))
+	created := int64(0)
+	for i := range o.puts {
+		if e.put(o.puts[i].Key, o.puts[i].Value) {
+			created++
+		}
+	}
 	reply := resp.OK
 	if !o.ok {
-		reply = resp.Int(int64(created))
+		reply = resp.Int(created)
 	}
-	return stored(v.Header, ops, created, o.encoding, reply)
-}
-
-// stored is the effect of setting fields, some of them new, in a hash that
-// needs at least the encoding from then on.
-func stored(old register.Header, ops []register.Op, created uint64, encoding uint8, reply *resp.Value) caspaxos.Effect {
-	h := grown(old, created, encoding)
-	if len(ops) == 0 && h.Encoding == old.Encoding {
-		return datatype.Reply(reply)
-	}
-	return datatype.Changes(old, h, ops, reply)
+	return e.effect(o.encoding, reply)
 }
 
 // setNX sets a field that is not there.
@@ -76,19 +75,50 @@ func SetNX(args [][]byte) (caspaxos.Operation, *resp.Value) { return setNX{newSe
 
 func (o setNX) Execute(v register.View, now int64) caspaxos.Effect {
 	if v.Header.Type == register.Hash {
-		if _, exists := v.Get(o.keys[0]); exists {
+		e := editOf(v, now)
+		if _, exists := e.live(o.keys[0]); exists {
 			return datatype.Reply(resp.Int(0))
 		}
 	}
 	return o.set.Execute(v, now)
 }
 
-// Del parses HDEL key field [field ...].
-func Del(args [][]byte) (caspaxos.Operation, *resp.Value) {
-	return element.ParseRemove(register.Hash, args[2:])
+// del removes fields.
+type del struct {
+	datatype.Writes
+	keys [][]byte // each once
 }
 
-// calculate replaces the value of a field by what next makes of it.
+// Del parses HDEL key field [field ...].
+func Del(args [][]byte) (caspaxos.Operation, *resp.Value) {
+	o := &del{keys: make([][]byte, len(args)-2)}
+	for i, name := range args[2:] {
+		o.keys[i] = element.Key("", name)
+	}
+	slices.SortFunc(o.keys, bytes.Compare)
+	o.keys = slices.CompactFunc(o.keys, bytes.Equal)
+	return o, nil
+}
+
+func (o *del) Needs() register.Projection { return register.Projection{Keys: o.keys} }
+
+func (o *del) Execute(v register.View, now int64) caspaxos.Effect {
+	if err := element.Check(v.Header, register.Hash); err != nil {
+		return datatype.Reply(err)
+	}
+	e := editOf(v, now)
+	n := int64(0)
+	for _, key := range o.keys {
+		if f, exists := e.live(key); exists {
+			e.remove(key, f)
+			n++
+		}
+	}
+	return e.effect(compact, resp.Int(n))
+}
+
+// calculate replaces the value of a field by what next makes of it. The field
+// expires when it did.
 type calculate struct {
 	datatype.Writes
 	field []byte
@@ -103,16 +133,21 @@ func newCalculate(field []byte, next func([]byte, bool) ([]byte, *resp.Value)) (
 
 func (o *calculate) Needs() register.Projection { return register.Projection{Keys: [][]byte{o.key}} }
 
-func (o *calculate) Execute(v register.View, _ int64) caspaxos.Effect {
+func (o *calculate) Execute(v register.View, now int64) caspaxos.Effect {
 	if err := element.Check(v.Header, register.Hash); err != nil {
 		return datatype.Reply(err)
 	}
-	value, reply := o.next(v.Get(o.key))
+	e := editOf(v, now)
+	old, exists := e.stored(o.key)
+	if exists && old.past(e.now) {
+		old, exists = field{}, false
+	}
+	value, reply := o.next(old.value, exists)
 	if value == nil {
 		return datatype.Reply(reply)
 	}
-	ops, created := element.News(v, []register.Op{{Kind: register.Put, Key: o.key, Value: value}})
-	return stored(v.Header, ops, created, encodingOf([][]byte{o.field, value}), reply)
+	e.put(o.key, field{value, old.expiry}.append(nil))
+	return e.effect(encodingOf([][]byte{o.field, value}), reply)
 }
 
 var (

@@ -22,8 +22,12 @@ type kind struct {
 // collections are the types besides strings.
 var collections = map[register.Type]kind{
 	register.List: ofItems(list.Encoding, list.Items, list.Build),
-	register.Hash: ofItems(hash.Encoding, hash.Items, hash.Build),
-	register.Set:  ofItems(set.Encoding, set.Items, set.Build),
+	register.Hash: {
+		encoding: hash.Encoding,
+		content:  func(v register.View, to *rdb.Value) { to.Items, to.Expiries = hash.Items(v) },
+		build:    func(of rdb.Value) (register.Header, []register.Op) { return hash.Build(of.Items, of.Expiries) },
+	},
+	register.Set: ofItems(set.Encoding, set.Items, set.Build),
 	register.SortedSet: {
 		encoding: zset.Encoding,
 		content:  func(v register.View, to *rdb.Value) { to.Members = zset.Items(v) },
@@ -51,7 +55,7 @@ func content(v register.View) rdb.Value {
 	if k, ok := collections[value.Type]; ok {
 		k.content(v, &value)
 		encoding := k.encoding(v.Header)
-		value.Compact = encoding == "listpack" || encoding == "intset"
+		value.Compact = encoding == "listpack" || encoding == "listpackex" || encoding == "intset"
 	} else if value.Type == register.String {
 		value.Text = str.Content(v)
 	}

@@ -6,6 +6,7 @@ import (
 	"synod/protocol/resp"
 	"synod/proxy/datatype"
 	"synod/proxy/datatype/expiry"
+	"synod/proxy/datatype/hash"
 	"synod/proxy/datatype/number"
 	"synod/proxy/datatype/rdb"
 )
@@ -17,11 +18,15 @@ func Dump([][]byte) (caspaxos.Operation, *resp.Value) { return dump{}, nil }
 
 func (dump) Needs() register.Projection { return register.Projection{All: true} }
 
-func (dump) Execute(v register.View, _ int64) caspaxos.Effect {
-	if !v.Header.Exists() {
-		return datatype.Reply(resp.Nil)
+func (dump) Execute(v register.View, now int64) caspaxos.Effect {
+	e := caspaxos.Effect{Result: resp.Nil}
+	if v.Header.Type == register.Hash {
+		v, e.Change = hash.Live(v, now)
 	}
-	return datatype.Reply(resp.Bytes(rdb.Dump(content(v))))
+	if v.Header.Exists() {
+		e.Result = resp.Bytes(rdb.Dump(content(v)))
+	}
+	return e
 }
 
 var (

@@ -32,6 +32,7 @@ func samples() []Value {
 		{Type: register.Set, Items: texts("-70000", "1", "5"), Compact: true},
 		{Type: register.Hash, Items: texts("f", "v", "g", "5")},
 		{Type: register.Hash, Items: texts("f", "v", "g", "5"), Compact: true},
+		{Type: register.Hash, Items: texts("f", "v", "g", "5", "h", ""), Expiries: []int64{1 << 41, 0, 1<<41 - 70_000}},
 		{Type: register.SortedSet, Members: []zset.Member{{Name: []byte("a"), Score: math.Inf(-1)}, {Name: []byte("b"), Score: 1.5}}},
 		{Type: register.SortedSet, Members: []zset.Member{{Name: []byte("a"), Score: math.Inf(-1)}, {Name: []byte("b"), Score: 0.1}}, Compact: true},
 		{Type: register.Stream, Stream: sampleStream()},

@@ -3,8 +3,9 @@
 // in a dump, the format's version and a checksum.
 //
 // Values are written as Redis 7.0 does, in the encodings that it would choose,
-// so that they are at home there. What any Redis up to 7.2 has written is read;
-// only values of modules are not. Input is untrusted: a claimed length or count
+// so that they are at home there; hashes with fields that expire as Redis 7.4
+// does. What any Redis up to 7.4 has written is read; only values of modules are
+// not. Input is untrusted: a claimed length or count
 // never allocates anything beyond what the input's length accounts for, LZF's
 // ratio included, and what Redis calls sanitising is always done: every entry's
 // structure is checked, and nothing may be in a set twice.
@@ -22,24 +23,33 @@ import (
 	"synod/proxy/datatype/zset"
 )
 
-// Version is the format's version that is written, that of Redis 7.0.
-const Version = 10
-
-// MaxVersion is the latest version that is read, that of Redis 7.2.
-const MaxVersion = 11
+// The format's versions.
+const (
+	// Version is what is written as a rule, that of Redis 7.0.
+	Version = 10
+	// version72 is that of Redis 7.2.
+	version72 = 11
+	// MaxVersion is the latest that is read, that of Redis 7.4, and what hashes
+	// with fields that expire are written in.
+	MaxVersion = 12
+)
 
 const footer = 2 + 8 // version, checksum
 
-// Value is a value of any type. Of the fields behind Compact, one is in use.
+// Value is a value of any type. Of the fields behind Compact, one is in use,
+// Expiries aside.
 type Value struct {
 	Type register.Type
 	// Compact says of a set that it is an intset, of a hash or sorted set that
 	// it is a listpack. It is for writing only.
 	Compact bool
-	Text    []byte        // of a String
-	Items   [][]byte      // of a List or Set; of a Hash fields and values in turn
-	Members []zset.Member // of a SortedSet, in its order when it is written
-	Stream  stream.Value  // of a Stream
+	Text    []byte   // of a String
+	Items   [][]byte // of a List or Set; of a Hash fields and values in turn
+	// Expiries has for each field of a Hash when it expires, in Unix
+	// milliseconds, 0 for never; nil if none does.
+	Expiries []int64
+	Members  []zset.Member // of a SortedSet, in its order when it is written
+	Stream   stream.Value  // of a Stream
 }
 
 // The first byte of a value: its type, and for most how it is encoded.
@@ -65,6 +75,8 @@ const (
 	typeStream2          = 19
 	typeSetListpack      = 20
 	typeStream3          = 21
+	typeHashTimed        = 24 // 22 and 23 were these before Redis 7.4 was released
+	typeHashTimedPacked  = 25
 )
 
 var (
@@ -84,7 +96,10 @@ var jones = crc64.MakeTable(bits.Reverse64(0xad93d23594c935a9))
 func Checksum(sum uint64, b []byte) uint64 { return ^crc64.Update(^sum, jones, b) }
 
 // Dump returns what DUMP answers for a value.
-func Dump(v Value) []byte { return Seal(appendValue(nil, v), Version) }
+func Dump(v Value) []byte {
+	value := appendValue(nil, v)
+	return Seal(value, PayloadVersion(value))
+}
 
 // Seal makes a payload for RESTORE out of a value's type and the value as an
 // RDB file of the version has it. It takes over value.
@@ -119,8 +134,8 @@ func Open(payload []byte) ([]byte, error) {
 	if binary.LittleEndian.Uint64(payload[end+2:]) != Checksum(0, payload[:end+2]) {
 		return nil, ErrChecksum
 	}
-	if payload[0] > typeStream3 {
-		return nil, fmt.Errorf("%w: unknown type %d", ErrFormat, payload[0])
+	if kind := payload[0]; kind > typeStream3 && kind != typeHashTimed && kind != typeHashTimedPacked {
+		return nil, fmt.Errorf("%w: unknown type %d", ErrFormat, kind)
 	}
 	return payload[:end:end], nil
 }
@@ -128,8 +143,11 @@ func Open(payload []byte) ([]byte, error) {
 // PayloadVersion returns the lowest version of a payload with the value, from
 // Version on.
 func PayloadVersion(value []byte) uint16 {
-	if len(value) > 0 && value[0] > typeStream2 {
+	switch {
+	case len(value) > 0 && value[0] > typeStream3:
 		return MaxVersion
+	case len(value) > 0 && value[0] > typeStream2:
+		return version72
 	}
 	return Version
 }
@@ -160,6 +178,9 @@ func appendValue(dst []byte, v Value) []byte {
 		}
 		return appendStrings(append(dst, typeSet), v.Items, 1)
 	case register.Hash:
+		if v.Expiries != nil {
+			return appendTimed(append(dst, typeHashTimed), v.Items, v.Expiries)
+		}
 		if v.Compact {
 			return appendString(append(dst, typeHashListpack), listpackOf(v.Items))
 		}
@@ -200,6 +221,10 @@ func (r *reader) value(kind uint64) Value {
 		return r.hash(r.ziplist(r.string()))
 	case typeHashListpack:
 		return r.hash(r.listpack(r.string()))
+	case typeHashTimed:
+		return r.timedHash()
+	case typeHashTimedPacked:
+		return r.timedListpack()
 	case typeSortedSet, typeSortedSetText:
 		return r.sortedSet(r.members(kind))
 	case typeSortedSetZiplist:

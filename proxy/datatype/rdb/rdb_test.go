@@ -6,6 +6,7 @@ import (
 	"errors"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -126,4 +127,56 @@ func FuzzDecompress(f *testing.F) {
 			t.Errorf("%d bytes, want %d", len(out), size)
 		}
 	})
+}
+
+// TestTimedHashes: what Redis 7.4 writes for hashes with fields that expire, by
+// its source (rdbSaveObject, rdbLoadObject): a hash table, the times being one
+// more than what they are behind the earliest; and a listpack with field, value
+// and time, 0 for never, in turn.
+func TestTimedHashes(t *testing.T) {
+	const earliest = "\x10\x27\x00\x00\x00\x00\x00\x00" // 10000
+	pack := func(items ...string) string {
+		list := string(listpackOf(texts(items...)))
+		return "\x19" + earliest + string(AppendString(nil, []byte(list)))
+	}
+	for _, c := range []struct {
+		value, items string
+		expiries     []int64
+	}{
+		{"\x18" + earliest + "\x03\x01\x01f\x01v\x00\x01g\x01w\x41\x2d\x01h\x01x", "f v g w h x", []int64{10000, 0, 10300}},
+		{"\x18" + earliest + "\x01\x00\x01f\x01v", "f v", nil},
+		{pack("f", "v", "10000", "g", "5", "10300", "h", "x", "0"), "f v g 5 h x", []int64{10000, 10300, 0}},
+		{pack("f", "v", "0"), "f v", nil},
+	} {
+		v, err := Parse([]byte(c.value))
+		if got := string(bytes.Join(v.Items, []byte(" "))); err != nil || got != c.items || v.Type != register.Hash || !slices.Equal(v.Expiries, c.expiries) {
+			t.Errorf("%q: %s, %v, %v", c.value, got, v.Expiries, err)
+		}
+	}
+	for name, value := range map[string]string{
+		"no field":               "\x18" + earliest + "\x00",
+		"a field twice":          "\x18" + earliest + "\x02\x00\x01f\x01v\x00\x01f\x01v",
+		"a time beyond all":      "\x18" + earliest + "\x01\x81\x00\x01\x00\x00\x00\x00\x00\x00\x01f\x01v",
+		"a time that wraps":      "\x18" + earliest + "\x01\x81\xff\xff\xff\xff\xff\xff\xff\xff\x01f\x01v",
+		"an earliest beyond all": "\x18\xff\xff\xff\xff\xff\xff\xff\xff\x01\x01\x01f\x01v",
+		"it ends early":          "\x18" + earliest + "\x7f\xff\x01",
+		"a field without a time": pack("f", "v", "0", "g", "v"),
+		"a time of letters":      pack("f", "v", "x"),
+		"a time before all":      pack("f", "v", "-1"),
+		"packed: none":           pack(),
+		"packed: twice":          pack("f", "v", "0", "f", "v", "0"),
+		"of before 7.4":          "\x16\x01\x00\x01f\x01v",
+	} {
+		if v, err := Parse([]byte(value)); !errors.Is(err, ErrFormat) {
+			t.Errorf("%s: %+v, %v", name, v, err)
+		}
+	}
+	v := Value{Type: register.Hash, Items: texts("f", "v"), Expiries: []int64{10000}}
+	want := "\x18" + earliest + "\x01\x01\x01f\x01v\x0c\x00"
+	if got := string(Dump(v)); got[:len(got)-8] != want {
+		t.Errorf("written as %q", got)
+	}
+	if got, err := Open(Dump(v)); err != nil || PayloadVersion(got) != MaxVersion {
+		t.Errorf("opened: %q, %v", got, err)
+	}
 }

@@ -9,6 +9,7 @@ import (
 	"synod/protocol/resp"
 	"synod/proxy/datatype"
 	"synod/proxy/datatype/element"
+	"synod/proxy/datatype/hash"
 	"synod/proxy/datatype/str"
 )
 
@@ -51,14 +52,17 @@ func (p *pattern) Needs() register.Projection {
 }
 
 // Execute implements caspaxos.Operation.
-func (p *pattern) Execute(v register.View, _ int64) caspaxos.Effect {
+func (p *pattern) Execute(v register.View, now int64) caspaxos.Effect {
 	switch {
 	case len(p.field) == 0 && v.Header.Type == register.String:
 		return datatype.Reply(resp.Bytes(str.Content(v)))
 	case len(p.field) > 0 && v.Header.Type == register.Hash:
-		if value, exists := v.Get(element.Key("", p.field)); exists {
-			return datatype.Reply(resp.Bytes(value))
-		}
+		return hash.Find(v, now, element.Key("", p.field), func(value []byte, exists bool) *resp.Value {
+			if !exists {
+				return resp.Nil
+			}
+			return resp.Bytes(value)
+		})
 	}
 	return datatype.Reply(resp.Nil)
 }

@@ -95,6 +95,44 @@ func TestComesBack(t *testing.T) {
 	}
 }
 
+// timed is a hash with a field that expires, and one that does not.
+var timed = Entry{DB: 1, Key: []byte("timed"), Value: []byte("\x18\x00\x01\x02\x03\x04\x05\x00\x00\x02\x01\x01f\x01v\x00\x01g\x01w")}
+
+// TestNewer: a file with a value that needs it is of the later version, though
+// that comes out in the middle, and though the writing is interrupted.
+func TestNewer(t *testing.T) {
+	packed := Entry{DB: 1, Key: []byte("packed"), Value: []byte("\x19\x00\x01\x02\x03\x04\x05\x00\x00\x03abc")}
+	all := append(entries(), timed, packed, entries()[0])
+	for _, after := range []int{len(all) - 4, len(all) - 2, len(all)} {
+		var file bytes.Buffer
+		w := NewWriter(&file, "name", "value")
+		for i, e := range all {
+			if i == after {
+				if err := w.Flush(); err != nil {
+					t.Fatal(err)
+				}
+				w = ResumeWriter(&file, w.Position())
+			}
+			if err := w.Write(e); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		copy(file.Bytes(), w.Head())
+		got, err := readAll(t, file.Bytes())
+		if !errors.Is(err, io.EOF) || len(got) != len(all) || string(w.Head()) != "REDIS0012" {
+			t.Fatalf("%s: %d entries, %v", w.Head(), len(got), err)
+		}
+		for i := range all {
+			if !same(got[i], all[i]) {
+				t.Errorf("got %+v, want %+v", got[i], all[i])
+			}
+		}
+	}
+}
+
 // A writer that goes on where another was leaves the same file.
 func TestWriterResumes(t *testing.T) {
 	whole := written(t)
@@ -133,7 +171,7 @@ func TestDamageIsNoticed(t *testing.T) {
 			t.Errorf("byte %d is damaged: not noticed", n)
 		}
 	}
-	for _, head := range []string{"", "REDIS", "REDIS0012", "REDIS00x1", "REDIT0010", "REDIS0000"} {
+	for _, head := range []string{"", "REDIS", "REDIS0013", "REDIS00x1", "REDIT0010", "REDIS0000"} {
 		if _, err := NewReader(strings.NewReader(head)); !errors.Is(err, ErrFormat) {
 			t.Errorf("%q: %v", head, err)
 		}
@@ -146,7 +184,7 @@ func TestOpcodes(t *testing.T) {
 		"\xfa\x03ver\x033.2" + "\xfe\x02" + "\xfb\x05\x01" +
 		"\xfd\x10\x00\x00\x00\x00\x01s\x01v" +
 		"\xfc\x10\x00\x00\x00\x00\x00\x00\x00\xf8\x40\x80\x00\x01m\x01v" +
-		"\xf9\x05\x00\x01f\x01v" +
+		"\xf9\x05\x00\x01f\x01v" + "\xf4\x05\x01\x00" +
 		"\xf5\x08function" + "\xf7\x81\x00\x00\x00\x00\x00\x00\x00\x00\x02\x01\x01\x05\x02\x06\x03abcd\x04abcdefgh\x05\x01x\x00" +
 		"\x07\x03mod\x81\x04\x10\x41\x04\x10\x41\x04\x00\x05\x01x\x00" +
 		"\x00\x01k\x01v" + "\xff"
@@ -188,11 +226,11 @@ func TestModuleName(t *testing.T) {
 // TestClaims: lengths that nothing stands behind take no memory.
 func TestClaims(t *testing.T) {
 	huge := "\x81\x7f\xff\xff\xff\xff\xff\xff\xff"
-	for kind := range 22 {
+	for kind := range 26 {
 		if kind == 6 || kind == 8 {
 			continue
 		}
-		err := fails([]byte("REDIS0011" + string(rune(kind)) + "\x01k" + huge + "x"))
+		err := fails([]byte("REDIS0012" + string(rune(kind)) + "\x01k" + huge + "x"))
 		if !errors.Is(err, ErrFormat) {
 			t.Errorf("type %d: %v", kind, err)
 		}

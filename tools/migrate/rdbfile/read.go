@@ -20,7 +20,7 @@ import (
 	"synod/proxy/datatype/rdb"
 )
 
-// MaxVersion is the latest version that is read, that of Redis 7.2.
+// MaxVersion is the latest version that is read, that of Redis 7.4.
 const MaxVersion = rdb.MaxVersion
 
 // MaxValue is how many bytes of a value are kept at most, which is what a
@@ -31,6 +31,7 @@ const magic = "REDIS"
 
 // The opcodes. All others are types of values.
 const (
+	opSlot         = 0xf4
 	opFunction     = 0xf5
 	opFunctionOld  = 0xf6
 	opModule       = 0xf7
@@ -74,6 +75,10 @@ type Position struct {
 	Offset int64  `json:"offset"`
 	Sum    uint64 `json:"sum,string"` // checksum of all before
 	DB     int    `json:"db"`
+	// Of a file that is written: whether it has values for which it must be of
+	// MaxVersion, and the checksum of all before if it is.
+	Newer    bool   `json:"newer,omitempty"`
+	NewerSum uint64 `json:"newer_sum,string,omitempty"`
 }
 
 // Reader reads a file.
@@ -99,7 +104,7 @@ func NewReader(in io.Reader) (*Reader, error) {
 		return nil, fmt.Errorf("%w: it begins with %q", ErrFormat, head)
 	}
 	if version > MaxVersion {
-		return nil, fmt.Errorf("%w: version %d is newer than %d, that of Redis 7.2", ErrFormat, version, MaxVersion)
+		return nil, fmt.Errorf("%w: version %d is newer than %d, that of Redis 7.4", ErrFormat, version, MaxVersion)
 	}
 	r.version = version
 	return r, nil
@@ -164,6 +169,8 @@ func (r *Reader) Next() (Entry, error) {
 			_, err = r.bytes(1)
 		case opSizes:
 			err = r.lengths(2)
+		case opSlot:
+			err = r.lengths(3)
 		case opAux:
 			err = r.readAux()
 		case opFunction:

@@ -110,6 +110,21 @@ func (r *Reader) value(kind byte) error {
 		return r.times(r.skipString)
 	case 4: // a hash
 		return r.times(func() error { return r.skipStrings(2) })
+	case 24: // a hash with fields that expire: the earliest time, and one with each
+		if err := r.skip(8); err != nil {
+			return err
+		}
+		return r.times(func() error {
+			if err := r.lengths(1); err != nil {
+				return err
+			}
+			return r.skipStrings(2)
+		})
+	case 25: // the same, packed
+		if err := r.skip(8); err != nil {
+			return err
+		}
+		return r.skipString()
 	case 3: // a sorted set with scores as text
 		return r.times(func() error {
 			if err := r.skipString(); err != nil {

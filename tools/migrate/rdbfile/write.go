@@ -13,6 +13,10 @@ import (
 func newRecord() *bytes.Buffer { return bytes.NewBuffer([]byte{0}) }
 
 // Writer writes a file. After an error nothing more is written.
+//
+// The file begins as one of rdb.Version. Only when an entry comes that needs
+// MaxVersion does it have to be of that: the writer knows the checksum of either,
+// and what remains is to put Head at the beginning.
 type Writer struct {
 	out *bufio.Writer
 	pos Position
@@ -26,12 +30,23 @@ const noDatabase = -1
 // in turn.
 func NewWriter(out io.Writer, aux ...string) *Writer {
 	w := ResumeWriter(out, Position{DB: noDatabase})
-	w.write(fmt.Appendf(nil, "%s%04d", magic, rdb.Version))
+	w.write(head(rdb.Version))
+	w.pos.NewerSum = rdb.Checksum(0, head(MaxVersion))
 	for i := 0; i < len(aux); i += 2 {
 		b := rdb.AppendString([]byte{opAux}, []byte(aux[i]))
 		w.write(rdb.AppendString(b, []byte(aux[i+1])))
 	}
 	return w
+}
+
+func head(version int) []byte { return fmt.Appendf(nil, "%s%04d", magic, version) }
+
+// Head is what the file has to begin with, when it is complete.
+func (w *Writer) Head() []byte {
+	if w.pos.Newer {
+		return head(MaxVersion)
+	}
+	return head(rdb.Version)
 }
 
 // ResumeWriter goes on at a position that an earlier Writer was at, after
@@ -49,11 +64,13 @@ func (w *Writer) write(b []byte) {
 	}
 	w.pos.Offset += int64(len(b))
 	w.pos.Sum = rdb.Checksum(w.pos.Sum, b)
+	w.pos.NewerSum = rdb.Checksum(w.pos.NewerSum, b)
 }
 
-// Write writes an entry. Its value must be of the version that rdb writes.
+// Write writes an entry.
 func (w *Writer) Write(e Entry) error {
 	var b []byte
+	w.pos.Newer = w.pos.Newer || rdb.PayloadVersion(e.Value) == rdb.MaxVersion
 	if e.DB != w.pos.DB {
 		w.pos.DB = e.DB
 		b = rdb.AppendLength(append(b, opDatabase), uint64(e.DB))
@@ -77,6 +94,10 @@ func (w *Writer) Flush() error {
 // Close writes the end of the file.
 func (w *Writer) Close() error {
 	w.write([]byte{opEnd})
-	w.write(binary.LittleEndian.AppendUint64(nil, w.pos.Sum))
+	sum := w.pos.Sum
+	if w.pos.Newer {
+		sum = w.pos.NewerSum
+	}
+	w.write(binary.LittleEndian.AppendUint64(nil, sum))
 	return w.Flush()
 }
