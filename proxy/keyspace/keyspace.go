@@ -1,5 +1,5 @@
 // Package keyspace answers what looks at all keys of a database: SCAN, KEYS,
-// RANDOMKEY, DBSIZE and the flushes.
+// RANDOMKEY, DBSIZE and the flushes; and deletes what is past its time.
 //
 // No node is trusted alone, for any may lag: a key counts as there when a
 // quorum of the slot's nodes list it at the same ballot; where they differ, a

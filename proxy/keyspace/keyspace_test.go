@@ -92,7 +92,7 @@ func (f *fakeNodes) Submit(cmds []*caspaxos.Command) {
 			continue
 		}
 		f.keys = slices.DeleteFunc(f.keys, func(key string) bool { return key == c.Register.Key })
-		c.Result = register.Absent
+		c.Result = c.Op.Execute(register.Nothing(), 0).Result
 		c.Done(c)
 	}
 }

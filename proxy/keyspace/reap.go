@@ -6,22 +6,25 @@ import (
 	"time"
 
 	"synod/protocol/caspaxos"
+	"synod/protocol/resp"
+	"synod/proxy/datatype/hash"
 	"synod/proxy/router"
 )
 
 const (
-	// reapEvery is the time between looks for expired keys that nobody reads.
+	// reapEvery is the time between looks for what is past its time and nobody
+	// reads: keys, and fields of hashes.
 	reapEvery = time.Second
-	// reapLimit is how many of them are deleted at a time, and reapFor how long
+	// reapLimit is how many keys are looked at at a time, and reapFor how long
 	// one look at one slot range goes on while there are more.
 	reapLimit = 1000
 	reapFor   = reapEvery / 2
 )
 
-// Reap deletes expired keys that nobody reads, until ctx ends (PROTOCOL §8).
-// Every proxy does so; that two meet on a key costs a round trip. What a node
-// tells is a hint: reading a register past its expiry is what makes its delete
-// chosen.
+// Reap deletes expired keys that nobody reads, and fields of hashes, until ctx
+// ends (PROTOCOL §8). Every proxy does so; that two meet on a key costs a round
+// trip. What a node tells is a hint: reading a register past its expiry is what
+// makes its delete chosen, and hash.Reap takes the fields of one that is not.
 func (k *Keyspace) Reap(ctx context.Context) {
 	at := make(map[uint16]uint16) // by the range's first slot: where to go on
 	for {
@@ -35,15 +38,16 @@ func (k *Keyspace) Reap(ctx context.Context) {
 		for _, rng := range k.Nodes.Ranges() {
 			began, more := time.Now(), true
 			for more && time.Since(began) < reapFor {
-				at[rng.First], more = k.reapRange(ctx, rng, at[rng.First])
+				at[rng.First], more = k.reapRange(ctx, rng, at[rng.First], began.Add(reapFor))
 			}
 		}
 	}
 }
 
-// reapRange deletes some expired keys of a range, as one of its nodes lists
-// them, and returns the slot to go on from, and whether to do so at once.
-func (k *Keyspace) reapRange(ctx context.Context, rng router.SlotRange, from uint16) (next uint16, more bool) {
+// reapRange deletes some of what is due in a range, as one of its nodes lists
+// it, and returns the slot to go on from, and whether to do so at once. Hashes
+// of which fields are left when it is time to end stay listed.
+func (k *Keyspace) reapRange(ctx context.Context, rng router.SlotRange, from uint16, until time.Time) (next uint16, more bool) {
 	ctx, cancel := context.WithTimeout(ctx, k.Limits.Command)
 	defer cancel()
 	nodes := rng.Config.Nodes()
@@ -59,7 +63,21 @@ func (k *Keyspace) reapRange(ctx context.Context, rng router.SlotRange, from uin
 	for i := range page.Entries {
 		regs[i] = page.Entries[i].Register
 	}
-	if _, err := k.types(ctx, regs); err != nil || page.Done {
+	for len(regs) > 0 {
+		var left []caspaxos.Register
+		err := k.each(ctx, regs, hash.Reap{}, func(i int, result any) {
+			if result.(*resp.Value).Int != 0 {
+				left = append(left, regs[i])
+			}
+		})
+		if err != nil {
+			return rng.First, false
+		}
+		if regs = left; !time.Now().Before(until) {
+			break
+		}
+	}
+	if page.Done {
 		return rng.First, false
 	}
 	return page.NextSlot, true

@@ -174,7 +174,7 @@ func (n *Node) list(req *caspaxos.ListRequest) caspaxos.ListReply {
 		hash := caspaxos.Hash48(key)
 		switch {
 		case slot < req.First || slot > req.Last || n.acceptor.Covered(r, rec.Accepted) || !rec.Header.Exists():
-		case req.Expired && rec.Header.Expired(n.now().Wall):
+		case req.Expired && rec.Header.Due() != 0 && rec.Header.Due() <= n.now().Wall:
 			all = append(all, caspaxos.Listed{Register: r})
 		case req.Expired || key[0] != req.Space || (slot == req.First && hash < req.From):
 		default:

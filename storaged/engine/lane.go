@@ -128,7 +128,7 @@ func (l *Lane) read(r caspaxos.Register) (*entry, error) {
 			return nil, err
 		}
 		e.absent, e.rec.Since, e.onDisk = false, l.sinceFloor, e.rows
-		e.diskExpiry = e.rec.Header.Expiry
+		e.diskExpiry = e.rec.Header.Due()
 		for i := range e.elems {
 			e.bytes += len(e.elems[i].Key) + len(e.elems[i].Value)
 		}

@@ -1,0 +1,92 @@
+package keyspace
+
+import (
+	"context"
+	"strconv"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"synod/protocol/caspaxos"
+	"synod/protocol/register"
+	"synod/proxy/datatype/hash"
+)
+
+// dueNodes holds values, and lists those of which something is due.
+type dueNodes struct {
+	*fakeNodes
+	values map[string]register.View
+	most   int // ops in a change
+}
+
+func (d *dueNodes) List(_ context.Context, _ caspaxos.NodeID, req caspaxos.ListRequest) (*caspaxos.ListReply, error) {
+	reply := &caspaxos.ListReply{Outcome: caspaxos.Told, Done: true}
+	for key, v := range d.values {
+		e := caspaxos.Listed{Register: caspaxos.Register{Key: key}, Type: uint8(v.Header.Type), Expiry: v.Header.Expiry}
+		if due := v.Header.Due(); !req.Expired || due != 0 && due <= time.Now().UnixMilli() {
+			reply.Entries = append(reply.Entries, e)
+		}
+	}
+	return reply, nil
+}
+
+func (d *dueNodes) Submit(cmds []*caspaxos.Command) {
+	for _, c := range cmds {
+		now, v := time.Now().UnixMilli(), d.values[c.Register.Key]
+		if v.Header.Expired(now) {
+			v = register.Nothing()
+		}
+		e := c.Op.Execute(v, now)
+		d.most = max(d.most, len(e.Change.Ops))
+		if v = v.Apply(e.Change); v.Header.Exists() {
+			d.values[c.Register.Key] = v
+		} else {
+			delete(d.values, c.Register.Key)
+		}
+		c.Result = e.Result
+		c.Done(c)
+	}
+}
+
+// TestReapingFields: fields that are past their time are taken away, by and by,
+// and a hash with its last; SCAN does not take such a hash for expired.
+func TestReapingFields(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := &dueNodes{fakeNodes: newFake(3), values: map[string]register.View{}}
+		add := func(key string, fields, lasting int, expiry time.Duration) {
+			var pairs [][]byte
+			var expiries []int64
+			for i := range fields {
+				pairs = append(pairs, []byte(strconv.Itoa(i)), []byte("value"))
+				expiries = append(expiries, time.Now().Add(time.Second).UnixMilli())
+			}
+			clear(expiries[:lasting])
+			h, ops := hash.Build(pairs, expiries)
+			if expiry != 0 {
+				h.Expiry = time.Now().Add(expiry).UnixMilli()
+			}
+			d.values["\x00"+key] = register.Nothing().Apply(register.Change{Kind: register.Full, Header: h, Ops: ops})
+		}
+		add("some", 2000, 700, 0)
+		add("none", 2000, 0, 0)
+		add("expires later", 300, 10, time.Hour)
+		add("expires before", 300, 10, time.Millisecond)
+		k := d.keyspace()
+		k.Nodes, k.Registers = d, d
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second+2*reapEvery)
+		defer cancel()
+		time.Sleep(time.Second)
+		if keys, err := k.Keys(ctx, 0, []byte("*")); err != nil || len(keys) != 3 {
+			t.Errorf("%q are keys, %v", keys, err)
+		}
+		k.Reap(ctx)
+		for key, want := range map[string]uint64{"some": 700, "none": 0, "expires later": 10, "expires before": 0} {
+			if v := d.values["\x00"+key]; v.Header.Size != want || v.Header.Exists() != (want > 0) || len(v.Header.Aux) > 0 {
+				t.Errorf("%s: %d fields are left, %x", key, v.Header.Size, v.Header.Aux)
+			}
+		}
+		if d.most > 2*128 {
+			t.Errorf("%d ops in one change", d.most)
+		}
+	})
+}
