@@ -27,7 +27,8 @@ func (p *Proposer) settle(r *reg) {
 	p.uncache(r)
 	clear(r.replies) // they may hold large states
 	r.lineage, r.proj = Lineage{}, register.Projection{}
-	if p.Cached == 0 || (r.carry.ballot.IsZero() && r.noBlind <= p.now.Mono) {
+	some := r.left != nil && r.left.count > 0
+	if p.Cached == 0 || (r.carry.ballot.IsZero() && r.noBlind <= p.now.Mono && !some) {
 		p.release(r)
 		return
 	}
@@ -61,6 +62,9 @@ func (p *Proposer) uncache(r *reg) {
 func (p *Proposer) release(r *reg) {
 	if p.regs[r.id.Key] == r {
 		delete(p.regs, r.id.Key)
+	}
+	if r.aside != nil {
+		p.endAside(r)
 	}
 	clear(r.queue[:cap(r.queue)])
 	*r = reg{gen: r.gen + 1, queue: r.queue[:0], batch: r.batch[:0], replies: r.replies}

@@ -91,6 +91,7 @@ type Proposer struct {
 	recent    *recent
 	repairing map[repairKey]*repair
 	behind    map[repairKey]behind // since when members have been behind, or may be sent the state again
+	aside     int                  // reads that have left their registers
 	sweepAt   Mono                 // when to look for repairs that came to nothing, zero for never
 }
 
@@ -294,16 +295,20 @@ func (p *Proposer) start(r *reg) {
 		p.pause(r)
 		return
 	}
-	doubt, reads := false, true
-	for _, c := range r.queue {
+	doubt, reads := false, 0
+	for n, c := range r.queue {
 		doubt = doubt || len(c.attempts) > 0
-		reads = reads && c.Op.ReadOnly()
+		if reads == n && c.Op.ReadOnly() {
+			reads++
+		}
 	}
-	switch {
+	switch apart := r.apart(reads); {
 	case doubt:
 		p.startPrepare(r)
-	case reads:
-		p.startRead(r)
+	case apart > 0:
+		p.startRead(r, apart)
+	case reads == len(r.queue):
+		p.startRead(r, reads)
 	case p.startCarried(r):
 	case r.queue[0].Op.Blind() && r.noBlind <= p.now.Mono:
 		p.startBlind(r)

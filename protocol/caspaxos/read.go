@@ -8,10 +8,10 @@ import (
 
 // This file is §4.1, the linearizable read: one round trip, no write.
 
-// startRead begins a read for all commands that wait; all are read-only.
-func (p *Proposer) startRead(r *reg) {
+// startRead begins a read for the first n commands that wait; they are read-only.
+func (p *Proposer) startRead(r *reg, n int) {
 	p.reset(r, reading)
-	p.takeBatch(r, min(len(r.queue), maxBatch))
+	p.takeBatch(r, min(n, maxBatch))
 	r.proj = register.Projection{}
 	for _, c := range r.batch {
 		r.proj.Include(c.Op.Needs())
@@ -160,16 +160,32 @@ func (p *Proposer) evalRead(r *reg) {
 // repairRead goes through a round: no q replies carry the same ballot.
 func (p *Proposer) repairRead(r *reg) {
 	p.Stats.Repair.Add(1)
+	p.throughRound(r)
+}
+
+// throughRound has the commands of a read go through a round of two trips.
+func (p *Proposer) throughRound(r *reg) {
 	p.abandon(r)
+	if r.aside != nil {
+		p.comeBack(r)
+		return
+	}
 	p.startPrepare(r)
 }
 
 // readState finds the state of the ballot that the read has settled on.
 func (p *Proposer) readState(r *reg, b Ballot, at Set) {
 	r.base, r.at = b, at
+	if r.overtaken() {
+		p.abandon(r)
+		p.fail(r, ErrContention)
+		p.start(r)
+		return
+	}
 	for i := range r.replies {
 		if at.Has(i) && r.replies[i].HasState && r.replies[i].View.Covers(r.proj) {
 			r.view, r.have = r.replies[i].View, true
+			r.large = r.large && !r.proj.Unbounded()
 			p.answerReads(r)
 			return
 		}
@@ -271,6 +287,7 @@ func (p *Proposer) onFetch(r *reg, i int, reply *Reply) {
 	r.fetchFrom = i
 	if !r.parts.add(reply) {
 		p.arm(r, p.fetchPatience(r))
+		p.knownLarge(r)
 		return
 	}
 	p.drop(&r.fetchID)
@@ -295,8 +312,7 @@ func (p *Proposer) answerReads(r *reg) {
 	if r.view.Header.Expired(p.now.Wall) {
 		if !p.Omit.has(RuleExpiryChosen) {
 			// The delete must be chosen before anybody hears of it (§8).
-			p.abandon(r)
-			p.startPrepare(r)
+			p.throughRound(r)
 			return
 		}
 		r.view = register.Nothing()
@@ -311,8 +327,7 @@ func (p *Proposer) answerReads(r *reg) {
 		c.answer, changes = e.Result, changes || e.Need == nil && e.Change.Kind != register.None
 	}
 	if changes && !p.Omit.has(RuleExpiryChosen) {
-		p.abandon(r) // as above: a part of the state is past its time
-		p.startPrepare(r)
+		p.throughRound(r) // as above: a part of the state is past its time
 		return
 	}
 	if !more.HeaderOnly() {

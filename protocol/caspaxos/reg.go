@@ -57,11 +57,14 @@ type reg struct {
 	fixing  Set // members that are being sent the whole state
 
 	carry    carried
-	shared   bool // another proposer has written it lately
-	rmw      bool // the register sees commands that depend on its state
-	fails    int  // tries in a row that did not get through
-	noBlind  Mono // until when blind writes are not tried
-	armed    Mono // when the earliest timer of this reg goes off, zero for none
+	shared   bool   // another proposer has written it lately
+	rmw      bool   // the register sees commands that depend on its state
+	fails    int    // tries in a row that did not get through
+	noBlind  Mono   // until when blind writes are not tried
+	armed    Mono   // when the earliest timer of this reg goes off, zero for none
+	large    bool   // its state comes in parts
+	aside    *aside // of a read that has left the register
+	left     *left  // of the register that it has left
 	elem     cacheLink
 	cached   bool
 	cacheLen int

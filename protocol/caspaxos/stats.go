@@ -20,6 +20,7 @@ type Stats struct {
 	Nacks   atomic.Uint64 // Nacks received
 	Hedged  atomic.Uint64 // reads that asked more members than a quorum
 	Fetches atomic.Uint64 // extra reads for a state or more of it
+	Aside   atomic.Uint64 // reads of large states that others did not wait for
 	Pulls   atomic.Uint64 // members that were sent the state they lacked
 	Ways    atomic.Uint64 // members that were sent the changes they had missed
 

@@ -65,8 +65,10 @@ func (r *reg) head() *Command {
 // later than when its oldest command runs out of time.
 func (p *Proposer) arm(r *reg, d time.Duration) {
 	r.wake = p.now.Mono + Mono(d)
-	if c := r.head(); c != nil {
-		r.wake = min(r.wake, c.Started+Mono(p.Limits.Command)+1)
+	for _, list := range [][]*Command{r.batch, r.queue} {
+		if len(list) > 0 {
+			r.wake = min(r.wake, list[0].Started+Mono(p.Limits.Command)+1)
+		}
 	}
 	if r.armed != 0 && r.armed <= r.wake {
 		return // the earlier timer will see to it
@@ -123,6 +125,9 @@ func (p *Proposer) due(r *reg) {
 			p.retryLater(r)
 		}
 		return
+	}
+	if len(r.batch) > 0 {
+		p.expire(r) // what waits may have come back: see comeBack
 	}
 	switch r.phase {
 	case reading:

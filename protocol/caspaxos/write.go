@@ -253,6 +253,9 @@ func (p *Proposer) sendAccept(r *reg, run *run) {
 		}
 	}
 	r.rmw = r.rmw || r.kind != blind
+	if r.left != nil && r.change.Kind != register.None {
+		r.left.writes++
+	}
 	r.next = Ballot{}
 	if r.rmw && p.Cached > 0 {
 		r.next = p.Clock.Next()

@@ -43,6 +43,7 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	count(eventsDesc, &s.Nacks, "nack")
 	count(eventsDesc, &s.Hedged, "hedged_read")
 	count(eventsDesc, &s.Fetches, "extra_read")
+	count(eventsDesc, &s.Aside, "read_aside")
 	count(eventsDesc, &s.Pulls, "state_sent")
 	count(eventsDesc, &s.Ways, "changes_sent")
 	count(eventsDesc, &s.ClockAhead, "clock_ahead")

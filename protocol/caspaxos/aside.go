@@ -1,0 +1,108 @@
+package caspaxos
+
+import "time"
+
+// Bounds on the large states that are on their way while others go on: of a
+// lane, and of one register.
+const (
+	maxAside    = 16
+	maxAsideOne = 4
+)
+
+// left is what is known of the reads that have left a register.
+type left struct {
+	count  int
+	writes int // that were sent of the register
+}
+
+// aside is what a read knows of the register that it has left. A read of a large
+// state takes seconds: once its first part is here, which state that is is
+// settled, and the commands behind it need not wait for the rest. The register
+// goes on as another reg.
+type aside struct {
+	left   *left
+	writes int // when it left
+}
+
+// apart returns how many of the first reads commands, which are read-only, are to
+// be read without those behind them, zero for no such division. Of a large state,
+// reads whose size nothing bounds go by themselves.
+func (r *reg) apart(reads int) int {
+	if !r.large || reads == 0 {
+		return 0
+	}
+	n, unbounded := 0, r.queue[0].Op.Needs().Unbounded()
+	for n < reads && r.queue[n].Op.Needs().Unbounded() == unbounded {
+		n++
+	}
+	if !unbounded && n == reads && reads < len(r.queue) {
+		return 0 // small ones in front of writes go with these
+	}
+	return n
+}
+
+// knownLarge is called when a state turns out to come in parts.
+func (p *Proposer) knownLarge(r *reg) {
+	known := r.large
+	r.large = true
+	switch {
+	case r.phase == reading:
+		p.stepAside(r)
+	case !known && len(r.queue) > 0 && r.queue[0].Op.ReadOnly() && r.apart(1) > 0 && len(r.queue[0].attempts) == 0:
+		// A round would be held up by what can be read beside it.
+		p.abandon(r)
+		p.start(r)
+	}
+}
+
+// stepAside lets the register go on without a read, unless too many have left.
+func (p *Proposer) stepAside(r *reg) {
+	if r.left == nil {
+		r.left = new(left)
+	}
+	if r.aside != nil || p.aside >= maxAside || r.left.count >= maxAsideOne {
+		return
+	}
+	p.Stats.Aside.Add(1)
+	p.aside++
+	r.left.count++
+	next := p.newReg(r.id)
+	next.queue, r.queue = r.queue, next.queue
+	next.carry, next.shared, next.rmw, next.noBlind = r.carry, r.shared, r.rmw, r.noBlind
+	next.large, next.left = true, r.left
+	r.aside = &aside{left: r.left, writes: r.left.writes}
+	r.carry, r.noBlind, r.left = carried{}, 0, nil
+	p.start(next)
+}
+
+// overtaken reports whether something was written meanwhile through this proxy,
+// of a read that has left its register: that may have been a command of the same
+// connection, which was to come after it. If the read must look again for a
+// state, as the one that it had settled on cannot be had, it comes to nothing.
+func (r *reg) overtaken() bool { return r.aside != nil && r.aside.left.writes != r.aside.writes }
+
+// comeBack gives the commands of a read that has left its register and needs a
+// round of two trips back to where they came from.
+func (p *Proposer) comeBack(r *reg) {
+	next := p.regs[r.id.Key]
+	if next == nil || next.left != r.aside.left || r.overtaken() {
+		p.fail(r, ErrContention)
+		p.settle(r)
+		return
+	}
+	next.queue = append(r.queue, next.queue...)
+	r.queue = nil
+	p.settle(r)
+	if next.phase == idle {
+		p.start(next)
+	} else {
+		p.arm(next, time.Duration(max(0, next.wake-p.now.Mono)))
+	}
+}
+
+// endAside notes that a read that had left its register has come to its end.
+func (p *Proposer) endAside(r *reg) {
+	p.aside--
+	r.aside.left.count--
+	r.aside = nil
+}

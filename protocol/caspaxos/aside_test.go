@@ -1,0 +1,188 @@
+package caspaxos_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"synod/protocol/caspaxos"
+)
+
+// begin submits a read of all of k, which is large, has its first part arrive
+// and returns the others, with who sent them.
+func (c *cluster) begin() (cmd *caspaxos.Command, done *bool, rest []caspaxos.Reply, from caspaxos.NodeID) {
+	c.t.Helper()
+	cmd, done = c.submit("k", every{})
+	for sent := c.p.Take(); len(sent) > 0 && rest == nil; sent = c.p.Take() {
+		for _, s := range sent {
+			if s.Request.WantLarge {
+				rest, from = c.parted(s, 1), s.To
+			} else {
+				c.deliver(s)
+			}
+		}
+	}
+	if len(rest) < 3 {
+		c.t.Fatalf("the state came in %d parts", len(rest))
+	}
+	c.p.Deliver(c.now, from, &rest[0])
+	return cmd, done, rest[1:], from
+}
+
+func (c *cluster) finish(rest []caspaxos.Reply, from caspaxos.NodeID) {
+	for i := range rest {
+		c.p.Deliver(c.now, from, &rest[i])
+	}
+}
+
+// TestReadAside: while a large state is on its way to a read, other commands on
+// the same register go on, and the read shows the state as it was.
+func TestReadAside(t *testing.T) {
+	c := newCluster(t)
+	c.large()
+	first, firstDone, firstRest, from := c.begin()
+	c.want("k", note{"more"}, "OK")
+	second, secondDone, secondRest, _ := c.begin()
+	c.want("k", note{"and more"}, "OK")
+	if got := c.do("k", get{}); len(got) != 100<<10 {
+		t.Errorf("%.100s", got)
+	}
+	if *firstDone || *secondDone {
+		t.Fatal("a read is done before its state is there")
+	}
+	c.finish(secondRest, from)
+	c.finish(firstRest, from)
+	if !*firstDone || first.Err != nil || first.Result != 6 || !*secondDone || second.Err != nil || second.Result != 7 {
+		t.Errorf("%v %v, %v %v; want the 6 and the 7 elements of then", first.Result, first.Err, second.Result, second.Err)
+	}
+	if n := c.stats.Aside.Load(); n != 2 {
+		t.Errorf("%d reads stepped aside, want 2", n)
+	}
+	third, thirdDone, rest, from := c.begin()
+	if c.finish(rest, from); !*thirdDone || third.Result != 8 {
+		t.Errorf("afterwards: %v", third.Result)
+	}
+	if n := c.p.Pending(); n != 0 {
+		t.Errorf("%d commands pending", n)
+	}
+}
+
+// TestReadAsideBeforeWrites has a read of a large state wait in front of writes:
+// they need not wait for it once it is known to be large.
+func TestReadAsideBeforeWrites(t *testing.T) {
+	c := newCluster(t)
+	c.large()
+	busy, busyDone := c.submit("k", note{"busy"})
+	cmd, done := c.submit("k", every{})
+	write, writeDone := c.submit("k", note{"behind"})
+	var rest []caspaxos.Reply
+	var from caspaxos.NodeID
+	for range 100 {
+		for _, s := range c.p.Take() {
+			if !s.Request.WantLarge {
+				c.deliver(s)
+				continue
+			}
+			parts := c.parted(s, 1)
+			c.p.Deliver(c.now, s.To, &parts[0])
+			rest, from = parts[1:], s.To
+		}
+	}
+	if !*busyDone || busy.Err != nil || !*writeDone || write.Err != nil || *done {
+		t.Fatalf("writes done: %v %v, the read: %v", *busyDone, *writeDone, *done)
+	}
+	if c.finish(rest, from); !*done || cmd.Result != 7 {
+		t.Errorf("%v elements, %v; want the 7 before the write", cmd.Result, cmd.Err)
+	}
+}
+
+// TestReadAsideIsBounded: further reads hold up what is behind them.
+func TestReadAsideIsBounded(t *testing.T) {
+	c := newCluster(t)
+	c.large()
+	var dones []*bool
+	var rests [][]caspaxos.Reply
+	for range 4 {
+		_, done, rest, _ := c.begin()
+		dones, rests = append(dones, done), append(rests, rest)
+	}
+	_, done, rest, from := c.begin()
+	_, noted := c.submit("k", note{"late"})
+	for range 100 {
+		for _, s := range c.p.Take() {
+			c.deliver(s)
+		}
+	}
+	if *noted {
+		t.Fatal("a fifth read stepped aside")
+	}
+	c.finish(rest, from)
+	c.run(noted)
+	for i := range rests {
+		c.finish(rests[i], from)
+		done = dones[i]
+		if !*done {
+			t.Errorf("read %d is not done", i)
+		}
+	}
+}
+
+// TestReadAsideFails has the node that sends the state go away. If others still
+// have the state, one of them sends it; if nothing was written through this proxy
+// the read starts over; otherwise what was written may be a command of the same
+// connection that was to come after it.
+func TestReadAsideFails(t *testing.T) {
+	b := func(c *cluster) *cluster { other := c.beside(); other.now = c.now; return other }
+	for name, test := range map[string]struct {
+		meanwhile func(*cluster)
+		want      any
+		err       error
+	}{
+		"nothing written":     {func(*cluster) {}, 6, nil},
+		"another proxy wrote": {func(c *cluster) { b(c).want("k", note{"theirs"}, "OK") }, 7, nil},
+		"written":             {func(c *cluster) { c.want("k", note{"ours"}, "OK") }, nil, caspaxos.ErrContention},
+		"a large read failed behind it": {func(c *cluster) {
+			_, _, _, from := c.begin()
+			c.want("k", note{"ours"}, "OK")
+			_ = from
+		}, nil, caspaxos.ErrContention},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newCluster(t)
+			c.large()
+			cmd, done, _, from := c.begin()
+			test.meanwhile(c)
+			c.down[from] = true
+			c.p.Disconnected(c.now, from)
+			c.run(done)
+			if !errors.Is(cmd.Err, test.err) || cmd.Result != test.want {
+				t.Errorf("%v, %v; want %v, %v", cmd.Result, cmd.Err, test.want, test.err)
+			}
+			c.down[from] = false
+			c.advance(time.Second)
+			c.want("k", note{"on"}, "OK")
+			if n := c.p.Pending(); n != 0 {
+				t.Errorf("%d commands pending", n)
+			}
+		})
+	}
+}
+
+// TestReadAsideTooLate has the rest of a state never come.
+func TestReadAsideTooLate(t *testing.T) {
+	c := newCluster(t)
+	c.large()
+	cmd, done, _, _ := c.begin()
+	c.want("k", note{"more"}, "OK")
+	for range 20 {
+		c.advance(500 * time.Millisecond)
+		c.p.Tick(c.now)
+		c.p.Take()
+	}
+	if !*done || cmd.Err == nil {
+		t.Errorf("done %v, %v", *done, cmd.Err)
+	}
+	if got := c.do("k", get{}); len(got) != 100<<10 {
+		t.Errorf("%.100s", got)
+	}
+}
