@@ -54,12 +54,13 @@ func (w *World) operations(reg int) []porcupine.Operation {
 }
 
 // open reports whether a history of the register has outcomes that leave its
-// state open.
+// state open: unknown ones where something expires; or any where fields do, as
+// not every reply tells which of them did.
 func (w *World) open(reg int) bool {
 	unknown, expiry := false, false
 	for _, r := range w.records {
 		if r.op.Reg == reg {
-			unknown = unknown || !r.known
+			unknown = unknown || !r.known || r.op.Kind == Call
 			expiry = expiry || r.op.Expiry != 0
 		}
 	}

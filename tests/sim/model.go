@@ -3,6 +3,7 @@ package sim
 import (
 	"fmt"
 	"hash/maphash"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -34,9 +35,16 @@ type output struct {
 }
 
 // states returns what v may be when somebody looks at it: itself, or nothing if
-// it may be past its expiry by some clock. Clocks differ, so the moment is not
+// it, or all that is in it, may be past its expiry by some clock. Clocks differ, so the moment is not
 // determined; but once it has been seen absent it is.
 func (v value) states(in *input) (as [2]value, n int) {
+	if v.state != "" {
+		as[0], n = v, 1
+		if all := reaped(v.whole(), in.highest); !all[len(all)-1].Header.Exists() {
+			as[1], n = value{}, 2
+		}
+		return as, n
+	}
 	if !v.exists || v.expiry == 0 {
 		as[0] = v
 		return as, 1
@@ -52,31 +60,26 @@ func (v value) states(in *input) (as [2]value, n int) {
 }
 
 // steps returns the states that an operation with this outcome may lead to.
-func (v value) steps(in *input, known bool, out Out) (next [2]value, n int) {
-	if in.op.Blind() || in.op.Kind == Flush { // does not look
-		next[0], _ = v.apply(in.op)
-		return next, 1
+func (v value) steps(in *input, known bool, out Out) (next []value) {
+	switch {
+	case in.op.Blind(), in.op.Kind == Flush: // does not look
+		after, _ := v.apply(in.op)
+		return []value{after}
+	case in.op.Kind == Call:
+		return v.callSteps(in, known, out)
 	}
 	as, m := v.states(in)
 	for _, s := range as[:m] {
 		after, expected := s.apply(in.op)
-		if known && out != expected {
-			continue
+		if (!known || out == expected) && !slices.Contains(next, after) {
+			next = append(next, after)
 		}
-		if n == 1 && next[0] == after {
-			continue
-		}
-		next[n] = after
-		n++
 	}
-	return next, n
+	return next
 }
 
-// apply is the specification of the operations.
+// apply is the specification of the operations, but of Calls.
 func (v value) apply(o *Op) (after value, out Out) {
-	if o.Kind == Call {
-		return v.applyCall(o)
-	}
 	one := func() value {
 		w := value{exists: true, expiry: o.Expiry}
 		w.fields[o.F] = tag(o.ID)
@@ -176,16 +179,16 @@ func (vs values) steps(in *input, o *output) []any {
 		}
 		// What is answered tells for each register whether it had expired.
 		for i, r := range in.regs {
-			next, n := vs[r].steps(&input{op: &Op{Kind: GetAll}, lowest: in.lowest, highest: in.highest}, true, o.outs[i])
-			if n == 0 {
+			next := vs[r].steps(&input{op: &Op{Kind: GetAll}, lowest: in.lowest, highest: in.highest}, true, o.outs[i])
+			if len(next) == 0 {
 				return nil
 			}
 			vs[r] = next[0]
 		}
 		return []any{vs}
 	}
-	next, n := vs[in.op.Reg].steps(in, o.known, o.out)
-	all := make([]any, n)
+	next := vs[in.op.Reg].steps(in, o.known, o.out)
+	all := make([]any, len(next))
 	for i := range all {
 		w := vs
 		w[in.op.Reg] = next[i]
@@ -204,8 +207,8 @@ func singleModel(nondeterministic bool) porcupine.Model {
 			Init: func() []any { return []any{value{}} },
 			Step: func(s, in, out any) []any {
 				o := out.(*output)
-				next, n := s.(value).steps(in.(*input), o.known, o.out)
-				all := make([]any, n)
+				next := s.(value).steps(in.(*input), o.known, o.out)
+				all := make([]any, len(next))
 				for i := range all {
 					all[i] = next[i]
 				}
@@ -219,11 +222,14 @@ func singleModel(nondeterministic bool) porcupine.Model {
 		Init: func() any { return value{} },
 		Step: func(s, in, out any) (bool, any) {
 			o := out.(*output)
-			next, n := s.(value).steps(in.(*input), o.known, o.out)
-			if n > 1 {
-				panic(fmt.Sprintf("sim: two outcomes of %v", in.(*input).op))
+			next := s.(value).steps(in.(*input), o.known, o.out)
+			switch len(next) {
+			case 0:
+				return false, s
+			case 1:
+				return true, next[0]
 			}
-			return n == 1, next[0]
+			panic(fmt.Sprintf("sim: several outcomes of %v", in.(*input).op))
 		},
 		Hash: func(s any) uint64 { return maphash.Comparable(hashSeed, s.(value)) },
 	}

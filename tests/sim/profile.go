@@ -188,6 +188,12 @@ var (
 		p.Crash, p.Down = 10, 30*time.Millisecond
 		p.Cached = 100
 	})
+	// fading: fields of hashes that expire, and clocks that differ.
+	fading = focused(func(p *Profile) {
+		p.Mix = [kinds]int{Call: 1}
+		p.Regs, p.Clients, p.Ops, p.Think = 3, 4, 120, 2*time.Millisecond
+		p.Skew, p.WildSkew = 14*time.Millisecond, 10*time.Millisecond
+	})
 	// doubtful writes: answers are lost, lists are short, retries many.
 	doubtful = focused(func(p *Profile) {
 		p.Mix = [kinds]int{Get: 2, Set: 4, Append: 4, Incr: 2}
@@ -200,4 +206,4 @@ var (
 // profiles are those that tests name.
 var profiles = map[string]func(uint64) Profile{"crashing": crashing, "expiring": expiring, "creating": creating,
 	"partial": partial, "failing": failing, "flushing": flushing_, "snapshots": snapshots, "doubtful": doubtful,
-	"collecting": collecting}
+	"collecting": collecting, "fading": fading}

@@ -64,6 +64,7 @@ var ruleCases = []ruleCase{
 	{name: "Held", rule: caspaxos.RuleHeld, profile: snapshots, seed: 2},
 	{name: "SecondRead", rule: caspaxos.RuleSecondRead, profile: snapshots, seed: 28},
 	{name: "ExpiryChosen", rule: caspaxos.RuleExpiryChosen, profile: expiring, seed: 22},
+	{name: "ExpiryChosen of fields", rule: caspaxos.RuleExpiryChosen, profile: fading, seed: 1},
 	{name: "ExpiredFull", rule: caspaxos.RuleExpiredFull, profile: expiring, seed: 1},
 	{name: "FlushCut", rule: caspaxos.RuleFlushCut, trace: "flush forgets votes"},
 	{name: "FlushAbsent", rule: caspaxos.RuleFlushAbsent, trace: "flushed where nothing was"},
