@@ -127,6 +127,11 @@ type Change struct {
 	Kind   ChangeKind
 	Header Header // the header afterwards; of no meaning for None
 	Ops    []Op   // in the order in which they apply
+
+	// Stage, of a Full change: the node that votes for it holds the elements
+	// already, under this number of its own, and Ops is empty. Zero: Ops makes
+	// them. Nobody but the node and its changelog sees it.
+	Stage uint32
 }
 
 // Delete is the change that leaves nothing.

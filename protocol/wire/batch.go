@@ -17,6 +17,7 @@ const (
 	KindFlushReply
 	KindListRequest
 	KindListReply
+	KindPiece
 )
 
 // open begins a message. Its length takes one byte for now; seal makes room if

@@ -31,6 +31,8 @@ func again(b *Batch) (first, second any, err error) {
 		return reencode(b, AppendListRequest, (*Batch).ListRequest)
 	case KindListReply:
 		return reencode(b, AppendListReply, (*Batch).ListReply)
+	case KindPiece:
+		return reencode(b, AppendPiece, (*Batch).Piece)
 	}
 	return nil, nil, nil
 }
@@ -142,7 +144,8 @@ func batchSeeds() [][]byte {
 	seeds = append(seeds, examples(genFlushRequest(), AppendFlushRequest)[:1]...)
 	seeds = append(seeds, examples(genFlushReply(), AppendFlushReply)...)
 	seeds = append(seeds, examples(genListRequest(), AppendListRequest)[:1]...)
-	return append(seeds, examples(genListReply(), AppendListReply)...)
+	seeds = append(seeds, examples(genListReply(), AppendListReply)...)
+	return append(seeds, examples(genPiece(), AppendPiece)...)
 }
 
 func logSeeds() [][]byte {
@@ -151,7 +154,9 @@ func logSeeds() [][]byte {
 		e := genLogEntry().Example(i)
 		seeds = append(seeds, AppendLogEntry(nil, &e))
 	}
-	return seeds
+	staged := genWhole().Example(0)
+	staged.Change.Stage = 7
+	return append(seeds, AppendLogEntry(nil, &caspaxos.LogEntry{Accept: staged}))
 }
 
 func recordSeeds() [][]byte {

@@ -13,14 +13,21 @@ const (
 	logNode
 	logEpoch
 	logFlush
+	logStaged
 )
 
 // AppendLogEntry appends an entry of the changelog, of which exactly one field
 // is set. Of an Accept neither ID nor Next is kept: both are of no meaning to
 // whoever reads it later. One that came over the wire is taken as it came, by
-// its Encoded.
+// its Encoded. One whose elements the node had before it voted is kept with their
+// number in their stead:
+//
+//	staged = stage · request
 func AppendLogEntry(dst []byte, e *caspaxos.LogEntry) []byte {
 	switch {
+	case e.Accept != nil && e.Accept.Change.Stage != 0:
+		dst = binary.AppendUvarint(append(dst, logStaged), uint64(e.Accept.Change.Stage))
+		return appendAccept(dst, e.Accept)
 	case e.Accept != nil:
 		dst = append(dst, logAccept)
 		if e.Accept.Encoded != nil {
@@ -54,6 +61,14 @@ func DecodeLogEntry(b []byte) (caspaxos.LogEntry, error) {
 		if e.Accept.Kind != caspaxos.KindAccept {
 			r.fail(badKind)
 		}
+	case logStaged:
+		stage := uint32(r.atMost(1<<32 - 1))
+		e.Accept = new(caspaxos.Request)
+		r.wholeChange(e.Accept, &s)
+		if stage == 0 {
+			r.fail(badOrder)
+		}
+		e.Accept.Change.Stage = stage
 	case logNode:
 		e.Node = &caspaxos.NodeState{Floor: r.ballot(), Ceiling: caspaxos.Time(r.uvarint()), Dropped: r.ballot()}
 	case logEpoch:

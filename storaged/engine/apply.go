@@ -38,6 +38,7 @@ type sweep struct {
 	register caspaxos.Register
 	expiry   int64
 	rows     bool
+	last     caspaxos.Ballot // of contents that are covered
 }
 
 // settle takes note that the last batch has arrived.
@@ -157,6 +158,9 @@ func (l *Lane) write(b *pebble.Batch, e *entry) error {
 		}
 		e.wipe = false
 	}
+	if err := e.writeAdopted(b); err != nil {
+		return err
+	}
 	if e.rows {
 		if err := l.writeElements(b, e, base); err != nil {
 			return err
@@ -172,15 +176,25 @@ func (l *Lane) write(b *pebble.Batch, e *entry) error {
 	return l.writeExpiry(b, e)
 }
 
-// wipe deletes the rows of earlier incarnations.
+// wipe deletes the rows of earlier incarnations, but not those of a content that
+// is yet to be voted for: its ballot is above the accepted one.
 func (l *Lane) wipe(b *pebble.Batch, e *entry, base int) error {
-	if !e.rows {
-		end := append(bytes.Clone(l.key[:base]), rowEnd)
-		return b.DeleteRange(append(l.key[:base], rowElement), end, nil)
+	end := above(e.rec.Accepted)
+	if e.rows {
+		end = appendIncarnation(nil, e.incarnation)
 	}
+	return deleteRows(b, l.key[:base], nil, end)
+}
+
+// above returns what the first incarnation above all of a ballot begins with.
+func above(b caspaxos.Ballot) []byte { return appendAfter(nil, appendBallot(nil, b)) }
+
+// deleteRows deletes the elements and buckets of a register from an incarnation
+// on up to another, which stays. key is what all its rows begin with.
+func deleteRows(b *pebble.Batch, key, from, to []byte) error {
 	for _, kind := range []byte{rowElement, rowBucket} {
-		end := appendBallot(append(bytes.Clone(l.key[:base]), kind), e.incarnation)
-		if err := b.DeleteRange(append(l.key[:base], kind), end, nil); err != nil {
+		prefix := slices.Clip(append(bytes.Clone(key), kind))
+		if err := b.DeleteRange(append(prefix, from...), append(prefix, to...), nil); err != nil {
 			return err
 		}
 	}
@@ -191,7 +205,7 @@ func (l *Lane) writeElements(b *pebble.Batch, e *entry, base int) (err error) {
 	if e.pending == nil || e.pending.Len() == 0 {
 		return nil
 	}
-	row := appendBallot(append(l.key[:base], rowElement), e.incarnation)
+	row := appendIncarnation(append(l.key[:base], rowElement), e.incarnation)
 	n := len(row)
 	e.pending.Scan(func(k string, c cell) bool {
 		row = append(row[:n], k...)
@@ -233,10 +247,9 @@ func (l *Lane) writeExpiry(b *pebble.Batch, e *entry) error {
 // the same batch, behind this.
 func (l *Lane) writeSweep(b *pebble.Batch, s sweep) error {
 	key := appendRegister(nil, s.register)
-	end := append(append([]byte(nil), key...), rowEnd)
 	err := b.Delete(append(key, rowRecord), nil)
 	if err == nil && s.rows {
-		err = b.DeleteRange(append(key, rowElement), end, nil)
+		err = deleteRows(b, key, nil, above(s.last))
 	}
 	if err == nil && s.expiry != 0 {
 		err = b.Delete(appendExpiry(nil, s.register, s.expiry), nil)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/sstable"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"go.uber.org/zap"
 
@@ -102,6 +103,11 @@ type Engine struct {
 	changes  *changelog
 	lanes    []*Lane
 
+	tableOptions sstable.WriterOptions // of tables written beside Pebble
+	stages       atomic.Uint64         // the number of the last staging
+	stageFiles   atomic.Uint64
+	stagedBytes  atomic.Int64
+
 	laneBytes int // a lane's share of the cache
 	dirtyMax  int // bytes of a lane that may wait for Pebble
 
@@ -126,7 +132,7 @@ type Engine struct {
 
 	stop     chan struct{}
 	routines sync.WaitGroup
-	reading  sync.RWMutex // held for reading while a list is made
+	reading  sync.RWMutex // held for reading while somebody who is no routine uses Pebble
 
 	pagesMu sync.Mutex
 	pages   map[*pages]struct{} // being read; nil when the store ends
@@ -166,6 +172,9 @@ func (e *Engine) open() (err error) {
 		}
 	}
 	if e.db, err = openPebble(e); err != nil {
+		return err
+	}
+	if err := e.clearStageDir(); err != nil {
 		return err
 	}
 	n := e.identity.Lanes

@@ -46,6 +46,8 @@ type entry struct {
 	recounted bool
 	onDisk    bool // rows of this incarnation may be on disk
 	wipe      bool // rows of earlier incarnations may be on disk
+	// adopted are stagings that became the content and whose markers the disk has.
+	adopted []incarnation
 
 	diskExpiry int64 // Header.Due for which the disk has an index row; zero: none
 
@@ -63,6 +65,10 @@ type entry struct {
 // is kept is copied.
 func (e *entry) apply(l *Lane, c register.Change) {
 	if c.Kind == register.None {
+		return
+	}
+	if c.Stage != 0 {
+		e.adopt(c)
 		return
 	}
 	if c.Kind == register.Full && e.overwrite(&c) {
@@ -136,7 +142,7 @@ func (e *entry) overwrite(c *register.Change) bool {
 func (e *entry) clear() {
 	if e.rows {
 		e.wipe = e.wipe || e.onDisk
-		e.rows, e.onDisk, e.incarnation = false, false, caspaxos.Ballot{}
+		e.rows, e.onDisk, e.incarnation = false, false, incarnation{}
 		e.pending, e.frozen, e.sent = nil, nil, 0
 		e.index, e.recounted, e.gaps = nil, false, gaps{}
 	}
@@ -178,7 +184,7 @@ func (e *entry) applyInline(op *register.Op) {
 
 // spill turns inline content into rows.
 func (e *entry) spill() {
-	e.rows, e.incarnation, e.onDisk = true, e.rec.Accepted, false
+	e.rows, e.incarnation, e.onDisk = true, incarnation{ballot: e.rec.Accepted}, false
 	e.pending = new(layer)
 	span, counted := e.rec.Header.Type.Counted()
 	if counted {

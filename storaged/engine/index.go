@@ -337,7 +337,7 @@ func (l *Lane) recount(e *entry, s *source, span register.Span) error {
 // writeIndex writes the buckets that have changed. key begins with what all rows
 // of the register do.
 func (l *Lane) writeIndex(b *pebble.Batch, e *entry, key []byte) error {
-	prefix := appendBallot(append(key, rowBucket), e.incarnation)
+	prefix := appendIncarnation(append(key, rowBucket), e.incarnation)
 	if e.recounted {
 		if err := b.DeleteRange(prefix, appendAfter(nil, prefix), nil); err != nil {
 			return fmt.Errorf("delete buckets: %w", err)

@@ -236,7 +236,7 @@ func (l *Lane) sweep(f *flushRow, registers []caspaxos.Register) error {
 		if e.absent || e.dirty || e.pinned || !f.covers(r, uint32(len(l.engine.lanes)), e.rec.Accepted) {
 			continue
 		}
-		l.sweeps = append(l.sweeps, sweep{register: e.rec.Register, expiry: e.diskExpiry, rows: e.onDisk || e.wipe})
+		l.sweeps = append(l.sweeps, sweep{register: e.rec.Register, expiry: e.diskExpiry, rows: e.onDisk || e.wipe, last: f.vote.Ballot})
 		l.swept[e.rec.Register.Key] = struct{}{}
 		l.drop(e)
 	}

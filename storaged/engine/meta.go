@@ -258,6 +258,9 @@ func (e *Engine) Replay(redo func(lane int, entry *caspaxos.LogEntry, pos uint64
 	if n > 0 {
 		e.opts.Log.Info("replayed the changelog", zap.Int("entries", n), zap.Uint64("from", from+1))
 	}
+	if err := e.clearStages(); err != nil {
+		return fmt.Errorf("replay: %w", err)
+	}
 	e.routines.Add(1)
 	go e.keep()
 	return nil
@@ -274,6 +277,11 @@ func (e *Engine) redo(l *Lane, pos uint64, payload []byte, redo func(int, *caspa
 	}
 	if err := redo(l.number, &entry, pos); err != nil {
 		return err
+	}
+	if entry.Accept != nil && entry.Accept.Change.Stage != 0 {
+		if err := l.checkAdopted(entry.Accept); err != nil {
+			return err
+		}
 	}
 	l.Maintain(l.now)
 	for l.dirtyBytes > 2*e.dirtyMax && l.sending != nil {

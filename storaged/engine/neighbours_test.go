@@ -16,6 +16,8 @@ type neighbours struct {
 	*rig
 	rnd *rand.Rand
 	all []*collection
+
+	pending stagings // large states that are yet to be voted for
 }
 
 // change changes one register, possibly its type, in place or anew.
@@ -34,7 +36,20 @@ func (n *neighbours) change(step int) {
 	if change.Header.Exists() {
 		change.Header.Expiry = int64(n.rnd.IntN(4))
 	}
-	c.apply(change)
+	c.applyStaged(change)
+}
+
+// stage begins or ends the staging of a state.
+func (n *neighbours) stage() {
+	n.t.Helper()
+	switch n.rnd.IntN(8) {
+	case 0:
+		n.pending.begin(n.rnd, n.all[n.rnd.IntN(len(n.all))], []register.Type{register.List, register.SortedSet, register.Hash}[n.rnd.IntN(3)])
+	case 1:
+		if len(n.pending.open) > 0 {
+			n.pending.end(n.rnd, n.all)
+		}
+	}
 }
 
 // flush empties one of the databases.
@@ -62,6 +77,7 @@ func (n *neighbours) check() {
 func (n *neighbours) checkRows() {
 	n.t.Helper()
 	n.check()
+	n.pending.drop()
 	for n.settle(); n.sweeping(); {
 		n.settle()
 	}
@@ -82,8 +98,22 @@ func (n *neighbours) checkRows() {
 			}
 		}
 	}
+	markers := len(n.markers())
+	for _, o := range n.pending.open {
+		if o.s.ingested {
+			markers--
+			want += len(o.c.Ops)
+			if span, counted := o.c.Header.Type.Counted(); counted {
+				ranked, _ := register.Nothing().Apply(o.c).Count(span)
+				want += max(1, (int(ranked)+bucketFull-1)/bucketFull)
+			}
+		}
+	}
 	if got := n.registerRows(); got != want {
 		n.t.Fatalf("%d rows, want %d", got, want)
+	}
+	if markers != 0 {
+		n.t.Fatalf("%d markers too many", markers)
 	}
 }
 
@@ -106,6 +136,7 @@ func TestNeighbours(t *testing.T) {
 			o := testOptions(t)
 			o.FS, o.CacheBytes, o.applyStep = vfs.NewCrashableMem(), 3<<(10+rnd.IntN(12)), 1+rnd.IntN(4)
 			n := &neighbours{rig: newRig(t, o), rnd: rnd}
+			n.pending.rig = n.rig
 			for i := range 4 {
 				n.all = append(n.all, &collection{
 					rig: n.rig, rnd: rnd, id: key(byte(1+i%2), fmt.Sprint("k", i/2)), kind: register.List,
@@ -119,7 +150,11 @@ func TestNeighbours(t *testing.T) {
 				if rnd.IntN(20) == 0 {
 					n.flush()
 				}
-				n.all[0].upset()
+				n.stage()
+				before := n.e
+				if n.all[0].upset(); before != n.e {
+					n.pending.open = nil // the last life's
+				}
 				n.check()
 				if step%50 == 49 {
 					n.checkRows()

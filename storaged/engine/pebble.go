@@ -39,6 +39,11 @@ func openPebble(e *Engine) (*pebble.DB, error) {
 	for i := range opts.Levels {
 		opts.Levels[i].FilterPolicy = bloom.FilterPolicy(bloomBits)
 	}
+	// An ingest that overlaps a memtable would queue up behind it, and be lost
+	// with it in a crash: there is no log. So it waits for the flush.
+	opts.Experimental.DisableIngestAsFlushable = func() bool { return true }
+	opts.EnsureDefaults()
+	e.tableOptions = opts.MakeWriterOptions(len(opts.Levels)-1, opts.FormatMajorVersion.MaxTableFormat())
 	db, err := pebble.Open(filepath.Join(e.opts.Dir, pebbleDir), opts)
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)

@@ -96,8 +96,21 @@ func (c *collection) change(step int) register.Change {
 }
 
 func (c *collection) apply(change register.Change) {
-	c.accept(c.id, change)
+	c.t.Helper()
 	c.whole = c.whole.Apply(change)
+	c.accept(c.id, change)
+}
+
+// applyStaged applies a change, if it is a full one half of the time as a state
+// whose elements come first.
+func (c *collection) applyStaged(change register.Change) {
+	c.t.Helper()
+	if change.Kind != register.Full || !change.Header.Exists() || c.rnd.IntN(2) == 0 {
+		c.apply(change)
+		return
+	}
+	c.whole = c.whole.Apply(change)
+	c.acceptStaged(c.id, c.whole.Full())
 }
 
 // anyKey returns a bound, sometimes one that is no key.
@@ -364,7 +377,7 @@ func TestParts(t *testing.T) {
 				}
 				var open *reading
 				for step := range 200 {
-					c.apply(c.change(step))
+					c.applyStaged(c.change(step))
 					c.upset()
 					c.check(4)
 					if open == nil && c.rnd.IntN(4) == 0 {

@@ -14,15 +14,17 @@ import (
 // their order.
 //
 //	'r' slot:2 space:1 hash:6 uvarint(len(key)) key 0x00                 the register's record
-//	'r' slot:2 space:1 hash:6 uvarint(len(key)) key 0x01 incarnation:12 element   one element
-//	'r' slot:2 space:1 hash:6 uvarint(len(key)) key 0x02 incarnation:12 element   number of elements from that on
+//	'r' slot:2 space:1 hash:6 uvarint(len(key)) key 0x01 incarnation:16 element   one element
+//	'r' slot:2 space:1 hash:6 uvarint(len(key)) key 0x02 incarnation:16 element   number of elements from that on
 //	'x' slot:2 expiry:8 key                                              expiry index, no value
 //	'm' name                                                             the node's own
 //
 // key is the register's key without its first byte, the name space; hash is
 // Hash48 of the whole key, so that a slot is listed in an order that needs no
-// state (SCAN). An incarnation is the ballot at which the rows' content began;
-// a register's incarnations only grow.
+// state (SCAN). An incarnation is the ballot at which the rows' content began
+// and, 4 bytes, the number of its staging if they were there before it was voted
+// for (see Staging), else zero. The incarnations that a register's record points
+// to, one after the other, only grow.
 const (
 	prefixRegister = 'r'
 	prefixExpiry   = 'x'
@@ -46,8 +48,8 @@ func appendRegister(b []byte, r caspaxos.Register) []byte {
 }
 
 // appendRows appends what all rows of one kind and incarnation begin with.
-func appendRows(b []byte, r caspaxos.Register, kind byte, incarnation caspaxos.Ballot) []byte {
-	return appendBallot(append(appendRegister(b, r), kind), incarnation)
+func appendRows(b []byte, r caspaxos.Register, kind byte, i incarnation) []byte {
+	return appendIncarnation(append(appendRegister(b, r), kind), i)
 }
 
 // appendAfter appends the first key above all that begin with prefix.
@@ -94,6 +96,16 @@ func appendBallot(b []byte, x caspaxos.Ballot) []byte {
 	return binary.BigEndian.AppendUint32(b, uint32(x.Proposer))
 }
 
+// incarnation names the rows of one content.
+type incarnation struct {
+	ballot caspaxos.Ballot
+	stage  uint32
+}
+
+func appendIncarnation(b []byte, i incarnation) []byte {
+	return binary.BigEndian.AppendUint32(appendBallot(b, i.ballot), i.stage)
+}
+
 func appendExpiry(b []byte, r caspaxos.Register, expiry int64) []byte {
 	b = append(b, prefixExpiry, byte(r.Slot>>8), byte(r.Slot))
 	b = binary.BigEndian.AppendUint64(b, uint64(expiry))
@@ -113,7 +125,7 @@ const (
 // content is a register's content in one of its two forms.
 type content struct {
 	rows        bool               // elements are rows of their own
-	incarnation caspaxos.Ballot    // of the rows
+	incarnation incarnation        // of the rows
 	elems       []register.Element // inline, in byte order
 }
 
@@ -128,7 +140,7 @@ func appendRow(b []byte, rec *caspaxos.Record, c *content) []byte {
 	b = binary.AppendVarint(b, rec.Header.Expiry)
 	b = wire.AppendRecord(b, rec)
 	if c.rows {
-		return appendBallot(b, c.incarnation)
+		return appendIncarnation(b, c.incarnation)
 	}
 	b = binary.AppendUvarint(b, uint64(len(c.elems)))
 	for i := range c.elems {
@@ -173,6 +185,14 @@ func (c *cursor) ballot() caspaxos.Ballot {
 		Time:     caspaxos.Time(binary.BigEndian.Uint64(b)),
 		Proposer: caspaxos.ProposerID(binary.BigEndian.Uint32(b[8:])),
 	}
+}
+
+func (c *cursor) incarnation() incarnation {
+	i := incarnation{ballot: c.ballot()}
+	if b := c.take(4); b != nil {
+		i.stage = binary.BigEndian.Uint32(b)
+	}
+	return i
 }
 
 func (c *cursor) uvarint() uint64 {
@@ -252,7 +272,7 @@ func parseRow(value []byte, rec *caspaxos.Record, into *content) error {
 	}
 	c.b = rest
 	if into.rows {
-		into.incarnation = c.ballot()
+		into.incarnation = c.incarnation()
 	} else if n := c.count(2); n > 0 {
 		into.elems = make([]register.Element, n)
 		for i := range into.elems {

@@ -16,6 +16,7 @@ type Stats struct {
 	Compactions int64
 	ReadAmp     int
 	Flushes     int // range tombstones in force
+	StagedBytes int64
 }
 
 // Stats returns the present reading. It does not disturb the lanes.
@@ -23,6 +24,7 @@ func (e *Engine) Stats() Stats {
 	s := Stats{
 		LogBytes: e.changes.bytes.Load(), UnsyncedBytes: e.changes.unsynced(),
 		Position: e.Synced(), FreeBytes: e.freeDisk.Load(),
+		StagedBytes: e.stagedBytes.Load(),
 	}
 	for _, l := range e.lanes {
 		s.Hits += l.hits.Load()

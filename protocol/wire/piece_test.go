@@ -1,0 +1,147 @@
+package wire
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"synod/protocol/caspaxos"
+	"synod/protocol/register"
+)
+
+// genPuts draws Puts in the order of their keys.
+func genPuts(t *rapid.T) []register.Op {
+	keys := rapid.SliceOfN(genBytes(), 0, 12).Draw(t, "keys")
+	slices.SortFunc(keys, bytes.Compare)
+	var ops []register.Op
+	for _, k := range slices.CompactFunc(keys, bytes.Equal) {
+		ops = append(ops, register.Op{Kind: register.Put, Key: k, Value: genBytes().Draw(t, "value")})
+	}
+	return ops
+}
+
+// genWhole draws an Accept whose full change has its ops elsewhere.
+func genWhole() *rapid.Generator[*caspaxos.Request] {
+	accepts := genRequest().Filter(func(q *caspaxos.Request) bool { return q.Kind == caspaxos.KindAccept })
+	return rapid.Custom(func(t *rapid.T) *caspaxos.Request {
+		q := accepts.Draw(t, "accept")
+		q.Change = register.Change{Kind: register.Full, Header: genHeader(t)}
+		return q
+	})
+}
+
+func genPiece() *rapid.Generator[*Piece] {
+	return rapid.Custom(func(t *rapid.T) *Piece {
+		p := &Piece{
+			ID: rapid.Uint64().Draw(t, "id"), Number: rapid.Uint32Range(0, 2).Draw(t, "number"),
+			Last: rapid.Bool().Draw(t, "last"), Ops: genPuts(t),
+		}
+		if p.Number == 0 {
+			p.Accept = genWhole().Draw(t, "whole")
+			p.Accept.ID = p.ID
+		}
+		return p
+	})
+}
+
+func TestPieceRoundTrip(t *testing.T) {
+	checkMessage(t, KindPiece, genPiece(), AppendPiece, (*Batch).Piece)
+}
+
+// A full change that is cut comes together again, and only what may be cut is.
+func TestPiecesOfAChange(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		c := register.Change{Kind: register.Full, Ops: genPuts(t)}
+		if !Divisible(&c) {
+			t.Fatalf("%v cannot be divided", c)
+		}
+		size := rapid.IntRange(1, 200).Draw(t, "size")
+		var joined []register.Op
+		for rest := c.Ops; len(rest) > 0; {
+			n := Cut(rest, size)
+			if n == 0 {
+				t.Fatal("a piece of nothing")
+			}
+			if got := (register.Change{Ops: rest[:n]}).Bytes() - 32; n > 1 && got > size {
+				t.Fatalf("a piece of %d bytes, want %d", got, size)
+			}
+			joined, rest = append(joined, rest[:n]...), rest[n:]
+		}
+		if !reflect.DeepEqual(joined, c.Ops) {
+			t.Fatalf("%v became %v", c.Ops, joined)
+		}
+	})
+	op := func(kind register.OpKind, key string) register.Op { return register.Op{Kind: kind, Key: []byte(key)} }
+	for _, c := range []register.Change{
+		{Kind: register.Delta},
+		{Kind: register.Full, Ops: []register.Op{op(register.Patch, "a")}},
+		{Kind: register.Full, Ops: []register.Op{op(register.Put, "b"), op(register.Put, "a")}},
+		{Kind: register.Full, Ops: []register.Op{op(register.Put, "a"), op(register.Put, "a")}},
+	} {
+		if Divisible(&c) {
+			t.Errorf("%v can be divided", c)
+		}
+	}
+}
+
+func TestMalformedPieces(t *testing.T) {
+	accept := &caspaxos.Request{Kind: caspaxos.KindAccept, Register: caspaxos.Register{Key: "k"}, Change: register.Delete()}
+	delta, read := *accept, *accept
+	delta.Change.Kind, read.Kind = register.Delta, caspaxos.KindRead
+	put := func(key string) register.Op { return register.Op{Key: []byte(key)} }
+	whole := AppendPiece(nil, &Piece{Accept: accept})
+	flags := bytes.Clone(whole)
+	flags[4] |= 0x80
+	for i, b := range [][]byte{
+		AppendPiece(nil, &Piece{Accept: &delta}),
+		AppendPiece(nil, &Piece{Accept: &read}),
+		AppendPiece(nil, &Piece{Accept: accept, Ops: []register.Op{put("b"), put("a")}}),
+		AppendPiece(nil, &Piece{Number: 1, Ops: []register.Op{put("a"), put("a")}}),
+		AppendPiece(nil, &Piece{Number: maxPieces + 1}),
+		flags,
+		whole[:len(whole)-1],
+	} {
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			b := NewBatch(b)
+			if !b.Next() {
+				checkError(t, b.Err())
+				return
+			}
+			if p, err := b.Piece(); !errors.Is(err, ErrMalformed) {
+				t.Errorf("%+v, %v", p, err)
+			}
+		})
+	}
+}
+
+// Only a changelog says that elements were there before.
+func TestStagedEntries(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		q := genWhole().Draw(t, "whole")
+		q.ID, q.Next = 0, caspaxos.Ballot{}
+		q.Change.Stage = rapid.Uint32Range(1, 1<<32-1).Draw(t, "stage")
+		b := AppendLogEntry(nil, &caspaxos.LogEntry{Accept: q})
+		got, err := DecodeLogEntry(b)
+		if err != nil || !reflect.DeepEqual(got.Accept, q) {
+			t.Fatalf("%v\n got %+v\nwant %+v", err, got.Accept, q)
+		}
+		q.Change.Stage = 1 // one byte
+		b = AppendLogEntry(nil, &caspaxos.LogEntry{Accept: q})
+		b[1] = 0
+		if _, err := DecodeLogEntry(b); !errors.Is(err, ErrMalformed) {
+			t.Fatalf("an entry of no stage: %v", err)
+		}
+		batch := NewBatch(AppendRequest(nil, q))
+		if batch.Next(); batch.Err() != nil {
+			t.Fatal(batch.Err())
+		}
+		if got, err := batch.Request(); err != nil || got.Change.Stage != 0 {
+			t.Fatalf("a message with a stage: %+v, %v", got, err)
+		}
+	})
+}

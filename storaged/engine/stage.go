@@ -1,0 +1,330 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/cockroachdb/pebble/v2"
+	"go.uber.org/zap"
+
+	"synod/protocol/caspaxos"
+	"synod/protocol/register"
+)
+
+// A large state that comes in pieces is staged: its elements become rows, in
+// tables that Pebble takes in as they are, before anybody votes for it. They are
+// of an incarnation that no record points to, so nobody sees them. The vote is
+// then a change of a few bytes, which says that the elements are there already
+// (register.Change.Stage): neither the lane nor the changelog nor a memtable ever
+// holds them.
+//
+// What keeps them apart. A staging's incarnation has the ballot of its Accept
+// and a number that no other staging of the process has. One of an earlier life
+// does not share it either: what that life voted for is accepted, and a ballot
+// that was voted for is not staged again (caspaxos.Acceptor.Foresee); what it did
+// not vote for is gone before anybody is served (clearStages). So rows of two
+// stagings never mix, nor does a second one come over the deltas on a first.
+//
+// What survives a crash. Pebble has no log: what is ingested is durable when
+// Ingest returns, what batches wrote is when a memtable is flushed, and these are
+// flushed in order.
+//
+//   - Ingested with the rows, at once, comes a marker (stageRow). The lane's batch
+//     that writes the record which points to the rows deletes it. So as long as
+//     the disk has a marker, it has no such record.
+//   - A crash before the changelog has the vote: a marker whose incarnation is no
+//     content's. Rows and marker are deleted at the start.
+//   - After that, and before the record is on disk: the replay makes the rows the
+//     content again. They are there, as Ingest returned before the vote was
+//     logged; the marker says so, and without it the store is damaged.
+//   - After the record is on disk, at this ballot or a later one: the replay
+//     passes the entry over, whatever has become of the rows since. What deletes
+//     them is in a batch with such a record, or behind it.
+//   - Rows of a staging that may still be voted for have a ballot above the
+//     accepted one. What deletes the rows of earlier contents ends there.
+type Staging struct {
+	engine      *Engine
+	register    caspaxos.Register
+	incarnation incarnation
+	change      register.Change
+
+	elements, buckets, marker tables
+
+	span    register.Span // that is counted
+	counted bool
+	bucket  []byte // the first key of the bucket that grows; the first bucket's is empty
+	n       uint64 // elements in it
+
+	last     []byte // the key put last
+	any      bool   // there is one
+	ingested bool
+}
+
+// ErrDisorder says that elements did not come in their order, each once.
+var ErrDisorder = errors.New("elements of a staged state are not in order")
+
+var errStages = errors.New("no numbers are left for large states: restart the node")
+
+// Stage begins to stage the state that an Accept of a ballot brings, to which the
+// lane of the register has said that it would vote for it (Foresee). A Staging is
+// used by one goroutine at a time, whichever; it ends with Discard, or when its
+// register's lane holds it.
+func (e *Engine) Stage(r caspaxos.Register, b caspaxos.Ballot, h register.Header) (*Staging, error) {
+	if err := e.Ready(); err != nil {
+		return nil, fmt.Errorf("stage a state: %w", err)
+	}
+	number := e.stages.Add(1)
+	if number > math.MaxUint32 {
+		return nil, fmt.Errorf("stage a state: %w", errStages)
+	}
+	h.Aux = bytes.Clone(h.Aux)
+	s := &Staging{engine: e, register: r, incarnation: incarnation{ballot: b, stage: uint32(number)}}
+	s.change = register.Change{Kind: register.Full, Header: h, Stage: s.incarnation.stage}
+	s.span, s.counted = h.Type.Counted()
+	s.elements = tables{engine: e, prefix: appendRows(nil, r, rowElement, s.incarnation)}
+	s.buckets = tables{engine: e, prefix: appendRows(nil, r, rowBucket, s.incarnation)}
+	s.marker = tables{engine: e}
+	return s, nil
+}
+
+// Change returns what the lane is to vote for once Ingest has returned.
+func (s *Staging) Change() register.Change { return s.change }
+
+// Add stages elements, Puts in the order of their keys, behind those before.
+func (s *Staging) Add(ops []register.Op) error {
+	if err := s.engine.Ready(); err != nil {
+		return fmt.Errorf("stage a state: %w", err)
+	}
+	for i := range ops {
+		op := &ops[i]
+		if op.Kind != register.Put || s.any && bytes.Compare(op.Key, s.last) <= 0 {
+			return ErrDisorder
+		}
+		if err := s.put(op); err != nil {
+			return fmt.Errorf("stage a state: %w", err)
+		}
+	}
+	return nil
+}
+
+func (s *Staging) put(op *register.Op) error {
+	s.last, s.any = append(s.last[:0], op.Key...), true
+	if s.counted && s.span.Contains(op.Key) {
+		if s.n == bucketFull {
+			if err := s.sealBucket(); err != nil {
+				return err
+			}
+			s.bucket, s.n = append(s.bucket[:0], op.Key...), 0
+		}
+		s.n++
+	}
+	return s.elements.put(op.Key, op.Value)
+}
+
+// sealBucket writes the row of the bucket that grew.
+func (s *Staging) sealBucket() error {
+	var value [binary.MaxVarintLen64]byte
+	return s.buckets.put(s.bucket, value[:binary.PutUvarint(value[:], s.n)])
+}
+
+// Ingest has Pebble take in what was staged: it is durable when this returns nil.
+// After an error, nothing of it is there.
+func (s *Staging) Ingest() error {
+	if err := s.seal(); err != nil {
+		return fmt.Errorf("stage a state: %w", err)
+	}
+	e := s.engine
+	if err := e.beginRead(); err != nil {
+		return fmt.Errorf("stage a state: %w", err)
+	}
+	defer e.reading.RUnlock()
+	paths := append(append(s.elements.paths, s.buckets.paths...), s.marker.paths...)
+	if err := e.db.Ingest(context.Background(), paths); err != nil {
+		err = fmt.Errorf("ingest a state: %w", err)
+		if !isFull(err) {
+			e.fail(err)
+		}
+		return err
+	}
+	s.ingested = true
+	e.stagedBytes.Add(s.elements.bytes)
+	return nil
+}
+
+// seal finishes the tables.
+func (s *Staging) seal() error {
+	if s.counted {
+		if err := s.sealBucket(); err != nil {
+			return err
+		}
+	}
+	if err := s.marker.put(stageRow(s.register, s.incarnation), nil); err != nil {
+		return err
+	}
+	return errors.Join(s.elements.close(), s.buckets.close(), s.marker.close())
+}
+
+// Discard ends a staging that was not voted for, and never will be. What it has
+// on disk is deleted.
+func (s *Staging) Discard() {
+	for _, t := range []*tables{&s.elements, &s.buckets, &s.marker} {
+		t.abandon()
+	}
+	e := s.engine
+	if !s.ingested || e.beginRead() != nil {
+		return
+	}
+	defer e.reading.RUnlock()
+	if err := e.deleteStages([]staged{{s.register, s.incarnation}}); err != nil {
+		e.fail(err)
+	}
+}
+
+// Holds reports whether what was staged has become the content of its register.
+// The lane's goroutine asks right after the vote.
+func (l *Lane) Holds(s *Staging) bool {
+	e := l.cache[s.register.Key]
+	return e != nil && e.rows && e.incarnation == s.incarnation
+}
+
+// adopt makes rows that were staged the content.
+func (e *entry) adopt(c register.Change) {
+	e.clear()
+	e.setHeader(c.Header)
+	e.rows, e.onDisk = true, true
+	e.incarnation = incarnation{ballot: e.rec.Accepted, stage: c.Stage}
+	e.adopted = append(e.adopted, e.incarnation)
+}
+
+// writeAdopted deletes the markers of what was adopted since the last batch.
+func (e *entry) writeAdopted(b *pebble.Batch) error {
+	for _, i := range e.adopted {
+		if err := b.Delete(stageRow(e.rec.Register, i), nil); err != nil {
+			return fmt.Errorf("delete marker: %w", err)
+		}
+	}
+	e.adopted = nil
+	return nil
+}
+
+// staged is what a marker tells of.
+type staged struct {
+	register    caspaxos.Register
+	incarnation incarnation
+}
+
+var rowStage = []byte{prefixMeta, 's', 't', 'a', 'g', 'e'}
+
+// stageRow is the key of a marker: that the disk has rows of an incarnation of a
+// register, and no record yet that points to them.
+func stageRow(r caspaxos.Register, i incarnation) []byte {
+	return appendIncarnation(appendRegister(bytes.Clone(rowStage), r), i)
+}
+
+func parseStageRow(key []byte) (s staged, err error) {
+	var rest []byte
+	if s.register, _, rest, err = parseRegister(key[len(rowStage):]); err != nil {
+		return s, err
+	}
+	c := cursor{b: rest}
+	s.incarnation = c.incarnation()
+	if c.bad || len(c.b) != 0 {
+		return s, fmt.Errorf("%w: marker of a staged state", errRow)
+	}
+	return s, nil
+}
+
+// deleteStages deletes what was staged, with the markers.
+func (e *Engine) deleteStages(all []staged) error {
+	b := e.db.NewBatch()
+	defer b.Close()
+	for _, s := range all {
+		from := appendIncarnation(nil, s.incarnation)
+		err := deleteRows(b, appendRegister(nil, s.register), from, appendAfter(nil, from))
+		if err == nil {
+			err = b.Delete(stageRow(s.register, s.incarnation), nil)
+		}
+		if err != nil {
+			return fmt.Errorf("delete a staged state: %w", err)
+		}
+	}
+	if err := e.db.Apply(b, pebble.NoSync); err != nil {
+		return fmt.Errorf("delete a staged state: %w", err)
+	}
+	return nil
+}
+
+// clearStages deletes what the last life staged and did not vote for. The
+// changelog has been replayed, nobody is served yet.
+func (e *Engine) clearStages() error {
+	for _, l := range e.lanes {
+		// A batch under way may be about to delete a marker.
+		if l.sending != nil && !e.awaitBatch(l.sending) {
+			return ErrClosed
+		}
+		l.settle()
+	}
+	var lost []staged
+	it, err := e.db.NewIter(&pebble.IterOptions{LowerBound: rowStage, UpperBound: appendAfter(nil, rowStage)})
+	if err != nil {
+		return fmt.Errorf("read markers: %w", err)
+	}
+	for ok := it.First(); ok && err == nil; ok = it.Next() {
+		var s staged
+		if s, err = parseStageRow(it.Key()); err != nil {
+			break
+		}
+		var held bool
+		if held, err = e.replayed(s); err == nil && !held {
+			lost = append(lost, s)
+		}
+	}
+	if cerr := it.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		return fmt.Errorf("read markers: %w", err)
+	}
+	if len(lost) == 0 {
+		return nil
+	}
+	e.opts.Log.Info("large states that were not voted for before the restart are removed", zap.Int("states", len(lost)))
+	return e.deleteStages(lost)
+}
+
+// replayed reports whether the changelog had the vote for what was staged. Its
+// lane deletes the marker then, with the rows if that was not the last vote.
+func (e *Engine) replayed(s staged) (bool, error) {
+	l := e.lanes[caspaxos.Part(s.register.Key, uint32(len(e.lanes)))]
+	of := l.cache[s.register.Key]
+	if of == nil {
+		var err error
+		if of, err = l.read(s.register); err != nil {
+			return false, err
+		}
+		if err := l.endReads(); err != nil {
+			return false, err
+		}
+	}
+	return slices.Contains(of.adopted, s.incarnation), nil
+}
+
+// checkAdopted makes sure that the rows are there that a replayed vote has made
+// the content of a register.
+func (l *Lane) checkAdopted(q *caspaxos.Request) error {
+	of := l.cache[q.Register.Key]
+	i := incarnation{ballot: q.Ballot, stage: q.Change.Stage}
+	if of == nil || !slices.Contains(of.adopted, i) {
+		return nil // the disk had this state, or a later one, with its record
+	}
+	marker, err := l.engine.getRow(stageRow(q.Register, i))
+	if err == nil && marker == nil {
+		err = fmt.Errorf("%w: the elements of a large state are missing from the store", ErrCorrupt)
+	}
+	return err
+}

@@ -1,0 +1,121 @@
+package engine
+
+import (
+	"fmt"
+	"path/filepath"
+
+	"github.com/cockroachdb/pebble/v2/objstorage/objstorageprovider"
+	"github.com/cockroachdb/pebble/v2/sstable"
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"go.uber.org/zap"
+)
+
+const (
+	stageDir = "stage"
+	// tableBytes is how much goes into one table, so that what its writer keeps
+	// in memory until it is finished (filter, index) stays small.
+	tableBytes = 16 << 20
+	// tableSync is how much of a table is written before the disk is told to
+	// begin with it, lest all of it waits for the sync at the end.
+	tableSync = 512 << 10
+
+	stageCategory vfs.DiskWriteCategory = "stage"
+)
+
+// tables writes rows in their order into files that Pebble can take in.
+type tables struct {
+	engine *Engine
+	prefix []byte // of all rows
+	row    []byte // one being made
+
+	w     *sstable.Writer // nil: none is open
+	size  int             // of its rows
+	bytes int64           // of all rows
+	paths []string        // of all files
+}
+
+// put writes one row.
+func (t *tables) put(key, value []byte) error {
+	if t.w != nil && t.size >= tableBytes {
+		if err := t.close(); err != nil {
+			return err
+		}
+	}
+	if t.w == nil {
+		if err := t.open(); err != nil {
+			return err
+		}
+	}
+	t.row = append(append(t.row[:0], t.prefix...), key...)
+	t.size += len(t.row) + len(value)
+	t.bytes += int64(len(t.row) + len(value))
+	if err := t.w.Set(t.row, value); err != nil {
+		return fmt.Errorf("write table: %w", err)
+	}
+	return nil
+}
+
+func (t *tables) open() error {
+	e := t.engine
+	path := filepath.Join(e.stagePath(), fmt.Sprintf("%d.sst", e.stageFiles.Add(1)))
+	f, err := e.opts.FS.Create(path, stageCategory)
+	if err != nil {
+		return fmt.Errorf("write table: %w", err)
+	}
+	f = vfs.NewSyncingFile(f, vfs.SyncingFileOptions{BytesPerSync: tableSync})
+	t.w, t.size = sstable.NewWriter(objstorageprovider.NewFileWritable(f), e.tableOptions), 0
+	t.paths = append(t.paths, path)
+	return nil
+}
+
+// close finishes the open file and syncs it.
+func (t *tables) close() error {
+	w := t.w
+	t.w = nil
+	if w == nil {
+		return nil
+	}
+	if err := w.Close(); err != nil {
+		return fmt.Errorf("write table: %w", err)
+	}
+	return nil
+}
+
+// abandon removes the files that are there still.
+func (t *tables) abandon() {
+	if t.w != nil {
+		_ = t.w.Close() // what it could not write is not wanted
+		t.w = nil
+	}
+	fs := t.engine.opts.FS
+	for _, path := range t.paths {
+		if _, err := fs.Stat(path); err != nil {
+			continue // Pebble has taken it
+		}
+		if err := fs.Remove(path); err != nil {
+			t.engine.opts.Log.Warn("cannot remove a staged file; a restart does", zap.Error(err))
+		}
+	}
+	t.paths = nil
+}
+
+func (e *Engine) stagePath() string { return filepath.Join(e.opts.Dir, stageDir) }
+
+// clearStageDir makes the directory of staged files, and removes what the last
+// life left in it.
+func (e *Engine) clearStageDir() error {
+	fs, dir := e.opts.FS, e.stagePath()
+	if err := fs.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("staging directory: %w", err)
+	}
+	left, err := fs.List(dir)
+	if err != nil {
+		return fmt.Errorf("staging directory: %w", err)
+	}
+	for _, name := range left {
+		if err := fs.Remove(filepath.Join(dir, name)); err != nil {
+			return fmt.Errorf("staging directory: %w", err)
+		}
+	}
+	return nil
+}
