@@ -55,6 +55,13 @@ func TestFieldsExpire(t *testing.T) {
 	hashOf(t, c, "many", 3000, 1500, soon)
 	hashOf(t, c, "all", 3000, 0, soon)
 	hashOf(t, c, "later", 3000, 0, time.Now().Add(time.Hour))
+	for i := range 8 { // on many slots
+		key := fmt.Sprint("sorted:", i)
+		hashOf(t, c, key, 2, 1, soon)
+		if err := c.RPush(ctx, "list", key).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if times := c.HPTTL(ctx, "later", "f0", "none").Val(); len(times) != 2 || times[0] <= 0 || times[1] != -2 {
 		t.Errorf("HPTTL answers %v", times)
 	}
@@ -71,13 +78,21 @@ func TestFieldsExpire(t *testing.T) {
 			t.Errorf("%v still has fields that another proxy has reported as gone", other)
 		}
 	}
+	// A snapshot that has to take fields away looks again, and comes to an end.
+	sort := []any{"SORT", "list", "BY", "nosort", "GET", "*->f0", "GET", "*->f1"}
+	for _, other := range proxies {
+		found, err := other.Do(ctx, sort...).Slice()
+		if err != nil || fmt.Sprint(found) != "["+strings.TrimSpace(strings.Repeat("value <nil> ", 8))+"]" {
+			t.Errorf("SORT finds %v, %v", found, err)
+		}
+	}
 	// These look at headers alone.
 	harness.Await(t, "hashes to go with their last fields", func() bool { return c.Exists(ctx, "last", "all").Val() == 0 })
 	harness.Await(t, "fields to go that nobody reads", func() bool { return c.HLen(ctx, "many").Val() == 1500 })
 	if n := c.HLen(ctx, "later").Val(); n != 3000 {
 		t.Errorf("%d of 3000 fields are left, which expire later", n)
 	}
-	if n := c.DBSize(ctx).Val(); n != 3 {
+	if n := c.DBSize(ctx).Val(); n != 3+8+1 {
 		t.Errorf("%d keys are left", n)
 	}
 }
