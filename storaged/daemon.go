@@ -62,7 +62,8 @@ type Daemon struct {
 	due   chan struct{} // a lane asks for a higher ceiling
 	lists chan listing
 
-	streams streams
+	streams  streams
+	stagings stagings
 
 	sessMu   sync.Mutex
 	sessions map[*rpc.Session]struct{}
@@ -86,6 +87,7 @@ func Start(ctx context.Context, cfg Config) (*Daemon, error) {
 	}
 	d.stopped, d.stop = context.WithCancel(context.Background())
 	d.streams.init(d.stopped)
+	d.stagings.init()
 	if err := d.bringUp(ctx); err != nil {
 		return nil, errors.Join(err, d.shut((*engine.Engine).Abort))
 	}
@@ -190,6 +192,7 @@ func (d *Daemon) startRoutines() {
 	for range streamers {
 		d.routines.Go(d.stream)
 	}
+	d.routines.Go(d.watchStagings)
 }
 
 // now reads the node's clocks.

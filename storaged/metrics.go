@@ -74,6 +74,7 @@ var (
 	descPromises = desc("promises", "Promises held in memory.")
 	descSessions = desc("sessions", "Sessions open.")
 	descStreams  = desc("streams", "Large states that are being sent or wait for it.")
+	descStagings = desc("stagings", "Large states that are coming in.")
 	descReady    = desc("ready", "Whether the node can do its work.")
 
 	descHits        = desc("cache_hits_total", "Registers found in memory.")
@@ -89,14 +90,15 @@ var (
 	descCompactions = desc("store_compactions_total", "Compactions of the store.")
 	descReadAmp     = desc("store_read_amplification", "Levels that a read of the store may have to visit.")
 	descFlushes     = desc("range_tombstones", "Flush votes in force.")
+	descStaged      = desc("staged_bytes_total", "Bytes of large states brought to the store before they were voted for.")
 )
 
 // Describe implements prometheus.Collector.
 func (m *metrics) Describe(c chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		descRequests, descQueue, descPromises, descSessions, descStreams, descReady, descHits, descMisses, descCacheBytes,
+		descRequests, descQueue, descPromises, descSessions, descStreams, descStagings, descReady, descHits, descMisses, descCacheBytes,
 		descCacheCount, descApplied, descLogBytes, descUnsynced, descPosition, descFree, descPebbleBytes,
-		descCompactions, descReadAmp, descFlushes,
+		descCompactions, descReadAmp, descFlushes, descStaged,
 	} {
 		c <- d
 	}
@@ -125,6 +127,7 @@ func (m *metrics) Collect(c chan<- prometheus.Metric) {
 	counter(descCompactions, float64(s.Compactions))
 	gauge(descReadAmp, float64(s.ReadAmp))
 	gauge(descFlushes, float64(s.Flushes))
+	counter(descStaged, float64(s.StagedBytes))
 }
 
 func (m *metrics) collectLanes(counter, gauge func(*prometheus.Desc, float64, ...string)) {
@@ -156,6 +159,7 @@ func (m *metrics) collectLanes(counter, gauge func(*prometheus.Desc, float64, ..
 	streams := d.streams.count
 	d.streams.mu.Unlock()
 	gauge(descStreams, float64(streams))
+	gauge(descStagings, float64(d.stagings.len()))
 	ready := 0.0
 	if d.ready() == nil {
 		ready = 1

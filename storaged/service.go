@@ -39,6 +39,7 @@ func (d *Daemon) closed(s *rpc.Session, err error) {
 	d.sessMu.Lock()
 	delete(d.sessions, s)
 	d.sessMu.Unlock()
+	d.endStagings(s)
 	if errors.Is(err, rpc.ErrHungUp) || errors.Is(err, rpc.ErrClosed) {
 		d.log.Debug("session ends", zap.Error(err))
 		return
@@ -59,7 +60,7 @@ func (d *Daemon) handle(s *rpc.Session, class rpc.Class, payload []byte) {
 	sort.byLane = slices.Grow(sort.byLane[:0], len(d.lanes))[:len(d.lanes)]
 	b := wire.NewBatch(payload)
 	for b.Next() {
-		if err := d.message(s, &b, sort); err != nil {
+		if err := d.message(s, class, &b, sort); err != nil {
 			d.malformed(s, class, err)
 			break
 		}
@@ -89,7 +90,7 @@ func (d *Daemon) malformed(s *rpc.Session, class rpc.Class, err error) {
 	s.Close()
 }
 
-func (d *Daemon) message(s *rpc.Session, b *wire.Batch, sort *sorter) error {
+func (d *Daemon) message(s *rpc.Session, class rpc.Class, b *wire.Batch, sort *sorter) error {
 	switch b.Kind() {
 	case wire.KindRequest:
 		q, err := b.Request()
@@ -98,6 +99,12 @@ func (d *Daemon) message(s *rpc.Session, b *wire.Batch, sort *sorter) error {
 		}
 		i := caspaxos.Part(q.Register.Key, uint32(len(d.lanes)))
 		sort.byLane[i] = append(sort.byLane[i], item{session: s, request: q})
+	case wire.KindPiece:
+		p, err := b.Piece()
+		if err != nil {
+			return err
+		}
+		return d.piece(s, class, p)
 	case wire.KindFlushRequest:
 		q, err := b.FlushRequest()
 		if err != nil {

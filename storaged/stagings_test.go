@@ -1,0 +1,288 @@
+package storaged
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"synod/protocol/caspaxos"
+	"synod/protocol/register"
+	"synod/protocol/rpc"
+	"synod/protocol/wire"
+)
+
+// hashOf returns an Accept that makes a hash of n elements.
+func (c *client) hashOf(k string, n int) *caspaxos.Request {
+	q := c.setRequest(k, "")
+	q.Epoch = c.n.epoch
+	q.Change.Header = register.Header{Type: register.Hash, Size: uint64(n)}
+	q.Change.Ops = nil
+	value := bytes.Repeat([]byte("v"), 1000)
+	for i := range n {
+		q.Change.Ops = append(q.Change.Ops, register.Op{Key: fmt.Appendf(nil, "%08d", i), Value: value})
+	}
+	return q
+}
+
+// cut returns the pieces of an Accept, and where its answer will be.
+func (c *client) cut(q *caspaxos.Request, size int) ([]*wire.Piece, chan *answer) {
+	id, ch := c.next()
+	var out []*wire.Piece
+	for rest := q.Change.Ops; ; {
+		n := wire.Cut(rest, size)
+		out = append(out, &wire.Piece{ID: id, Number: uint32(len(out)), Ops: rest[:n]})
+		if rest = rest[n:]; len(rest) == 0 {
+			break
+		}
+	}
+	out[0].Accept = q
+	out[len(out)-1].Last = true
+	return out, ch
+}
+
+func (c *client) sendPieces(ps ...*wire.Piece) {
+	c.t.Helper()
+	for _, p := range ps {
+		if err := c.s.Send(rpc.Bulk, wire.AppendPiece(nil, p)); err != nil {
+			c.t.Fatal(err)
+		}
+	}
+}
+
+// doPieces sends an Accept in pieces and waits for its answer.
+func (c *client) doPieces(q *caspaxos.Request) *caspaxos.Reply {
+	c.t.Helper()
+	ps, ch := c.cut(q, 1<<20)
+	c.sendPieces(ps...)
+	return c.await(ch).reply
+}
+
+// wantHash reads a large hash, whole.
+func (n *testNode) wantHash(k string, elements int) {
+	n.t.Helper()
+	r := n.reader()
+	q := readRequest(k)
+	q.ID, q.Epoch, q.WantLarge = 1, n.epoch, true
+	if err := r.s.Send(rpc.Votes, wire.AppendRequest(nil, q)); err != nil {
+		n.t.Fatal(err)
+	}
+	var views []register.View
+	for more := true; more; {
+		p := r.part()
+		views, more = append(views, p.View), p.More
+	}
+	if got := len(register.Join(views...).Elements()); got != elements {
+		n.t.Fatalf("%s has %d elements, want %d", k, got, elements)
+	}
+	r.s.Close()
+}
+
+// idle waits until no large state is coming in, and wants no file of one.
+func (n *testNode) idle() {
+	n.t.Helper()
+	waitFor(n.t, "the end of all stagings", func() bool { return n.d.stagings.len() == 0 })
+	left, err := os.ReadDir(filepath.Join(n.cfg.DataDir, "stage"))
+	if err != nil || len(left) > 0 {
+		n.t.Fatalf("files are left: %v, %v", left, err)
+	}
+}
+
+// A state that came in pieces is there, also if the node ends right after it
+// said so.
+func TestPieces(t *testing.T) {
+	n := startNode(t)
+	c := n.dial()
+	const elements = 8000
+	if r := c.doPieces(c.hashOf("k", elements)); r.Outcome != caspaxos.Acked {
+		t.Fatalf("outcome %d", r.Outcome)
+	}
+	n.restart(n.kill)
+	n.wantHash("k", elements)
+	n.restart(func() { n.d.Close(n.context()) })
+	n.wantHash("k", elements)
+	c = n.dial()
+	one := c.hashOf("one", 1) // needs no pieces, but may come so
+	if r := c.doPieces(one); r.Outcome != caspaxos.Acked {
+		t.Fatalf("outcome %d", r.Outcome)
+	}
+	if r := c.doPieces(one); r.Outcome != caspaxos.Acked { // delivered twice
+		t.Fatalf("outcome %d", r.Outcome)
+	}
+	n.idle()
+}
+
+// What cannot be voted for is answered at its first piece, and the others are
+// let go by.
+func TestPiecesOfALostRound(t *testing.T) {
+	n := startNode(t)
+	c := n.dial()
+	late, gone, ahead := c.hashOf("k", 3000), c.hashOf("k", 3000), c.hashOf("k", 3000)
+	c.set("k", "v")
+	gone.Epoch = 0
+	ahead.Ballot.Time = caspaxos.MakeTime(time.Now().Add(time.Hour).UnixMilli(), 0)
+	for _, test := range []struct {
+		q    *caspaxos.Request
+		want caspaxos.Outcome
+	}{{late, caspaxos.Nacked}, {gone, caspaxos.WrongEpoch}, {ahead, caspaxos.ClockAhead}} {
+		ps, ch := c.cut(test.q, 1<<20)
+		c.sendPieces(ps[0])
+		if r := c.await(ch).reply; r.Outcome != test.want {
+			t.Errorf("outcome %d, want %d", r.Outcome, test.want)
+		}
+		c.sendPieces(ps[1:]...)
+	}
+	// A promise in between is found out by the vote.
+	ps, ch := c.cut(c.hashOf("k", 3000), 1<<20)
+	c.sendPieces(ps[0])
+	waitFor(t, "the staging", func() bool { return n.d.stagings.len() == 1 })
+	if r := c.do(&caspaxos.Request{Kind: caspaxos.KindPrepare, Register: key("k"), Ballot: n.ballot()}); r.Outcome != caspaxos.Promised {
+		t.Fatalf("prepare: %+v", r)
+	}
+	c.sendPieces(ps[1:]...)
+	if r := c.await(ch).reply; r.Outcome != caspaxos.Nacked {
+		t.Errorf("outcome %d", r.Outcome)
+	}
+	n.idle()
+	if got := c.get("k"); got != "v" {
+		t.Errorf("read %q", got)
+	}
+}
+
+// Pieces that make no sense end their session, and nothing is voted for.
+func TestSenselessPieces(t *testing.T) {
+	n := startNode(t)
+	for name, send := range map[string]func(*client, []*wire.Piece){
+		"left out": func(c *client, ps []*wire.Piece) { c.sendPieces(ps[0], ps[2]) },
+		"doubled":  func(c *client, ps []*wire.Piece) { c.sendPieces(ps[0], ps[1], ps[1]) },
+		"anew":     func(c *client, ps []*wire.Piece) { c.sendPieces(ps[0], ps[0]) },
+		"swapped": func(c *client, ps []*wire.Piece) {
+			ps[1].Ops, ps[2].Ops = ps[2].Ops, ps[1].Ops
+			c.sendPieces(ps...)
+		},
+		"of nothing": func(c *client, ps []*wire.Piece) {
+			ps[0].Accept.Change.Header = register.Header{}
+			c.sendPieces(ps...)
+		},
+		"as votes": func(c *client, ps []*wire.Piece) {
+			if err := c.s.Send(rpc.Votes, wire.AppendPiece(nil, ps[0])); err != nil {
+				t.Fatal(err)
+			}
+		},
+	} {
+		c := n.dial()
+		ps, _ := c.cut(c.hashOf("k", 100), 30<<10)
+		send(c, ps)
+		select {
+		case <-c.s.Done():
+		case <-time.After(10 * time.Second):
+			t.Fatalf("%s: the session goes on", name)
+		}
+		n.idle()
+	}
+	if r := n.dial().do(readRequest("k")); !r.Accepted.IsZero() {
+		t.Errorf("voted for %v", r.Accepted)
+	}
+}
+
+// Too many states at a time are refused, and those before go on.
+func TestTooManyStagings(t *testing.T) {
+	n := startNode(t)
+	type begun struct {
+		c  *client
+		ps []*wire.Piece
+		ch chan *answer
+	}
+	var all []begun
+	begin := func(c *client) begun {
+		b := begun{c: c}
+		b.ps, b.ch = c.cut(c.hashOf(fmt.Sprint("k", len(all)), 100), 30<<10)
+		c.sendPieces(b.ps[0])
+		return b
+	}
+	refused := func(b begun) {
+		t.Helper()
+		if r := b.c.await(b.ch).reply; r.Outcome != caspaxos.Busy {
+			t.Fatalf("outcome %d", r.Outcome)
+		}
+		b.c.sendPieces(b.ps[1:]...)
+	}
+	for range stagingsMost / stagingsEach {
+		c := n.dial()
+		for range stagingsEach {
+			all = append(all, begin(c))
+		}
+		refused(begin(c))
+	}
+	refused(begin(n.dial()))
+	if got := n.d.stagings.len(); got != stagingsMost {
+		t.Errorf("%d stagings", got)
+	}
+	for _, b := range all {
+		b.c.sendPieces(b.ps[1:]...)
+		if r := b.c.await(b.ch).reply; r.Outcome != caspaxos.Acked {
+			t.Errorf("outcome %d", r.Outcome)
+		}
+	}
+	n.idle()
+}
+
+// A state of which nothing more comes is let go, and so are those of a session
+// that has ended.
+func TestStagingsEnd(t *testing.T) {
+	n := startNode(t)
+	c := n.dial()
+	ps, ch := c.cut(c.hashOf("k", 3000), 1<<20)
+	c.sendPieces(ps[:2]...)
+	waitFor(t, "the staging", func() bool { return n.d.stagings.len() == 1 })
+	n.d.endLate(n.d.now().Mono)
+	if n.d.stagings.len() != 1 {
+		t.Error("it was not late")
+	}
+	waitFor(t, "its end", func() bool { // it may be at work still
+		n.d.endLate(n.d.now().Mono + caspaxos.Mono(2*stagingPatience))
+		return n.d.stagings.len() == 0
+	})
+	if r := c.await(ch).reply; r.Outcome != caspaxos.Busy {
+		t.Errorf("outcome %d", r.Outcome)
+	}
+	n.idle()
+	c.sendPieces(ps[2:]...)
+	ps, _ = c.cut(c.hashOf("k", 3000), 1<<20)
+	c.sendPieces(ps[:2]...)
+	waitFor(t, "the staging", func() bool { return n.d.stagings.len() == 1 })
+	c.s.Close()
+	n.idle()
+	if r := n.dial().do(readRequest("k")); !r.Accepted.IsZero() {
+		t.Errorf("voted for %v", r.Accepted)
+	}
+}
+
+// A node without room refuses large states, and goes on.
+func TestPiecesWithoutRoom(t *testing.T) {
+	n := prepareNode(t)
+	g := new(gatedDisk)
+	n.cfg.disk = g.disk()
+	n.cfg.MinFreeBytes = 1 << 20
+	n.start()
+	n.create()
+	c := n.dial()
+	ps, ch := c.cut(c.hashOf("k", 3000), 1<<20)
+	c.sendPieces(ps[0])
+	waitFor(t, "the staging", func() bool { return n.d.stagings.len() == 1 })
+	g.free.Store(0)
+	waitFor(t, "the node to notice", func() bool { return n.d.engine.Ready() != nil })
+	c.sendPieces(ps[1:]...)
+	if r := c.await(ch).reply; r.Outcome != caspaxos.Busy {
+		t.Errorf("outcome %d", r.Outcome)
+	}
+	n.idle()
+	g.free.Store(1 << 40)
+	waitFor(t, "the node to notice", func() bool { return n.d.engine.Ready() == nil })
+	if r := c.doPieces(c.hashOf("k", 3000)); r.Outcome != caspaxos.Acked {
+		t.Errorf("outcome %d", r.Outcome)
+	}
+	n.wantHash("k", 3000)
+}
