@@ -2,6 +2,7 @@ package command
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"testing"
 
@@ -335,6 +336,16 @@ func TestManyFieldsExpire(t *testing.T) {
 		if got := len(m.text("HGETALL", "h").Elems); got != 20 {
 			t.Errorf("%s: %d fields are there for whose clock is behind", request, got/2)
 		}
+		m.do([]byte("RESTORE"), []byte("copy"), []byte("0"), m.text("DUMP", "h").Str)
+		if got := m.text("HLEN", "copy").Int; got != 10 {
+			t.Errorf("%s: %d fields are dumped", request, got)
+		}
+		for range 20 { // most draws find none at first
+			if got := m.text("HRANDFIELD", "h"); len(got.Str) == 0 {
+				t.Fatalf("%s: HRANDFIELD draws nothing", request)
+			}
+		}
+		m.text("HEXPIRE", "h", "50", "FIELDS", "1", "f1")
 		// Nor does the time go back for those who set one.
 		if got := m.text("HPEXPIRE", "h", "500", "FIELDS", "1", "f0").Elems[0].Int; got != 2 {
 			t.Errorf("%s: HPEXPIRE answers %d", request, got)
@@ -343,7 +354,7 @@ func TestManyFieldsExpire(t *testing.T) {
 		for m.reap("h").Int != 0 {
 			checkHash(t, m.keys["h"])
 		}
-		if h := m.keys["h"].Header; h.Size != 9 || len(h.Aux) != 0 {
+		if h := m.keys["h"].Header; h.Size != 9 || len(h.Aux) != 8 || h.Due() != m.now+49_000 {
 			t.Errorf("%s: %d fields are left, and %x", request, h.Size, h.Aux)
 		}
 	}
@@ -380,5 +391,27 @@ func TestCostOfHashExpiry(t *testing.T) {
 	var op caspaxos.Operation = hash.Reap{}
 	if c := costOf(t, v, op); c.elements > 0 || c.rounds > 1 {
 		t.Errorf("to see that nothing is due costs %+v", c)
+	}
+}
+
+// TestDamagedFields is TestDamagedStates for hashes with fields that expire.
+func TestDamagedFields(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 3))
+	reaping := &Spec{Key: func([][]byte) (caspaxos.Operation, *resp.Value) { return hash.Reap{}, nil }}
+	m := newMachine(t)
+	m.now -= 50 // so that to the damaged states half of the fields are past their time
+	for n := range 20_000 {
+		f := fmt.Sprint("f", rng.IntN(8))
+		request := []string{
+			"HSET h %f 1", "HINCRBY h %f 1", "HPEXPIREAT h %t FIELDS 2 %f f1", "HPEXPIREAT h %t GT FIELDS 1 %f", "HPERSIST h FIELDS 1 %f",
+			"HTTL h FIELDS 2 %f f2", "HGET h %f", "HGETALL h", "HSCAN h 0", "HRANDFIELD h 3", "HRANDFIELD h", "DUMP h", "HDEL h %f f3", "HSETNX h %f 2",
+		}[n%14]
+		request = strings.NewReplacer("%f", f, "%t", fmt.Sprint(m.now+int64(rng.IntN(100)))).Replace(request)
+		args := splitWords(t, request)
+		spec, _ := Resolve(args)
+		v := m.state([]byte("h"))
+		executeOn(t, args, spec, damaged(rng, v))
+		executeOn(t, args, reaping, damaged(rng, v))
+		m.do(args...)
 	}
 }

@@ -82,8 +82,11 @@ func Key(prefix string, member []byte) []byte {
 }
 
 func appendKey(b []byte, prefix string, member []byte) []byte {
-	return append(appendHash(b, prefix, min(caspaxos.Hash48(string(member)), maxHash-1)), member...)
+	return append(appendHash(b, prefix, clamp(caspaxos.Hash48(string(member)))), member...)
 }
+
+// clamp makes room behind the members.
+func clamp(hash uint64) uint64 { return min(hash, maxHash-1) }
 
 // Member returns the member that an element key is of.
 func Member(prefix string, key []byte) []byte { return key[min(len(key), len(prefix)+hashBytes):] }
