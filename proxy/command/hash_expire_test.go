@@ -415,3 +415,35 @@ func TestDamagedFields(t *testing.T) {
 		m.do(args...)
 	}
 }
+
+// TestHashExpireIsDeclared: COMMAND INFO and DOCS of one command of each form,
+// as Redis 7.4's documentation and its files src/commands/*.json have them.
+func TestHashExpireIsDeclared(t *testing.T) {
+	for request, want := range map[string]string{
+		"INFO hpexpire": "hpexpire -6 write denyoom fast 1 1 1 @write @hash @fast flags RW update begin_search type index spec index 1 " +
+			"find_keys type range spec lastkey 0 keystep 1 limit 0",
+		"INFO hpttl": "hpttl -5 readonly fast 1 1 1 @read @hash @fast flags RO access begin_search type index spec index 1 " +
+			"find_keys type range spec lastkey 0 keystep 1 limit 0",
+		"INFO hpersist": "hpersist -5 write fast 1 1 1 @write @hash @fast flags RW update begin_search type index spec index 1 " +
+			"find_keys type range spec lastkey 0 keystep 1 limit 0",
+		"DOCS hpexpire": "hpexpire summary Set expiry for hash field using relative time to expire (milliseconds) since 7.4.0 group hash " +
+			"complexity O(N) where N is the number of specified fields arguments name key type key key_spec_index 0 " +
+			"name milliseconds type integer name condition type oneof flags optional arguments name nx type pure-token token NX " +
+			"name xx type pure-token token XX name gt type pure-token token GT name lt type pure-token token LT " +
+			"name fields type block token FIELDS arguments name numfields type integer name field type string flags multiple",
+		"DOCS hpttl": "hpttl summary Returns the TTL in milliseconds of a hash field. since 7.4.0 group hash " +
+			"complexity O(N) where N is the number of specified fields arguments name key type key key_spec_index 0 " +
+			"name fields type block token FIELDS arguments name numfields type integer name field type string flags multiple",
+	} {
+		r := newMachine(t).text(append([]string{"COMMAND"}, strings.Fields(request)...)...)
+		var words []string
+		for _, line := range strings.Split(string(r.AppendTo(nil, 2)), "\r\n") {
+			if line != "" && line[0] != '*' && line[0] != '$' { // lengths
+				words = append(words, strings.TrimLeft(line, "+:"))
+			}
+		}
+		if got := strings.Join(words, " "); got != want {
+			t.Errorf("%s: %s", request, got)
+		}
+	}
+}

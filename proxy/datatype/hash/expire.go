@@ -44,11 +44,7 @@ func parseFields(args [][]byte, count *resp.Value) ([][]byte, *resp.Value) {
 	case n != int64(len(names)):
 		return nil, errMatch
 	default:
-		keys := make([][]byte, len(names))
-		for i, name := range names {
-			keys[i] = element.Key("", name)
-		}
-		return keys, nil
+		return appendKeys(nil, names), nil
 	}
 }
 

@@ -119,13 +119,17 @@ type lookup struct {
 
 func parseLookup(names [][]byte, show func(l *look, v register.View, keys [][]byte) *resp.Value) (*lookup, *resp.Value) {
 	o := &lookup{show: show}
-	if o.keys = o.one[:]; len(names) != 1 {
-		o.keys = make([][]byte, len(names))
-	}
-	for i, name := range names {
-		o.keys[i] = element.Key("", name)
-	}
+	o.keys = appendKeys(o.one[:0], names)
 	return o, nil
+}
+
+// appendKeys appends the element keys of fields.
+func appendKeys(keys, names [][]byte) [][]byte {
+	keys = slices.Grow(keys, len(names))
+	for _, name := range names {
+		keys = append(keys, element.Key("", name))
+	}
+	return keys
 }
 
 func (o *lookup) Needs() register.Projection { return register.Projection{Keys: o.keys} }

@@ -91,10 +91,7 @@ type del struct {
 
 // Del parses HDEL key field [field ...].
 func Del(args [][]byte) (caspaxos.Operation, *resp.Value) {
-	o := &del{keys: make([][]byte, len(args)-2)}
-	for i, name := range args[2:] {
-		o.keys[i] = element.Key("", name)
-	}
+	o := &del{keys: appendKeys(nil, args[2:])}
 	slices.SortFunc(o.keys, bytes.Compare)
 	o.keys = slices.CompactFunc(o.keys, bytes.Equal)
 	return o, nil
