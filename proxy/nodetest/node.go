@@ -34,9 +34,17 @@ type Node struct {
 	node     *caspaxos.Node
 	acceptor *caspaxos.Acceptor
 	store    *memstore.Store
+	pieces   map[part]*caspaxos.Request
+	came     int // of them
 	server   *rpc.Server
 	deaf     bool
 	done     sync.WaitGroup
+}
+
+// part names a request that comes in pieces.
+type part struct {
+	session *rpc.Session
+	id      uint64
 }
 
 // Start starts nodes of these names; they end with the test. The snapshot
@@ -50,7 +58,7 @@ func Start(t testing.TB, ids ...string) ([]*Node, *store.Snapshot) {
 	snap := &store.Snapshot{Revision: 1, ClusterID: "c", Table: table}
 	var nodes []*Node
 	for _, id := range ids {
-		n := &Node{ID: id, start: time.Now(), store: memstore.New()}
+		n := &Node{ID: id, start: time.Now(), store: memstore.New(), pieces: make(map[part]*caspaxos.Request)}
 		n.node = caspaxos.NewNode(caspaxos.DefaultLimits(), caspaxos.NodeState{}, 0)
 		n.node.SetSlots([]caspaxos.SlotRange{{Last: caspaxos.Slots - 1, Epoch: 1, Member: true}})
 		n.acceptor = caspaxos.NewAcceptor(n.node, n.store, 0, 1, n.now())
@@ -110,7 +118,14 @@ func (n *Node) handle(s *rpc.Session, class rpc.Class, payload []byte) {
 	var out []byte
 	b := wire.NewBatch(payload)
 	for b.Next() {
+		if b.Kind() == wire.KindPiece {
+			out = n.piece(s, &b, out)
+			continue
+		}
 		out = n.answer(&b, out)
+	}
+	if len(out) > class.MaxPayload() {
+		class = rpc.Bulk
 	}
 	if len(out) > 0 {
 		_ = s.Send(class, out) // a session that is gone needs no answer
@@ -120,27 +135,8 @@ func (n *Node) handle(s *rpc.Session, class rpc.Class, payload []byte) {
 func (n *Node) answer(b *wire.Batch, out []byte) []byte {
 	switch b.Kind() {
 	case wire.KindRequest:
-		req, err := b.Request()
-		if err != nil {
-			return out
-		}
-		var reply caspaxos.Reply
-		answered, err := n.acceptor.Step(n.now(), req, &reply)
-		if !answered && err == nil {
-			n.raise()
-			n.acceptor.Resume(n.now(), func(_ *caspaxos.Request, r *caspaxos.Reply, e error) {
-				reply, answered, err = *r, true, e
-			})
-		}
-		switch {
-		case !answered || err != nil:
-		case reply.Pages != nil:
-			_ = reply.Parts(caspaxos.PageBytes, func(part *caspaxos.Reply) error {
-				out = wire.AppendReply(out, part)
-				return nil
-			})
-		default:
-			out = wire.AppendReply(out, &reply)
+		if req, err := b.Request(); err == nil {
+			out = n.step(req, out)
 		}
 	case wire.KindFlushRequest:
 		if req, err := b.FlushRequest(); err == nil {
@@ -153,6 +149,57 @@ func (n *Node) answer(b *wire.Batch, out []byte) []byte {
 			reply := n.list(req)
 			out = wire.AppendListReply(out, &reply)
 		}
+	}
+	return out
+}
+
+// piece takes a piece of a large state, and steps its request with the last one.
+func (n *Node) piece(s *rpc.Session, b *wire.Batch, out []byte) []byte {
+	p, err := b.Piece()
+	if err != nil {
+		return out
+	}
+	n.came++
+	k := part{s, p.ID}
+	if p.Number == 0 {
+		n.pieces[k] = p.Accept
+	}
+	req := n.pieces[k]
+	if req == nil {
+		return out
+	}
+	if req.Change.Ops = append(req.Change.Ops, p.Ops...); !p.Last {
+		return out
+	}
+	delete(n.pieces, k)
+	return n.step(req, out)
+}
+
+// Pieces returns how many pieces of large states have come.
+func (n *Node) Pieces() int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.came
+}
+
+func (n *Node) step(req *caspaxos.Request, out []byte) []byte {
+	var reply caspaxos.Reply
+	answered, err := n.acceptor.Step(n.now(), req, &reply)
+	if !answered && err == nil {
+		n.raise()
+		n.acceptor.Resume(n.now(), func(_ *caspaxos.Request, r *caspaxos.Reply, e error) {
+			reply, answered, err = *r, true, e
+		})
+	}
+	switch {
+	case !answered || err != nil:
+	case reply.Pages != nil:
+		_ = reply.Parts(caspaxos.PageBytes, func(part *caspaxos.Reply) error {
+			out = wire.AppendReply(out, part)
+			return nil
+		})
+	default:
+		out = wire.AppendReply(out, &reply)
 	}
 	return out
 }

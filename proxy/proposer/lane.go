@@ -107,6 +107,7 @@ func (l *Lane) submitPart(cmds []*caspaxos.Command, part []uint8, mine uint8) {
 
 // Replies takes replies from a node; see router.Lane.
 func (l *Lane) Replies(from caspaxos.NodeID, replies []*caspaxos.Reply) {
+	l.pool.senders.answered(from, replies)
 	l.mu.Lock()
 	l.inbox.replies = append(l.inbox.replies, arrival{from: from, replies: replies})
 	l.mu.Unlock()
@@ -233,14 +234,21 @@ func (l *Lane) flush(now caspaxos.Now) bool {
 }
 
 // encode sorts the requests by node. The same request to several nodes is
-// encoded once.
+// encoded once; a large one goes to the senders.
 func (l *Lane) encode(out []caspaxos.Sent) {
 	var last *caspaxos.Request
 	var encoded []byte
+	var parcel *parcel
 	for _, s := range out {
 		if s.Request != last {
 			last = s.Request
-			encoded = l.encodeOne(last)
+			encoded, parcel = l.encodeOne(last)
+		}
+		if parcel != nil {
+			if !l.pool.senders.add(l, s.To, parcel) {
+				l.refused = append(l.refused, refusal{to: s.To, id: last.ID})
+			}
+			continue
 		}
 		for int(s.To) >= len(l.out) {
 			l.out = append(l.out, outgoing{})
@@ -260,17 +268,22 @@ func (l *Lane) encode(out []caspaxos.Sent) {
 	}
 }
 
-// encodeOne encodes a request: a large one into memory that bulk traffic keeps,
-// a small one into memory that the next will be encoded into.
-func (l *Lane) encodeOne(req *caspaxos.Request) []byte {
-	if n := req.Change.Bytes(); n >= bulkSize/2 {
-		return wire.AppendRequest(make([]byte, 0, n+n/16), req)
+// encodeOne encodes a request: one of some size into memory that bulk traffic
+// keeps, a small one into memory that the next will be encoded into. Of a large
+// one it makes a parcel.
+func (l *Lane) encodeOne(req *caspaxos.Request) ([]byte, *parcel) {
+	n := req.Change.Bytes()
+	if p := large(req, n); p != nil {
+		return nil, p
+	}
+	if n >= bulkSize/2 {
+		return wire.AppendRequest(make([]byte, 0, n+n/16), req), nil
 	}
 	l.scratch = wire.AppendRequest(l.scratch[:0], req)
 	if len(l.scratch) >= bulkSize {
-		return bytes.Clone(l.scratch)
+		return bytes.Clone(l.scratch), nil
 	}
-	return l.scratch
+	return l.scratch, nil
 }
 
 func (l *Lane) send(to caspaxos.NodeID) {

@@ -19,6 +19,7 @@ import (
 
 	"synod/protocol/caspaxos"
 	"synod/protocol/rpc"
+	"synod/proxy/router"
 )
 
 // Transport is what the pool needs of the connections to the nodes, and what a
@@ -30,6 +31,8 @@ type Transport interface {
 	// Send does not block. False: nothing was or will be sent. A payload of the
 	// bulk class is not copied and must not be modified any more.
 	Send(to caspaxos.NodeID, class rpc.Class, payload []byte) bool
+	// Link returns the connection to a node, nil if there is none.
+	Link(to caspaxos.NodeID) *router.Link
 }
 
 // Config is what a Pool is made of.
@@ -58,6 +61,8 @@ type Pool struct {
 	lanes []*Lane
 	stats *caspaxos.Stats
 	wg    sync.WaitGroup
+
+	senders senders
 }
 
 // New returns a pool that is not running yet: make the transport with Lanes as
@@ -75,6 +80,7 @@ func New(cfg Config) *Pool {
 		cfg.CachedBytes = defaultCachedBytes
 	}
 	p := &Pool{start: time.Now(), stats: new(caspaxos.Stats)}
+	p.senders.init()
 	for i := range n {
 		p.lanes = append(p.lanes, newLane(p, cfg, i, n))
 	}
@@ -99,6 +105,7 @@ func (p *Pool) Close() {
 		close(l.stop)
 	}
 	p.wg.Wait()
+	p.senders.close()
 }
 
 // Stats returns the counters of all lanes.

@@ -1,0 +1,45 @@
+package router
+
+import (
+	"context"
+
+	"synod/protocol/caspaxos"
+	"synod/protocol/rpc"
+)
+
+// Link is one connection to a node, for bulk payloads that belong together: when
+// it ends, what has been sent may have arrived and nothing more will. Lanes hear
+// of its end by Disconnected.
+type Link struct {
+	node    *node
+	session *rpc.Session
+}
+
+// Link returns the connection to a node, nil if there is none at present.
+func (r *Router) Link(to caspaxos.NodeID) *Link {
+	n := r.node(to)
+	if s := n.session.Load(); s != nil {
+		return &Link{n, s}
+	}
+	return nil
+}
+
+// Room waits until no more than backlog bytes of bulk payloads wait to be written.
+func (l *Link) Room(ctx context.Context, backlog int) error {
+	return l.session.Room(ctx, rpc.Bulk, backlog)
+}
+
+// Send queues a payload, which must not be modified any more, and returns at
+// once. With the last one an answer is due.
+func (l *Link) Send(payload []byte, last bool) error {
+	if err := l.session.SendShared(rpc.Bulk, payload); err != nil {
+		return err
+	}
+	if last {
+		l.node.asked(l.node.router.now())
+	}
+	return nil
+}
+
+// Done is closed when the connection has ended.
+func (l *Link) Done() <-chan struct{} { return l.session.Done() }
