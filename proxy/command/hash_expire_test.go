@@ -290,6 +290,13 @@ func TestReap(t *testing.T) {
 				t.Fatalf("a step costs %+v", c)
 			}
 			more := m.reap("h").Int != 0
+			if more { // a read has nothing to take away any more
+				spec, _ := Resolve(splitWords(t, "HGETALL h"))
+				op, _ := spec.Key(splitWords(t, "HGETALL h"))
+				if e := op.Execute(m.keys["h"], m.now-1000); e.Change.Kind != register.None || len(e.Result.(*resp.Value).Elems) != 2*keep {
+					t.Fatalf("a read changes %.200s", show(e))
+				}
+			}
 			if v, exists := m.keys["h"]; exists {
 				checkHash(t, v)
 			}

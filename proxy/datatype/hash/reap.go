@@ -45,14 +45,12 @@ func (Reap) Execute(v register.View, now int64) caspaxos.Effect {
 		return datatype.Deletes(resp.Int(0))
 	}
 	after.Size -= gone
-	if c.floor < c.bound {
-		c.floor = 0
+	c.floor = 0
+	more := int64(0)
+	if c.bound != 0 && c.bound <= now { // those who read need not take the rest away
+		c.floor, more = now, 1
 	}
 	after.Aux = c.aux()
 	register.Sort(ops)
-	more := int64(0)
-	if c.bound != 0 && c.bound <= now {
-		more = 1
-	}
 	return datatype.Changes(v.Header, after, ops, resp.Int(more))
 }
