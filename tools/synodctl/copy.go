@@ -65,7 +65,7 @@ type importCommand struct {
 
 // Help is printed by `synodctl import --help`.
 func (importCommand) Help() string {
-	return `All databases, keys of all types, their expiries and those of hashes' fields are copied, from a running Redis (2.8 or later) or from an RDB file of Redis up to 7.4.
+	return `All databases, keys of all types and their expiries are copied, from a running Redis (2.8 or later) or from an RDB file of Redis up to 7.4.
 A running Redis is walked over with SCAN, which is no snapshot of one point in time: what is written meanwhile may be copied before or after the change, or, if it is new, not at all.
 Stop the writers, or import a file, for a copy of one moment. Functions, scripts and values of modules are not copied.
 
@@ -100,10 +100,9 @@ type exportCommand struct {
 
 // Help is printed by `synodctl export --help`.
 func (exportCommand) Help() string {
-	return `All databases, keys of all types, their expiries and those of hashes' fields are copied, to a running Redis (7.0 or later) or to an RDB file that redis-server 7.0 loads.
-Hashes with fields that expire need Redis 7.4: an earlier one refuses these keys, and a file in which there are any.
+	return `All databases, keys of all types and their expiries are copied, to a running Redis (7.0 or later) or to an RDB file that redis-server 7.0 loads.
 The cluster is walked over with SCAN, which is no snapshot of one point in time: what is written meanwhile may be copied before or after the change, or, if it is new, not at all.
-Stop the writers for a copy of one moment.
+Stop the writers for a copy of one moment. Hashes with fields that expire need Redis 7.4: an earlier one refuses these keys, and a file in which there are any.
 
 Keys that cannot be copied are listed at the end, and the exit status is 1. With --state, the same command goes on after an interruption and ends with the same result.
 
