@@ -55,7 +55,7 @@ type Options struct {
 	// Tuning; zero is the default.
 	SegmentBytes    int64 // of the changelog, 32 MiB
 	RetainBytes     int64 // of changelog to keep for others, 64 MiB
-	CheckpointBytes int64 // of changelog between checkpoints, 64 MiB: what a restart replays
+	CheckpointBytes int64 // of changelog and large states between checkpoints, 64 MiB: what a restart replays
 	MaxUnsynced     int   // bytes appended and not synced, 64 MiB
 
 	applyStep int // for tests: registers in a batch
@@ -128,7 +128,7 @@ type Engine struct {
 	checkpoints chan struct{}
 	sweeps      chan struct{}
 	late        chan struct{} // closed when Close has waited long enough
-	lastMark    int64         // bytes of changelog at the last checkpoint
+	lastMark    int64         // bytes of changelog and large states at the last checkpoint
 
 	stop     chan struct{}
 	routines sync.WaitGroup

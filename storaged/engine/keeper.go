@@ -21,8 +21,10 @@ func (e *Engine) logPath() string { return filepath.Join(e.opts.Dir, logDir) }
 
 // synced is called by the changelog's goroutine.
 func (e *Engine) synced(s Synced) {
-	if e.changes.bytes.Load()-e.lastMark > e.opts.CheckpointBytes {
-		e.lastMark = e.changes.bytes.Load()
+	// What was staged counts, too: the disk has its predecessors' room back when
+	// their deletion has been flushed.
+	if written := e.changes.bytes.Load() + e.stagedBytes.Load(); written-e.lastMark > e.opts.CheckpointBytes {
+		e.lastMark = written
 		notify(e.checkpoints)
 	}
 	e.opts.Synced(s)

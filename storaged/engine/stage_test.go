@@ -404,3 +404,37 @@ func (g *stagings) end(rnd *rand.Rand, of []*collection) {
 		}
 	}
 }
+
+// A large value that is overwritten again and again has its room given back: no
+// entry of it moves the changelog on.
+func TestStagedOverwritesGiveBackRoom(t *testing.T) {
+	o := testOptions(t)
+	o.CheckpointBytes = 4 << 20
+	var r *rig
+	o.Wake = func(int) {}
+	r = newRig(t, o)
+	k := key(0, "k")
+	rnd := rand.New(rand.NewPCG(1, 1))
+	value := make([]byte, 512)
+	size := func() int64 { return r.e.Stats().PebbleBytes }
+	var first int64
+	for i := range 12 {
+		c := register.Change{Kind: register.Full, Header: register.Header{Type: register.String, Size: uint64(i)}}
+		for j := range 8 << 10 { // 4 MiB
+			for b := range value {
+				value[b] = byte(rnd.Uint32())
+			}
+			c.Ops = append(c.Ops, register.Op{Key: label(j), Value: bytes.Clone(value)})
+		}
+		r.acceptStaged(k, c)
+		r.sync()
+		r.maintain()
+		if first == 0 {
+			first = size()
+		}
+	}
+	waitFor(t, "the room to be given back", func() bool {
+		r.maintain()
+		return size() < 3*first
+	})
+}
