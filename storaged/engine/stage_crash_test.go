@@ -106,6 +106,9 @@ func TestStagingCrashes(t *testing.T) {
 					}
 				}
 				l.r.crashHere(rnd, fs)
+				if seed == 1 { // and once more, with what the start has done
+					l.r.crashHere(rnd, l.r.opts.FS.(*vfs.MemFS))
+				}
 				l.r.wantWhole(id, l.whole)
 				l.r.wantRows(id, l.whole)
 				l.r.acceptStaged(id, c)

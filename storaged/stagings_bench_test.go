@@ -1,0 +1,125 @@
+package storaged
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	rtmetrics "runtime/metrics"
+	"testing"
+	"time"
+
+	"synod/protocol/caspaxos"
+	"synod/protocol/register"
+	"synod/protocol/rpc"
+	"synod/protocol/wire"
+)
+
+// watch is what somebody else sees of a lane meanwhile.
+type watch struct {
+	longest time.Duration // that the lane let others wait
+	memory  uint64        // bytes of objects, at most
+	done    chan struct{}
+	stop    chan struct{}
+}
+
+func objects() uint64 {
+	s := []rtmetrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
+	rtmetrics.Read(s)
+	return s[0].Value.Uint64()
+}
+
+// watchLane asks a lane again and again to do nothing.
+func watchLane(l *lane) *watch {
+	w := &watch{done: make(chan struct{}), stop: make(chan struct{})}
+	go func() {
+		defer close(w.done)
+		tick := time.NewTicker(time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-w.stop:
+				return
+			case <-tick.C:
+			}
+			began, did := time.Now(), make(chan struct{})
+			if l.push([]item{{do: func() { close(did) }}}, 0) {
+				<-did
+				w.longest = max(w.longest, time.Since(began))
+			}
+			w.memory = max(w.memory, objects())
+		}
+	}()
+	return w
+}
+
+func (w *watch) end() {
+	close(w.stop)
+	<-w.done
+}
+
+// BenchmarkLargeAccept is an Accept with a state of a million elements, as one
+// message and in pieces: how long it took until it was acknowledged, how long the
+// lane let others wait, until all of it was in the store, and the memory that the
+// node took beyond that of the messages.
+func BenchmarkLargeAccept(b *testing.B) {
+	const elements = 1_000_000
+	change := register.Change{Kind: register.Full, Header: register.Header{Type: register.SortedSet, Size: elements}}
+	value := bytes.Repeat([]byte("v"), 64)
+	for i := range elements {
+		k := binary.BigEndian.AppendUint64([]byte{'s'}, uint64(i))
+		change.Ops = append(change.Ops, register.Op{Key: k, Value: value})
+	}
+	n := startNode(b)
+	defer debug.SetGCPercent(debug.SetGCPercent(10)) // else it is garbage that is counted
+	for _, form := range []string{"ops", "pieces"} {
+		b.Run(form, func(b *testing.B) {
+			c := n.dial()
+			var waited, acked time.Duration
+			var memory uint64
+			for i := range b.N {
+				q := c.setRequest(fmt.Sprint(form, i), "")
+				q.Epoch, q.Change = n.epoch, change
+				payloads, answer := c.payloads(q, form == "pieces")
+				l := n.d.lanes[caspaxos.Part(q.Register.Key, uint32(len(n.d.lanes)))]
+				runtime.GC()
+				before, w := objects(), watchLane(l)
+				began := time.Now()
+				for _, p := range payloads {
+					if err := c.s.SendShared(rpc.Bulk, p); err != nil {
+						b.Fatal(err)
+					}
+				}
+				if r := c.await(answer).reply; r.Outcome != caspaxos.Acked {
+					b.Fatalf("outcome %d", r.Outcome)
+				}
+				acked += time.Since(began)
+				if _, err := n.d.engine.List(&caspaxos.ListRequest{Last: caspaxos.Slots - 1, Limit: 1}); err != nil {
+					b.Fatal(err) // waits for the store to have everything
+				}
+				w.end()
+				waited, memory = max(waited, w.longest), max(memory, w.memory-min(before, w.memory))
+				runtime.KeepAlive(payloads)
+			}
+			b.ReportMetric(float64(waited.Microseconds())/1e3, "lane-ms-max")
+			b.ReportMetric(float64(acked.Milliseconds())/float64(b.N), "ack-ms/op")
+			b.ReportMetric(float64(memory)/1e6, "MB-max")
+			b.ReportMetric(0, "ns/op")
+		})
+	}
+}
+
+// payloads returns the messages of a request, and where its answer will be.
+func (c *client) payloads(q *caspaxos.Request, inPieces bool) (out [][]byte, _ chan *answer) {
+	if !inPieces {
+		var ch chan *answer
+		q.ID, ch = c.next()
+		return [][]byte{wire.AppendRequest(nil, q)}, ch
+	}
+	ps, ch := c.cut(q, caspaxos.PageBytes)
+	for _, p := range ps {
+		out = append(out, wire.AppendPiece(nil, p))
+	}
+	return out, ch
+}
