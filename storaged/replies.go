@@ -59,7 +59,7 @@ func (r *replies) add(s *rpc.Session, reply *caspaxos.Reply) {
 	}
 	o := r.of(s)
 	late := reply.After > r.lane.daemon.engine.Synced()
-	if reply.HasState && reply.View.Bytes() > bulkReply {
+	if reply.HasState && reply.View.Bytes() > bulkReply || reply.Way != nil && reply.Way.Change.Bytes() > bulkReply {
 		f := frame{session: s, class: rpc.Bulk, b: wire.AppendReply(nil, reply)}
 		if late {
 			f.need = reply.After

@@ -356,7 +356,7 @@ func (a *Acceptor) vote(now Now, req *Request, rec *Record, pos uint64) *Record 
 	rec.Accepted, rec.Prepared, rec.Pos, rec.Since = req.Ballot, req.Prepared, pos, now.Mono
 	a.store.Apply(rec, req.Change)
 	if req.Change.Kind != full && a.store.Large(rec) {
-		a.past.keep(req)
+		a.remember(req, rec)
 	}
 	return rec
 }

@@ -1,6 +1,10 @@
 package caspaxos
 
-import "time"
+import (
+	"time"
+
+	"synod/protocol/register"
+)
 
 // Bounds on the large states that are on their way while others go on: of a
 // lane, and of one register.
@@ -21,7 +25,8 @@ type left struct {
 // goes on as another reg.
 type aside struct {
 	left   *left
-	writes int // when it left
+	writes int   // when it left
+	now    int64 // when the state that it reads was found to be the present one
 }
 
 // apart returns how many of the first reads commands, which are read-only, are to
@@ -42,10 +47,12 @@ func (r *reg) apart(reads int) int {
 }
 
 // knownLarge is called when a state turns out to come in parts.
-func (p *Proposer) knownLarge(r *reg) {
+func (p *Proposer) knownLarge(r *reg, h *register.Header) {
 	known := r.large
 	r.large = true
-	switch {
+	switch due := h.Due(); {
+	case r.phase == reading && due != 0 && due <= p.readTime(r):
+		p.throughRound(r) // something in it may be past its time
 	case r.phase == reading:
 		p.stepAside(r)
 	case !known && len(r.queue) > 0 && r.queue[0].Op.ReadOnly() && r.apart(1) > 0 && len(r.queue[0].attempts) == 0:
@@ -53,6 +60,14 @@ func (p *Proposer) knownLarge(r *reg) {
 		p.abandon(r)
 		p.start(r)
 	}
+}
+
+// readTime is the wall clock time at which a read is executed.
+func (p *Proposer) readTime(r *reg) int64 {
+	if r.aside != nil {
+		return r.aside.now
+	}
+	return p.now.Wall
 }
 
 // stepAside lets the register go on without a read, unless too many have left.
@@ -70,7 +85,7 @@ func (p *Proposer) stepAside(r *reg) {
 	next.queue, r.queue = r.queue, next.queue
 	next.carry, next.shared, next.rmw, next.noBlind = r.carry, r.shared, r.rmw, r.noBlind
 	next.large, next.left = true, r.left
-	r.aside = &aside{left: r.left, writes: r.left.writes}
+	r.aside = &aside{left: r.left, writes: r.left.writes, now: p.now.Wall}
 	r.carry, r.noBlind, r.left = carried{}, 0, nil
 	p.start(next)
 }

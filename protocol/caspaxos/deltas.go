@@ -24,7 +24,10 @@ type keptDelta struct {
 // keep takes a copy of an Accept in, and drops the oldest if there are too many.
 func (d *deltas) keep(req *Request) {
 	content := req.Change.Bytes()
-	size := 256 + len(req.Register.Key) + 2*content
+	size := 512 + len(req.Register.Key) + content + 64*len(req.Change.Ops)
+	if req.History != nil {
+		size += 40 * len(req.History.Entries)
+	}
 	if size > d.most/4 {
 		return
 	}
@@ -107,23 +110,26 @@ func (d *deltas) chain(req *Request, most int, from ...Ballot) []*Request {
 }
 
 // join returns req with a chain of deltas, req the first of them, as one change
-// behind what is in the draft. The lineage that comes with it has as many entries
-// as an acceptor would keep.
-func join(req *Request, links []*Request, draft register.Draft, entries int) *Request {
+// behind another. The lineage that comes with it has as many entries as an
+// acceptor would keep.
+func join(req *Request, links []*Request, sum register.Sum, entries int) *Request {
 	out := *req
 	out.Encoded = nil
 	out.History = new(Lineage)
-	for _, q := range slices.Backward(links) {
-		draft.Apply(q.Change)
+	for i, q := range slices.Backward(links) {
+		sum.Add(q.Change)
 		if q.History != nil {
 			out.History.Merge(q.History)
 		}
-		if q != req {
+		if i > 0 {
 			out.History.Insert(Entry{Ballot: q.Ballot, Parent: q.Base, Blind: !q.Prepared})
+		}
+		if len(out.History.Entries) > 2*entries {
+			out.History.trim(0, entries)
 		}
 	}
 	out.History.trim(0, entries)
-	out.Change = draft.Change()
+	out.Change = sum.Change()
 	return &out
 }
 
@@ -133,6 +139,9 @@ func (q *Request) copy(content int) *Request {
 	out := *q
 	out.Register.Key = strings.Clone(q.Register.Key)
 	out.Next, out.Encoded = Ballot{}, nil
+	if q.History != nil {
+		out.History = &Lineage{Entries: slices.Clone(q.History.Entries), Cut: q.History.Cut}
+	}
 	room := make([]byte, 0, content)
 	take := func(b []byte) []byte {
 		if b == nil {

@@ -51,8 +51,8 @@ func TestRepairUnderWrites(t *testing.T) {
 	if v := c.nodes[2].store.View("k"); len(v.Elements()) != 2+30 {
 		t.Errorf("node 2 has %d elements, want all %d", len(v.Elements()), 2+30)
 	}
-	if n := c.nodes[2].acc.CaughtUp; n != 29 {
-		t.Errorf("%d writes were kept for later, want 29", n)
+	if n := c.nodes[2].acc.CaughtUp; n != 28 { // the state was that of the second when it was read
+		t.Errorf("%d writes were kept for later, want 28", n)
 	}
 	_, done := c.submit("k", note{"last"})
 	c.run(done)

@@ -189,8 +189,12 @@ const PageBytes = 1 << 20
 // explicitly, from one member, by somebody prepared to wait.
 const MaxVotedState = 256 << 10
 
-// MaxSince bounds the states that a member says it has or can go back to.
-const MaxSince = 1 + maxUndoBallot
+// MaxBack bounds the states that a member says it can go back to, MaxSince those
+// and the one that it has.
+const (
+	MaxBack  = 4
+	MaxSince = 1 + MaxBack
+)
 
 // Sent is a request on its way to a node.
 type Sent struct {

@@ -176,11 +176,14 @@ func (p *Proposer) throughRound(r *reg) {
 // readState finds the state of the ballot that the read has settled on.
 func (p *Proposer) readState(r *reg, b Ballot, at Set) {
 	r.base, r.at = b, at
-	if r.overtaken() {
-		p.abandon(r)
-		p.fail(r, ErrContention)
-		p.start(r)
-		return
+	if r.aside != nil {
+		if r.overtaken() {
+			p.abandon(r)
+			p.fail(r, ErrContention)
+			p.start(r)
+			return
+		}
+		r.aside.now = p.now.Wall
 	}
 	for i := range r.replies {
 		if at.Has(i) && r.replies[i].HasState && r.replies[i].View.Covers(r.proj) {
@@ -287,7 +290,7 @@ func (p *Proposer) onFetch(r *reg, i int, reply *Reply) {
 	r.fetchFrom = i
 	if !r.parts.add(reply) {
 		p.arm(r, p.fetchPatience(r))
-		p.knownLarge(r)
+		p.knownLarge(r, &reply.View.Header)
 		return
 	}
 	p.drop(&r.fetchID)
@@ -309,7 +312,8 @@ func (p *Proposer) onFetch(r *reg, i int, reply *Reply) {
 
 // answerReads executes the batch on the state and answers.
 func (p *Proposer) answerReads(r *reg) {
-	if r.view.Header.Expired(p.now.Wall) {
+	now := p.readTime(r)
+	if r.view.Header.Expired(now) {
 		if !p.Omit.has(RuleExpiryChosen) {
 			// The delete must be chosen before anybody hears of it (§8).
 			p.throughRound(r)
@@ -320,7 +324,7 @@ func (p *Proposer) answerReads(r *reg) {
 	more := register.Projection{}
 	changes := false
 	for _, c := range r.batch {
-		e := c.Op.Execute(r.view, p.now.Wall)
+		e := c.Op.Execute(r.view, now)
 		if e.Need != nil {
 			more.Include(*e.Need)
 		}

@@ -18,14 +18,18 @@ type repair struct {
 	id     uint64
 	cfg    *Config
 	target int
-	asked  int     // the member that the present request went to
-	accept Request // complete but for the state, when that is still to be read
-	reg    *reg    // the round that waits for the target's Ack, while it does
+	since  []Ballot // the states that the target can be brought up from
+	acks   Set      // the members that have acked the round
+	left   Set      // of these, those that have not been asked
+	asked  int      // the member that the present request went to
+	accept Request  // complete but for the state, when that is still to be read
+	reg    *reg     // the round that waits for the target's Ack, while it does
 	try    *try
-	needed bool  // reg's round cannot be chosen without the target
-	whole  bool  // the whole state will do, too
-	began  Mono  // when it last got on
-	parts  parts // of the state, as it comes in
+	needed bool   // reg's round cannot be chosen without the target
+	whole  bool   // the whole state will do, too
+	began  Mono   // when it last got on
+	parts  parts  // of the state, as it comes in
+	at     Ballot // of the state that comes in
 }
 
 // recent remembers the last rounds that were chosen by deltas, so that a member
@@ -45,7 +49,7 @@ func (p *Reply) since() []Ballot {
 	if p.Outcome != StaleBase {
 		return nil
 	}
-	return append([]Ballot{p.Accepted}, p.Back...)
+	return append([]Ballot{p.Accepted}, p.Back[:min(len(p.Back), MaxBack)]...)
 }
 
 // startRepair is called while the round still waits: the target said Stale. It
@@ -61,6 +65,11 @@ func (p *Proposer) startRepair(r *reg, target int) bool {
 		p.sendRepair(rep)
 		return true
 	}
+	if r.try.acks == 0 {
+		r.fixing &^= 1 << target // nobody has it yet: at the first Ack
+		r.stale = r.stale.With(target)
+		return true
+	}
 	want := p.lags(rep.key(), &r.view.Header)
 	if rep.needed {
 		want = lagsFar
@@ -69,14 +78,8 @@ func (p *Proposer) startRepair(r *reg, target int) bool {
 		p.pass(r, target)
 		return false
 	}
-	for i := range r.cfg.nodes {
-		if r.try.acks.Has(i) {
-			return p.pull(rep, i, r.replies[target].since(), want == lagsFar)
-		}
-	}
-	r.fixing &^= 1 << target // nobody has it yet: at the first Ack
-	r.stale = r.stale.With(target)
-	return true
+	rep.acks, rep.since, rep.whole = r.try.acks, r.replies[target].since(), want == lagsFar
+	return p.pull(rep)
 }
 
 // pass leaves a member behind for now, as the round does not seem to need it.
@@ -128,38 +131,44 @@ func (p *Proposer) lateReply(from NodeID, reply *Reply) {
 	if target < 0 {
 		return
 	}
-	rep := &repair{cfg: e.cfg, target: target, accept: e.accept}
+	rep := &repair{cfg: e.cfg, target: target, accept: e.accept, acks: e.acks, since: reply.since()}
 	if reply.Outcome == Acked {
 		p.follows(rep.key())
 		return
 	}
-	for i := range e.cfg.nodes {
-		if e.acks.Has(i) {
-			if want := p.lags(rep.key(), &e.header); want != lagsLittle {
-				p.pull(rep, i, reply.since(), want == lagsFar)
-			}
-			return
-		}
+	if want := p.lags(rep.key(), &e.header); want != lagsLittle {
+		rep.whole = want == lagsFar
+		p.pull(rep)
 	}
 }
 
-// pull reads what leads to the round's state from one of some states or else, if
-// that is wanted, the whole state, from a member that has it. It returns false if
-// too many repairs are under way.
-func (p *Proposer) pull(rep *repair, source int, since []Ballot, whole bool) bool {
-	if !p.beginRepair(rep) {
+// pull begins a repair by reading from the members that have acked. It returns
+// false if too many repairs are under way.
+func (p *Proposer) pull(rep *repair) bool {
+	rep.left = rep.acks
+	return rep.acks != 0 && p.beginRepair(rep) && p.ask(rep)
+}
+
+// ask reads what leads to the round's state from one that the target has or else,
+// if that is wanted and no other member is left to ask for the first, the whole
+// state. It returns false if there is nobody to ask.
+func (p *Proposer) ask(rep *repair) bool {
+	if rep.left == 0 {
 		return false
 	}
-	rep.asked, rep.whole = source, whole
+	for rep.asked = 0; !rep.left.Has(rep.asked); rep.asked++ {
+	}
+	rep.left &^= 1 << rep.asked
+	rep.began = p.now.Mono
 	rep.id = p.newID(nil, rep)
 	req := &Request{ID: rep.id, Kind: KindRead, Register: rep.accept.Register, Epoch: rep.cfg.Epoch}
-	if len(since) > 0 {
-		req.Since, req.Ballot = since, rep.accept.Ballot
+	if len(rep.since) > 0 {
+		req.Since, req.Ballot = rep.since, rep.accept.Ballot
 	}
-	if whole {
+	if rep.whole && (len(rep.since) == 0 || rep.left == 0) {
 		req.WantState, req.WantLarge, req.WantHistory, req.Projection.All = true, true, true, true
 	}
-	p.out = append(p.out, Sent{To: rep.cfg.nodes[source], Request: req})
+	p.out = append(p.out, Sent{To: rep.cfg.nodes[rep.asked], Request: req})
 	return true
 }
 
@@ -176,9 +185,12 @@ func (rep *repair) key() repairKey {
 // maxBehind bounds the members, by register, that are known to be behind.
 const maxBehind = 1 << 12
 
-// behind is since when a member has been behind, or may be sent the state again,
-// and from when on it may be sent what it has missed.
-type behind struct{ since, again Mono }
+// behind is what is known of a member that is behind.
+type behind struct {
+	since Mono // when that was found, or later: the whole state is sent some time after it
+	again Mono // before then nothing is sent
+	tries int  // that came to nothing
+}
 
 // How far a member lags that has just said that it is behind.
 const (
@@ -204,14 +216,30 @@ func (p *Proposer) lags(key repairKey, h *register.Header) int {
 		patience += transfer(h)
 	}
 	far := lagsLittle
-	switch {
-	case time.Duration(p.now.Mono-b.since) >= patience:
-		far = lagsFar
-	case p.now.Mono >= b.again:
-		far, b.again = lagsSome, p.now.Mono+Mono(p.Timing.Lag)
+	if p.now.Mono >= b.again {
+		b.again = p.now.Mono + Mono(p.Timing.Lag)
+		if far = lagsSome; time.Duration(p.now.Mono-b.since) >= patience {
+			far = lagsFar
+		}
 	}
 	p.behind[key] = b
 	return far
+}
+
+// inVain notes that a repair has come to nothing: the next one waits, the longer
+// the more of them there were, and one with the whole state for longer than this
+// one took.
+func (p *Proposer) inVain(rep *repair) {
+	b, ok := p.behind[rep.key()]
+	if !ok {
+		return
+	}
+	b.again = p.now.Mono + Mono(p.Timing.Lag)<<min(b.tries, 6)
+	b.tries++
+	if rep.accept.Change.Kind == register.Full {
+		b.since = p.now.Mono + 4*(p.now.Mono-rep.began)
+	}
+	p.behind[rep.key()] = b
 }
 
 // transfer is about how long a state takes to reach a member and its disk.
@@ -316,7 +344,11 @@ func (p *Proposer) sendRepair(rep *repair) {
 // onRepair goes on with a repair. Whatever goes wrong ends it: the next round
 // finds the member behind again.
 func (p *Proposer) onRepair(rep *repair, from NodeID, reply *Reply) {
-	told := reply.Outcome == Told && reply.HasState && reply.Accepted == rep.accept.Ballot
+	told := reply.Outcome == Told && reply.HasState && !reply.Accepted.Less(rep.accept.Ballot)
+	if told && rep.parts.begun() && reply.Accepted != rep.at {
+		return // a part of another answer to the same request
+	}
+	rep.at = reply.Accepted
 	if told && !rep.parts.add(reply) {
 		rep.began = p.now.Mono // it gets on
 		return
@@ -333,17 +365,20 @@ func (p *Proposer) onRepair(rep *repair, from NodeID, reply *Reply) {
 		}
 		// Nothing is sent again under another epoch with its old ballot (§4).
 	}
+	if p.askOn(rep, reply) {
+		return
+	}
 	p.endRepair(rep)
-	if b, ok := p.behind[rep.key()]; ok && rep.accept.Change.Kind == register.Full {
-		// If it did not help, the next one waits for longer than this one took.
-		b.since = p.now.Mono + 4*(p.now.Mono-rep.began)
-		p.behind[rep.key()] = b
+	if reply.Outcome == Acked {
+		p.follows(rep.key())
+	} else {
+		p.inVain(rep)
 	}
 	r := rep.reg
 	if r == nil || r.phase != accepting || r.try != rep.try || r.try == nil {
 		return
 	}
-	if reply.Outcome == Acked {
+	if reply.Outcome == Acked && rep.accept.Ballot == r.ballot {
 		reply.Granted = false
 		p.onAck(r, rep.target, reply)
 		return
@@ -362,13 +397,45 @@ func (rep *repair) fill(reply *Reply, state register.View) bool {
 	switch {
 	case reply.Outcome == Led:
 		a.On, a.Change, a.History = reply.Way.On, reply.Way.Change, &reply.Way.Lineage
-	case state.Whole(): // parts of two answers need not fit together
+	case !state.Whole() || reply.History == nil: // parts of two answers need not fit together
+		return false
+	default:
+		if rep.at != a.Ballot && !rep.moved(state, &reply.History.Lineage) {
+			return false
+		}
 		a.Change = state.Full()
-		if reply.History != nil && a.Prepared {
+		if a.Prepared {
 			a.History = &reply.History.Lineage
 		}
-	default:
-		return false
 	}
 	return true
+}
+
+// moved makes the Accept that of a later round, at which the state was read: one
+// of the same epoch, as the member that has voted for it knew of no later one
+// when it answered. A message that was sent to all may arrive twice.
+func (rep *repair) moved(state register.View, lineage *Lineage) bool {
+	e, ok := lineage.Find(rep.at)
+	if !ok || !state.Header.Exists() {
+		return false
+	}
+	rep.accept.Ballot, rep.accept.Base, rep.accept.Prepared = e.Ballot, e.Parent, !e.Blind
+	return true
+}
+
+// askOn asks another member, if one was asked in vain, or for the whole state, if
+// the target could not be brought up from the states that it had. It returns
+// false if there is nothing to ask for.
+func (p *Proposer) askOn(rep *repair, reply *Reply) bool {
+	a := &rep.accept
+	switch {
+	case p.Env.Config(a.Register.Slot) != rep.cfg:
+		return false
+	case rep.asked != rep.target:
+		return p.ask(rep)
+	case reply.Outcome == StaleBase && rep.whole && !a.On.IsZero():
+		a.On, a.Change, a.History, rep.since, rep.left = Ballot{}, register.Change{}, nil, nil, rep.acks
+		return p.ask(rep)
+	}
+	return false
 }

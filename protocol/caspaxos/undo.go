@@ -12,7 +12,7 @@ import (
 const (
 	maxUndo       = 4 << 20  // bytes
 	maxUndoOne    = 64 << 10 // bytes of one
-	maxUndoBallot = 4        // votes of one register
+	maxUndoBallot = MaxBack  // votes of one register
 
 	maxContended = 1 << 14         // registers
 	contendedFor = 5 * time.Minute // at least, since that was last seen
@@ -189,11 +189,11 @@ func (a *Acceptor) reach(req *Request, accepted Ballot) *Request {
 	if links == nil {
 		return nil
 	}
-	draft := register.NewDraft(register.View{})
+	var sum register.Sum
 	for _, change := range back {
-		draft.Apply(change)
+		sum.Add(change)
 	}
-	out := join(req, links, draft, a.node.limits.entries())
+	out := join(req, links, sum, a.node.limits.entries())
 	out.On = accepted
 	return out
 }

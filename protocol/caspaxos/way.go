@@ -1,11 +1,15 @@
 package caspaxos
 
-import "synod/protocol/register"
+import (
+	"slices"
+
+	"synod/protocol/register"
+)
 
 // Bounds on what is sent of a way.
 const (
-	maxWay      = 1 << 16   // deltas
-	maxWayBytes = PageBytes // of the change that they are together
+	maxWay      = 1 << 16 // deltas
+	maxWayBytes = 2 << 20 // of the changes, before they are made one
 )
 
 // Way is what leads from one state of a register to a later one: the deltas of
@@ -32,9 +36,33 @@ func (a *Acceptor) lead(req *Request) *Way {
 	if links == nil || links[len(links)-1].on().IsZero() {
 		return nil
 	}
-	joined := join(last, links, register.NewDraft(register.View{}), a.node.limits.entries())
-	if joined.Change.Bytes() > maxWayBytes {
-		return nil
+	size := 0
+	for _, q := range links {
+		if size += q.Change.Bytes(); size > maxWayBytes {
+			return nil
+		}
+	}
+	joined := join(last, links, register.Sum{}, a.node.limits.entries())
+	if len(links) > 1 {
+		joined.Change.Ops = register.Compact(slices.Clone(joined.Change.Ops)) // they may be those of one that is kept
 	}
 	return &Way{On: links[len(links)-1].on(), Change: joined.Change, Lineage: *joined.History}
+}
+
+// remember keeps a delta that was just voted for, of a large state. If the state
+// was taken back for it, or others were voted for with it, it comes with what is
+// known here of what led to it, as those who are sent it may not know.
+func (a *Acceptor) remember(req *Request, rec *Record) {
+	if !req.On.IsZero() {
+		known := &Lineage{Cut: rec.Lineage.Cut}
+		for _, e := range rec.Lineage.Entries {
+			if e.Ballot.AtMost(req.Ballot) {
+				known.Entries = append(known.Entries, e)
+			}
+		}
+		one := *req
+		one.History = known
+		req = &one
+	}
+	a.past.keep(req)
 }

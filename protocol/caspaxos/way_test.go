@@ -24,7 +24,7 @@ func (c *cluster) missing(writes, bytes int) {
 	c.want("k", set{strings.Repeat("v", 20<<10)}, "OK")
 	c.down[2] = true
 	for i := range writes {
-		c.want("k", note{fmt.Sprintf("%0*d", bytes, i)}, "OK")
+		c.want("k", note{strings.Repeat("x", bytes) + fmt.Sprint(i)}, "OK")
 	}
 	c.down[2] = false
 }
@@ -117,8 +117,8 @@ func TestNoWay(t *testing.T) {
 				n.acc = caspaxos.NewAcceptor(n.node, n.store, 0, 1, c.now)
 			}
 		},
-		"more than is sent": func(c *cluster) { c.missing(3, 400<<10) },
-		"more than is kept": func(c *cluster) { c.missing(12, 800<<10) },
+		"more than is sent": func(c *cluster) { c.missing(3, 1600<<10) },
+		"more than is kept": func(c *cluster) { c.missing(7, 1600<<10) },
 		"a new state": func(c *cluster) {
 			c.missing(2, 10)
 			c.down[2] = true

@@ -248,7 +248,7 @@ func (p *Proposer) sendAccept(r *reg, run *run) {
 	r.granted, r.fixing, r.stale, r.passed, r.waited = 0, 0, 0, 0, 0
 	r.try = &try{ballot: r.ballot, cfg: r.cfg}
 	for _, c := range r.batch {
-		if c.changed {
+		if c.writes() {
 			c.attempts = append(c.attempts, attempt{try: r.try, result: c.answer})
 		}
 	}
@@ -407,12 +407,17 @@ func (p *Proposer) chosen(r *reg) {
 	p.complete(r)
 }
 
+// writes reports whether the command has an attempt in the present round. One
+// that only reads has none, even if it took away what was past its time: that
+// can be done again.
+func (c *Command) writes() bool { return c.changed && !c.Op.ReadOnly() }
+
 // doubt ends a round that did not get its Acks: it may still take effect later
 // (§5). Its commands go back to the queue with their attempts.
 func (p *Proposer) doubt(r *reg) {
 	p.Stats.InDoubt.Add(1)
 	for _, c := range r.batch {
-		if !c.changed {
+		if !c.writes() {
 			continue
 		}
 		if r.try.nevers == r.cfg.All() {

@@ -10,10 +10,9 @@ import (
 // Draft is a state that changes are made to, one after the other, and the one
 // change that they amount to.
 type Draft struct {
-	view   View
-	change Change
-	// The draft changes what it has made itself in place.
-	ownView, ownOps bool
+	sum     Sum
+	view    View
+	ownView bool // the draft changes what it has made itself in place
 }
 
 // NewDraft begins on what is known of a state.
@@ -25,14 +24,14 @@ func (d *Draft) View() View { return d.view }
 
 // Change returns what all changes so far amount to. It is valid until the next
 // Apply.
-func (d *Draft) Change() Change { return d.change }
+func (d *Draft) Change() Change { return d.sum.Change() }
 
 // Apply does one more change.
 func (d *Draft) Apply(c Change) {
 	if c.Kind == None {
 		return
 	}
-	d.then(c)
+	d.sum.Add(c)
 	switch {
 	case c.Kind == Full:
 		d.view, d.ownView = View{Header: c.Header, known: Knowledge{All: true}}, true
@@ -48,29 +47,6 @@ func (d *Draft) Apply(c Change) {
 	}
 	d.view.Header = c.Header
 	d.view.doAll(c.Ops)
-}
-
-// then adds c to the change.
-func (d *Draft) then(c Change) {
-	if c.Kind == Full || d.change.Kind == None {
-		d.change, d.ownOps = c, false
-		return
-	}
-	if !d.ownOps {
-		ops := make([]Op, len(d.change.Ops), 2*(len(d.change.Ops)+len(c.Ops)))
-		copy(ops, d.change.Ops)
-		d.change.Ops, d.ownOps = ops, true
-	}
-	d.change.Header = c.Header
-	for _, op := range c.Ops {
-		// A hot key combines many commands on the same element; the last value
-		// is all that the nodes need.
-		if n := len(d.change.Ops); op.Kind != Patch && n > 0 && bytes.Equal(d.change.Ops[n-1].Key, op.Key) {
-			d.change.Ops[n-1] = op
-			continue
-		}
-		d.change.Ops = append(d.change.Ops, op)
-	}
 }
 
 // Apply returns the view of the state after c. What the change does to

@@ -33,8 +33,8 @@ func appendBallots(dst []byte, list []caspaxos.Ballot) []byte {
 	return dst
 }
 
-func (r *reader) ballots() []caspaxos.Ballot {
-	n := r.count(1, caspaxos.MaxSince)
+func (r *reader) ballots(most int) []caspaxos.Ballot {
+	n := r.count(1, most)
 	if n == 0 {
 		return nil
 	}

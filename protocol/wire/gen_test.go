@@ -240,7 +240,7 @@ func genReply() *rapid.Generator[*caspaxos.Reply] {
 		}
 		switch p.Outcome {
 		case caspaxos.StaleBase:
-			p.Back = orNil(rapid.SliceOfN(genBallot(), 0, caspaxos.MaxSince).Draw(t, "back"))
+			p.Back = orNil(rapid.SliceOfN(genBallot(), 0, caspaxos.MaxBack).Draw(t, "back"))
 		case caspaxos.Led:
 			p.Way = &caspaxos.Way{On: genSomeBallot().Draw(t, "on"), Lineage: genLineage(t), Change: genChange(t)}
 			if p.Way.Change.Kind == register.Full {

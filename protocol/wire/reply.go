@@ -120,7 +120,7 @@ func (r *reader) reply(p *caspaxos.Reply, s *slabs) {
 	}
 	switch p.Outcome {
 	case caspaxos.StaleBase:
-		p.Back = r.ballots()
+		p.Back = r.ballots(caspaxos.MaxBack)
 	case caspaxos.Led:
 		p.Way = r.way(s)
 	}

@@ -149,7 +149,7 @@ func (r *reader) question(q *caspaxos.Request, flags byte) {
 		q.Ballot = r.ballot()
 	}
 	if flags&requestSince != 0 {
-		q.Since = r.ballots()
+		q.Since = r.ballots(caspaxos.MaxSince)
 		if len(q.Since) == 0 || q.Kind != caspaxos.KindRead {
 			r.fail(badFlags)
 		}

@@ -206,7 +206,7 @@ func TestMalformed(t *testing.T) {
 		{"patch offset", accept(1, 1, 1, 0, 0x81, 0x80, 0x80, 0x80, 4, 0), overflow},
 		{"outcome", told(0, 0), badKind},
 		{"outcome beyond the last", told(12, 0), badKind},
-		{"states to go back to", told(5, 0, 6, 0, 0, 0, 0, 0, 0), tooMany},
+		{"states to go back to", told(5, 0, 5, 0, 0, 0, 0, 0), tooMany},
 		{"way from nothing", told(7, 0, 0, 0, 0, 0), badKind},
 		{"way that is a state", told(7, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0), badKind},
 		{"read since nothing", read(1|requestSince, 0, 1, 0, 0, 0, 0), badFlags},
