@@ -108,7 +108,7 @@ func TestReadAsideIsBounded(t *testing.T) {
 		_, done, rest, _ := c.begin()
 		dones, rests = append(dones, done), append(rests, rest)
 	}
-	_, done, rest, from := c.begin()
+	_, _, rest, from := c.begin()
 	_, noted := c.submit("k", note{"late"})
 	for range 100 {
 		for _, s := range c.p.Take() {
@@ -122,8 +122,7 @@ func TestReadAsideIsBounded(t *testing.T) {
 	c.run(noted)
 	for i := range rests {
 		c.finish(rests[i], from)
-		done = dones[i]
-		if !*done {
+		if !*dones[i] {
 			t.Errorf("read %d is not done", i)
 		}
 	}
