@@ -21,12 +21,21 @@ func noise(size int) string {
 	return string(b)
 }
 
+// connected waits for all connections: who has none when a value is written does
+// not get it.
+func (c *Cluster) connected(t *testing.T) {
+	t.Helper()
+	all := c.router.Config(0)
+	await(t, "all connections", func() bool { return c.router.Reachable(all) == all.All() })
+}
+
 // Large values go to the nodes in pieces.
 func TestLargeValuesInPieces(t *testing.T) {
 	nodes, snap := nodetest.Start(t, "n1", "n2", "n3")
 	limits := caspaxos.DefaultLimits()
 	limits.Command *= 4 // this is no test of time
 	c := openOn(t, snap, 1, limits)
+	c.connected(t)
 	const size = 50 << 20
 	big := noise(size)
 	c.want(t, "+OK\r\n", "set", "big", big)
@@ -49,15 +58,16 @@ func TestLargeValuesInPieces(t *testing.T) {
 func TestLargeRepairInPieces(t *testing.T) {
 	nodes, snap := nodetest.Start(t, "n1", "n2", "n3")
 	c := openOn(t, snap, 1, caspaxos.DefaultLimits())
+	c.connected(t)
 	const size = 8 << 20
 	c.want(t, "+OK\r\n", "set", "k", noise(size))
-	has := func() bool { return nodes[2].View("\x00k").Header.Size == size }
-	await(t, "the value to be on all nodes", has)
+	lacks := func(n *nodetest.Node) bool { return n.View("\x00k").Header.Size != size }
+	await(t, "the value to be on all nodes", func() bool { return !slices.ContainsFunc(nodes, lacks) })
 	before := nodes[2].Pieces()
 	nodes[2].Forget("\x00k")
 	await(t, "the member that lacks it to have it again", func() bool {
 		c.do(t, "setbit", "k", "7", "1")
-		return has()
+		return !lacks(nodes[2])
 	})
 	if got := nodes[2].Pieces() - before; got < size>>20 {
 		t.Errorf("%d pieces came to a member that lacked the value", got)
@@ -75,6 +85,7 @@ func sameState(a, b *nodetest.Node, key string) bool {
 func TestLargeCollectionsInPieces(t *testing.T) {
 	nodes, snap := nodetest.Start(t, "n1", "n2", "n3")
 	c := openOn(t, snap, 1, caspaxos.DefaultLimits())
+	c.connected(t)
 	value := noise(200)
 	words := []string{"hset", "h"}
 	for i := range 12_000 {
@@ -95,6 +106,7 @@ func TestLargeValueToANodeThatGoes(t *testing.T) {
 	limits := caspaxos.DefaultLimits()
 	limits.Command *= 4
 	c := openOn(t, snap, 1, limits)
+	c.connected(t)
 	c.want(t, "+OK\r\n", "set", "k", "v")
 	nodes[2].Deafen(true)
 	done := make(chan string, 1)

@@ -1,7 +1,6 @@
 package proposer
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -18,7 +17,8 @@ import (
 
 // A request with a large state leaves piece by piece, each encoded when the
 // connection has room for it: no lane is held up by it, nor does memory have to
-// hold it in its encoded form, once for each node.
+// hold it in its encoded form, once for each node. Other large changes leave
+// whole, but by the same way.
 const (
 	// sendersEach is how many are sent at a time to one node, sendsMost how many
 	// there are in all, with those that wait for it; further ones are refused.
@@ -39,7 +39,7 @@ type parcel struct {
 	whole   []byte        // the request, encoded, if it must not be divided
 }
 
-// large returns a parcel of a request that should leave in pieces, else nil.
+// large returns a parcel of a request that the senders should send, else nil.
 func large(q *caspaxos.Request, bytes int) *parcel {
 	if q.Kind != caspaxos.KindAccept || bytes <= caspaxos.PageBytes {
 		return nil
@@ -49,33 +49,24 @@ func large(q *caspaxos.Request, bytes int) *parcel {
 
 // prepare finds out how the request goes.
 func (p *parcel) prepare() {
-	c := p.request.Change
-	if !wire.Divisible(&c) {
-		if c.Ops = ordered(c.Ops); c.Kind != register.Full || c.Ops == nil {
-			p.whole = wire.AppendRequest(nil, p.request)
-			return
-		}
+	c := &p.request.Change
+	switch {
+	case wire.Divisible(c):
+		p.ops = c.Ops
+	case c.Kind == register.Full:
+		p.ops = ordered(*c)
 	}
-	p.ops = c.Ops
+	if p.ops == nil {
+		p.whole = wire.AppendRequest(nil, p.request)
+	}
 }
 
-// ordered returns Puts in the order of their keys, each once, that make what ops
-// make, or nil if these are not all Puts.
-func ordered(ops []register.Op) []register.Op {
-	if slices.ContainsFunc(ops, func(o register.Op) bool { return o.Kind != register.Put }) {
-		return nil
-	}
-	ops = slices.Clone(ops)
-	register.Sort(ops)
-	n := 0
-	for i := range ops {
-		if i+1 < len(ops) && bytes.Equal(ops[i].Key, ops[i+1].Key) {
-			continue // the last one counts
-		}
-		ops[n] = ops[i]
-		n++
-	}
-	return ops[:n]
+// ordered returns Puts in the order of their keys, each once, that make what a
+// full change makes.
+func ordered(c register.Change) []register.Op {
+	c.Ops = slices.Clone(c.Ops)
+	register.Sort(c.Ops) // in which order many are applied at the least cost
+	return register.Nothing().Apply(c).Full().Ops
 }
 
 // sendKey names a request to a node.

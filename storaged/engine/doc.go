@@ -19,7 +19,8 @@
 // the disk does not have yet is laid over it when parts are read (walk.go), the
 // places where many were deleted are remembered (gaps.go), elements whose ranks
 // commands ask for are counted in buckets (index.go), and a state that is large
-// is read page by page from a snapshot (pages.go).
+// is read page by page from a snapshot (pages.go). One that comes in pieces is
+// written to the disk before its lane votes for it (stage.go).
 //
 // # What it promises
 //
