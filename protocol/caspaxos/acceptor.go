@@ -185,9 +185,11 @@ func (a *Acceptor) tell(now Now, req *Request, rec *Record, reply *Reply) error 
 		reply.Held = time.Duration(now.Mono - rec.Since)
 	}
 	if h := reply.History; h != nil {
+		h.Lineage, h.Votes = rec.Lineage, rec.Votes
+		h.shorten(a.node.limits.entries(), req.Oldest)
 		// The record changes with the next Accept, the reply may leave later.
-		h.Lineage = Lineage{Entries: append([]Entry(nil), rec.Lineage.Entries...), Cut: rec.Lineage.Cut}
-		h.Votes = append([]Ballot(nil), rec.Votes...)
+		h.Lineage.Entries = append([]Entry(nil), h.Lineage.Entries...)
+		h.Votes = append([]Ballot(nil), h.Votes...)
 	}
 	if !req.WantState {
 		return nil
@@ -245,7 +247,7 @@ func (a *Acceptor) prepare(now Now, req *Request, rec *Record, reply *Reply) (bo
 		return true, nil
 	}
 	a.keepAhead(req.Ballot.Time)
-	if rec != nil && rec != &a.scratch && a.store.Large(rec) {
+	if rec != nil {
 		a.contended.look(req.Register.Key, rec, req.Ballot)
 	}
 	reply.Outcome = Promised
@@ -352,7 +354,7 @@ func (a *Acceptor) vote(now Now, req *Request, rec *Record, pos uint64) *Record 
 	}
 	rec.Lineage.Insert(Entry{Ballot: req.Ballot, Parent: req.Base, Blind: !req.Prepared})
 	rec.addVote(req.Ballot)
-	a.trim(rec, horizon)
+	a.trim(rec, req.Ballot, horizon)
 	rec.Accepted, rec.Prepared, rec.Pos, rec.Since = req.Ballot, req.Prepared, pos, now.Mono
 	a.store.Apply(rec, req.Change)
 	if req.Change.Kind != full && a.store.Large(rec) {
@@ -361,9 +363,13 @@ func (a *Acceptor) vote(now Now, req *Request, rec *Record, pos uint64) *Record 
 	return rec
 }
 
-// trim drops what is too old or too much from both lists and raises their cut.
-func (a *Acceptor) trim(rec *Record, horizon Time) {
+// trim drops what is too old or too much from both lists and raises their cut,
+// now that b is voted for.
+func (a *Acceptor) trim(rec *Record, b Ballot, horizon Time) {
 	most := a.node.limits.entries()
+	if max(len(rec.Lineage.Entries), len(rec.Votes)) > most && a.contended.look(rec.Register.Key, rec, b) {
+		most = a.node.limits.contended()
+	}
 	cut := rec.Lineage.drop(horizon, most)
 	votes, cutVotes := dropVotes(rec.Votes, horizon, most)
 	rec.Votes = votes

@@ -102,7 +102,7 @@ type Limits struct {
 
 	// Zero outside of simulations, which must see in short runs what takes
 	// minutes in a cluster.
-	Entries      int           // bounds each of a register's lists; zero: MaxEntries
+	Entries      int           // bounds each of a register's lists; zero: MaxEntries, or MaxContended
 	VotedState   int           // bytes of a state that come with the ballots; zero: MaxVotedState
 	CeilingAhead time.Duration // how far ahead of its clock a node's ceiling is moved (§2); zero: a second
 }
@@ -112,6 +112,14 @@ func (l Limits) entries() int {
 		return l.Entries
 	}
 	return MaxEntries
+}
+
+// contended is entries for a register that several proposers write.
+func (l Limits) contended() int {
+	if l.Entries > 0 {
+		return l.Entries
+	}
+	return MaxContended
 }
 
 func (l Limits) votedState() int {

@@ -5,8 +5,14 @@ import (
 	"sort"
 )
 
-// MaxEntries bounds each of a register's two lists (§2).
-const MaxEntries = 64
+// MaxEntries bounds each of a register's two lists (§2), or what is sent of it
+// and used. MaxContended is how many are kept of a register that several
+// proposers write: they tell what became of an attempt that its proposer comes
+// back to after a while, in which the others were not idle.
+const (
+	MaxEntries   = 64
+	MaxContended = 8 * MaxEntries
+)
 
 // Entry is one write in a register's lineage.
 type Entry struct {
@@ -52,6 +58,29 @@ type History struct {
 	Votes   []Ballot // the ballots this acceptor itself accepted, ascending
 	Floor   Ballot   // as it applies to the register
 	Dropped Ballot   // the highest ballot of a tombstone the node has forgotten
+}
+
+// shorten leaves out the oldest entries beyond most, but none at or above a
+// ballot, unless that is zero: as if they had been dropped (§2).
+func (h *History) shorten(most int, oldest Ballot) {
+	kept := func(b Ballot) bool { return !oldest.IsZero() && oldest.AtMost(b) }
+	entries := h.Lineage.Entries
+	drop := max(0, len(entries)-most)
+	for drop > 0 && kept(entries[drop-1].Ballot) {
+		drop--
+	}
+	if drop > 0 {
+		h.Lineage.raiseCut(entries[drop-1].Ballot)
+		h.Lineage.Entries = entries[drop:]
+	}
+	drop = max(0, len(h.Votes)-most)
+	for drop > 0 && kept(h.Votes[drop-1]) {
+		drop--
+	}
+	if drop > 0 {
+		h.Lineage.raiseCut(h.Votes[drop-1])
+		h.Votes = h.Votes[drop:]
+	}
 }
 
 // HasVote reports whether this acceptor itself accepted b.

@@ -47,8 +47,12 @@ type Request struct {
 	// Of Read and Prepare: what to send back besides the ballots.
 	WantState   bool // the projected state, unless it is large
 	WantLarge   bool // with WantState: the state also if it is large (MaxVotedState)
-	WantHistory bool // lineage, votes, cut, floor and dropped
+	WantHistory bool // lineage, votes, cut, floor and dropped; of the lists MaxEntries
 	Projection  register.Projection
+
+	// Of Prepare: what is at or above this ballot in the lists is wanted, too, be
+	// it more; zero: nothing more is.
+	Oldest Ballot
 
 	// Of Read: if the node knows what leads from the state at one of Since, which
 	// a member that is behind has or can take itself back to, to the one at

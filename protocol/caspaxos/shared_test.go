@@ -1,6 +1,7 @@
 package caspaxos_test
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -92,5 +93,100 @@ func TestRefusedDeltaIsPartOfTheNext(t *testing.T) {
 	}
 	if n := a.stats.Pulls.Load() + b.stats.Pulls.Load(); n != 0 {
 		t.Errorf("%d states were sent", n)
+	}
+}
+
+// TestAttemptOfLongAgo has an attempt reach one node, or two of which one is down
+// later, and its proxy come back to it when another one has written many times
+// more than lists are long where only one proxy writes. What became of it is known
+// all the same.
+func TestAttemptOfLongAgo(t *testing.T) {
+	for name, reached := range map[string][]caspaxos.NodeID{"nobody": nil, "one": {0}, "two": {0, 1}} {
+		t.Run(name, func(t *testing.T) {
+			a := newCluster(t)
+			b := a.beside()
+			a.want("k", incr{}, "1")
+			b.now = a.now
+			b.want("k", incr{}, "2")
+			a.now = b.now
+			a.want("k", incr{}, "3")
+			a.advance(100 * time.Millisecond)
+			cmd, done := a.submit("k", incr{})
+			for sent := a.p.Take(); len(sent) > 0; sent = a.p.Take() {
+				for _, s := range sent {
+					if s.Request.Kind != caspaxos.KindAccept {
+						a.step(s)
+					} else if slices.Contains(reached, s.To) {
+						var reply caspaxos.Reply // lost
+						if _, err := a.nodes[s.To].acc.Step(a.now, s.Request, &reply); err != nil || reply.Outcome != caspaxos.Acked {
+							t.Fatal(reply.Outcome, err)
+						}
+					}
+				}
+			}
+			took := 0
+			if len(reached) == 2 {
+				took = 1
+			}
+			b.now = a.now
+			b.advance(time.Millisecond)
+			b.down[1] = len(reached) == 1
+			for i := range caspaxos.MaxContended - 20 {
+				if got := b.do("k", incr{}); got != strconv.Itoa(4+took+i) {
+					if i > 0 || len(reached) != 1 {
+						t.Fatalf("%d: got %s", i, got)
+					}
+					took = 1 // carried on
+				}
+				b.advance(500 * time.Microsecond)
+			}
+			a.now = b.now
+			a.run(done)
+			want := strconv.Itoa(4 + caspaxos.MaxContended - 20)
+			if took == 1 {
+				want = "4"
+			}
+			if cmd.Err != nil || cmd.Result != want {
+				t.Errorf("%v, %v; want %s", cmd.Result, cmd.Err, want)
+			}
+		})
+	}
+}
+
+// TestHistoryIsShort: a Prepare that has no use for more gets as many entries as
+// lists have where one proxy writes, as if there were no others.
+func TestHistoryIsShort(t *testing.T) {
+	a := newCluster(t)
+	b := a.beside()
+	a.want("k", incr{}, "1")
+	b.now = a.now
+	for i := range 3 * caspaxos.MaxEntries {
+		b.want("k", incr{}, strconv.Itoa(2+i))
+		b.advance(time.Millisecond)
+	}
+	rec, _ := a.nodes[0].store.Load(caspaxos.Register{Slot: 1, Key: "k"})
+	if n := len(rec.Lineage.Entries); n != 1+3*caspaxos.MaxEntries {
+		t.Fatalf("%d entries kept", n)
+	}
+	clock := caspaxos.NewClock(11, func() int64 { return b.now.Wall + 20 })
+	for _, oldest := range []int{-1, 0, 10, len(rec.Lineage.Entries) - 10} {
+		q := caspaxos.Request{Kind: caspaxos.KindPrepare, Register: rec.Register, Epoch: 1, Ballot: clock.Next(), WantHistory: true}
+		want := caspaxos.MaxEntries
+		if oldest >= 0 {
+			q.Oldest = rec.Lineage.Entries[oldest].Ballot
+			want = max(want, len(rec.Lineage.Entries)-oldest)
+		}
+		var reply caspaxos.Reply
+		if _, err := a.nodes[0].acc.Step(b.now, &q, &reply); err != nil || reply.Outcome != caspaxos.Promised {
+			t.Fatal(reply.Outcome, err)
+		}
+		h := reply.History
+		if len(h.Lineage.Entries) != want || len(h.Votes) != want {
+			t.Errorf("from %d: %d entries and %d votes, want %d", oldest, len(h.Lineage.Entries), len(h.Votes), want)
+		}
+		if first := h.Lineage.Entries[0].Ballot; want < len(rec.Lineage.Entries) &&
+			h.Lineage.Cut != rec.Lineage.Entries[len(rec.Lineage.Entries)-want-1].Ballot || !h.Lineage.Cut.Less(first) {
+			t.Errorf("from %d: cut at %v, first entry %v", oldest, h.Lineage.Cut, first)
+		}
 	}
 }

@@ -62,6 +62,7 @@ func (a *Acceptor) remember(req *Request, rec *Record) {
 		}
 		one := *req
 		one.History = known
+		known.trim(0, a.node.limits.entries())
 		req = &one
 	}
 	a.past.keep(req)

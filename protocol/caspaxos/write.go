@@ -34,11 +34,12 @@ func (p *Proposer) startPrepare(r *reg) {
 	for _, c := range r.queue {
 		c.asked = true
 	}
+	oldest := oldestAttempt(r.queue)
 	prefer := p.Env.Prefer(r.cfg, r.id.Slot)
 	for n, i := range prefer {
 		r.asked = r.asked.With(i)
 		req := &Request{ID: r.reqID, Kind: KindPrepare, Register: r.id, Epoch: r.cfg.Epoch,
-			Ballot: r.ballot, WantHistory: true, WantState: n == 0}
+			Ballot: r.ballot, WantHistory: true, WantState: n == 0, Oldest: oldest}
 		if n == 0 {
 			req.Projection = r.proj
 			r.asksState = r.asksState.With(i)
@@ -46,6 +47,19 @@ func (p *Proposer) startPrepare(r *reg) {
 		p.send(r, i, req)
 	}
 	p.arm(r, p.Timing.Retry)
+}
+
+// oldestAttempt returns the lowest ballot of the commands' attempts, zero if there
+// are none.
+func oldestAttempt(cmds []*Command) (b Ballot) {
+	for _, c := range cmds {
+		for _, a := range c.attempts {
+			if b.IsZero() || a.ballot.Less(b) {
+				b = a.ballot
+			}
+		}
+	}
+	return b
 }
 
 // lead is how far ahead of its clock the proposer begins when it is in doubt,

@@ -191,6 +191,9 @@ func genRequest() *rapid.Generator[*caspaxos.Request] {
 		if q.Kind == caspaxos.KindRead {
 			q.Since = orNil(rapid.SliceOfN(genBallot(), 0, caspaxos.MaxSince).Draw(t, "since"))
 		}
+		if q.Kind == caspaxos.KindPrepare {
+			q.Oldest = genBallot().Draw(t, "oldest")
+		}
 		if q.Kind != caspaxos.KindRead || q.Since != nil {
 			q.Ballot = genBallot().Draw(t, "ballot")
 		}

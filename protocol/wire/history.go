@@ -6,8 +6,9 @@ import (
 	"synod/protocol/caspaxos"
 )
 
-// maxEntries bounds a lineage or a list of votes. An acceptor keeps MaxEntries,
-// but the union that travels with a full change may hold those of every member.
+// maxEntries bounds a lineage or a list of votes. An acceptor keeps MaxContended at
+// most, the union that travels with a full change may hold MaxEntries of every
+// member.
 const maxEntries = caspaxos.MaxEntries * caspaxos.MaxMembers
 
 // AppendLineage appends a lineage.

@@ -17,7 +17,8 @@ const (
 	requestProjection = 0x10 // a projection of more than the header follows
 	requestLarge      = 0x20
 	requestSince      = 0x40 // of a Read
-	requestQuestion   = requestKind | requestState | requestHistory | requestProjection | requestLarge | requestSince
+	requestOldest     = 0x80 // of a Prepare
+	requestQuestion   = requestKind | requestState | requestHistory | requestProjection | requestLarge | requestSince | requestOldest
 
 	// Accept.
 	requestPrepared = 0x04
@@ -63,6 +64,9 @@ func appendQuestion(dst []byte, q *caspaxos.Request) []byte {
 	if len(q.Since) > 0 {
 		flags |= requestSince
 	}
+	if !q.Oldest.IsZero() {
+		flags |= requestOldest
+	}
 	dst = append(dst, flags)
 	dst = appendRegister(dst, &q.Register)
 	dst = binary.AppendUvarint(dst, q.Epoch)
@@ -71,6 +75,9 @@ func appendQuestion(dst []byte, q *caspaxos.Request) []byte {
 	}
 	if flags&requestSince != 0 {
 		dst = appendBallots(dst, q.Since)
+	}
+	if flags&requestOldest != 0 {
+		dst = AppendBallot(dst, q.Oldest)
 	}
 	if flags&requestProjection != 0 {
 		dst = AppendProjection(dst, &q.Projection)
@@ -151,6 +158,11 @@ func (r *reader) question(q *caspaxos.Request, flags byte) {
 	if flags&requestSince != 0 {
 		q.Since = r.ballots(caspaxos.MaxSince)
 		if len(q.Since) == 0 || q.Kind != caspaxos.KindRead {
+			r.fail(badFlags)
+		}
+	}
+	if flags&requestOldest != 0 {
+		if q.Oldest = r.ballot(); q.Kind != caspaxos.KindPrepare {
 			r.fail(badFlags)
 		}
 	}

@@ -190,7 +190,7 @@ func TestMalformed(t *testing.T) {
 		reason  string
 	}{
 		{"kind of request", read(0, 0, 1, 0, 0), badKind},
-		{"flags of a read", read(0x81, 0, 1, 0, 0), badFlags},
+		{"flags of a read", read(0x81, 0, 1, 0, 0, 0), badFlags},
 		{"slot", read(1, 0x80, 0x80, 1, 1, 0, 0), badSlot},
 		{"empty key", read(1, 0, 0, 0), emptyKey},
 		{"key beyond the message", read(1, 0, 5, 'a'), short},
