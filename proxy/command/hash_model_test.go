@@ -333,7 +333,7 @@ func (h *hashTrial) read() {
 		if n := h.m.text("HLEN", "h").Int; n < int64(len(h.values)) {
 			h.t.Fatalf("HLEN is %d, of %d fields", n, len(h.values))
 		}
-		h.m.reap("h")
+		h.m.reap("h", len(f)%2 == 0)
 	}
 }
 

@@ -27,19 +27,24 @@ const (
 // makes its delete chosen, and hash.Reap takes the fields of one that is not.
 func (k *Keyspace) Reap(ctx context.Context) {
 	at := make(map[uint16]uint16) // by the range's first slot: where to go on
-	for {
+	for left := false; ; {
 		// Proxies started together should not look together.
 		pause := reapEvery/2 + rand.N(reapEvery)
+		if left { // others have had as much time meanwhile as they leave
+			pause = reapFor / 2
+		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-time.After(pause):
 		}
+		left = false
 		for _, rng := range k.Nodes.Ranges() {
 			began, more := time.Now(), true
 			for more && time.Since(began) < reapFor {
 				at[rng.First], more = k.reapRange(ctx, rng, at[rng.First], began.Add(reapFor))
 			}
+			left = left || more
 		}
 	}
 }
@@ -63,9 +68,9 @@ func (k *Keyspace) reapRange(ctx context.Context, rng router.SlotRange, from uin
 	for i := range page.Entries {
 		regs[i] = page.Entries[i].Register
 	}
-	for len(regs) > 0 {
+	for again := false; len(regs) > 0; again = true {
 		var left []caspaxos.Register
-		err := k.each(ctx, regs, hash.Reap{}, func(i int, result any) {
+		err := k.each(ctx, regs, hash.Reap{Again: again}, func(i int, result any) {
 			if result.(*resp.Value).Int != 0 {
 				left = append(left, regs[i])
 			}
@@ -78,7 +83,7 @@ func (k *Keyspace) reapRange(ctx context.Context, rng router.SlotRange, from uin
 		}
 	}
 	if page.Done {
-		return rng.First, false
+		return rng.First, len(regs) > 0
 	}
 	return page.NextSlot, true
 }

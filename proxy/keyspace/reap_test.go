@@ -85,7 +85,7 @@ func TestReapingFields(t *testing.T) {
 				t.Errorf("%s: %d fields are left, %x", key, v.Header.Size, v.Header.Aux)
 			}
 		}
-		if d.most > 2*128 {
+		if d.most > 2*1024 {
 			t.Errorf("%d ops in one change", d.most)
 		}
 	})
