@@ -16,7 +16,17 @@ const (
 // left is what is known of the reads that have left a register.
 type left struct {
 	count  int
-	writes int // that were sent of the register
+	events int // of the register: changes that were sent, and reads that were answered
+}
+
+// event notes one, for the reads that have left.
+func (r *reg) event() {
+	switch {
+	case r.left != nil:
+		r.left.events++
+	case r.aside != nil:
+		r.aside.left.events++
+	}
 }
 
 // aside is what a read knows of the register that it has left. A read of a large
@@ -25,7 +35,8 @@ type left struct {
 // goes on as another reg.
 type aside struct {
 	left   *left
-	writes int   // when it left
+	events int // when it left
+	base   Ballot
 	now    int64 // when the state that it reads was found to be the present one
 }
 
@@ -72,10 +83,15 @@ func (p *Proposer) readTime(r *reg) int64 {
 
 // stepAside lets the register go on without a read, unless too many have left.
 func (p *Proposer) stepAside(r *reg) {
+	// What asks for everything, or asks a second time, has no more to ask for when
+	// the state may have moved on.
+	if r.aside != nil || !(r.proj.All || r.asksMore) || p.aside >= maxAside {
+		return
+	}
 	if r.left == nil {
 		r.left = new(left)
 	}
-	if r.aside != nil || p.aside >= maxAside || r.left.count >= maxAsideOne {
+	if r.left.count >= maxAsideOne {
 		return
 	}
 	p.Stats.Aside.Add(1)
@@ -85,16 +101,16 @@ func (p *Proposer) stepAside(r *reg) {
 	next.queue, r.queue = r.queue, next.queue
 	next.carry, next.shared, next.rmw, next.noBlind = r.carry, r.shared, r.rmw, r.noBlind
 	next.large, next.left = true, r.left
-	r.aside = &aside{left: r.left, writes: r.left.writes, now: p.now.Wall}
+	r.aside = &aside{left: r.left, events: r.left.events, base: r.base, now: p.now.Wall}
 	r.carry, r.noBlind, r.left = carried{}, 0, nil
 	p.start(next)
 }
 
-// overtaken reports whether something was written meanwhile through this proxy,
-// of a read that has left its register: that may have been a command of the same
-// connection, which was to come after it. If the read must look again for a
+// overtaken reports whether something was written or read meanwhile through this
+// proxy, of a read that has left its register: that may have been a command of the
+// same connection, which was to come after it. If the read must look again for a
 // state, as the one that it had settled on cannot be had, it comes to nothing.
-func (r *reg) overtaken() bool { return r.aside != nil && r.aside.left.writes != r.aside.writes }
+func (r *reg) overtaken() bool { return r.aside != nil && r.aside.left.events != r.aside.events }
 
 // comeBack gives the commands of a read that has left its register and needs a
 // round of two trips back to where they came from.

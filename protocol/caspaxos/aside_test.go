@@ -3,6 +3,8 @@ package caspaxos_test
 import (
 	"encoding/binary"
 	"errors"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -244,5 +246,95 @@ func TestReadAsideOfWhatIsPast(t *testing.T) {
 		if !*done || cmd.Err != nil || cmd.Result != test.result || c.stats.Aside.Load() != test.aside {
 			t.Errorf("due after %v: %v, %v, %d aside; want %d and %d aside", test.due, cmd.Result, cmd.Err, c.stats.Aside.Load(), test.result, test.aside)
 		}
+	}
+}
+
+// TestReadAsideAfterEviction: the register that a read has left is pushed out of the
+// cache. What is written then counts, too.
+func TestReadAsideAfterEviction(t *testing.T) {
+	c := newCluster(t)
+	c.large()
+	cmd, done, _, from := c.begin()
+	for i := range 150 { // Cached: 100
+		c.want("x"+strconv.Itoa(i), incr{}, "1")
+	}
+	c.want("k", note{"later command of the same connection"}, "OK")
+	c.down[from] = true
+	c.p.Disconnected(c.now, from)
+	c.run(done)
+	if cmd.Err == nil && cmd.Result != 6 {
+		t.Errorf("the read shows %v elements, %v: with the one that was written after it", cmd.Result, cmd.Err)
+	}
+}
+
+// TestReadsAsideInOrder: a read that left does not look again and show a later state
+// than one behind it has shown.
+func TestReadsAsideInOrder(t *testing.T) {
+	c := newCluster(t)
+	c.large()
+	first, done, _, from := c.begin()
+	second, done2, rest2, from2 := c.begin() // behind it on the same connection
+	c.finish(rest2, from2)
+	if !*done2 {
+		t.Fatal("not done")
+	}
+	b := c.beside()
+	b.now = c.now
+	b.want("k", note{"theirs"}, "OK")
+	c.now = b.now
+	c.down[from] = true
+	c.p.Disconnected(c.now, from)
+	c.run(done)
+	if first.Err == nil && first.Result.(int) > second.Result.(int) {
+		t.Errorf("the first of two pipelined reads shows %v elements, the second %v", first.Result, second.Result)
+	}
+}
+
+// looks reads some, and then everything.
+type looks struct{}
+
+func (looks) Needs() (p register.Projection) {
+	for _, n := range []string{"a", "b", "c", "d"} {
+		p.Keys = append(p.Keys, []byte(n+strings.Repeat("v", 100<<10)))
+	}
+	return p
+}
+func (looks) ReadOnly() bool { return true }
+func (looks) Blind() bool    { return false }
+func (looks) Execute(v register.View, _ int64) caspaxos.Effect {
+	all := register.Projection{All: true}
+	if !v.Covers(all) {
+		return caspaxos.Effect{Need: &all}
+	}
+	return caspaxos.Effect{Result: len(v.Elements())}
+}
+
+// TestReadOfTwoLooksStays: a read that may ask for more when it has what it asked
+// for does not step aside: members would have moved on by then.
+func TestReadOfTwoLooksStays(t *testing.T) {
+	c := newCluster(t)
+	c.large()
+	cmd, done := c.submit("k", looks{})
+	var rest []caspaxos.Reply
+	var from caspaxos.NodeID
+	for sent := c.p.Take(); len(sent) > 0 && rest == nil; sent = c.p.Take() {
+		for _, s := range sent {
+			if s.Request.WantLarge {
+				rest, from = c.parted(s, 1), s.To
+			} else {
+				c.deliver(s)
+			}
+		}
+	}
+	c.p.Deliver(c.now, from, &rest[0])
+	if c.stats.Aside.Load() != 0 {
+		t.Fatal("it has left")
+	}
+	_, noted := c.submit("k", note{"behind it"})
+	c.finish(rest[1:], from)
+	c.run(done)
+	c.run(noted)
+	if cmd.Err != nil || cmd.Result != 6 {
+		t.Errorf("%v, %v; nothing failed", cmd.Result, cmd.Err)
 	}
 }

@@ -66,6 +66,7 @@ func (p *Proposer) release(r *reg) {
 	if r.aside != nil {
 		p.endAside(r)
 	}
+	r.event() // what comes next is not seen
 	clear(r.queue[:cap(r.queue)])
 	*r = reg{gen: r.gen + 1, queue: r.queue[:0], batch: r.batch[:0], replies: r.replies}
 	if len(p.free) < 4096 && cap(r.queue) <= 64 && cap(r.batch) <= 64 {

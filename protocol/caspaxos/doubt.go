@@ -12,10 +12,13 @@ type try struct {
 }
 
 // An attempt is one command's part in a try that changed the register: the
-// result to answer if it turns out to have taken effect.
+// result to answer if it turns out to have taken effect. A command that changed
+// nothing has one, too, if others behind it did: executed again, it would see
+// what they did.
 type attempt struct {
 	*try
-	result any
+	result  any
+	changed bool // by this command
 }
 
 // verdict is what is known of a command's attempts (§5).

@@ -188,22 +188,9 @@ func TestWayTellsWhatLedToIt(t *testing.T) {
 func TestWayRefusedWhenNeeded(t *testing.T) {
 	c := newCluster(t)
 	c.missing(0, 0)
-	b := c.beside()
-	for _, n := range []string{"one", "two"} {
-		c.now = b.now
-		c.want("k", note{"a" + n}, "OK")
-		b.now = c.now
-		b.want("k", note{"b" + n}, "OK")
-	}
+	b := c.bothWrite()
 	n := c.nodes[2]
-	rec, _ := n.store.Load(caspaxos.Register{Key: "k"})
-	astray := caspaxos.Request{Kind: caspaxos.KindAccept, Register: rec.Register, Epoch: 1, Prepared: true, Base: rec.Accepted,
-		Ballot: caspaxos.Ballot{Time: rec.Accepted.Time + 1<<20, Proposer: 99},
-		Change: register.Change{Kind: register.Delta, Header: rec.Header, Ops: []register.Op{{Key: []byte("astray")}}}}
-	var reply caspaxos.Reply
-	if _, err := n.acc.Step(c.now, &astray, &reply); err != nil || reply.Outcome != caspaxos.Acked {
-		t.Fatal(reply.Outcome, err)
-	}
+	c.astray()
 	c.now = b.now
 	c.advance(100 * time.Millisecond)
 	c.down[2] = true

@@ -368,11 +368,22 @@ func (p *Proposer) finish(c *Command, result any, err error) {
 	c.Done(c)
 }
 
+// unknown is the answer to a command of whose attempts nobody can say whether
+// they took effect. If none of them changed anything, nothing was done.
+func (p *Proposer) unknown(c *Command) error {
+	for _, a := range c.attempts {
+		if a.changed {
+			return ErrUncertain
+		}
+	}
+	return ErrContention
+}
+
 // tooLate is the answer to a command whose time is up.
 func (p *Proposer) tooLate(c *Command) error {
 	switch {
 	case len(c.attempts) > 0:
-		return ErrUncertain
+		return p.unknown(c)
 	case c.nacked:
 		return ErrContention
 	}
@@ -387,7 +398,7 @@ func (p *Proposer) fail(r *reg, err error) {
 	for _, c := range queue {
 		e := err
 		if len(c.attempts) > 0 {
-			e = ErrUncertain
+			e = p.unknown(c)
 		}
 		p.finish(c, nil, e)
 	}

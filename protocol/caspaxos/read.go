@@ -11,6 +11,7 @@ import (
 // startRead begins a read for the first n commands that wait; they are read-only.
 func (p *Proposer) startRead(r *reg, n int) {
 	p.reset(r, reading)
+	r.asksMore = false
 	p.takeBatch(r, min(n, maxBatch))
 	r.proj = register.Projection{}
 	for _, c := range r.batch {
@@ -177,7 +178,7 @@ func (p *Proposer) throughRound(r *reg) {
 func (p *Proposer) readState(r *reg, b Ballot, at Set) {
 	r.base, r.at = b, at
 	if r.aside != nil {
-		if r.overtaken() {
+		if r.overtaken() && b != r.aside.base {
 			p.abandon(r)
 			p.fail(r, ErrContention)
 			p.start(r)
@@ -335,7 +336,7 @@ func (p *Proposer) answerReads(r *reg) {
 		return
 	}
 	if !more.HeaderOnly() {
-		r.proj = more
+		r.proj, r.asksMore = more, true
 		p.fetch(r)
 		return
 	}
@@ -364,6 +365,7 @@ func (p *Proposer) heldSince(r *reg, at Set, began Mono) bool {
 func (p *Proposer) complete(r *reg) {
 	p.drop(&r.reqID)
 	p.drop(&r.fetchID)
+	r.event()
 	batch := r.batch
 	for _, c := range batch {
 		p.finish(c, c.answer, nil)

@@ -62,6 +62,7 @@ type reg struct {
 	fails    int    // tries in a row that did not get through
 	noBlind  Mono   // until when blind writes are not tried
 	armed    Mono   // when the earliest timer of this reg goes off, zero for none
+	asksMore bool   // what a read asks for is what its commands turned out to need
 	large    bool   // its state comes in parts
 	aside    *aside // of a read that has left the register
 	left     *left  // of the register that it has left

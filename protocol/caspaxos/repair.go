@@ -78,8 +78,18 @@ func (p *Proposer) startRepair(r *reg, target int) bool {
 		p.pass(r, target)
 		return false
 	}
+	if old := p.repairing[rep.key()]; old != nil && old.reg == nil && old.accept.Ballot == r.ballot {
+		old.reg, old.try, old.needed = r, r.try, rep.needed // it is on its way
+		return true
+	}
 	rep.acks, rep.since, rep.whole = r.try.acks, r.replies[target].since(), want == lagsFar
-	return p.pull(rep)
+	if !p.pull(rep) {
+		if !rep.needed {
+			p.pass(r, target)
+		}
+		return false
+	}
+	return true
 }
 
 // pass leaves a member behind for now, as the round does not seem to need it.
@@ -156,10 +166,13 @@ func (p *Proposer) ask(rep *repair) bool {
 	if rep.left == 0 {
 		return false
 	}
-	for rep.asked = 0; !rep.left.Has(rep.asked); rep.asked++ {
+	for _, rep.asked = range p.Env.Prefer(rep.cfg, rep.accept.Register.Slot) {
+		if rep.left.Has(rep.asked) {
+			break
+		}
 	}
 	rep.left &^= 1 << rep.asked
-	rep.began = p.now.Mono
+	rep.began, rep.parts = p.now.Mono, parts{}
 	rep.id = p.newID(nil, rep)
 	req := &Request{ID: rep.id, Kind: KindRead, Register: rep.accept.Register, Epoch: rep.cfg.Epoch}
 	if len(rep.since) > 0 {
@@ -226,17 +239,26 @@ func (p *Proposer) lags(key repairKey, h *register.Header) int {
 	return far
 }
 
-// inVain notes that a repair has come to nothing: the next one waits, the longer
-// the more of them there were, and one with the whole state for longer than this
-// one took.
-func (p *Proposer) inVain(rep *repair) {
+// mended notes how a repair has ended. After one that came to nothing the next one
+// waits, the longer the more of them there were. After a state was sent the next
+// one waits for longer than this one took: it may not have helped, as the member
+// may have missed more meanwhile.
+func (p *Proposer) mended(rep *repair, acked bool) {
 	b, ok := p.behind[rep.key()]
-	if !ok {
+	state := rep.accept.Change.Kind == register.Full
+	switch {
+	case !ok:
 		return
+	case acked && !state:
+		p.follows(rep.key())
+		return
+	case acked:
+		b.tries = 0
+	default:
+		b.again = p.now.Mono + Mono(p.Timing.Lag)<<min(b.tries, 6)
+		b.tries++
 	}
-	b.again = p.now.Mono + Mono(p.Timing.Lag)<<min(b.tries, 6)
-	b.tries++
-	if rep.accept.Change.Kind == register.Full {
+	if state {
 		b.since = p.now.Mono + 4*(p.now.Mono-rep.began)
 	}
 	p.behind[rep.key()] = b
@@ -369,11 +391,7 @@ func (p *Proposer) onRepair(rep *repair, from NodeID, reply *Reply) {
 		return
 	}
 	p.endRepair(rep)
-	if reply.Outcome == Acked {
-		p.follows(rep.key())
-	} else {
-		p.inVain(rep)
-	}
+	p.mended(rep, reply.Outcome == Acked)
 	r := rep.reg
 	if r == nil || r.phase != accepting || r.try != rep.try || r.try == nil {
 		return
@@ -400,7 +418,7 @@ func (rep *repair) fill(reply *Reply, state register.View) bool {
 	case !state.Whole() || reply.History == nil: // parts of two answers need not fit together
 		return false
 	default:
-		if rep.at != a.Ballot && !rep.moved(state, &reply.History.Lineage) {
+		if rep.at != a.Ballot && (reply.Intent != nil || !rep.moved(state, &reply.History.Lineage)) {
 			return false
 		}
 		a.Change = state.Full()

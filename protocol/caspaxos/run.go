@@ -50,6 +50,7 @@ func (run *run) executeQueue() int {
 		c.changes = run.changes
 		if run.mayAnswer(c) {
 			c.Seen = Seen{Ballot: r.base}
+			r.event()
 			run.p.finish(c, c.answer, nil)
 		} else {
 			r.batch = append(r.batch, c)

@@ -56,6 +56,33 @@ func (c *cluster) wantSent(ways, states uint64) {
 	}
 }
 
+// bothWrite has two proxies write k, so that nodes are prepared for more of that.
+// It returns the other one.
+func (c *cluster) bothWrite() *cluster {
+	b := c.beside()
+	for _, n := range []string{"one", "two"} {
+		c.now = b.now
+		c.want("k", note{"a" + n}, "OK")
+		b.now = c.now
+		b.want("k", note{"b" + n}, "OK")
+	}
+	return b
+}
+
+// astray has node 2 vote for what nobody carries on.
+func (c *cluster) astray() {
+	c.t.Helper()
+	n := c.nodes[2]
+	rec, _ := n.store.Load(caspaxos.Register{Key: "k"})
+	q := caspaxos.Request{Kind: caspaxos.KindAccept, Register: rec.Register, Epoch: 1, Prepared: true, Base: rec.Accepted,
+		Ballot: caspaxos.Ballot{Time: rec.Accepted.Time + 1<<20, Proposer: 99},
+		Change: register.Change{Kind: register.Delta, Header: rec.Header, Ops: []register.Op{{Key: []byte("astray")}}}}
+	var reply caspaxos.Reply
+	if _, err := n.acc.Step(c.now, &q, &reply); err != nil || reply.Outcome != caspaxos.Acked {
+		c.t.Fatal(reply.Outcome, err)
+	}
+}
+
 // TestWay has a node miss more writes to a large state than its lists are long:
 // when it has been behind for a while, it is sent what it has missed, not the
 // state.
@@ -148,25 +175,12 @@ func TestNoWay(t *testing.T) {
 func TestWayFromAVoteTakenBack(t *testing.T) {
 	c := newCluster(t)
 	c.missing(0, 0)
-	b := c.beside()
-	for _, n := range []string{"one", "two"} { // both have written
-		c.now = b.now
-		c.want("k", note{"a" + n}, "OK")
-		b.now = c.now
-		b.want("k", note{"b" + n}, "OK")
-	}
+	b := c.bothWrite()
 	for i := range 2 * caspaxos.MaxEntries { // so that no list shows c any more
 		b.want("k", note{fmt.Sprint("b", i)}, "OK")
 	}
 	n := c.nodes[2]
-	rec, _ := n.store.Load(caspaxos.Register{Key: "k"})
-	astray := caspaxos.Request{Kind: caspaxos.KindAccept, Register: rec.Register, Epoch: 1, Prepared: true, Base: rec.Accepted,
-		Ballot: caspaxos.Ballot{Time: rec.Accepted.Time + 1<<20, Proposer: 99},
-		Change: register.Change{Kind: register.Delta, Header: rec.Header, Ops: []register.Op{{Key: []byte("astray")}}}}
-	var reply caspaxos.Reply
-	if _, err := n.acc.Step(c.now, &astray, &reply); err != nil || reply.Outcome != caspaxos.Acked {
-		t.Fatal(reply.Outcome, err)
-	}
+	c.astray()
 	c.now = b.now
 	c.advance(100 * time.Millisecond)
 	c.down[2] = true

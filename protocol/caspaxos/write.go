@@ -1,6 +1,7 @@
 package caspaxos
 
 import (
+	"slices"
 	"time"
 
 	"synod/protocol/register"
@@ -196,7 +197,7 @@ func (p *Proposer) settleDoubt(r *reg) bool {
 	kept := make([]*Command, 0, len(r.queue))
 	for _, c := range r.queue {
 		if len(c.attempts) > 0 && c.verdict == undecided {
-			p.finish(c, nil, ErrUncertain)
+			p.finish(c, nil, p.unknown(c))
 		} else {
 			kept = append(kept, c)
 		}
@@ -261,15 +262,9 @@ func (p *Proposer) sendAccept(r *reg, run *run) {
 	r.change, r.view, r.changes = run.change(), run.draft.View(), run.changes
 	r.granted, r.fixing, r.stale, r.passed, r.waited = 0, 0, 0, 0, 0
 	r.try = &try{ballot: r.ballot, cfg: r.cfg}
-	for _, c := range r.batch {
-		if c.writes() {
-			c.attempts = append(c.attempts, attempt{try: r.try, result: c.answer})
-		}
-	}
+	r.attempt()
 	r.rmw = r.rmw || r.kind != blind
-	if r.left != nil && r.change.Kind != register.None {
-		r.left.writes++
-	}
+	r.event()
 	r.next = Ballot{}
 	if r.rmw && p.Cached > 0 {
 		r.next = p.Clock.Next()
@@ -361,6 +356,9 @@ func (p *Proposer) missed(r *reg, i int) {
 // answered say that they never voted for it, it waits a little for the others:
 // if they say so too, nothing is in doubt.
 func (p *Proposer) checkLost(r *reg) {
+	if !r.cfg.CanReach(r.lost) && r.passed != 0 && r.cfg.CanReach(r.lost&^r.passed) {
+		p.reconsider(r) // who was passed over is needed after all
+	}
 	switch {
 	case r.try.acks == 0 && r.stale != 0 && r.stale|r.lost == r.cfg.All():
 		p.doubt(r) // nobody voted whom the others could have the state from
@@ -411,7 +409,7 @@ func (p *Proposer) chosen(r *reg) {
 	}
 	for _, c := range r.batch {
 		c.Seen = Seen{Ballot: r.ballot}
-		if c.changes != r.changes {
+		if c.changes != r.changes || (len(c.attempts) > 0 && c.verdict == tookEffect) {
 			c.Seen.Ballot = p.Clock.Next() // no state's: what it saw was gone when the round was chosen
 		}
 	}
@@ -421,9 +419,19 @@ func (p *Proposer) chosen(r *reg) {
 	p.complete(r)
 }
 
-// writes reports whether the command has an attempt in the present round. One
-// that only reads has none, even if it took away what was past its time: that
-// can be done again.
+// attempt notes the batch's attempts (see there).
+func (r *reg) attempt() {
+	behind := false
+	for _, c := range slices.Backward(r.batch) {
+		if behind = behind || c.writes(); behind {
+			c.attempts = append(c.attempts, attempt{try: r.try, result: c.answer, changed: c.writes()})
+		}
+	}
+}
+
+// writes reports whether the command did something in the present round that must
+// not be done twice. One that only reads did not, even if it took away what was
+// past its time.
 func (c *Command) writes() bool { return c.changed && !c.Op.ReadOnly() }
 
 // doubt ends a round that did not get its Acks: it may still take effect later
@@ -431,11 +439,8 @@ func (c *Command) writes() bool { return c.changed && !c.Op.ReadOnly() }
 func (p *Proposer) doubt(r *reg) {
 	p.Stats.InDoubt.Add(1)
 	for _, c := range r.batch {
-		if !c.writes() {
-			continue
-		}
-		if r.try.nevers == r.cfg.All() {
-			c.attempts = c.attempts[:len(c.attempts)-1] // nobody voted for it
+		if n := len(c.attempts); n > 0 && c.attempts[n-1].try == r.try && r.try.nevers == r.cfg.All() {
+			c.attempts = c.attempts[:n-1] // nobody voted for it
 		}
 	}
 	if !p.Omit.has(RuleBallotOnce) {

@@ -182,7 +182,7 @@ var (
 	// which large states have to follow in parts, and nodes that fall behind.
 	collecting = focused(func(p *Profile) {
 		p.Mix = [kinds]int{Call: 40, Del: 1}
-		p.Clients, p.Ops, p.Think = 4, 80, time.Millisecond
+		p.Regs, p.Clients, p.Ops, p.Think = MaxRegs, 4, 100, time.Millisecond
 		p.Limits.VotedState = 150
 		p.Slow, p.Tail, p.Lose, p.LoseReply = 0.2, 5*time.Millisecond, 0.05, 0.05
 		p.Crash, p.Down = 10, 30*time.Millisecond
