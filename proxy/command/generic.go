@@ -330,9 +330,7 @@ func genericCommands() []*Spec {
 				{"6.0.0", "Added the `TYPE` subcommand."},
 			},
 			Args: []Arg{
-				{Name: "cursor", Type: IntegerArg},
-				{Name: "pattern", Type: PatternArg, Token: "MATCH", Flags: Optional},
-				{Name: "count", Type: IntegerArg, Token: "COUNT", Flags: Optional},
+				cursorArg, matchArg, scanCountArg,
 				{Name: "type", Token: "TYPE", Since: "6.0.0", Flags: Optional},
 			},
 		},

@@ -184,9 +184,7 @@ func setCommands() []*Spec {
 			Complexity: "O(1) for every call. O(N) for a complete iteration, including enough command calls for the cursor to return back to 0. N is the number of elements inside the collection..",
 			Args: []Arg{
 				{Name: "key", Type: KeyArg},
-				{Name: "cursor", Type: IntegerArg},
-				{Name: "pattern", Type: PatternArg, Token: "MATCH", Flags: Optional},
-				{Name: "count", Type: IntegerArg, Token: "COUNT", Flags: Optional},
+				cursorArg, matchArg, scanCountArg,
 			},
 			Key: sets.Scan,
 		},

@@ -25,10 +25,7 @@ func sortCommands() []*Spec {
 					{Name: "count", Type: IntegerArg},
 				}},
 				{Name: "pattern", Type: PatternArg, KeySpec: 1, Token: "GET", Flags: Optional | Multiple | MultipleToken},
-				{Name: "order", Type: OneOf, Flags: Optional, Args: []Arg{
-					{Name: "asc", Type: PureToken, Token: "ASC"},
-					{Name: "desc", Type: PureToken, Token: "DESC"},
-				}},
+				orderArg,
 				{Name: "sorting", Type: PureToken, Token: "ALPHA", Flags: Optional},
 				{Name: "destination", Type: KeyArg, KeySpec: 2, Token: "STORE", Flags: Optional},
 			},
@@ -53,10 +50,7 @@ func sortCommands() []*Spec {
 					{Name: "count", Type: IntegerArg},
 				}},
 				{Name: "pattern", Type: PatternArg, KeySpec: 1, Token: "GET", Flags: Optional | Multiple | MultipleToken},
-				{Name: "order", Type: OneOf, Flags: Optional, Args: []Arg{
-					{Name: "asc", Type: PureToken, Token: "ASC"},
-					{Name: "desc", Type: PureToken, Token: "DESC"},
-				}},
+				orderArg,
 				{Name: "sorting", Type: PureToken, Token: "ALPHA", Flags: Optional},
 			},
 			Split: sorting.SortRO,
