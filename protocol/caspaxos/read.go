@@ -178,7 +178,7 @@ func (p *Proposer) throughRound(r *reg) {
 func (p *Proposer) readState(r *reg, b Ballot, at Set) {
 	r.base, r.at = b, at
 	if r.aside != nil {
-		if r.overtaken() && b != r.aside.base {
+		if r.overtaken() && b != r.aside.base && !p.Omit.has(RuleOrderAside) {
 			p.abandon(r)
 			p.fail(r, ErrContention)
 			p.start(r)

@@ -49,6 +49,8 @@ const (
 	RuleFlushAbsent                       // §8 what a flush covers and the node lacks answers f, not zero
 	RuleFlushRefuses                      // §8 a flush refuses what is promised above it
 	RuleFlushFloor                        // §8 the range's floor counts
+	RuleOrder                             // a command that changed nothing is not executed again behind those that followed it
+	RuleOrderAside                        // … nor a read that has left its register
 	ruleEnd
 )
 

@@ -262,7 +262,7 @@ func (p *Proposer) sendAccept(r *reg, run *run) {
 	r.change, r.view, r.changes = run.change(), run.draft.View(), run.changes
 	r.granted, r.fixing, r.stale, r.passed, r.waited = 0, 0, 0, 0, 0
 	r.try = &try{ballot: r.ballot, cfg: r.cfg}
-	r.attempt()
+	r.attempt(p.Omit)
 	r.rmw = r.rmw || r.kind != blind
 	r.event()
 	r.next = Ballot{}
@@ -420,10 +420,10 @@ func (p *Proposer) chosen(r *reg) {
 }
 
 // attempt notes the batch's attempts (see there).
-func (r *reg) attempt() {
+func (r *reg) attempt(omit Rules) {
 	behind := false
 	for _, c := range slices.Backward(r.batch) {
-		if behind = behind || c.writes(); behind {
+		if behind = behind && !omit.has(RuleOrder) || c.writes(); behind {
 			c.attempts = append(c.attempts, attempt{try: r.try, result: c.answer, changed: c.writes()})
 		}
 	}

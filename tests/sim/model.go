@@ -25,6 +25,10 @@ type input struct {
 	// was called, highest the highest when it returned.
 	lowest, highest int64
 	regs            []int // of a Snapshot
+
+	// Of an operation that a client pipelined: whose it is, and its place among
+	// that client's, above zero.
+	client, place int
 }
 
 // output is an operation's answer; that of an unknown outcome is none.
@@ -57,6 +61,29 @@ func (v value) states(in *input) (as [2]value, n int) {
 		n++
 	}
 	return as, n
+}
+
+// maxClients bounds the clients of a run.
+const maxClients = 8
+
+// ordered is a register with the places of the operations that each client
+// pipelined and that took effect last: they do so in order.
+type ordered struct {
+	value
+	last [maxClients]int
+}
+
+func (s ordered) steps(in *input, o *output) (next []ordered) {
+	if in.place > 0 && o.known {
+		if in.place < s.last[in.client] {
+			return nil
+		}
+		s.last[in.client] = in.place
+	}
+	for _, s.value = range s.value.steps(in, o.known, o.out) {
+		next = append(next, s)
+	}
+	return next
 }
 
 // steps returns the states that an operation with this outcome may lead to.
@@ -204,25 +231,23 @@ var hashSeed = maphash.MakeSeed()
 func singleModel(nondeterministic bool) porcupine.Model {
 	if nondeterministic {
 		m := porcupine.NondeterministicModel{
-			Init: func() []any { return []any{value{}} },
+			Init: func() []any { return []any{ordered{}} },
 			Step: func(s, in, out any) []any {
-				o := out.(*output)
-				next := s.(value).steps(in.(*input), o.known, o.out)
+				next := s.(ordered).steps(in.(*input), out.(*output))
 				all := make([]any, len(next))
 				for i := range all {
 					all[i] = next[i]
 				}
 				return all
 			},
-			Hash: func(s any) uint64 { return maphash.Comparable(hashSeed, s.(value)) },
+			Hash: func(s any) uint64 { return maphash.Comparable(hashSeed, s.(ordered)) },
 		}
 		return m.ToModel()
 	}
 	return porcupine.Model{
-		Init: func() any { return value{} },
+		Init: func() any { return ordered{} },
 		Step: func(s, in, out any) (bool, any) {
-			o := out.(*output)
-			next := s.(value).steps(in.(*input), o.known, o.out)
+			next := s.(ordered).steps(in.(*input), out.(*output))
 			switch len(next) {
 			case 0:
 				return false, s
@@ -231,7 +256,7 @@ func singleModel(nondeterministic bool) porcupine.Model {
 			}
 			panic(fmt.Sprintf("sim: several outcomes of %v", in.(*input).op))
 		},
-		Hash: func(s any) uint64 { return maphash.Comparable(hashSeed, s.(value)) },
+		Hash: func(s any) uint64 { return maphash.Comparable(hashSeed, s.(ordered)) },
 	}
 }
 

@@ -17,6 +17,9 @@ type Profile struct {
 	Ops   int           // operations that clients issue, all together
 	Think time.Duration // mean pause of a client between operations
 	Mix   [kinds]int    // weights of the operations
+	// Pipeline is the chance that a client issues some operations on one register
+	// at once, which then take effect in order.
+	Pipeline float64
 
 	Limits caspaxos.Limits
 	Timing caspaxos.Timing
@@ -87,6 +90,7 @@ func Random(seed uint64) Profile {
 	p.Epochs = pick(0, 0, 0, 5)
 	p.Limits.VotedState = int(pick(0, 0, 150))
 	p.Joint = p.Acceptors == 5 && r.IntN(3) == 0
+	p.Pipeline = pick(0, 0, 0.3)
 	return p
 }
 
@@ -188,6 +192,17 @@ var (
 		p.Crash, p.Down = 10, 30*time.Millisecond
 		p.Cached = 100
 	})
+	// pipelining: reads of large collections that are on their way while other
+	// commands of the same client follow, from nodes that fail.
+	pipelining = focused(func(p *Profile) {
+		p.Mix = [kinds]int{Call: 40}
+		p.Regs, p.Clients, p.Ops, p.Think = MaxRegs, 4, 120, time.Millisecond
+		p.Pipeline, p.Proxies = 0.7, 2
+		p.Limits.VotedState = 40
+		p.Slow, p.Tail, p.LoseReply = 0.3, 10*time.Millisecond, 0.05
+		p.Crash, p.Down = 40, 10*time.Millisecond
+		p.Cached = 100
+	})
 	// fading: fields of hashes that expire, and clocks that differ.
 	fading = focused(func(p *Profile) {
 		p.Mix = [kinds]int{Call: 1}
@@ -206,4 +221,4 @@ var (
 // profiles are those that tests name.
 var profiles = map[string]func(uint64) Profile{"crashing": crashing, "expiring": expiring, "creating": creating,
 	"partial": partial, "failing": failing, "flushing": flushing_, "snapshots": snapshots, "doubtful": doubtful,
-	"collecting": collecting, "fading": fading}
+	"collecting": collecting, "pipelining": pipelining, "fading": fading}

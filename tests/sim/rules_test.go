@@ -70,6 +70,8 @@ var ruleCases = []ruleCase{
 	{name: "FlushAbsent", rule: caspaxos.RuleFlushAbsent, trace: "flushed where nothing was"},
 	{name: "FlushRefuses", rule: caspaxos.RuleFlushRefuses, trace: "flush below a promise"},
 	{name: "FlushFloor", rule: caspaxos.RuleFlushFloor, trace: "late Accept after a flush"},
+	{name: "Order", rule: caspaxos.RuleOrder, profile: Random, seed: 1022},
+	{name: "OrderAside", rule: caspaxos.RuleOrderAside, profile: pipelining, seed: 45},
 }
 
 // TestRule omits each rule of the protocol and requires that the simulator then

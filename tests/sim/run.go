@@ -65,18 +65,42 @@ func (w *World) client(c int, done func()) {
 			again()
 			return
 		}
-		w.ops++
-		r := w.begin(w.draw())
-		r.then = func(error) { again() }
-		if r.op.Kind == Snapshot {
-			for reg := range w.Regs {
-				r.regs = append(r.regs, reg)
+		ops := w.drawSome()
+		left := len(ops)
+		for _, op := range ops {
+			w.ops++
+			r := w.begin(op)
+			r.then = func(error) {
+				if left--; left == 0 {
+					again()
+				}
 			}
-			r.in.regs = r.regs
+			if len(ops) > 1 {
+				r.in.client, r.in.place = c, op.ID
+			}
+			if op.Kind == Snapshot {
+				for reg := range w.Regs {
+					r.regs = append(r.regs, reg)
+				}
+				r.in.regs = r.regs
+			}
+			p.run(r)
 		}
-		p.run(r)
 	}
 	again()
+}
+
+// drawSome makes an operation, or some on one register that a client pipelines.
+func (w *World) drawSome() []*Op {
+	ops := []*Op{w.draw()}
+	if first := ops[0]; w.Pipeline > 0 && first.Reg >= 0 && w.rng.Float64() < w.Pipeline {
+		for range 4 {
+			if op := w.draw(); op.Reg == first.Reg {
+				ops = append(ops, op)
+			}
+		}
+	}
+	return ops
 }
 
 // draw makes a random operation.
