@@ -50,30 +50,6 @@ func (p *Proposer) startPrepare(r *reg) {
 	p.arm(r, p.Timing.Retry)
 }
 
-// oldestAttempt returns the lowest ballot of the commands' attempts, zero if there
-// are none.
-func oldestAttempt(cmds []*Command) (b Ballot) {
-	for _, c := range cmds {
-		for _, a := range c.attempts {
-			if b.IsZero() || a.ballot.Less(b) {
-				b = a.ballot
-			}
-		}
-	}
-	return b
-}
-
-// lead is how far ahead of its clock the proposer begins when it is in doubt,
-// for the lists that tell what became of an attempt are short (§2). A proposer
-// with a carried promise takes a new ballot in every round trip: whoever only
-// takes the next one is always late.
-func (p *Proposer) lead(r *reg) time.Duration {
-	if c := r.head(); r.fails == 0 || c == nil || len(c.attempts) == 0 {
-		return 0
-	}
-	return p.Timing.Backoff << min(r.fails, 3)
-}
-
 func (p *Proposer) onPromise(r *reg, i int, reply *Reply) {
 	if r.phase == fetching {
 		return // the round has its quorum
@@ -115,22 +91,6 @@ func (p *Proposer) fewer(r *reg) {
 // quorum is IsQuorum but for the tests that show why.
 func (p *Proposer) quorum(r *reg, s Set) bool {
 	return r.cfg.IsQuorum(s) || (p.Omit.has(RuleQuorum) && s.Len() >= r.cfg.All().Len()/2)
-}
-
-// interfered starts over after a Nack to a Prepare: with a higher ballot, after
-// a random, growing pause.
-func (p *Proposer) interfered(r *reg) {
-	for _, c := range r.queue {
-		c.nacked = true
-	}
-	p.avoidBlind(r)
-	p.abandon(r)
-	p.pause(r)
-}
-
-// avoidBlind keeps blind writes off a contended register for a while (§4.3).
-func (p *Proposer) avoidBlind(r *reg) {
-	r.noBlind = p.now.Mono + Mono(time.Second)
 }
 
 // promised goes on with a quorum of promises.
