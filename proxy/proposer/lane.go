@@ -233,6 +233,13 @@ func (l *Lane) flush(now caspaxos.Now) bool {
 	}
 }
 
+// refuse notes requests that will not be sent.
+func (l *Lane) refuse(to caspaxos.NodeID, ids ...uint64) {
+	for _, id := range ids {
+		l.refused = append(l.refused, refusal{to: to, id: id})
+	}
+}
+
 // encode sorts the requests by node. The same request to several nodes is
 // encoded once; a large one goes to the senders.
 func (l *Lane) encode(out []caspaxos.Sent) {
@@ -245,18 +252,20 @@ func (l *Lane) encode(out []caspaxos.Sent) {
 			encoded, parcel = l.encodeOne(last)
 		}
 		if parcel != nil {
-			if !l.pool.senders.add(l, s.To, parcel) {
-				l.refused = append(l.refused, refusal{to: s.To, id: last.ID})
+			gone, ok := l.pool.senders.add(l, s.To, parcel)
+			if l.refuse(s.To, gone...); !ok {
+				l.refuse(s.To, last.ID)
 			}
 			continue
 		}
+		l.refuse(s.To, l.pool.senders.supersede(s.To, last)...)
 		for int(s.To) >= len(l.out) {
 			l.out = append(l.out, outgoing{})
 		}
 		o := &l.out[s.To]
 		if len(encoded) >= bulkSize {
 			if !l.net.Send(s.To, rpc.Bulk, encoded) {
-				l.refused = append(l.refused, refusal{to: s.To, id: last.ID})
+				l.refuse(s.To, last.ID)
 			}
 			continue
 		}
@@ -292,9 +301,7 @@ func (l *Lane) send(to caspaxos.NodeID) {
 		return
 	}
 	if !l.net.Send(to, rpc.Votes, o.payload) {
-		for _, id := range o.ids {
-			l.refused = append(l.refused, refusal{to: to, id: id})
-		}
+		l.refuse(to, o.ids...)
 	}
 	o.payload, o.ids = o.payload[:0], o.ids[:0]
 }

@@ -13,24 +13,28 @@ var (
 	eventsDesc   = prometheus.NewDesc("synod_proposer_events_total", "What the proposers met: Nacks, hedged reads, extra reads for state, members sent a state that they lacked, replies ignored for their clock.", []string{"event"}, nil)
 	failuresDesc = prometheus.NewDesc("synod_commands_failed_total", "Commands on registers that ended without a result.", []string{"reason"}, nil)
 	batchDesc    = prometheus.NewDesc("synod_round_commands", "Commands combined in one round.", nil, nil)
+
+	sendingDesc = prometheus.NewDesc("synod_large_sends", "Large changes under way to nodes, a change to two nodes counted twice: not answered yet.", nil, nil)
+	heldDesc    = prometheus.NewDesc("synod_large_send_bytes", "Bytes of the large changes that have not been sent to their end yet.", nil, nil)
+	sendsDesc   = prometheus.NewDesc("synod_large_sends_total", "Large changes to nodes, by what became of them: sent, if as far as the node wanted to have them; failed, as the connection ended or took nothing; refused, as too much was under way to the node; superseded by a later change while they waited.", []string{"outcome"}, nil)
 )
 
 // collector shows a pool's counters to Prometheus.
-type collector struct{ stats *caspaxos.Stats }
+type collector struct{ pool *Pool }
 
 // NewCollector returns a collector of the pool's counters.
-func NewCollector(p *Pool) prometheus.Collector { return collector{p.Stats()} }
+func NewCollector(p *Pool) prometheus.Collector { return collector{p} }
 
 // Describe implements prometheus.Collector.
 func (collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{roundsDesc, eventsDesc, failuresDesc, batchDesc} {
+	for _, d := range []*prometheus.Desc{roundsDesc, eventsDesc, failuresDesc, batchDesc, sendingDesc, heldDesc, sendsDesc} {
 		ch <- d
 	}
 }
 
 // Collect implements prometheus.Collector.
 func (c collector) Collect(ch chan<- prometheus.Metric) {
-	s := c.stats
+	s, sends := c.pool.stats, &c.pool.senders
 	count := func(d *prometheus.Desc, n *atomic.Uint64, label string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n.Load()), label)
 	}
@@ -50,6 +54,12 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	count(failuresDesc, &s.Uncertain, "uncertain")
 	count(failuresDesc, &s.NoQuorum, "no_quorum")
 	count(failuresDesc, &s.Contention, "contention")
+	count(sendsDesc, &sends.sent, "sent")
+	count(sendsDesc, &sends.failed, "failed")
+	count(sendsDesc, &sends.refused, "refused")
+	count(sendsDesc, &sends.superseded, "superseded")
+	ch <- prometheus.MustNewConstMetric(sendingDesc, prometheus.GaugeValue, float64(sends.count.Load()))
+	ch <- prometheus.MustNewConstMetric(heldDesc, prometheus.GaugeValue, float64(sends.bytes.Load()))
 	ch <- batches(s)
 }
 

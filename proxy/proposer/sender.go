@@ -20,10 +20,11 @@ import (
 // hold it in its encoded form, once for each node. Other large changes leave
 // whole, but by the same way.
 const (
-	// sendersEach is how many are sent at a time to one node, sendsMost how many
-	// there are in all, with those that wait for it; further ones are refused.
+	// sendersEach is how many are sent at a time to one node, sendBytes how many
+	// bytes of requests may be under way to it when one more is taken; further ones
+	// are refused.
 	sendersEach = 4
-	sendsMost   = 256
+	sendBytes   = 512 << 20
 	// sendBacklog is how many bytes may wait in a connection when the next piece
 	// is encoded for it, sendPatience how long it may leave it at that, and how
 	// long the node may take to answer until the next one has its turn.
@@ -34,6 +35,7 @@ const (
 // parcel is a large request. Those who send it share it.
 type parcel struct {
 	request *caspaxos.Request
+	bytes   int // of its change
 	once    sync.Once
 	ops     []register.Op // of the request, in the order in which pieces have them
 	whole   []byte        // the request, encoded, if it must not be divided
@@ -44,7 +46,7 @@ func large(q *caspaxos.Request, bytes int) *parcel {
 	if q.Kind != caspaxos.KindAccept || bytes <= caspaxos.PageBytes {
 		return nil
 	}
-	return &parcel{request: q}
+	return &parcel{request: q, bytes: bytes}
 }
 
 // prepare finds out how the request goes.
@@ -69,39 +71,34 @@ func ordered(c register.Change) []register.Op {
 	return register.Nothing().Apply(c).Full().Ops
 }
 
-// sendKey names a request to a node.
-type sendKey struct {
-	to caspaxos.NodeID
-	id uint64
-}
-
 // sending is a parcel on its way to one node.
 type sending struct {
-	sendKey
+	id     uint64 // of the request
 	parcel *parcel
+	bytes  int // as long as it has the parcel
 	link   *router.Link
 	lane   *Lane
 	ctx    context.Context
 	end    context.CancelCauseFunc // with errAnswered: the node wants no more of it
 }
 
-// senders are the goroutines that send parcels, some for each node that has any.
+// senders send parcels, by a queue for each node.
 type senders struct {
 	ctx  context.Context
 	stop context.CancelFunc
 	wg   sync.WaitGroup
+	most int // bytes under way to one node when one more is taken
 
-	count atomic.Int32 // of open
+	queues sync.Map // of *queue, by caspaxos.NodeID
 
-	mu      sync.Mutex
-	open    map[sendKey]*sending
-	waiting map[caspaxos.NodeID][]*sending
-	running map[caspaxos.NodeID]int
+	count                             atomic.Int32  // under way: not answered yet
+	bytes                             atomic.Int64  // of these, what has not been sent to its end
+	sent, failed, refused, superseded atomic.Uint64 // how they have ended
 }
 
 func (s *senders) init() {
 	s.ctx, s.stop = context.WithCancel(context.Background())
-	s.open, s.waiting, s.running = make(map[sendKey]*sending), make(map[caspaxos.NodeID][]*sending), make(map[caspaxos.NodeID]int)
+	s.most = sendBytes
 }
 
 func (s *senders) close() {
@@ -109,88 +106,39 @@ func (s *senders) close() {
 	s.wg.Wait()
 }
 
-// add has a parcel sent. It returns false if there is no connection, or too many
-// others are being sent.
-func (s *senders) add(l *Lane, to caspaxos.NodeID, p *parcel) bool {
+// queue returns what goes to a node.
+func (s *senders) queue(to caspaxos.NodeID) *queue {
+	q, ok := s.queues.Load(to)
+	if !ok {
+		q, _ = s.queues.LoadOrStore(to, &queue{senders: s, to: to, open: make(map[uint64]*sending)})
+	}
+	return q.(*queue)
+}
+
+// add has a parcel sent. It returns false if there is no connection, or too much
+// else is being sent to the node, and the ids of the lane's requests that will not
+// be sent because of it.
+func (s *senders) add(l *Lane, to caspaxos.NodeID, p *parcel) (gone []uint64, ok bool) {
 	link := l.net.Link(to)
 	if link == nil {
-		return false
+		return nil, false
 	}
-	one := &sending{sendKey: sendKey{to, p.request.ID}, parcel: p, link: link, lane: l}
-	one.ctx, one.end = context.WithCancelCause(s.ctx)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.open) >= sendsMost || s.ctx.Err() != nil {
-		one.end(nil)
-		return false
-	}
-	s.open[one.sendKey] = one
-	s.count.Add(1)
-	s.waiting[to] = append(s.waiting[to], one)
-	if s.running[to] < sendersEach {
-		s.running[to]++
-		s.wg.Go(func() { s.run(to) })
-	}
-	return true
+	return s.queue(to).add(&sending{id: p.request.ID, parcel: p, bytes: p.bytes, link: link, lane: l})
 }
 
-// run sends what waits for a node.
-func (s *senders) run(to caspaxos.NodeID) {
-	for one := s.next(to); one != nil; one = s.next(to) {
-		err := one.send()
-		if err == nil {
-			one.await()
-		} else if !errors.Is(err, errAnswered) {
-			one.lane.Replies(to, []*caspaxos.Reply{{ID: one.id, Outcome: caspaxos.Unreachable}})
-		}
-		s.ended(one)
-	}
-}
-
-// next returns the one whose turn it is, or nil if the goroutine is to end.
-func (s *senders) next(to caspaxos.NodeID) *sending {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	list := s.waiting[to]
-	if len(list) == 0 || s.ctx.Err() != nil {
-		s.running[to]--
+// supersede takes notice of a request that goes to a node by another way, and
+// returns the ids of the lane's requests that will not be sent because of it.
+func (s *senders) supersede(to caspaxos.NodeID, r *caspaxos.Request) []uint64 {
+	if s.count.Load() == 0 || r.Kind != caspaxos.KindAccept || r.Change.Kind != register.Full {
 		return nil
 	}
-	one := list[0]
-	list[0] = nil
-	if s.waiting[to] = list[1:]; len(list) == 1 {
-		delete(s.waiting, to)
-	}
-	return one
-}
-
-func (s *senders) ended(one *sending) {
-	one.end(nil)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.remove(one)
-}
-
-// remove forgets a parcel, if it was not forgotten yet. s.mu is held.
-func (s *senders) remove(one *sending) {
-	if s.open[one.sendKey] == one {
-		delete(s.open, one.sendKey)
-		s.count.Add(-1)
-	}
+	return s.queue(to).supersede(r)
 }
 
 // answered notes replies of a node.
 func (s *senders) answered(from caspaxos.NodeID, replies []*caspaxos.Reply) {
-	if s.count.Load() == 0 {
-		return
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, r := range replies {
-		if one := s.open[sendKey{from, r.ID}]; one != nil {
-			one.end(errAnswered)
-			s.remove(one)
-		}
+	if s.count.Load() > 0 {
+		s.queue(from).answered(replies)
 	}
 }
 
@@ -205,7 +153,7 @@ func (one *sending) send() error {
 	q := one.parcel.request
 	one.parcel.once.Do(one.parcel.prepare)
 	if whole := one.parcel.whole; whole != nil {
-		return one.put(whole, true)
+		return one.put(whole)
 	}
 	for rest, number := one.parcel.ops, uint32(0); ; number++ {
 		n := wire.Cut(rest, caspaxos.PageBytes)
@@ -213,7 +161,7 @@ func (one *sending) send() error {
 		if number == 0 {
 			p.Accept = q
 		}
-		if err := one.put(encode(&p), p.Last); err != nil || p.Last {
+		if err := one.put(encode(&p)); err != nil || p.Last {
 			return err
 		}
 		rest = rest[n:]
@@ -227,13 +175,13 @@ func encode(p *wire.Piece) []byte {
 }
 
 // put sends a payload when there is room for it.
-func (one *sending) put(payload []byte, last bool) error {
+func (one *sending) put(payload []byte) error {
 	ctx, cancel := context.WithTimeoutCause(one.ctx, sendPatience, errPatience)
 	defer cancel()
 	if err := one.link.Room(ctx, sendBacklog); err != nil {
 		return fmt.Errorf("send a large state: %w", err)
 	}
-	return one.link.Send(payload, last)
+	return one.link.Send(payload)
 }
 
 // await waits for the answer, but not for ever: what is sent next to the node

@@ -10,16 +10,12 @@ import (
 // Link is one connection to a node, for bulk payloads that belong together: when
 // it ends, what has been sent may have arrived and nothing more will. Lanes hear
 // of its end by Disconnected.
-type Link struct {
-	node    *node
-	session *rpc.Session
-}
+type Link struct{ session *rpc.Session }
 
 // Link returns the connection to a node, nil if there is none at present.
 func (r *Router) Link(to caspaxos.NodeID) *Link {
-	n := r.node(to)
-	if s := n.session.Load(); s != nil {
-		return &Link{n, s}
+	if s := r.node(to).session.Load(); s != nil {
+		return &Link{s}
 	}
 	return nil
 }
@@ -30,16 +26,9 @@ func (l *Link) Room(ctx context.Context, backlog int) error {
 }
 
 // Send queues a payload, which must not be modified any more, and returns at
-// once. With the last one an answer is due.
-func (l *Link) Send(payload []byte, last bool) error {
-	if err := l.session.SendShared(rpc.Bulk, payload); err != nil {
-		return err
-	}
-	if last {
-		l.node.asked(l.node.router.now())
-	}
-	return nil
-}
+// once. It does not count as asked, as what goes by Router.Send does: a node that
+// has a large state to bring to its disk answers that late, but not its reads.
+func (l *Link) Send(payload []byte) error { return l.session.SendShared(rpc.Bulk, payload) }
 
 // Done is closed when the connection has ended.
 func (l *Link) Done() <-chan struct{} { return l.session.Done() }

@@ -1,0 +1,192 @@
+package proposer
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"synod/protocol/caspaxos"
+	"synod/protocol/register"
+	"synod/proxy/nodetest"
+	"synod/proxy/router"
+)
+
+// idle returns a queue whose goroutines are all busy, so that what is added waits.
+func idle(t *testing.T, most int) *queue {
+	s := new(senders)
+	s.init()
+	t.Cleanup(s.close)
+	s.most = most
+	q := s.queue(0)
+	q.running = sendersEach
+	return q
+}
+
+// change makes an Accept of which the id and the ballot are n.
+func change(kind register.ChangeKind, key string, n uint64) *caspaxos.Request {
+	return &caspaxos.Request{ID: n, Kind: caspaxos.KindAccept, Register: caspaxos.Register{Key: key},
+		Ballot: caspaxos.Ballot{Time: caspaxos.MakeTime(int64(n), 0)}, Change: register.Change{Kind: kind}}
+}
+
+// put adds a request of so many bytes and tells what was to be expected.
+func (q *queue) put(t *testing.T, r *caspaxos.Request, bytes int, taken bool, want ...uint64) {
+	t.Helper()
+	gone, ok := q.add(&sending{id: r.ID, parcel: &parcel{request: r}, bytes: bytes})
+	if ok != taken || !slices.Equal(gone, want) {
+		t.Errorf("request %d: taken %v, instead of %d; want %v, instead of %d", r.ID, ok, gone, taken, want)
+	}
+}
+
+// wants looks at what waits, in its order, and at its bytes.
+func (q *queue) wants(t *testing.T, bytes int, ids ...uint64) {
+	t.Helper()
+	var got []uint64
+	for _, one := range q.waiting {
+		got = append(got, one.id)
+	}
+	if !slices.Equal(got, ids) || len(q.open) != len(ids) || q.held != bytes {
+		t.Errorf("%d wait, %d are open, %d bytes are held; want %d and %d bytes", got, len(q.open), q.held, ids, bytes)
+	}
+	if n, b := q.senders.count.Load(), q.senders.bytes.Load(); int(n) != len(ids) || int(b) != bytes {
+		t.Errorf("%d requests of %d bytes are shown", n, b)
+	}
+}
+
+// A full change comes in the place of what waits of the same register, and of that
+// alone.
+func TestAFullChangeSupersedesWhatWaits(t *testing.T) {
+	q := idle(t, math.MaxInt)
+	q.put(t, change(register.Full, "k", 1), 10, true)
+	q.put(t, change(register.Full, "other", 2), 20, true)
+	q.put(t, change(register.Delta, "k", 3), 30, true) // it needs the first
+	q.wants(t, 60, 1, 2, 3)
+	q.put(t, change(register.Full, "k", 5), 50, true, 1, 3)
+	q.wants(t, 70, 5, 2)
+	q.put(t, change(register.Full, "k", 4), 40, true) // a repair to an earlier round
+	q.wants(t, 110, 5, 2, 4)
+	if gone := q.senders.supersede(0, change(register.Delta, "k", 6)); gone != nil {
+		t.Errorf("a small delta superseded %d", gone)
+	}
+	if gone := q.senders.supersede(0, change(register.Full, "k", 7)); !slices.Equal(gone, []uint64{5, 4}) {
+		t.Errorf("a small full change superseded %d", gone)
+	}
+	q.wants(t, 20, 2)
+}
+
+// What is on its way already is sent to its end: the node would be left with a part.
+func TestWhatIsOnItsWayIsNotSuperseded(t *testing.T) {
+	q := idle(t, math.MaxInt)
+	q.put(t, change(register.Full, "k", 1), 10, true)
+	one := q.next()
+	q.put(t, change(register.Full, "k", 2), 10, true)
+	if one.ctx.Err() != nil || q.open[1] != one {
+		t.Error("it was given up")
+	}
+	q.sent(one) // from here on it takes no room
+	if q.held != 10 || one.parcel != nil {
+		t.Errorf("%d bytes are held while an answer is awaited", q.held)
+	}
+	q.answered([]*caspaxos.Reply{{ID: 1}})
+	q.ended(one)
+	q.wants(t, 10, 2)
+}
+
+// A node is kept so many bytes and one request more, of whatever size; what is
+// refused drops nothing.
+func TestBytesForANodeAreBounded(t *testing.T) {
+	q := idle(t, 100)
+	q.put(t, change(register.Full, "a", 1), 99, true)
+	q.put(t, change(register.Full, "b", 2), 1<<30, true)
+	q.put(t, change(register.Full, "c", 3), 1, false)
+	q.put(t, change(register.Full, "a", 4), 1, false)
+	q.wants(t, 99+1<<30, 1, 2)
+	q.put(t, change(register.Full, "b", 5), 1, true, 2)
+	q.put(t, change(register.Full, "c", 6), 1, false) // it is full to the byte
+	q.put(t, change(register.Full, "a", 7), 1, true, 1)
+	q.wants(t, 2, 7, 5)
+}
+
+// assign is a blind write of some size.
+type assign int
+
+func (assign) Needs() register.Projection { return register.Projection{} }
+func (assign) ReadOnly() bool             { return false }
+func (assign) Blind() bool                { return true }
+func (size assign) Execute(register.View, int64) caspaxos.Effect {
+	return caspaxos.Effect{Change: register.Change{Kind: register.Full,
+		Header: register.Header{Type: register.String, Size: uint64(size)},
+		Ops:    []register.Op{{Kind: register.Put, Key: make([]byte, 4), Value: make([]byte, size)}}}}
+}
+
+// set runs an assign.
+func (p *Pool) set(t *testing.T, key string, size int) {
+	t.Helper()
+	done := make(chan error, 1)
+	p.Submit([]*caspaxos.Command{{Register: caspaxos.Register{Key: key}, Op: assign(size), Started: p.Now(),
+		Done: func(c *caspaxos.Command) { done <- c.Err }}})
+	if err := <-done; err != nil {
+		t.Fatalf("%d bytes for %q: %v; small ones may still be written", size, key, err)
+	}
+}
+
+// A node that takes requests and answers none is no hindrance to large writes on
+// the others, nor is much kept for it that nobody waits for.
+func TestLargeWritesBesideADeafNode(t *testing.T) {
+	nodes, snap := nodetest.Start(t, "n1", "n2", "n3")
+	limits := caspaxos.DefaultLimits()
+	limits.Command *= 4 // this is no test of time
+	p := New(Config{Clock: caspaxos.NewClock(1, func() int64 { return time.Now().UnixMilli() }),
+		Limits: limits, Timing: caspaxos.DefaultTiming(), Lanes: 1})
+	const size, most = 2 << 20, 5 << 20
+	p.senders.most = most
+	net := router.New(router.Config{Cluster: nodetest.Cluster, Name: "p", Log: zap.NewNop()}, []router.Lane{p.lanes[0]})
+	p.Start(net)
+	net.Update(snap)
+	t.Cleanup(func() { net.Close(); p.Close() })
+	for all := net.Config(0); net.Reachable(all) != all.All(); {
+		<-time.After(time.Millisecond)
+	}
+	nodes[0].Deafen(true)
+	deaf := p.senders.queue(net.Config(0).Nodes()[0])
+	held := func() int {
+		deaf.mu.Lock()
+		defer deaf.mu.Unlock()
+		return deaf.held
+	}
+	for i := range sendersEach + 1 {
+		p.set(t, fmt.Sprint(i), size)
+	}
+	for held() >= 2*size { // the last one waits, the others for their answers
+		<-time.After(time.Millisecond)
+	}
+	for range 10 {
+		p.set(t, "k", size)
+	}
+	if n := held(); n >= 3*size {
+		t.Errorf("%d bytes are kept for the node, of values of %d that have been overwritten", n, size)
+	}
+	p.set(t, "k", 1)
+	if n := held(); n >= 2*size {
+		t.Errorf("%d bytes are kept for the node after a short value has come in the place of all of %d", n, size)
+	}
+	for i := range 20 {
+		p.set(t, fmt.Sprint("more", i), size)
+	}
+	if n := held(); n >= most+2*size {
+		t.Errorf("%d bytes are kept for the node", n)
+	}
+}
+
+// The metrics are what they are declared as.
+func TestMetrics(t *testing.T) {
+	r := prometheus.NewPedanticRegistry()
+	r.MustRegister(NewCollector(New(Config{Lanes: 1})))
+	if _, err := r.Gather(); err != nil {
+		t.Error(err)
+	}
+}
