@@ -36,7 +36,8 @@ type Config struct {
 	MinFreeBytes int64 // refuse writes when the disk has less room
 	Lanes        int   // of a new data directory; zero: one per CPU, at least two
 
-	disk *engine.Disk // for tests: lets the changelog's disk fail
+	disk         *engine.Disk // for tests: lets the changelog's disk fail
+	stagingBytes int64        // for tests: how large a state may be
 }
 
 // Daemon is a running storage node.

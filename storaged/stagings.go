@@ -1,6 +1,7 @@
 package storaged
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync"
@@ -15,16 +16,26 @@ import (
 )
 
 // An Accept of a large state comes in pieces, and is on the disk before its lane
-// votes for it. The goroutine that reads the session's bulk traffic writes piece
-// after piece, so that the session's window holds back a peer that is faster than
-// the disk.
+// votes for it. Each has a goroutine of its own, which alone writes it, asks the
+// lane, and answers. The goroutine that reads the session's bulk traffic hands it
+// the pieces by a short queue, and waits only when that is full: so the session's
+// window holds back a peer that is faster than the disk, and a lane or a file
+// that takes its time holds up nothing else that the session brings.
 const (
 	// stagingsMost is how many may be under way, stagingsEach how many of one
-	// session; further ones are refused.
+	// session, stagingsKept how many places only sessions may take that have none;
+	// further ones are refused.
 	stagingsMost = 16
 	stagingsEach = 4
-	// stagingPatience is how long the next piece may be late.
-	stagingPatience = 10 * time.Second
+	stagingsKept = 4
+	// stagingQueue is how many bytes of pieces wait for the disk at most.
+	stagingQueue = 4 * caspaxos.PageBytes
+	// stagingBytes is how large a state may be: several times what one command
+	// can bring.
+	stagingBytes = 8 << 30
+	// foreseeBytes is how much is written until the lane is asked again whether
+	// it would vote for it still.
+	foreseeBytes = 16 << 20
 )
 
 // stagings are the large states that are coming in.
@@ -39,39 +50,30 @@ type stagingKey struct {
 	id      uint64
 }
 
-// staging is one of them.
-type staging struct {
-	stagingKey
-	lane    *lane
-	request *caspaxos.Request
-
-	mu     sync.Mutex
-	store  *engine.Staging // nil: not begun
-	next   uint32          // the number of the piece that should come
-	heard  caspaxos.Mono   // when the last one came
-	whole  bool            // all have come: it goes on by itself
-	closed bool            // it has ended
-}
-
 func (t *stagings) init() {
 	t.open, t.count = make(map[stagingKey]*staging), make(map[*rpc.Session]int)
 }
 
-var errTwice = errors.New("a request that is under way begins again")
-
 // admit takes a new one in. It returns false if there are too many.
-func (t *stagings) admit(st *staging) (bool, error) {
+func (t *stagings) admit(st *staging) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.open[st.stagingKey] != nil {
-		return false, errTwice
+	each, places := t.count[st.session], stagingsMost-len(t.open)
+	if each > 0 {
+		places -= stagingsKept
 	}
-	if len(t.open) == stagingsMost || t.count[st.session] == stagingsEach {
-		return false, nil
+	if places <= 0 || each == stagingsEach {
+		return false
+	}
+	st.reader = new(intake)
+	for _, other := range t.open {
+		if other.session == st.session {
+			st.reader = other.reader
+		}
 	}
 	t.open[st.stagingKey] = st
 	t.count[st.session]++
-	return true, nil
+	return true
 }
 
 func (t *stagings) find(k stagingKey) *staging {
@@ -89,14 +91,11 @@ func (t *stagings) remove(st *staging) {
 	}
 }
 
-// those returns the ones that f chooses.
-func (t *stagings) those(f func(*staging) bool) (out []*staging) {
+func (t *stagings) all() (out []*staging) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, st := range t.open {
-		if f(st) {
-			out = append(out, st)
-		}
+		out = append(out, st)
 	}
 	return out
 }
@@ -107,64 +106,138 @@ func (t *stagings) len() int {
 	return len(t.open)
 }
 
-// piece takes one piece. An error means that the peer is broken.
+var (
+	errTwice    = errors.New("a request that is under way begins again")
+	errNothing  = errors.New("a large state of nothing")
+	errOddPiece = errors.New("the piece is not the next one, or brings nothing, or too much")
+)
+
+// piece takes one piece, on the goroutine that reads the session's bulk traffic.
+// An error means that the peer is broken.
 func (d *Daemon) piece(s *rpc.Session, class rpc.Class, p *wire.Piece) error {
 	if class != rpc.Bulk {
 		return fmt.Errorf("a piece of a state came as %s", class)
 	}
-	k := stagingKey{s, p.ID}
-	if p.Number > 0 {
-		st := d.stagings.find(k)
-		if st == nil {
-			return nil // it was answered: what is under way still is of no use
-		}
-		return d.takePiece(st, p)
-	}
-	if !p.Accept.Change.Header.Exists() {
-		return errors.New("a large state of nothing")
-	}
-	st := &staging{stagingKey: k, request: p.Accept}
-	st.lane = d.lanes[caspaxos.Part(p.Accept.Register.Key, uint32(len(d.lanes)))]
-	admitted, err := d.stagings.admit(st)
+	st := d.stagings.find(stagingKey{s, p.ID})
 	switch {
-	case err != nil:
-		return err
-	case !admitted:
-		d.refuse(s, []item{{request: p.Accept}})
-		return nil
-	case !d.beginStaging(st):
-		d.stagings.remove(st)
+	case p.Number > 0 && st == nil:
+		return nil // it was answered: what is under way still is of no use
+	case p.Number == 0 && st != nil:
+		return errTwice
+	case p.Number == 0 && !p.Accept.Change.Header.Exists():
+		return errNothing
+	case p.Number == 0:
+		st = &staging{stagingKey: stagingKey{s, p.ID}, request: p.Accept, more: make(chan struct{}, 1), room: make(chan struct{}, 1)}
+	}
+	if !st.expects(p) {
+		return fmt.Errorf("piece %d of a state: %w", p.Number, errOddPiece)
+	}
+	if p.Number == 0 && !d.beginStaging(st) {
 		return nil
 	}
-	return d.takePiece(st, p)
+	st.put(p, d.now)
+	return nil
 }
 
-// beginStaging asks the lane whether it would vote for the state. If not, the
-// request has been answered.
+// beginStaging gives a state its goroutine, unless the request is refused.
 func (d *Daemon) beginStaging(st *staging) bool {
-	q := st.request
-	if d.draining.Load() {
-		d.refuse(st.session, []item{{request: q}})
+	st.lane = d.lanes[caspaxos.Part(st.request.Register.Key, uint32(len(d.lanes)))]
+	st.patience.left = stagingPatience
+	st.ctx, st.end = context.WithCancelCause(d.stopped)
+	if d.draining.Load() || !d.stagings.admit(st) {
+		st.end(nil)
+		d.refuse(st.session, []item{{request: st.request}})
 		return false
 	}
-	if !d.ask(st) {
-		return false
+	if st.session.Err() != nil { // endStagings may have missed it
+		st.end(errGone)
+	}
+	d.routines.Go(func() {
+		defer d.stagings.remove(st)
+		defer st.end(nil) // the reader waits no more
+		d.stage(st)
+	})
+	return true
+}
+
+// stage takes in a large state, from its first piece to the answer.
+func (d *Daemon) stage(st *staging) {
+	q := st.request
+	if !d.foresee(st) {
+		return
 	}
 	store, err := d.engine.Stage(q.Register, q.Ballot, q.Change.Header)
 	if err != nil {
 		d.stageFails(st, err)
-		return false
+		return
 	}
-	// From here on nothing of the piece's memory is needed.
-	q.Change = store.Change()
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	st.store, st.heard = store, d.now().Mono
-	return true
+	q.Change = store.Change() // nothing of the first piece's memory is needed any more
+	if err := d.fill(st, store); err != nil {
+		store.Discard()
+		d.stageFails(st, err)
+		return
+	}
+	result := make(chan bool, 1)
+	if !st.lane.push([]item{{do: func() { result <- st.lane.voteStaged(st, store) }}}, 0) {
+		store.Discard()
+		d.refuse(st.session, []item{{request: q}})
+		return
+	}
+	select {
+	case held := <-result:
+		if !held {
+			store.Discard()
+		}
+	case <-d.stopped.Done(): // whether it is voted for shows when the node is up again
+	}
 }
 
-// ask has the lane foresee whether it would vote.
-func (d *Daemon) ask(st *staging) bool {
+// errForeseen says that the lane has answered the request, or never will.
+var errForeseen = errors.New("a large state will not be voted for")
+
+// fill brings all pieces to the disk. What will not be voted for any more is not
+// written on, and not ingested: that would find its rows' deletion waiting in
+// memory, and have everybody wait until this is flushed.
+func (d *Daemon) fill(st *staging, store *engine.Staging) error {
+	var total, unasked int64
+	for last := false; !last; {
+		p := st.take(d.now)
+		if p == nil {
+			return context.Cause(st.ctx)
+		}
+		size := pieceBytes(p)
+		if total += size; total > d.stagingBytes() {
+			return errTooLarge
+		}
+		if err := store.Add(p.Ops); err != nil {
+			return err
+		}
+		if unasked += size; unasked >= foreseeBytes {
+			if unasked = 0; !d.foresee(st) {
+				return errForeseen
+			}
+		}
+		last = p.Last
+	}
+	if err := store.Seal(); err != nil {
+		return err
+	}
+	if !d.foresee(st) {
+		return errForeseen
+	}
+	return store.Ingest()
+}
+
+func (d *Daemon) stagingBytes() int64 {
+	if d.cfg.stagingBytes > 0 {
+		return d.cfg.stagingBytes
+	}
+	return stagingBytes
+}
+
+// foresee asks the lane whether it would vote for the state. If not, the request
+// has been answered.
+func (d *Daemon) foresee(st *staging) bool {
 	answer := make(chan bool, 1)
 	l := st.lane
 	asked := l.push([]item{{do: func() {
@@ -187,114 +260,53 @@ func (d *Daemon) ask(st *staging) bool {
 	}
 }
 
-// takePiece stages the elements of a piece. With the last one the rest is no
-// longer the reader's.
-func (d *Daemon) takePiece(st *staging, p *wire.Piece) error {
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	if st.closed {
-		return nil
-	}
-	err := engine.ErrDisorder
-	if p.Number == st.next && !st.whole {
-		err = st.store.Add(p.Ops)
-	}
-	switch {
-	case errors.Is(err, engine.ErrDisorder):
-		d.endStaging(st)
-		return fmt.Errorf("piece %d of a state: %w", p.Number, err)
-	case err != nil:
-		d.endStaging(st)
-		d.stageFails(st, err)
-		return nil
-	}
-	st.next, st.heard = st.next+1, d.now().Mono
-	if p.Last {
-		st.whole = true
-		d.routines.Go(func() { d.finishStaging(st) })
-	}
-	return nil
-}
-
-// finishStaging brings a state that has come whole to its lane, and takes it back
-// if the lane did not vote for it.
-func (d *Daemon) finishStaging(st *staging) {
-	if err := st.store.Ingest(); err != nil {
-		d.stageFails(st, err)
-		d.endWhole(st)
-		return
-	}
-	result := make(chan bool, 1)
-	if !st.lane.push([]item{{do: func() { result <- st.lane.voteStaged(st) }}}, 0) {
-		d.refuse(st.session, []item{{request: st.request}})
-		d.endWhole(st)
-		return
-	}
-	select {
-	case held := <-result:
-		if held {
-			d.stagings.remove(st)
-		} else {
-			d.endWhole(st)
-		}
-	case <-d.stopped.Done(): // whether it is voted for shows when the node is up again
-	}
-}
-
-func (d *Daemon) endWhole(st *staging) {
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	d.endStaging(st)
-}
-
 // voteStaged steps an Accept whose elements are on the disk, on the lane's
 // goroutine. It returns whether they have become the register's content.
-func (l *lane) voteStaged(st *staging) bool {
+func (l *lane) voteStaged(st *staging, store *engine.Staging) bool {
 	var reply caspaxos.Reply
 	_, err := l.acceptor.Step(l.daemon.now(), st.request, &reply) // an Accept never waits
-	held := l.store.Holds(st.store)
+	held := l.store.Holds(store)
 	l.answer(st.session, st.request, &reply, err)
 	return held
 }
 
-// endStaging ends one that is not voted for and never will be. st.mu is held.
-func (d *Daemon) endStaging(st *staging) {
-	if st.closed {
-		return
-	}
-	st.closed = true
-	st.store.Discard()
-	d.stagings.remove(st)
-}
+var errTooLarge = errors.New("a state is larger than any may be")
 
-// stageFails answers a request whose state the disk does not take.
+// stageFails answers a request whose state did not get onto the disk.
 func (d *Daemon) stageFails(st *staging, err error) {
-	if !errors.Is(err, engine.ErrNoSpace) && !errors.Is(err, engine.ErrClosed) {
-		d.log.Error("cannot take in a large state", zap.Stringer("peer", st.session.Peer()), zap.Error(err))
+	peer := zap.Stringer("peer", st.session.Peer())
+	switch {
+	case errors.Is(err, errForeseen), errors.Is(err, errGone), d.stopped.Err() != nil:
+		return
+	case errors.Is(err, engine.ErrDisorder):
+		d.malformed(st.session, rpc.Bulk, err)
+		return
+	case errors.Is(err, errLate):
+		d.log.Warn("a large state did not arrive in full", peer)
+	case !errors.Is(err, engine.ErrNoSpace) && !errors.Is(err, engine.ErrClosed):
+		d.log.Error("cannot take in a large state", peer, zap.Error(err))
 	}
 	d.refuse(st.session, []item{{request: st.request}})
 }
 
+// errGone says that the session has ended, errLate that it brings nothing more.
+var (
+	errGone = errors.New("the session has ended")
+	errLate = errors.New("no further piece has come")
+)
+
 // endStagings ends those of a session that is gone, but for what has come whole.
 func (d *Daemon) endStagings(s *rpc.Session) {
-	for _, st := range d.stagings.those(func(st *staging) bool { return st.session == s }) {
-		d.endUnlessWhole(st)
+	for _, st := range d.stagings.all() {
+		if st.session == s {
+			st.gone()
+		}
 	}
-}
-
-func (d *Daemon) endUnlessWhole(st *staging) bool {
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	if st.whole || st.closed || st.store == nil {
-		return false
-	}
-	d.endStaging(st)
-	return true
 }
 
 // watchStagings ends those of which nothing more comes.
 func (d *Daemon) watchStagings() {
-	tick := time.NewTicker(stagingPatience / 4)
+	tick := time.NewTicker(time.Duration(stagingPatience) / 4)
 	defer tick.Stop()
 	for {
 		select {
@@ -307,18 +319,7 @@ func (d *Daemon) watchStagings() {
 }
 
 func (d *Daemon) endLate(now caspaxos.Mono) {
-	late := d.stagings.those(func(st *staging) bool {
-		// One that is at work is not late.
-		if !st.mu.TryLock() {
-			return false
-		}
-		defer st.mu.Unlock()
-		return st.store != nil && time.Duration(now-st.heard) > stagingPatience
-	})
-	for _, st := range late {
-		if d.endUnlessWhole(st) {
-			d.log.Warn("a large state did not arrive in full", zap.Stringer("peer", st.session.Peer()))
-			d.refuse(st.session, []item{{request: st.request}})
-		}
+	for _, st := range d.stagings.all() {
+		st.endIfLate(now)
 	}
 }

@@ -84,10 +84,18 @@ func (n *testNode) wantHash(k string, elements int) {
 func (n *testNode) idle() {
 	n.t.Helper()
 	waitFor(n.t, "the end of all stagings", func() bool { return n.d.stagings.len() == 0 })
-	left, err := os.ReadDir(filepath.Join(n.cfg.DataDir, "stage"))
-	if err != nil || len(left) > 0 {
-		n.t.Fatalf("files are left: %v, %v", left, err)
+	if left := n.stagedFiles(); len(left) > 0 {
+		n.t.Fatalf("files are left: %v", left)
 	}
+}
+
+func (n *testNode) stagedFiles() []os.DirEntry {
+	n.t.Helper()
+	files, err := os.ReadDir(filepath.Join(n.cfg.DataDir, "stage"))
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	return files
 }
 
 // A state that came in pieces is there, also if the node ends right after it
@@ -162,6 +170,14 @@ func TestSenselessPieces(t *testing.T) {
 			ps[1].Ops, ps[2].Ops = ps[2].Ops, ps[1].Ops
 			c.sendPieces(ps...)
 		},
+		"empty":           func(c *client, ps []*wire.Piece) { c.sendPieces(ps[0], &wire.Piece{ID: ps[0].ID, Number: 1}) },
+		"empty and first": func(c *client, ps []*wire.Piece) { ps[0].Ops = nil; c.sendPieces(ps[0]) },
+		"of too much": func(c *client, ps []*wire.Piece) {
+			for i := range ps[1].Ops[:2] {
+				ps[1].Ops[i].Value = make([]byte, caspaxos.PageBytes)
+			}
+			c.sendPieces(ps[:2]...)
+		},
 		"of nothing": func(c *client, ps []*wire.Piece) {
 			ps[0].Accept.Change.Header = register.Header{}
 			c.sendPieces(ps...)
@@ -209,11 +225,16 @@ func TestTooManyStagings(t *testing.T) {
 		}
 		b.c.sendPieces(b.ps[1:]...)
 	}
-	for range stagingsMost / stagingsEach {
+	for range (stagingsMost - stagingsKept) / stagingsEach {
 		c := n.dial()
 		for range stagingsEach {
 			all = append(all, begin(c))
 		}
+		refused(begin(c))
+	}
+	for range stagingsKept { // one for each of other sessions
+		c := n.dial()
+		all = append(all, begin(c))
 		refused(begin(c))
 	}
 	refused(begin(n.dial()))

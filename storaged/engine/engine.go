@@ -107,6 +107,7 @@ type Engine struct {
 	stages       atomic.Uint64         // the number of the last staging
 	stageFiles   atomic.Uint64
 	stagedBytes  atomic.Int64
+	unseen       atomic.Int64 // bytes staged since somebody looked how much room there is
 
 	laneBytes int // a lane's share of the cache
 	dirtyMax  int // bytes of a lane that may wait for Pebble
@@ -128,6 +129,7 @@ type Engine struct {
 	checkpoints chan struct{}
 	sweeps      chan struct{}
 	late        chan struct{} // closed when Close has waited long enough
+	left        chan struct{} // closed when the store has ended with Pebble at work still
 	lastMark    int64         // bytes of changelog and large states at the last checkpoint
 
 	stop     chan struct{}
@@ -147,7 +149,7 @@ func Open(o Options) (*Engine, error) {
 	}
 	e := &Engine{
 		opts: o, stop: make(chan struct{}),
-		checkpoints: make(chan struct{}, 1), sweeps: make(chan struct{}, 1), late: make(chan struct{}),
+		checkpoints: make(chan struct{}, 1), sweeps: make(chan struct{}, 1), late: make(chan struct{}), left: make(chan struct{}),
 		pages: make(map[*pages]struct{}),
 	}
 	e.appliedCond = sync.NewCond(&e.appliedMu)
@@ -171,11 +173,15 @@ func (e *Engine) open() (err error) {
 			return fmt.Errorf("data directory: %w", err)
 		}
 	}
+	// Before Pebble is opened, which takes room, and waits until there is some.
+	if err := e.clearStageDir(); err != nil {
+		return err
+	}
 	if e.db, err = openPebble(e); err != nil {
 		return err
 	}
-	if err := e.clearStageDir(); err != nil {
-		return err
+	if err := o.FS.MkdirAll(e.stagePath(), 0o755); err != nil {
+		return fmt.Errorf("staging directory: %w", err)
 	}
 	n := e.identity.Lanes
 	e.applier = make(chan *frozenBatch, n)
@@ -322,10 +328,43 @@ func (e *Engine) end() error {
 		err = e.changes.close()
 	}
 	e.wakeWaiters()
-	e.routines.Wait()
-	e.reading.Lock()
-	defer e.reading.Unlock()
-	return errors.Join(append(e.endPages(), err, e.closeFiles())...)
+	quiet := make(chan struct{})
+	go func() {
+		e.routines.Wait()
+		e.reading.Lock()
+		close(quiet)
+	}()
+	late := time.NewTimer(e.opts.closeLimit)
+	defer late.Stop()
+	select {
+	case <-quiet:
+		defer e.reading.Unlock()
+		return errors.Join(append(e.endPages(), err, e.closeFiles())...)
+	case <-late.C:
+		// Somebody is in Pebble, which waits for the disk. The end of the process
+		// ends that, and gives the directory's lock back.
+		close(e.left)
+		return errors.Join(err, fmt.Errorf("close the store: %w within %v", errLate, e.opts.closeLimit))
+	}
+}
+
+// inPebble calls f, which waits for as long as the disk has no room, with Pebble
+// kept open. It does not wait for it when the store has been left open.
+func (e *Engine) inPebble(f func() error) error {
+	if err := e.beginRead(); err != nil {
+		return err
+	}
+	done := make(chan error, 1)
+	go func() {
+		defer e.reading.RUnlock()
+		done <- f()
+	}()
+	select {
+	case err := <-done:
+		return err
+	case <-e.left:
+		return ErrClosed
+	}
 }
 
 // wakeWaiters has those who wait for a batch look whether the store ends.

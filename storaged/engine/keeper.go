@@ -58,11 +58,13 @@ func (e *Engine) keep() {
 // checkFree refuses votes while the disk is nearly full, and says so when that
 // begins and ends.
 func (e *Engine) checkFree() {
+	seen := e.unseen.Load()
 	n, err := e.opts.Disk.Free(e.opts.Dir)
 	if err != nil {
 		e.opts.Log.Warn("cannot tell how much room the disk has", zap.Error(err))
 		return
 	}
+	e.unseen.Add(-seen)
 	e.freeDisk.Store(n)
 	low := n < e.opts.MinFreeBytes
 	if e.low.Swap(low) == low {
@@ -75,6 +77,18 @@ func (e *Engine) checkFree() {
 	} else {
 		e.opts.Log.Info("the disk has room again: writes are accepted", fields...)
 	}
+}
+
+// admitsStaging tells whether more of a large state may be written: what was
+// since the last look at the disk counts.
+func (e *Engine) admitsStaging() error {
+	if err := e.Ready(); err != nil {
+		return err
+	}
+	if n := e.freeDisk.Load(); n > 0 && n-e.unseen.Load() < e.opts.MinFreeBytes {
+		return ErrNoSpace
+	}
+	return nil
 }
 
 func (e *Engine) regularCheckpoint() error {

@@ -57,7 +57,9 @@ func (e *Engine) awaitApplied(l *Lane) error {
 
 // beginRead keeps Pebble open until reading is unlocked.
 func (e *Engine) beginRead() error {
-	e.reading.RLock()
+	if !e.reading.TryRLock() { // end has it, or waits for it
+		return ErrClosed
+	}
 	if e.ending.Load() {
 		e.reading.RUnlock()
 		return ErrClosed

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"sync"
 
 	"github.com/cockroachdb/pebble/v2"
 	"go.uber.org/zap"
@@ -60,22 +61,27 @@ type Staging struct {
 	bucket  []byte // the first key of the bucket that grows; the first bucket's is empty
 	n       uint64 // elements in it
 
-	last     []byte // the key put last
-	any      bool   // there is one
+	last []byte // the key put last
+	any  bool   // there is one
+
+	mu       sync.Mutex // of all calls
+	sealed   bool       // the tables are closed
 	ingested bool
+	ended    bool // held, discarded, or left to the next start
 }
 
 // ErrDisorder says that elements did not come in their order, each once.
 var ErrDisorder = errors.New("elements of a staged state are not in order")
 
+var errStaged = errors.New("a staged state takes no more elements")
+
 var errStages = errors.New("no numbers are left for large states: restart the node")
 
 // Stage begins to stage the state that an Accept of a ballot brings, to which the
-// lane of the register has said that it would vote for it (Foresee). A Staging is
-// used by one goroutine at a time, whichever; it ends with Discard, or when its
-// register's lane holds it.
+// lane of the register has said that it would vote for it (Foresee). It ends with
+// Discard, or when its register's lane holds it.
 func (e *Engine) Stage(r caspaxos.Register, b caspaxos.Ballot, h register.Header) (*Staging, error) {
-	if err := e.Ready(); err != nil {
+	if err := e.admitsStaging(); err != nil {
 		return nil, fmt.Errorf("stage a state: %w", err)
 	}
 	number := e.stages.Add(1)
@@ -97,9 +103,16 @@ func (s *Staging) Change() register.Change { return s.change }
 
 // Add stages elements, Puts in the order of their keys, behind those before.
 func (s *Staging) Add(ops []register.Op) error {
-	if err := s.engine.Ready(); err != nil {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.sealed || s.ended {
+		return errStaged
+	}
+	if err := s.engine.admitsStaging(); err != nil {
 		return fmt.Errorf("stage a state: %w", err)
 	}
+	before := s.elements.bytes
+	defer func() { s.engine.unseen.Add(s.elements.bytes - before) }()
 	for i := range ops {
 		op := &ops[i]
 		if op.Kind != register.Put || s.any && bytes.Compare(op.Key, s.last) <= 0 {
@@ -132,32 +145,32 @@ func (s *Staging) sealBucket() error {
 	return s.buckets.put(s.bucket, value[:binary.PutUvarint(value[:], s.n)])
 }
 
-// Ingest has Pebble take in what was staged: it is durable when this returns nil.
-// After an error, nothing of it is there.
-func (s *Staging) Ingest() error {
-	if err := s.seal(); err != nil {
+// Seal finishes what was staged: all of it is in files, and durable. Ingest does it
+// if it has not been done.
+func (s *Staging) Seal() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.seal()
+}
+
+func (s *Staging) seal() error {
+	if s.ended {
+		return fmt.Errorf("stage a state: %w", errStaged)
+	}
+	if s.sealed {
+		return nil
+	}
+	s.sealed = true
+	err := s.finish()
+	if err != nil {
+		s.discard()
 		return fmt.Errorf("stage a state: %w", err)
 	}
-	e := s.engine
-	if err := e.beginRead(); err != nil {
-		return fmt.Errorf("stage a state: %w", err)
-	}
-	defer e.reading.RUnlock()
-	paths := append(append(s.elements.paths, s.buckets.paths...), s.marker.paths...)
-	if err := e.db.Ingest(context.Background(), paths); err != nil {
-		err = fmt.Errorf("ingest a state: %w", err)
-		if !isFull(err) {
-			e.fail(err)
-		}
-		return err
-	}
-	s.ingested = true
-	e.stagedBytes.Add(s.elements.bytes)
 	return nil
 }
 
-// seal finishes the tables.
-func (s *Staging) seal() error {
+// finish finishes the tables.
+func (s *Staging) finish() error {
 	if s.counted {
 		if err := s.sealBucket(); err != nil {
 			return err
@@ -169,27 +182,72 @@ func (s *Staging) seal() error {
 	return errors.Join(s.elements.close(), s.buckets.close(), s.marker.close())
 }
 
+// Ingest has Pebble take in what was staged: it is durable when this returns nil.
+// After an error, nothing of it is there, unless the store has ended with it.
+//
+// Pebble takes back what it did until it writes its manifest. An error at that it
+// reports as fatal, and pebbleLog ends the store.
+func (s *Staging) Ingest() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := s.engine
+	if err := s.seal(); err != nil {
+		return err
+	}
+	if err := e.Ready(); err != nil {
+		return fmt.Errorf("ingest a state: %w", err)
+	}
+	paths := slices.Concat(s.elements.paths, s.buckets.paths, s.marker.paths)
+	err := e.inPebble(func() error { return e.db.Ingest(context.Background(), paths) })
+	if errors.Is(err, ErrClosed) || e.failure.Load() != nil {
+		s.ended = true // Pebble may have the files: the next start looks
+	}
+	if err != nil {
+		return fmt.Errorf("ingest a state: %w", err)
+	}
+	s.ingested = true
+	e.stagedBytes.Add(s.elements.bytes)
+	return nil
+}
+
 // Discard ends a staging that was not voted for, and never will be. What it has
 // on disk is deleted.
 func (s *Staging) Discard() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.discard()
+}
+
+func (s *Staging) discard() {
+	if s.ended {
+		return
+	}
+	s.ended = true
 	for _, t := range []*tables{&s.elements, &s.buckets, &s.marker} {
 		t.abandon()
 	}
-	e := s.engine
-	if !s.ingested || e.beginRead() != nil {
+	if !s.ingested {
 		return
 	}
-	defer e.reading.RUnlock()
-	if err := e.deleteStages([]staged{{s.register, s.incarnation}}); err != nil {
+	e := s.engine
+	err := e.inPebble(func() error { return e.deleteStages([]staged{{s.register, s.incarnation}}) })
+	if err != nil && !errors.Is(err, ErrClosed) {
 		e.fail(err)
 	}
 }
 
 // Holds reports whether what was staged has become the content of its register.
-// The lane's goroutine asks right after the vote.
+// The lane's goroutine asks right after the vote. If so, it cannot be discarded
+// any more.
 func (l *Lane) Holds(s *Staging) bool {
 	e := l.cache[s.register.Key]
-	return e != nil && e.rows && e.incarnation == s.incarnation
+	held := e != nil && e.rows && e.incarnation == s.incarnation
+	if held {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.ended = true
+	}
+	return held
 }
 
 // adopt makes rows that were staged the content.

@@ -296,6 +296,7 @@ func TestStagingSurvivesDeletes(t *testing.T) {
 			o.Lanes = 1
 			var r *rig
 			o.Wake = func(lane int) { go r.e.Lanes()[lane].runPosted() }
+			o.Sweep = func(int, caspaxos.FlushVote) bool { return false } // the test does, not the keeper
 			r = newRig(t, o)
 			k := key(0, "k")
 			r.accept(k, old)

@@ -1,9 +1,13 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
+	"sync/atomic"
 
+	"github.com/cockroachdb/pebble/v2/objstorage"
 	"github.com/cockroachdb/pebble/v2/objstorage/objstorageprovider"
 	"github.com/cockroachdb/pebble/v2/sstable"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -29,6 +33,7 @@ type tables struct {
 	row    []byte // one being made
 
 	w     *sstable.Writer // nil: none is open
+	file  *tableFile      // that w writes
 	size  int             // of its rows
 	bytes int64           // of all rows
 	paths []string        // of all files
@@ -63,7 +68,8 @@ func (t *tables) open() error {
 		return fmt.Errorf("write table: %w", err)
 	}
 	f = vfs.NewSyncingFile(f, vfs.SyncingFileOptions{BytesPerSync: tableSync})
-	t.w, t.size = sstable.NewWriter(objstorageprovider.NewFileWritable(f), e.tableOptions), 0
+	t.file = &tableFile{Writable: objstorageprovider.NewFileWritable(f)}
+	t.w, t.size = sstable.NewWriter(t.file, e.tableOptions), 0
 	t.paths = append(t.paths, path)
 	return nil
 }
@@ -84,7 +90,8 @@ func (t *tables) close() error {
 // abandon removes the files that are there still.
 func (t *tables) abandon() {
 	if t.w != nil {
-		_ = t.w.Close() // what it could not write is not wanted
+		t.file.unwanted.Store(true)
+		_ = t.w.Close()
 		t.w = nil
 	}
 	fs := t.engine.opts.FS
@@ -99,17 +106,29 @@ func (t *tables) abandon() {
 	t.paths = nil
 }
 
+// tableFile is the file of a table. One that turns out not to be wanted is not
+// written on, nor does anybody wait for the disk because of it.
+type tableFile struct {
+	objstorage.Writable
+	unwanted atomic.Bool
+}
+
+var errUnwanted = errors.New("the table is not wanted any more")
+
+func (f *tableFile) Write(b []byte) error {
+	if f.unwanted.Load() {
+		return errUnwanted
+	}
+	return f.Writable.Write(b)
+}
+
 func (e *Engine) stagePath() string { return filepath.Join(e.opts.Dir, stageDir) }
 
-// clearStageDir makes the directory of staged files, and removes what the last
-// life left in it.
+// clearStageDir removes the staged files that the last life left.
 func (e *Engine) clearStageDir() error {
 	fs, dir := e.opts.FS, e.stagePath()
-	if err := fs.MkdirAll(dir, 0o755); err != nil {
-		return fmt.Errorf("staging directory: %w", err)
-	}
 	left, err := fs.List(dir)
-	if err != nil {
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("staging directory: %w", err)
 	}
 	for _, name := range left {

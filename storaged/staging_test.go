@@ -1,0 +1,205 @@
+package storaged
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"synod/protocol/caspaxos"
+	"synod/protocol/register"
+	"synod/protocol/wire"
+)
+
+// laneOf returns the lane of a register.
+func (n *testNode) laneOf(k string) *lane {
+	return n.d.lanes[caspaxos.Part(key(k).Key, uint32(len(n.d.lanes)))]
+}
+
+// busy has the lane of a register do nothing else until the function it returns
+// is called.
+func (n *testNode) busy(k string) (release func()) {
+	n.t.Helper()
+	began, end := make(chan struct{}), make(chan struct{})
+	if !n.laneOf(k).push([]item{{do: func() { close(began); <-end }}}, 0) {
+		n.t.Fatal("the lane takes nothing")
+	}
+	<-began
+	n.t.Cleanup(func() {
+		select {
+		case <-end:
+		default:
+			close(end)
+		}
+	})
+	return func() { close(end) }
+}
+
+// One piece too many ends the session. What had come whole is voted for all the
+// same, and nobody takes it away.
+func TestPieceBehindTheLast(t *testing.T) {
+	n := startNode(t)
+	c := n.dial()
+	ps, _ := c.cut(c.hashOf("k", 2000), 1<<20)
+	release := n.busy("k")
+	c.sendPieces(ps...)
+	c.sendPieces(&wire.Piece{ID: ps[0].ID, Number: uint32(len(ps)), Ops: ps[0].Ops, Last: true})
+	select {
+	case <-c.s.Done():
+	case <-n.context().Done():
+		t.Fatal("the session goes on")
+	}
+	release()
+	n.idle()
+	n.wantHash("k", 2000)
+	n.restart(n.kill)
+	n.wantHash("k", 2000)
+	select {
+	case err := <-n.d.Err():
+		t.Fatalf("the node ended: %v", err)
+	default:
+	}
+}
+
+// While a lane is busy, a state that comes for it in pieces holds up nothing that
+// the session brings for other lanes.
+func TestStagingWaitsForItsLaneAlone(t *testing.T) {
+	n := startNode(t)
+	c := n.dial()
+	other := "o"
+	for n.laneOf(other) == n.laneOf("k") {
+		other += "o"
+	}
+	release := n.busy("k")
+	ps, staged := c.cut(c.hashOf("k", 3000), 1<<20)
+	c.sendPieces(ps...)
+	q := c.setRequest(other, strings.Repeat("v", 2<<20)) // comes as bulk
+	if r := c.do(q); r.Outcome != caspaxos.Acked {
+		t.Errorf("outcome %d", r.Outcome)
+	}
+	release()
+	if r := c.await(staged).reply; r.Outcome != caspaxos.Acked {
+		t.Errorf("outcome %d", r.Outcome)
+	}
+}
+
+// While a state that has no room keeps the reader of a session, the others of the
+// session are not late.
+func TestOthersAreNotLateForAStagingWithoutRoom(t *testing.T) {
+	n := startNode(t)
+	c := n.dial()
+	other := "o"
+	for n.laneOf(other) == n.laneOf("k") {
+		other += "o"
+	}
+	slow, slowly := c.cut(c.hashOf("k", 9000), 1<<20)
+	quick, quickly := c.cut(c.hashOf(other, 3000), 1<<20)
+	release := n.busy("k")
+	c.sendPieces(quick[0])
+	c.sendPieces(slow...)
+	c.sendPieces(quick[1:]...) // in time
+	find := func(p *wire.Piece) (st *staging) {
+		for _, one := range n.d.stagings.all() {
+			if one.id == p.ID {
+				st = one
+			}
+		}
+		return st
+	}
+	waitFor(t, "the reader to have to wait", func() bool {
+		st := find(quick[0])
+		if st == nil {
+			return false
+		}
+		st.mu.Lock()
+		defer st.mu.Unlock()
+		st.reader.mu.Lock()
+		defer st.reader.mu.Unlock()
+		return st.reader.stands && st.patience.waits
+	})
+	n.d.endLate(n.d.now().Mono + 2*stagingPatience)
+	release()
+	for _, ch := range []chan *answer{slowly, quickly} {
+		if r := c.await(ch).reply; r.Outcome != caspaxos.Acked {
+			t.Errorf("outcome %d", r.Outcome)
+		}
+	}
+}
+
+// Pieces that bring next to nothing do not keep a place.
+func TestPatience(t *testing.T) {
+	st := &staging{reader: new(intake), more: make(chan struct{}, 1), room: make(chan struct{}, 1)}
+	st.patience.left = stagingPatience
+	st.ctx, st.end = context.WithCancelCause(t.Context())
+	now := caspaxos.Now{Mono: 1}
+	clock := func() caspaxos.Now { return now }
+	lasts := func(size int) (pieces int) {
+		for ; st.ctx.Err() == nil && pieces < 100; pieces++ {
+			st.patience.wait(st.reader.clock(now.Mono))
+			now.Mono += stagingPatience * 9 / 10
+			st.endIfLate(now.Mono)
+			st.put(pieceOf(size), clock)
+			st.take(clock)
+		}
+		return pieces
+	}
+	if got := lasts(caspaxos.PageBytes); got != 100 {
+		t.Errorf("it ended with piece %d of the usual size", got)
+	}
+	if got := lasts(100); got > 2 {
+		t.Errorf("it ended with piece %d of next to nothing", got)
+	}
+	if err := context.Cause(st.ctx); err != errLate {
+		t.Errorf("it ended with %v", err)
+	}
+}
+
+func pieceOf(size int) *wire.Piece {
+	return &wire.Piece{Ops: []register.Op{{Value: make([]byte, size)}}}
+}
+
+// A state that is larger than any may be is refused.
+func TestStateTooLarge(t *testing.T) {
+	n := prepareNode(t)
+	n.cfg.stagingBytes = 2 << 20
+	n.start()
+	n.create()
+	c := n.dial()
+	if r := c.doPieces(c.hashOf("large", 1500)); r.Outcome != caspaxos.Acked {
+		t.Errorf("outcome %d", r.Outcome)
+	}
+	ps, ch := c.cut(c.hashOf("larger", 3000), 1<<20)
+	ps[len(ps)-1].Last = false // it would go on
+	c.sendPieces(ps...)
+	if r := c.await(ch).reply; r.Outcome != caspaxos.Busy {
+		t.Errorf("outcome %d", r.Outcome)
+	}
+	n.idle()
+}
+
+// A state that something newer has overtaken is neither written on nor ingested.
+func TestOvertakenStaging(t *testing.T) {
+	n := startNode(t)
+	c := n.dial()
+	for name, pieces := range map[string]struct{ before, behind int }{
+		"before the last piece": {1, 2}, "in the midst of it": {1, 18},
+	} {
+		q := c.hashOf("k", (pieces.before+pieces.behind)*1100)
+		ps, ch := c.cut(q, 1<<20)
+		ps[len(ps)-1].Last = pieces.behind < 10
+		c.sendPieces(ps[:pieces.before]...)
+		waitFor(t, "the lane to say that it would vote", func() bool { return len(n.stagedFiles()) > 0 })
+		was := n.d.engine.Stats().StagedBytes
+		c.set("k", "newer")
+		c.sendPieces(ps[pieces.before:]...)
+		if r := c.await(ch).reply; r.Outcome != caspaxos.Nacked {
+			t.Errorf("%s: outcome %d", name, r.Outcome)
+		}
+		n.idle()
+		if got := n.d.engine.Stats().StagedBytes; got != was {
+			t.Errorf("%s: %d bytes were ingested", name, got-was)
+		}
+	}
+	if got := c.get("k"); got != "newer" {
+		t.Errorf("read %q", got)
+	}
+}
