@@ -199,8 +199,8 @@ func (s *Staging) Ingest() error {
 	}
 	paths := slices.Concat(s.elements.paths, s.buckets.paths, s.marker.paths)
 	err := e.inPebble(func() error { return e.db.Ingest(context.Background(), paths) })
-	if errors.Is(err, ErrClosed) || e.failure.Load() != nil {
-		s.ended = true // Pebble may have the files: the next start looks
+	if errors.Is(err, ErrClosed) {
+		s.ended = true // Pebble may be at it still: the next start looks
 	}
 	if err != nil {
 		return fmt.Errorf("ingest a state: %w", err)

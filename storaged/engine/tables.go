@@ -67,7 +67,7 @@ func (t *tables) open() error {
 	if err != nil {
 		return fmt.Errorf("write table: %w", err)
 	}
-	f = vfs.NewSyncingFile(f, vfs.SyncingFileOptions{BytesPerSync: tableSync})
+	f = vfs.NewSyncingFile(f, vfs.SyncingFileOptions{BytesPerSync: tableSync, NoSyncOnClose: true})
 	t.file = &tableFile{Writable: objstorageprovider.NewFileWritable(f)}
 	t.w, t.size = sstable.NewWriter(t.file, e.tableOptions), 0
 	t.paths = append(t.paths, path)
