@@ -32,6 +32,7 @@ type Acceptor struct {
 	again    bool       // an Accept out of the stash is being handled
 
 	contended contended // registers for which undo is needed
+	arrivals  arrivals  // large states that come in
 
 	// CaughtUp counts the Accepts that came before their base and were accepted
 	// when it was there. It is the lane's goroutine's.
@@ -65,11 +66,11 @@ func (a *Acceptor) Step(now Now, req *Request, reply *Reply) (answered bool, err
 	}
 	switch req.Kind {
 	case KindRead:
-		if reply.Way = a.lead(req); reply.Way != nil && rec != nil {
+		if reply.Way = a.lead(req, rec); reply.Way != nil {
 			reply.Outcome, reply.After = Led, rec.Pos
 			return true, nil
 		}
-		reply.Outcome, reply.Way = Told, nil
+		reply.Outcome = Told
 		return true, a.tell(now, req, rec, reply)
 	case KindPrepare:
 		return a.prepare(now, req, rec, reply)
@@ -242,7 +243,7 @@ func (a *Acceptor) prepare(now Now, req *Request, rec *Record, reply *Reply) (bo
 		reply.Outcome = Busy
 		return true, nil
 	}
-	if !a.pledge(req.Register, rec, req.Ballot) {
+	if a.arrivals.withhold(now, req.Register.Key, accepted(rec)) || !a.pledge(req.Register, rec, req.Ballot) {
 		reply.Outcome = Busy
 		return true, nil
 	}

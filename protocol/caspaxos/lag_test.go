@@ -12,9 +12,7 @@ import (
 // a large state.
 func (c *cluster) letLag() {
 	c.t.Helper()
-	clock := caspaxos.NewClock(8, func() int64 { return c.now.Wall })
-	c.p = caspaxos.New(caspaxos.Options{Clock: clock, Env: c, Limits: caspaxos.DefaultLimits(),
-		Timing: caspaxos.DefaultTiming(), Stats: &c.stats, Cached: 100, CachedBytes: 1 << 20})
+	c.patient(8)
 	c.want("k", set{strings.Repeat("v", 20<<10)}, "OK")
 	c.down[2] = true
 	c.want("k", note{"missed"}, "OK")

@@ -55,8 +55,8 @@ type Request struct {
 	Oldest Ballot
 
 	// Of Read: if the node knows what leads from the state at one of Since, which
-	// a member that is behind has or can take itself back to, to the one at
-	// Ballot, it sends that (Reply.Way) and nothing else.
+	// a member that is behind has or can take itself back to, to the one at Ballot,
+	// or to its own if that is zero, it sends that (Reply.Way) and nothing else.
 	Since []Ballot // no more than MaxSince
 
 	// Of Accept.

@@ -1,6 +1,7 @@
 package caspaxos
 
 import (
+	"slices"
 	"time"
 
 	"synod/protocol/register"
@@ -29,6 +30,7 @@ type repair struct {
 	whole  bool   // the whole state will do, too
 	began  Mono   // when it last got on
 	parts  parts  // of the state, as it comes in
+	ready  bool   // the state is there, and what has happened since was asked for
 	at     Ballot // of the state that comes in
 }
 
@@ -172,7 +174,7 @@ func (p *Proposer) ask(rep *repair) bool {
 		}
 	}
 	rep.left &^= 1 << rep.asked
-	rep.began, rep.parts = p.now.Mono, parts{}
+	rep.began, rep.parts, rep.ready = p.now.Mono, parts{}, false
 	rep.id = p.newID(nil, rep)
 	req := &Request{ID: rep.id, Kind: KindRead, Register: rep.accept.Register, Epoch: rep.cfg.Epoch}
 	if len(rep.since) > 0 {
@@ -380,9 +382,17 @@ func (p *Proposer) onRepair(rep *repair, from NodeID, reply *Reply) {
 	if told {
 		state = rep.parts.take()
 	}
-	if rep.fill(reply, state) {
+	news := rep.ready && rep.asked != rep.target
+	if news {
+		rep.top(reply)
+	}
+	if news || rep.fill(reply, state) {
 		if p.Env.Config(rep.accept.Register.Slot) == rep.cfg || p.Omit.has(RuleRoundEpoch) {
-			p.sendRepair(rep)
+			if reply.Part > 0 && !news {
+				p.askNews(rep)
+			} else {
+				p.sendRepair(rep)
+			}
 			return
 		}
 		// Nothing is sent again under another epoch with its old ballot (§4).
@@ -456,4 +466,31 @@ func (p *Proposer) askOn(rep *repair, reply *Reply) bool {
 		return p.ask(rep)
 	}
 	return false
+}
+
+// askNews asks for what has happened since a large state was read: that may have
+// taken long, and the target may have promised more meanwhile.
+func (p *Proposer) askNews(rep *repair) {
+	rep.ready, rep.began = true, p.now.Mono
+	rep.id = p.newID(nil, rep)
+	p.out = append(p.out, Sent{To: rep.cfg.nodes[rep.asked], Request: &Request{ID: rep.id, Kind: KindRead,
+		Register: rep.accept.Register, Epoch: rep.cfg.Epoch, Since: []Ballot{rep.accept.Ballot}}})
+}
+
+// top adds what has happened since to the state, if the member knows it.
+func (rep *repair) top(reply *Reply) {
+	a, way := &rep.accept, reply.Way
+	if reply.Outcome != Led || a.History == nil || way.On != a.Ballot {
+		return
+	}
+	e, ok := way.Lineage.Find(way.To)
+	if !ok || e.Blind {
+		return
+	}
+	a.Ballot, a.Base = e.Ballot, e.Parent
+	a.History.Merge(&way.Lineage)
+	if way.Change.Kind == register.Delta {
+		a.Change.Header = way.Change.Header
+		a.Change.Ops = slices.Concat(a.Change.Ops, way.Change.Ops)
+	}
 }

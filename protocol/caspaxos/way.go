@@ -17,18 +17,23 @@ const (
 // missed them is brought up by it, by an Accept of the last one, as by the Accepts
 // themselves had they come late (§3 "the delta from a peer's changelog").
 type Way struct {
-	On      Ballot // where it begins
+	On, To  Ballot // where it begins, and where it leads
 	Change  register.Change
 	Lineage Lineage
 }
 
-// lead returns a way from one of req.Since to req.Ballot, if this acceptor voted
-// for all that lies between and still knows it.
-func (a *Acceptor) lead(req *Request) *Way {
-	if len(req.Since) == 0 {
+// lead returns a way from one of req.Since to req.Ballot or, if that is zero, to
+// what this acceptor is at, if it voted for all that lies between and still knows
+// it.
+func (a *Acceptor) lead(req *Request, rec *Record) *Way {
+	if len(req.Since) == 0 || rec == nil {
 		return nil
 	}
-	last := a.past.find(req.Register.Key, req.Ballot)
+	to := req.Ballot
+	if to.IsZero() {
+		to = rec.Accepted
+	}
+	last := a.past.find(req.Register.Key, to)
 	if last == nil {
 		return nil
 	}
@@ -46,7 +51,8 @@ func (a *Acceptor) lead(req *Request) *Way {
 	if len(links) > 1 {
 		joined.Change.Ops = register.Compact(slices.Clone(joined.Change.Ops)) // they may be those of one that is kept
 	}
-	return &Way{On: links[len(links)-1].on(), Change: joined.Change, Lineage: *joined.History}
+	joined.History.Insert(Entry{Ballot: to, Parent: last.Base})
+	return &Way{On: links[len(links)-1].on(), To: to, Change: joined.Change, Lineage: *joined.History}
 }
 
 // remember keeps a delta that was just voted for, of a large state. If the state

@@ -18,9 +18,7 @@ func (c *cluster) missing(writes, bytes int) {
 	for _, n := range c.nodes {
 		n.store.Small = 0
 	}
-	clock := caspaxos.NewClock(8, func() int64 { return c.now.Wall })
-	c.p = caspaxos.New(caspaxos.Options{Clock: clock, Env: c, Limits: caspaxos.DefaultLimits(),
-		Timing: caspaxos.DefaultTiming(), Stats: &c.stats, Cached: 100, CachedBytes: 1 << 20})
+	c.patient(8)
 	c.want("k", set{strings.Repeat("v", 20<<10)}, "OK")
 	c.down[2] = true
 	for i := range writes {

@@ -245,7 +245,7 @@ func genReply() *rapid.Generator[*caspaxos.Reply] {
 		case caspaxos.StaleBase:
 			p.Back = orNil(rapid.SliceOfN(genBallot(), 0, caspaxos.MaxBack).Draw(t, "back"))
 		case caspaxos.Led:
-			p.Way = &caspaxos.Way{On: genSomeBallot().Draw(t, "on"), Lineage: genLineage(t), Change: genChange(t)}
+			p.Way = &caspaxos.Way{On: genSomeBallot().Draw(t, "on"), To: genSomeBallot().Draw(t, "to"), Lineage: genLineage(t), Change: genChange(t)}
 			if p.Way.Change.Kind == register.Full {
 				p.Way.Change.Kind = register.Delta
 			}

@@ -127,15 +127,16 @@ func (r *reader) reply(p *caspaxos.Reply, s *slabs) {
 }
 
 func appendWay(dst []byte, w *caspaxos.Way) []byte {
-	dst = AppendLineage(AppendBallot(dst, w.On), &w.Lineage)
+	dst = AppendBallot(AppendBallot(dst, w.On), w.To)
+	dst = AppendLineage(dst, &w.Lineage)
 	return appendChange(append(dst, byte(w.Change.Kind)), &w.Change)
 }
 
 func (r *reader) way(s *slabs) *caspaxos.Way {
-	w := &caspaxos.Way{On: r.ballot()}
+	w := &caspaxos.Way{On: r.ballot(), To: r.ballot()}
 	r.lineage(&w.Lineage)
 	kind := register.ChangeKind(r.byte())
-	if w.On.IsZero() || kind == register.Full {
+	if w.On.IsZero() || w.To.IsZero() || kind == register.Full {
 		r.fail(badKind)
 	}
 	r.change(&w.Change, kind, s)
