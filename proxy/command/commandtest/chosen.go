@@ -94,7 +94,7 @@ func popped(e *Exchange) string {
 	}
 	back, out := without(want.words(), have.words()), without(have.words(), want.words())
 	if len(back) == 0 {
-		return ""
+		return remade(e, have)
 	}
 	for _, took := range []struct {
 		left    Server
@@ -111,6 +111,35 @@ func popped(e *Exchange) string {
 		if _, err := send(e.Redis, request); err != nil {
 			return err.Error()
 		}
+	}
+	return remade(e, have)
+}
+
+// remade writes a set again of which several members were popped. If few are left,
+// Redis makes a new one of them, which may be an intset, as it happens.
+func remade(e *Exchange, popped reply) string {
+	if len(e.Args) < 3 || len(popped.Elems) == 0 {
+		return ""
+	}
+	key := string(e.Args[1])
+	dump, err1 := ask(e.Mine, "DUMP", key)
+	expiry, err2 := ask(e.Mine, "PEXPIRETIME", key)
+	if err := errors.Join(err1, err2); err != nil || dump.Null {
+		return text(err)
+	}
+	ttl := "0"
+	if expiry.Text[0] != '-' {
+		ttl = string(expiry.Text)
+	}
+	_, err1 = ask(e.Mine, "RESTORE", key, ttl, string(dump.Text), "REPLACE", "ABSTTL")
+	_, err2 = ask(e.Redis, "RESTORE", key, ttl, string(dump.Text), "REPLACE", "ABSTTL")
+	return text(errors.Join(err1, err2))
+}
+
+// text is what is wrong, or "".
+func text(err error) string {
+	if err != nil {
+		return err.Error()
 	}
 	return ""
 }
