@@ -439,8 +439,8 @@ func (a *Acceptor) Redo(e *LogEntry, pos uint64) error {
 // there is nothing to forget or it is too early.
 func (a *Acceptor) Rotate(now Now) Ballot {
 	p := &a.promises
-	a.unused.turn(now.Mono, 2*a.node.limits.Command)
-	a.contended.turn(now.Mono)
+	a.unused.turn(now.Mono, 2*a.node.limits.Command) // a carried promise's life
+	a.contended.turn(now.Mono, contendedFor)
 	if len(p.old) == 0 && len(p.young) > 0 {
 		p.old, p.oldMax = p.young, p.youngMax
 		p.young, p.youngMax = nil, Ballot{}

@@ -63,24 +63,19 @@ type History struct {
 // shorten leaves out the oldest entries beyond most, but none at or above a
 // ballot, unless that is zero: as if they had been dropped (§2).
 func (h *History) shorten(most int, oldest Ballot) {
-	kept := func(b Ballot) bool { return !oldest.IsZero() && oldest.AtMost(b) }
+	beyond := func(n int, ballot func(i int) Ballot) int {
+		drop := max(0, n-most)
+		for drop > 0 && !oldest.IsZero() && oldest.AtMost(ballot(drop-1)) {
+			drop--
+		}
+		if drop > 0 {
+			h.Lineage.raiseCut(ballot(drop - 1))
+		}
+		return drop
+	}
 	entries := h.Lineage.Entries
-	drop := max(0, len(entries)-most)
-	for drop > 0 && kept(entries[drop-1].Ballot) {
-		drop--
-	}
-	if drop > 0 {
-		h.Lineage.raiseCut(entries[drop-1].Ballot)
-		h.Lineage.Entries = entries[drop:]
-	}
-	drop = max(0, len(h.Votes)-most)
-	for drop > 0 && kept(h.Votes[drop-1]) {
-		drop--
-	}
-	if drop > 0 {
-		h.Lineage.raiseCut(h.Votes[drop-1])
-		h.Votes = h.Votes[drop:]
-	}
+	h.Lineage.Entries = entries[beyond(len(entries), func(i int) Ballot { return entries[i].Ballot }):]
+	h.Votes = h.Votes[beyond(len(h.Votes), func(i int) Ballot { return h.Votes[i] }):]
 }
 
 // HasVote reports whether this acceptor itself accepted b.

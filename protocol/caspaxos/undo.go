@@ -91,10 +91,7 @@ func (u *undo) back(key string, from Ballot) (to []Ballot) {
 
 // contended remembers for some time which registers several proposers write, or
 // are about to.
-type contended struct {
-	young, old map[string]struct{}
-	turned     Mono
-}
+type contended struct{ generations[struct{}] }
 
 // look reports whether a register is contended, now that b is about to be
 // promised or voted for.
@@ -106,23 +103,11 @@ func (c *contended) look(key string, rec *Record, b Ballot) bool {
 		if e.Ballot.Proposer == b.Proposer {
 			continue
 		}
-		if c.young == nil {
-			c.young = make(map[string]struct{})
-		}
-		if len(c.young) < maxContended {
-			c.young[key] = struct{}{}
-		}
+		c.put(key, struct{}{}, maxContended)
 		return true
 	}
 	_, is := c.old[key]
 	return is
-}
-
-// turn forgets what was not seen for long.
-func (c *contended) turn(now Mono) {
-	if time.Duration(now-c.turned) >= contendedFor {
-		c.young, c.old, c.turned = nil, c.young, now
-	}
 }
 
 // inverse returns what takes back a vote that is about to be made, if that is

@@ -1,7 +1,5 @@
 package caspaxos
 
-import "time"
-
 // Bounds on what a lane remembers of promises that were overtaken.
 const (
 	maxUnused       = 1 << 16 // registers
@@ -16,16 +14,10 @@ const (
 //
 // What is remembered is true for good, also if messages are doubled or late:
 // votes only grow, and after a restart the floor is above every promise of the
-// last life. It is kept in memory for some time, in two generations.
-type unused struct {
-	young, old map[string][]Ballot
-	turned     Mono
-}
+// last life. It is kept in memory for some time.
+type unused struct{ generations[[]Ballot] }
 
 func (u *unused) add(key string, b Ballot) {
-	if u.young == nil {
-		u.young = make(map[string][]Ballot)
-	}
 	if len(u.young) >= maxUnused {
 		return
 	}
@@ -33,7 +25,7 @@ func (u *unused) add(key string, b Ballot) {
 	if len(list) >= maxUnusedBallot {
 		list = append(list[:0], list[1:]...)
 	}
-	u.young[key] = append(list, b)
+	u.put(key, append(list, b), maxUnused)
 }
 
 func (u *unused) has(key string, b Ballot) bool {
@@ -45,13 +37,6 @@ func (u *unused) has(key string, b Ballot) bool {
 		}
 	}
 	return false
-}
-
-// turn forgets what is older than age, a carried promise's life.
-func (u *unused) turn(now Mono, age time.Duration) {
-	if time.Duration(now-u.turned) >= age {
-		u.young, u.old, u.turned = nil, u.young, now
-	}
 }
 
 // pledge promises b, which is no lower than what was promised before, if there

@@ -10,7 +10,7 @@ import (
 
 var (
 	roundsDesc   = prometheus.NewDesc("synod_rounds_total", "Consensus rounds of this proxy, by kind: read, blind and carried take one round trip, two_trip takes two; repair is a read that found no quorum of equal ballots; in_doubt is a round that ended without its Acks.", []string{"kind"}, nil)
-	eventsDesc   = prometheus.NewDesc("synod_proposer_events_total", "What the proposers met: Nacks, hedged reads, extra reads for state, members sent a state that they lacked, replies ignored for their clock.", []string{"event"}, nil)
+	eventsDesc   = prometheus.NewDesc("synod_proposer_events_total", "What the proposers met: Nacks, hedged reads, extra reads for state, reads of large states that others did not wait for, members sent a state that they lacked or the changes that they had missed, replies ignored for their clock.", []string{"event"}, nil)
 	failuresDesc = prometheus.NewDesc("synod_commands_failed_total", "Commands on registers that ended without a result.", []string{"reason"}, nil)
 	batchDesc    = prometheus.NewDesc("synod_round_commands", "Commands combined in one round.", nil, nil)
 

@@ -60,7 +60,11 @@ func (q *queue) add(one *sending) (gone []uint64, ok bool) {
 func (q *queue) supersede(r *caspaxos.Request) []uint64 {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.replace(q.outdated(r), nil)
+	old := q.outdated(r)
+	if len(old) == 0 {
+		return nil // as a rule: the lane sends many such
+	}
+	return q.replace(old, nil)
 }
 
 // outdated returns what waits and would come to nothing after the request: if that
