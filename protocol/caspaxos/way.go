@@ -51,7 +51,7 @@ func (a *Acceptor) lead(req *Request, rec *Record) *Way {
 	if len(links) > 1 {
 		joined.Change.Ops = register.Compact(slices.Clone(joined.Change.Ops)) // they may be those of one that is kept
 	}
-	joined.History.Insert(Entry{Ballot: to, Parent: last.Base})
+	joined.History.Insert(Entry{Ballot: to, Parent: last.Base, Blind: !last.Prepared})
 	return &Way{On: links[len(links)-1].on(), To: to, Change: joined.Change, Lineage: *joined.History}
 }
 
