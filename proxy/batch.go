@@ -425,7 +425,10 @@ var errOverloaded = resp.Err("TRYAGAIN nothing was done: too many commands are w
 
 // failureOf returns the error reply for the way in which a command failed.
 func failureOf(err error) *resp.Value {
+	var outage *caspaxos.Outage
 	switch {
+	case errors.As(err, &outage):
+		return resp.Err("CLUSTERDOWN nothing was done: " + outage.Reason)
 	case errors.Is(err, caspaxos.ErrNoQuorum):
 		return resp.ErrClusterDown
 	case errors.Is(err, caspaxos.ErrContention):

@@ -26,19 +26,23 @@ const (
 
 var outcomeNames = [outcomes]string{"ok", "error", "clusterdown", "tryagain", "uncertain"}
 
+// clusterDown begins all errors that say that there is no quorum.
+var clusterDown = []byte("CLUSTERDOWN ")
+
 func outcomeOf(v *resp.Value) outcome {
 	switch v {
-	case resp.ErrClusterDown:
-		return outcomeClusterDown
 	case resp.ErrTryAgain, errOverloaded:
 		return outcomeTryAgain
 	case resp.ErrUncertain:
 		return outcomeUncertain
 	}
-	if v.IsError() {
-		return outcomeError
+	switch {
+	case !v.IsError():
+		return outcomeOK
+	case bytes.HasPrefix(v.Str, clusterDown):
+		return outcomeClusterDown
 	}
-	return outcomeOK
+	return outcomeError
 }
 
 // depthBuckets counts batches of 1, 2, up to 4, 8, … 4096 commands.

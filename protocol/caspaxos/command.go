@@ -67,7 +67,7 @@ type Command struct {
 
 	// Result is the operation's result, if Err is nil.
 	Result any
-	// Err is one of the errors above.
+	// Err is one of the errors above, or an Outage.
 	Err error
 	// Seen, of a read-only command: the ballot of the state that it was
 	// executed on, and whether a quorum held it before Started (§7). If its

@@ -1,6 +1,7 @@
 package caspaxos
 
 import (
+	"errors"
 	"slices"
 	"time"
 
@@ -30,6 +31,10 @@ type Env interface {
 	// hold no quorum, commands wait and nothing is sent, so that a command that
 	// runs out of time then is known not to be done.
 	Reachable(cfg *Config) Set
+	// Outage returns why commands on a slot cannot be done at present, if its
+	// nodes have been known for a while not to hold a quorum, else nil. It may be
+	// wrong: commands are answered at once then, as not done.
+	Outage(slot uint16) *Outage
 	// Random returns a number in [0, n).
 	Random(n int64) int64
 }
@@ -117,6 +122,11 @@ func New(o Options) *Proposer {
 // happen before Submit returns.
 func (p *Proposer) Submit(now Now, cmd *Command) {
 	p.now = now
+	if why := p.outage(cmd.Register.Slot); why != nil {
+		p.pending++
+		p.finish(cmd, nil, why)
+		return
+	}
 	r := p.regs[cmd.Register.Key]
 	if r == nil {
 		r = p.newReg(cmd.Register)
@@ -280,6 +290,9 @@ func (p *Proposer) newReg(id Register) *reg {
 // start begins the next round of an idle register, if commands wait.
 func (p *Proposer) start(r *reg) {
 	p.expire(r)
+	if why := p.outage(r.id.Slot); why != nil {
+		p.giveUp(r, why)
+	}
 	if len(r.queue) == 0 {
 		p.settle(r)
 		return
@@ -353,15 +366,15 @@ func (p *Proposer) finish(c *Command, result any, err error) {
 	if err == nil && time.Duration(p.now.Mono-c.Started) > p.Limits.Command {
 		err = p.tooLate(c)
 	}
-	switch err {
-	case nil:
+	switch {
+	case err == nil:
 		c.Result = result
-	case ErrUncertain:
+	case err == ErrUncertain:
 		p.Stats.Uncertain.Add(1)
-	case ErrNoQuorum:
-		p.Stats.NoQuorum.Add(1)
-	case ErrContention:
+	case err == ErrContention:
 		p.Stats.Contention.Add(1)
+	case errors.Is(err, ErrNoQuorum):
+		p.Stats.NoQuorum.Add(1)
 	}
 	c.Err = err
 	c.attempts, c.answer = nil, nil

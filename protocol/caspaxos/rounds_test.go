@@ -74,6 +74,7 @@ type cluster struct {
 	down   map[caspaxos.NodeID]bool
 	// unnoticed: the proposer has not noticed yet who is down.
 	unnoticed bool
+	outage    *caspaxos.Outage
 }
 
 type node struct {
@@ -121,7 +122,8 @@ func (c *cluster) Reachable(cfg *caspaxos.Config) caspaxos.Set {
 	}
 	return s
 }
-func (c *cluster) Random(n int64) int64 { return n / 2 }
+func (c *cluster) Outage(uint16) *caspaxos.Outage { return c.outage }
+func (c *cluster) Random(n int64) int64           { return n / 2 }
 func (c *cluster) advance(d time.Duration) {
 	c.now.Wall += d.Milliseconds()
 	c.now.Mono += caspaxos.Mono(d)
@@ -242,6 +244,52 @@ func TestNoQuorum(t *testing.T) {
 	c.want("n", set{"1"}, caspaxos.ErrNoQuorum.Error())
 	c.unnoticed = true
 	c.want("n", set{"1"}, caspaxos.ErrUncertain.Error())
+}
+
+func TestOutage(t *testing.T) {
+	c := newCluster(t)
+	c.want("n", set{"1"}, "OK")
+	c.outage = &caspaxos.Outage{Reason: "n0 and n1 are gone"}
+	before := c.now
+	c.want("n", get{}, "n0 and n1 are gone")
+	c.want("n", incr{}, "n0 and n1 are gone")
+	c.want("n", set{"2"}, "n0 and n1 are gone")
+	if c.now != before || len(c.p.Take()) != 0 || c.p.Pending() != 0 {
+		t.Error("waited for nodes that are gone, or asked them")
+	}
+	c.outage = nil
+	c.want("n", get{}, "1")
+}
+
+// TestOutageInDoubt has the nodes go while an Accept is under way: its command is
+// in doubt for as long as it may take, what waits behind it is not.
+func TestOutageInDoubt(t *testing.T) {
+	c := newCluster(t)
+	var doubtful, behind *caspaxos.Command
+	submit := func(op caspaxos.Operation) *caspaxos.Command {
+		cmd := &caspaxos.Command{Register: caspaxos.Register{Key: "n"}, Op: op, Started: c.now.Mono, Done: func(*caspaxos.Command) {}}
+		c.p.Submit(c.now, cmd)
+		return cmd
+	}
+	doubtful = submit(set{"1"})
+	c.p.Take() // sent, and never to be answered
+	behind = submit(incr{})
+	c.outage = &caspaxos.Outage{Reason: "gone"}
+	late := submit(get{})
+	if late.Err != c.outage {
+		t.Errorf("a command that came during the outage: %v", late.Err)
+	}
+	for doubtful.Err == nil && c.now.Mono < doubtful.Started+caspaxos.Mono(10*time.Second) {
+		if c.now.Mono > doubtful.Started+caspaxos.Mono(2*time.Second) && behind.Err != c.outage {
+			t.Fatalf("what waits behind a command in doubt still waits, or ended with %v", behind.Err)
+		}
+		c.advance(10 * time.Millisecond)
+		c.p.Tick(c.now)
+		c.p.Take()
+	}
+	if doubtful.Err != caspaxos.ErrUncertain || c.now.Mono < doubtful.Started+caspaxos.Mono(5*time.Second) {
+		t.Errorf("the command in doubt ended with %v after %v", doubtful.Err, time.Duration(c.now.Mono-doubtful.Started))
+	}
 }
 
 func TestExpiry(t *testing.T) {

@@ -51,6 +51,7 @@ const (
 	RuleFlushFloor                        // §8 the range's floor counts
 	RuleOrder                             // a command that changed nothing is not executed again behind those that followed it
 	RuleOrderAside                        // … nor a read that has left its register
+	RuleOutage                            // §5 an outage leaves what was attempted in doubt
 	ruleEnd
 )
 

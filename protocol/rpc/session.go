@@ -77,18 +77,6 @@ type Session struct {
 	cause error // why it ends; set once
 }
 
-// Dial connects to the server at a TCP address.
-func Dial(ctx context.Context, addr string, o Options) (*Session, error) {
-	ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
-	defer cancel()
-	var d net.Dialer
-	c, err := d.DialContext(ctx, "tcp", addr)
-	if err != nil {
-		return nil, fmt.Errorf("rpc: dial: %w", err)
-	}
-	return Client(ctx, c, o)
-}
-
 // Client makes a session of a connection to a server. It takes over the
 // connection and closes it on error. ctx bounds the handshake alone.
 func Client(ctx context.Context, nc net.Conn, o Options) (*Session, error) {
@@ -359,6 +347,10 @@ func (s *Session) Peer() Peer { return s.peer }
 // LastHeard returns when something last came from the peer. A peer that is
 // there is heard at least every few seconds.
 func (s *Session) LastHeard() time.Time { return s.conn.lastHeard() }
+
+// Probe asks the peer for a sign of life, which LastHeard then shows, and waits
+// until it comes, the session ends or the peer has been silent for too long.
+func (s *Session) Probe() { _, _ = s.mux.Ping() }
 
 // Close begins the session's end: what waits to be sent is dropped. It does not
 // wait; Done does.

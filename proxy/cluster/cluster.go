@@ -170,6 +170,10 @@ func (c *Cluster) Collectors() []prometheus.Collector {
 // ErrorOf returns which of the errors of caspaxos.Command.Err an error of the
 // key space stands for.
 func ErrorOf(err error) error {
+	var outage *caspaxos.Outage
+	if errors.As(err, &outage) {
+		return outage
+	}
 	for _, e := range []error{caspaxos.ErrUncertain, caspaxos.ErrContention, caspaxos.ErrOverloaded} {
 		if errors.Is(err, e) {
 			return e

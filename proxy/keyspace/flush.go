@@ -22,6 +22,11 @@ func (k *Keyspace) Flush(ctx context.Context, first, last byte) error {
 	if len(ranges) == 0 {
 		return caspaxos.ErrNoQuorum
 	}
+	for _, rng := range ranges {
+		if outage := k.Nodes.Outage(rng.First); outage != nil {
+			return outage // before anything is done
+		}
+	}
 	errs := make(chan error, len(ranges)*(int(last)-int(first)+1))
 	for _, rng := range ranges {
 		for db := int(first); db <= int(last); db++ {

@@ -26,6 +26,7 @@ type Nodes interface {
 	Config(slot uint16) *caspaxos.Config
 	Ranges() []router.SlotRange
 	Prefer(cfg *caspaxos.Config, slot uint16) []int
+	Outage(slot uint16) *caspaxos.Outage
 	List(ctx context.Context, to caspaxos.NodeID, req caspaxos.ListRequest) (*caspaxos.ListReply, error)
 	Flush(ctx context.Context, to caspaxos.NodeID, req caspaxos.FlushRequest) (*caspaxos.FlushReply, error)
 }
@@ -110,6 +111,10 @@ func (k *Keyspace) page(ctx context.Context, db byte, from position, limit int) 
 }
 
 func retriable(err error) bool {
+	var outage *caspaxos.Outage
+	if errors.As(err, &outage) {
+		return false // known for a while, it will not be over in a moment
+	}
 	return errors.Is(err, errAnotherEpoch) || errors.Is(err, caspaxos.ErrNoQuorum)
 }
 
@@ -117,6 +122,9 @@ func (k *Keyspace) tryPage(ctx context.Context, db byte, from position, limit in
 	rng, ok := k.rangeOf(from.slot)
 	if !ok {
 		return nil, from, caspaxos.ErrNoQuorum
+	}
+	if outage := k.Nodes.Outage(from.slot); outage != nil {
+		return nil, from, outage
 	}
 	pages, err := k.gather(ctx, rng, caspaxos.ListRequest{Epoch: rng.Config.Epoch, First: from.slot, Last: rng.Last,
 		Space: db, From: from.hash, Limit: limit})

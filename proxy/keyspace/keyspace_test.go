@@ -21,6 +21,7 @@ type fakeNodes struct {
 	keys   []string // all in slot 0, in the order of their hashes
 	start  time.Time
 	stuck  bool // commands on registers take all the time that they have
+	outage *caspaxos.Outage
 }
 
 func newFake(nodes int) *fakeNodes {
@@ -37,6 +38,7 @@ func (f *fakeNodes) keyspace() *Keyspace {
 }
 
 func (f *fakeNodes) Config(uint16) *caspaxos.Config { return f.cfg }
+func (f *fakeNodes) Outage(uint16) *caspaxos.Outage { return f.outage }
 
 func (f *fakeNodes) Ranges() []router.SlotRange {
 	return []router.SlotRange{{Last: caspaxos.Slots - 1, Config: f.cfg}}

@@ -28,6 +28,7 @@ type Transport interface {
 	Config(slot uint16) *caspaxos.Config
 	Prefer(cfg *caspaxos.Config, slot uint16) []int
 	Reachable(cfg *caspaxos.Config) caspaxos.Set
+	Outage(slot uint16) *caspaxos.Outage
 	// Send does not block. False: nothing was or will be sent. A payload of the
 	// bulk class is not copied and must not be modified any more.
 	Send(to caspaxos.NodeID, class rpc.Class, payload []byte) bool

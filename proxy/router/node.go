@@ -21,6 +21,9 @@ const (
 	silence = 50 * time.Millisecond
 	// healthEvery is how often that is looked at.
 	healthEvery = 20 * time.Millisecond
+	// redialEvery bounds the pause before a node that could not be connected to
+	// is tried again: when it is back, it is missed no longer than that.
+	redialEvery = 50 * time.Millisecond
 )
 
 // node is the connection to one storage node: a goroutine that dials it for as
@@ -35,6 +38,7 @@ type node struct {
 	// the router's clock; zero when the node has answered since.
 	waiting atomic.Int64
 	silent  atomic.Bool
+	probing atomic.Bool // a sign of life is awaited
 
 	mu    sync.Mutex
 	addr  string
@@ -88,7 +92,11 @@ func (n *node) run() {
 			told = err.Error()
 			log.Warn("no connection to the node", zap.String("addr", addr), zap.Error(err))
 		}
-		wait(ctx, moved, pause.NextBackOff())
+		d := pause.NextBackOff()
+		if errors.Is(err, rpc.ErrUnreached) {
+			d = min(d, redialEvery)
+		}
+		wait(ctx, moved, d)
 	}
 }
 
@@ -143,9 +151,12 @@ func (n *node) connect(ctx context.Context, addr string, moved <-chan struct{}, 
 
 // changed recomputes whom reads ask first.
 func (n *node) changed() {
-	n.router.mu.Lock()
-	defer n.router.mu.Unlock()
-	n.router.reorder(n.router.table.Load())
+	r := n.router
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	t := r.table.Load()
+	r.reorder(t)
+	r.survey(t, r.now())
 }
 
 func (n *node) asked(now int64) {
@@ -202,7 +213,8 @@ func (n *node) take(payload []byte) error {
 	return b.Err()
 }
 
-// watchHealth notices nodes that fall silent, and when they come back.
+// watchHealth notices nodes that fall silent, groups that are without a quorum,
+// and when they come back.
 func (r *Router) watchHealth() {
 	tick := time.NewTicker(healthEvery)
 	defer tick.Stop()
@@ -216,11 +228,13 @@ func (r *Router) watchHealth() {
 		for _, n := range *r.nodes.Load() {
 			changed = n.judge(r.now()) || changed
 		}
+		r.mu.Lock()
+		t := r.table.Load()
 		if changed {
-			r.mu.Lock()
-			r.reorder(r.table.Load())
-			r.mu.Unlock()
+			r.reorder(t)
 		}
+		r.survey(t, r.now())
+		r.mu.Unlock()
 	}
 }
 

@@ -67,9 +67,12 @@ type table struct {
 // group is one configuration and the slots that are under it. Two ranges of
 // the same nodes under different epochs are two groups.
 type group struct {
-	cfg    *caspaxos.Config
-	ranges []SlotRange
-	orders atomic.Pointer[[][]int] // by slot modulo members: whom a read asks, in order
+	cfg     *caspaxos.Config
+	name    string // for users
+	ranges  []SlotRange
+	without int64 // since when it has been without a quorum, on the router's clock, zero if it has one; under r.mu
+	outage  atomic.Pointer[caspaxos.Outage]
+	orders  atomic.Pointer[[][]int] // by slot modulo members: whom a read asks, in order
 }
 
 // SlotRange is a run of slots under one configuration.
@@ -81,12 +84,17 @@ type SlotRange struct {
 // New returns a router that hands replies to the lanes: the reply to request id
 // goes to lane id modulo their number. It knows no placement before Update.
 func New(cfg Config, lanes []Lane) *Router {
+	r := newRouter(cfg, lanes)
+	r.wg.Go(r.watchHealth)
+	return r
+}
+
+func newRouter(cfg Config, lanes []Lane) *Router {
 	r := &Router{cfg: cfg, lanes: lanes, start: time.Now()}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	r.nodes.Store(new([]*node))
 	r.table.Store(new(table))
 	r.calls.init()
-	r.wg.Go(r.watchHealth)
 	return r
 }
 
@@ -145,12 +153,16 @@ func (r *Router) reuse(t, old *table, rng *placement.Range, p *placement.Table) 
 			return g
 		}
 	}
-	for _, g := range old.groups {
-		if sameConfig(g.cfg, cfg) {
-			cfg = g.cfg
+	g := &group{cfg: cfg, name: rng.Group}
+	if rng.State == placement.Joint {
+		g.name += " and " + rng.Next
+	}
+	for _, o := range old.groups {
+		if sameConfig(o.cfg, cfg) {
+			g.cfg, g.without = o.cfg, o.without
+			g.outage.Store(o.outage.Load())
 		}
 	}
-	g := &group{cfg: cfg}
 	t.groups = append(t.groups, g)
 	return g
 }

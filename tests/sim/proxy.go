@@ -80,6 +80,20 @@ func (p *proxy) Prefer(cfg *caspaxos.Config, _ uint16) []int {
 // Reachable implements caspaxos.Env.
 func (p *proxy) Reachable(cfg *caspaxos.Config) caspaxos.Set { return cfg.All() &^ p.down }
 
+// Outage implements caspaxos.Env: it knows at once of connections that are cut.
+func (p *proxy) Outage(uint16) *caspaxos.Outage {
+	var lost caspaxos.Set
+	for i, id := range p.cfg.Nodes() {
+		if p.w.cut[[2]int{p.index, int(id)}] {
+			lost = lost.With(i)
+		}
+	}
+	if p.cfg.CanReach(lost) {
+		return nil
+	}
+	return &caspaxos.Outage{Reason: "cut off"}
+}
+
 // Random implements caspaxos.Env.
 func (p *proxy) Random(n int64) int64 { return p.w.random(n) }
 

@@ -72,6 +72,7 @@ var ruleCases = []ruleCase{
 	{name: "FlushFloor", rule: caspaxos.RuleFlushFloor, trace: "late Accept after a flush"},
 	{name: "Order", rule: caspaxos.RuleOrder, profile: Random, seed: 1022},
 	{name: "OrderAside", rule: caspaxos.RuleOrderAside, profile: pipelining, seed: 45},
+	{name: "Outage", rule: caspaxos.RuleOutage, profile: Random, seed: 1},
 }
 
 // TestRule omits each rule of the protocol and requires that the simulator then

@@ -1,0 +1,109 @@
+package router
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"synod/protocol/caspaxos"
+)
+
+const (
+	// outageAfter is how long a group must be without a quorum of present nodes
+	// before commands on its slots are answered at once.
+	outageAfter = time.Second
+	// absence is how long a node that owes an answer may say nothing at all, not
+	// even that it lives, before it counts as gone.
+	absence = 250 * time.Millisecond
+)
+
+// Outage returns why no command on a slot can be done at present, if its group has
+// been without a quorum for a while, else nil.
+func (r *Router) Outage(slot uint16) *caspaxos.Outage {
+	if g := r.table.Load().bySlot[slot%caspaxos.Slots]; g != nil {
+		return g.outage.Load()
+	}
+	return nil
+}
+
+// Outages returns the number of groups that have one.
+func (r *Router) Outages() (n int) {
+	for _, g := range r.table.Load().groups {
+		if g.outage.Load() != nil {
+			n++
+		}
+	}
+	return n
+}
+
+// survey notices outages of groups, and their end. r.mu is held.
+func (r *Router) survey(t *table, now int64) {
+	nodes := *r.nodes.Load()
+	for _, g := range t.groups {
+		var answering, present caspaxos.Set
+		for i, id := range g.cfg.Nodes() {
+			switch n := nodes[id]; {
+			case n.session.Load() == nil:
+			case !n.silent.Load():
+				answering, present = answering.With(i), present.With(i)
+			case n.heardSince(now - int64(absence)):
+				present = present.With(i)
+			}
+		}
+		if !g.cfg.IsQuorum(answering) {
+			for _, id := range g.cfg.Nodes() {
+				nodes[id].probe() // nobody else asks them during an outage
+			}
+		}
+		g.judge(nodes, present, now)
+	}
+}
+
+// judge begins or ends the group's outage.
+func (g *group) judge(nodes []*node, present caspaxos.Set, now int64) {
+	switch {
+	case g.cfg.IsQuorum(present):
+		g.without = 0
+		g.outage.Store(nil)
+	case g.without == 0:
+		g.without = now
+	case now-g.without < int64(outageAfter):
+	default:
+		why := g.describe(nodes, present)
+		if old := g.outage.Load(); old == nil || old.Reason != why {
+			g.outage.Store(&caspaxos.Outage{Reason: why})
+		}
+	}
+}
+
+// describe says for users who is missing.
+func (g *group) describe(nodes []*node, present caspaxos.Set) string {
+	var missing []string
+	for i, id := range g.cfg.Nodes() {
+		if !present.Has(i) {
+			missing = append(missing, nodes[id].name)
+		}
+	}
+	return fmt.Sprintf("group %s has no quorum, %s of its %d nodes do not answer",
+		g.name, strings.Join(missing, ", "), len(g.cfg.Nodes()))
+}
+
+// heardSince reports whether anything came from the node after a time on the
+// router's clock.
+func (n *node) heardSince(at int64) bool {
+	s := n.session.Load()
+	return s != nil && int64(s.LastHeard().Sub(n.router.start)) > at
+}
+
+// probe asks a silent node for a sign of life, unless one is awaited already.
+// r.mu is held.
+func (n *node) probe() {
+	s := n.session.Load()
+	if s == nil || !n.silent.Load() || n.router.ctx.Err() != nil || !n.probing.CompareAndSwap(false, true) {
+		return
+	}
+	n.router.wg.Go(func() {
+		s.Probe()
+		n.probing.Store(false)
+	})
+}
