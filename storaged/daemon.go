@@ -54,6 +54,8 @@ type Daemon struct {
 	admin    *admin
 	metrics  *metrics
 
+	secrets atomic.Pointer[[]rpc.Secret] // as the placement came with them
+
 	registration *store.Registration
 	registered   atomic.Bool
 	recovered    atomic.Bool
@@ -86,6 +88,7 @@ func Start(ctx context.Context, cfg Config) (*Daemon, error) {
 		due: make(chan struct{}, 1), lists: make(chan listing, listQueue),
 		sessions: make(map[*rpc.Session]struct{}),
 	}
+	d.secrets.Store(new([]rpc.Secret))
 	d.stopped, d.stop = context.WithCancel(context.Background())
 	d.streams.init(d.stopped)
 	d.stagings.init()
@@ -112,7 +115,7 @@ func (d *Daemon) bringUp(ctx context.Context) (err error) {
 	d.startRoutines()
 	d.recovered.Store(true)
 	d.server = rpc.NewServer(rpc.Options{
-		Cluster: d.cfg.Cluster, Kind: rpc.Node, Name: d.cfg.ID, Log: d.log,
+		Cluster: d.cfg.Cluster, Secrets: d.knownSecrets, Kind: rpc.Node, Name: d.cfg.ID, Log: d.log,
 		Handle: d.handle, Opened: d.opened, Closed: d.closed,
 	})
 	d.routines.Go(func() {

@@ -12,6 +12,7 @@ import (
 	"synod/meta/placement"
 	"synod/meta/store"
 	"synod/protocol/caspaxos"
+	"synod/protocol/rpc"
 	"synod/storaged/engine"
 )
 
@@ -155,6 +156,9 @@ func (d *Daemon) adopt(snap *store.Snapshot) error {
 			return err
 		}
 	}
+	if len(snap.Secrets) > 0 {
+		d.secrets.Store(&snap.Secrets)
+	}
 	if snap.Table == nil {
 		return nil
 	}
@@ -165,6 +169,10 @@ func (d *Daemon) adopt(snap *store.Snapshot) error {
 	d.node.SetSlots(ranges)
 	return nil
 }
+
+// knownSecrets returns the cluster's secrets; none as long as the cluster has
+// not been seen.
+func (d *Daemon) knownSecrets() []rpc.Secret { return *d.secrets.Load() }
 
 func (d *Daemon) slotRanges(t *placement.Table) []caspaxos.SlotRange {
 	out := make([]caspaxos.SlotRange, len(t.Ranges))
