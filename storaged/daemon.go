@@ -15,6 +15,8 @@ import (
 	"synod/meta/store"
 	"synod/protocol/caspaxos"
 	"synod/protocol/rpc"
+	"synod/protocol/takeover"
+	"synod/protocol/throttle"
 	"synod/storaged/engine"
 )
 
@@ -62,11 +64,14 @@ type Daemon struct {
 	draining     atomic.Bool
 	clockSaid    atomic.Int64 // when a clock was last complained about
 
-	due   chan struct{} // a lane asks for a higher ceiling
+	due chan struct{} // a lane asks for a higher ceiling
+
 	lists chan listing
 
 	streams  streams
 	stagings stagings
+
+	ended throttle.Lines // of sessions, for the log
 
 	sessMu   sync.Mutex
 	sessions map[*rpc.Session]struct{}
@@ -99,14 +104,18 @@ func Start(ctx context.Context, cfg Config) (*Daemon, error) {
 }
 
 func (d *Daemon) bringUp(ctx context.Context) (err error) {
-	if d.listener, err = net.Listen("tcp", d.cfg.ListenAddr); err != nil {
+	if d.listener, err = takeover.Listen(ctx, d.log, d.cfg.ListenAddr); err != nil {
 		return fmt.Errorf("listen for RPC: %w", err)
 	}
-	if err := d.openEngine(); err != nil {
+	if err := d.openEngine(ctx); err != nil {
 		return err
 	}
+	d.server = rpc.NewServer(rpc.Options{
+		Cluster: d.cfg.Cluster, Secrets: d.knownSecrets, Kind: rpc.Node, Name: d.cfg.ID, Log: d.log,
+		Handle: d.handle, Opened: d.opened, Closed: d.closed,
+	})
 	d.metrics = newMetrics(d)
-	if d.admin, err = startAdmin(d); err != nil {
+	if d.admin, err = startAdmin(ctx, d); err != nil {
 		return err
 	}
 	if err := d.recover(); err != nil {
@@ -114,10 +123,6 @@ func (d *Daemon) bringUp(ctx context.Context) (err error) {
 	}
 	d.startRoutines()
 	d.recovered.Store(true)
-	d.server = rpc.NewServer(rpc.Options{
-		Cluster: d.cfg.Cluster, Secrets: d.knownSecrets, Kind: rpc.Node, Name: d.cfg.ID, Log: d.log,
-		Handle: d.handle, Opened: d.opened, Closed: d.closed,
-	})
 	d.routines.Go(func() {
 		if err := d.server.Serve(d.listener); !errors.Is(err, rpc.ErrServerClosed) {
 			d.fatal(err)
@@ -135,12 +140,12 @@ func (d *Daemon) bringUp(ctx context.Context) (err error) {
 	return nil
 }
 
-func (d *Daemon) openEngine() error {
+func (d *Daemon) openEngine(ctx context.Context) error {
 	lanes := d.cfg.Lanes
 	if lanes == 0 {
 		lanes = min(max(runtime.GOMAXPROCS(0), 2), engine.MaxLanes)
 	}
-	e, err := engine.Open(engine.Options{
+	opts := engine.Options{
 		Dir: d.cfg.DataDir, Cluster: d.cfg.Cluster, Node: d.cfg.ID, Lanes: lanes,
 		CacheBytes: d.cfg.CacheBytes, MinFreeBytes: d.cfg.MinFreeBytes, Log: d.log,
 		Start: d.now().Mono, Disk: d.cfg.disk,
@@ -155,6 +160,9 @@ func (d *Daemon) openEngine() error {
 			return d.lanes[lane].acceptor.Sweep(d.now(), vote)
 		},
 		Fatal: d.fatal,
+	}
+	e, err := takeover.Retry(ctx, d.log, "data directory "+d.cfg.DataDir, engine.ErrInUse, func() (*engine.Engine, error) {
+		return engine.Open(opts)
 	})
 	if err != nil {
 		return err

@@ -27,6 +27,7 @@ type Server struct {
 	conns     map[net.Conn]struct{} // all, those without a session included
 	strangers strangers
 	places    places
+	refusals  refusals
 	stop      chan struct{}
 	wait      sync.WaitGroup // connections
 }
@@ -157,16 +158,6 @@ func (v *Server) leave(p Peer) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.places.leave(p)
-}
-
-// refused reports a connection that did not become a session. Those that only
-// try whether the port is open are none of the operator's concern.
-func (v *Server) refused(c net.Conn, err error) {
-	level := zap.WarnLevel
-	if errors.Is(err, ErrHungUp) || v.isClosed() {
-		level = zap.DebugLevel
-	}
-	v.opt.Log.Log(level, "refused a connection", zap.Stringer("from", c.RemoteAddr()), zap.Error(err))
 }
 
 // Close ends all listeners and sessions that came from Serve and waits until
