@@ -64,7 +64,11 @@ type Daemon struct {
 	draining     atomic.Bool
 	clockSaid    atomic.Int64 // when a clock was last complained about
 
-	due chan struct{} // a lane asks for a higher ceiling
+	due     chan struct{} // a lane asks for a higher ceiling
+	behind  chan struct{} // a lane or a lister has met an epoch that no placement has shown
+	fetched chan *store.Snapshot
+	rewound atomic.Pointer[string] // why some slots are refused: etcd shows an older placement
+	metSaid atomic.Bool            // epochs of an earlier version were reported
 
 	lists chan listing
 
@@ -91,6 +95,7 @@ func Start(ctx context.Context, cfg Config) (*Daemon, error) {
 	d := &Daemon{
 		cfg: cfg, log: cfg.Log, start: time.Now(), errs: make(chan error, 1),
 		due: make(chan struct{}, 1), lists: make(chan listing, listQueue),
+		behind: make(chan struct{}, 1), fetched: make(chan *store.Snapshot),
 		sessions: make(map[*rpc.Session]struct{}),
 	}
 	d.secrets.Store(new([]rpc.Secret))
@@ -137,6 +142,7 @@ func (d *Daemon) bringUp(ctx context.Context) (err error) {
 	}
 	d.registered.Store(true)
 	d.routines.Go(d.watch)
+	d.routines.Go(d.lookAgain)
 	return nil
 }
 
@@ -240,6 +246,8 @@ func (d *Daemon) ready() error {
 		return errors.New("shutting down")
 	case !d.registered.Load():
 		return errors.New("waiting for etcd")
+	case d.rewound.Load() != nil:
+		return errors.New(*d.rewound.Load())
 	case d.node.State().Floor.Time > caspaxos.MakeTime(d.now().Wall, 0):
 		return errors.New("started anew: promises of the last life still bind")
 	}

@@ -192,6 +192,7 @@ func (l *lane) flushed(f *flushing) {
 		return
 	}
 	reply := mergeFlush(f.parts)
+	l.daemon.noticeEpochs()
 	l.daemon.engine.Kick()
 	l.replies.dispatch(frame{session: f.session, class: rpc.Control, need: reply.After, b: wire.AppendFlushReply(nil, &reply)})
 }
@@ -229,6 +230,7 @@ func (d *Daemon) page(q *caspaxos.ListRequest) caspaxos.ListReply {
 	refused := caspaxos.ListReply{ID: q.ID, Outcome: caspaxos.Busy}
 	if outcome, own := d.node.Serves(q.First, q.Last, q.Epoch); outcome != caspaxos.Told {
 		refused.Outcome, refused.Epoch = outcome, own
+		d.noticeEpochs()
 		return refused
 	}
 	var reply caspaxos.ListReply

@@ -106,7 +106,7 @@ func (d *Daemon) watch() {
 	ctx, cancel := context.WithCancel(d.stopped)
 	defer cancel()
 	snaps := d.cfg.Store.Watch(ctx)
-	waiting := false
+	waiting, last := false, int64(0)
 	for {
 		select {
 		case <-d.stopped.Done():
@@ -121,8 +121,13 @@ func (d *Daemon) watch() {
 			if snap.Table == nil && !waiting {
 				d.log.Info("waiting for the cluster to be initialised (synodctl init)", zap.String("cluster", d.cfg.Cluster))
 			}
-			waiting = snap.Table == nil
+			waiting, last = snap.Table == nil, max(last, snap.Revision)
 			d.adoptUntil(ctx, snap)
+		case snap := <-d.fetched:
+			if snap.Revision > last {
+				last = snap.Revision
+				d.adoptUntil(ctx, snap)
+			}
 		}
 	}
 }
@@ -166,6 +171,7 @@ func (d *Daemon) adopt(snap *store.Snapshot) error {
 	if err := d.logEpochs(ranges); err != nil {
 		return err
 	}
+	d.compareEpochs(ranges)
 	d.node.SetSlots(ranges)
 	return nil
 }
