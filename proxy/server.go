@@ -13,6 +13,7 @@ import (
 
 	"synod/meta/placement"
 	"synod/protocol/resp"
+	"synod/protocol/throttle"
 )
 
 // redisVersion is the version of Redis whose behaviour clients meet.
@@ -51,6 +52,7 @@ type Server struct {
 	pause    pause
 	stats    stats
 	table    table
+	ended    throttle.Lines // of clients that were disconnected, for the log
 
 	ln       net.Listener
 	draining atomic.Bool

@@ -205,8 +205,21 @@ func (s *session) close() {
 	s.out.mem.close()
 	s.srv.clients.remove(s)
 	if reason != "" && !asked {
-		s.srv.log.Warn("client disconnected", zap.String("client", s.conn.RemoteAddr().String()),
-			zap.Int64("id", s.id), zap.String("reason", reason))
+		s.reportEnd(reason)
+	}
+}
+
+// reportEnd logs why a client was disconnected, for each address and reason now
+// and then: clients can bring it about as often as they like.
+func (s *session) reportEnd(reason string) {
+	addr := s.conn.RemoteAddr().String()
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		host = addr
+	}
+	if suppressed, write := s.srv.ended.Next(host+" "+reason, time.Now()); write {
+		s.srv.log.Warn("client disconnected", zap.String("client", addr),
+			zap.Int64("id", s.id), zap.String("reason", reason), zap.Int("more_before", suppressed))
 	}
 }
 

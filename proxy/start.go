@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 
 	"go.uber.org/zap"
 
 	"synod/meta/store"
 	"synod/protocol/caspaxos"
+	"synod/protocol/takeover"
 	"synod/proxy/cluster"
 )
 
@@ -42,11 +42,11 @@ type Proxy struct {
 // for the cluster to be initialised, and returns when it serves clients; it
 // does not wait for the storage nodes.
 func Start(ctx context.Context, cfg Config) (_ *Proxy, err error) {
-	ln, err := net.Listen("tcp", cfg.ListenAddr)
+	ln, err := takeover.Listen(ctx, cfg.Log, cfg.ListenAddr)
 	if err != nil {
 		return nil, fmt.Errorf("listen for clients: %w", err)
 	}
-	adminLn, err := net.Listen("tcp", cfg.AdminAddr)
+	adminLn, err := takeover.Listen(ctx, cfg.Log, cfg.AdminAddr)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("listen for admin requests: %w", err), ln.Close())
 	}

@@ -12,6 +12,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"go.uber.org/zap"
+
+	"synod/protocol/takeover"
 )
 
 // admin is the admin port: health, metrics and profiles over HTTP.
@@ -21,8 +23,8 @@ type admin struct {
 	serving  sync.WaitGroup
 }
 
-func startAdmin(d *Daemon) (*admin, error) {
-	l, err := net.Listen("tcp", d.cfg.AdminAddr)
+func startAdmin(ctx context.Context, d *Daemon) (*admin, error) {
+	l, err := takeover.Listen(ctx, d.log, d.cfg.AdminAddr)
 	if err != nil {
 		return nil, fmt.Errorf("listen for admin: %w", err)
 	}
@@ -38,8 +40,9 @@ func startAdmin(d *Daemon) (*admin, error) {
 		fmt.Fprintln(w, "ok")
 	})
 	mux.Handle("GET /metrics", promhttp.HandlerFor(d.metrics.registry, promhttp.HandlerOpts{}))
+	// The command line is left out: there may be passwords in it.
+	mux.HandleFunc("/debug/pprof/cmdline", http.NotFound)
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
-	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)

@@ -152,7 +152,7 @@ func (n *testNode) dial() *client {
 	n.t.Helper()
 	c := &client{t: n.t, n: n, pending: make(map[uint64]chan *answer)}
 	s, err := rpc.Dial(n.context(), n.d.Addr(), rpc.Options{
-		Cluster: cluster, Kind: rpc.Proxy, Name: "p1", Expect: n.cfg.ID, Log: zap.NewNop(), Handle: c.handle,
+		Cluster: cluster, Secrets: n.d.knownSecrets, Kind: rpc.Proxy, Name: "p1", Expect: n.cfg.ID, Log: zap.NewNop(), Handle: c.handle,
 	})
 	if err != nil {
 		n.t.Fatal(err)

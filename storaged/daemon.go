@@ -15,6 +15,8 @@ import (
 	"synod/meta/store"
 	"synod/protocol/caspaxos"
 	"synod/protocol/rpc"
+	"synod/protocol/takeover"
+	"synod/protocol/throttle"
 	"synod/storaged/engine"
 )
 
@@ -54,17 +56,26 @@ type Daemon struct {
 	admin    *admin
 	metrics  *metrics
 
+	secrets atomic.Pointer[[]rpc.Secret] // as the placement came with them
+
 	registration *store.Registration
 	registered   atomic.Bool
 	recovered    atomic.Bool
 	draining     atomic.Bool
 	clockSaid    atomic.Int64 // when a clock was last complained about
 
-	due   chan struct{} // a lane asks for a higher ceiling
+	due     chan struct{} // a lane asks for a higher ceiling
+	behind  chan struct{} // a lane or a lister has met an epoch that no placement has shown
+	fetched chan *store.Snapshot
+	rewound atomic.Pointer[string] // why some slots are refused: etcd shows an older placement
+	metSaid atomic.Bool            // epochs of an earlier version were reported
+
 	lists chan listing
 
 	streams  streams
 	stagings stagings
+
+	ended throttle.Lines // of sessions, for the log
 
 	sessMu   sync.Mutex
 	sessions map[*rpc.Session]struct{}
@@ -84,8 +95,10 @@ func Start(ctx context.Context, cfg Config) (*Daemon, error) {
 	d := &Daemon{
 		cfg: cfg, log: cfg.Log, start: time.Now(), errs: make(chan error, 1),
 		due: make(chan struct{}, 1), lists: make(chan listing, listQueue),
+		behind: make(chan struct{}, 1), fetched: make(chan *store.Snapshot),
 		sessions: make(map[*rpc.Session]struct{}),
 	}
+	d.secrets.Store(new([]rpc.Secret))
 	d.stopped, d.stop = context.WithCancel(context.Background())
 	d.streams.init(d.stopped)
 	d.stagings.init()
@@ -96,14 +109,18 @@ func Start(ctx context.Context, cfg Config) (*Daemon, error) {
 }
 
 func (d *Daemon) bringUp(ctx context.Context) (err error) {
-	if d.listener, err = net.Listen("tcp", d.cfg.ListenAddr); err != nil {
+	if d.listener, err = takeover.Listen(ctx, d.log, d.cfg.ListenAddr); err != nil {
 		return fmt.Errorf("listen for RPC: %w", err)
 	}
-	if err := d.openEngine(); err != nil {
+	if err := d.openEngine(ctx); err != nil {
 		return err
 	}
+	d.server = rpc.NewServer(rpc.Options{
+		Cluster: d.cfg.Cluster, Secrets: d.knownSecrets, Kind: rpc.Node, Name: d.cfg.ID, Log: d.log,
+		Handle: d.handle, Opened: d.opened, Closed: d.closed,
+	})
 	d.metrics = newMetrics(d)
-	if d.admin, err = startAdmin(d); err != nil {
+	if d.admin, err = startAdmin(ctx, d); err != nil {
 		return err
 	}
 	if err := d.recover(); err != nil {
@@ -111,10 +128,6 @@ func (d *Daemon) bringUp(ctx context.Context) (err error) {
 	}
 	d.startRoutines()
 	d.recovered.Store(true)
-	d.server = rpc.NewServer(rpc.Options{
-		Cluster: d.cfg.Cluster, Kind: rpc.Node, Name: d.cfg.ID, Log: d.log,
-		Handle: d.handle, Opened: d.opened, Closed: d.closed,
-	})
 	d.routines.Go(func() {
 		if err := d.server.Serve(d.listener); !errors.Is(err, rpc.ErrServerClosed) {
 			d.fatal(err)
@@ -129,15 +142,16 @@ func (d *Daemon) bringUp(ctx context.Context) (err error) {
 	}
 	d.registered.Store(true)
 	d.routines.Go(d.watch)
+	d.routines.Go(d.lookAgain)
 	return nil
 }
 
-func (d *Daemon) openEngine() error {
+func (d *Daemon) openEngine(ctx context.Context) error {
 	lanes := d.cfg.Lanes
 	if lanes == 0 {
 		lanes = min(max(runtime.GOMAXPROCS(0), 2), engine.MaxLanes)
 	}
-	e, err := engine.Open(engine.Options{
+	opts := engine.Options{
 		Dir: d.cfg.DataDir, Cluster: d.cfg.Cluster, Node: d.cfg.ID, Lanes: lanes,
 		CacheBytes: d.cfg.CacheBytes, MinFreeBytes: d.cfg.MinFreeBytes, Log: d.log,
 		Start: d.now().Mono, Disk: d.cfg.disk,
@@ -152,6 +166,9 @@ func (d *Daemon) openEngine() error {
 			return d.lanes[lane].acceptor.Sweep(d.now(), vote)
 		},
 		Fatal: d.fatal,
+	}
+	e, err := takeover.Retry(ctx, d.log, "data directory "+d.cfg.DataDir, engine.ErrInUse, func() (*engine.Engine, error) {
+		return engine.Open(opts)
 	})
 	if err != nil {
 		return err
@@ -229,6 +246,8 @@ func (d *Daemon) ready() error {
 		return errors.New("shutting down")
 	case !d.registered.Load():
 		return errors.New("waiting for etcd")
+	case d.rewound.Load() != nil:
+		return errors.New(*d.rewound.Load())
 	case d.node.State().Floor.Time > caspaxos.MakeTime(d.now().Wall, 0):
 		return errors.New("started anew: promises of the last life still bind")
 	}

@@ -186,6 +186,7 @@ func (l *lane) finish() {
 	if l.daemon.node.CeilingWanted() {
 		notify(l.daemon.due)
 	}
+	l.daemon.noticeEpochs()
 }
 
 // clockEvery is the time between complaints about clocks.

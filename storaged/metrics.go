@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"synod/protocol/caspaxos"
+	"synod/protocol/rpc"
 	"synod/storaged/engine"
 )
 
@@ -73,6 +74,7 @@ var (
 	descQueue    = desc("lane_queue", "Requests that wait for a lane.", "lane")
 	descPromises = desc("promises", "Promises held in memory.")
 	descSessions = desc("sessions", "Sessions open.")
+	descRefused  = desc("refused_connections_total", "Connections that did not become sessions.", "reason")
 	descStreams  = desc("streams", "Large states that are being sent or wait for it.")
 	descStagings = desc("stagings", "Large states that are coming in.")
 	descReady    = desc("ready", "Whether the node can do its work.")
@@ -96,7 +98,7 @@ var (
 // Describe implements prometheus.Collector.
 func (m *metrics) Describe(c chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		descRequests, descQueue, descPromises, descSessions, descStreams, descStagings, descReady, descHits, descMisses, descCacheBytes,
+		descRequests, descQueue, descPromises, descSessions, descRefused, descStreams, descStagings, descReady, descHits, descMisses, descCacheBytes,
 		descCacheCount, descApplied, descLogBytes, descUnsynced, descPosition, descFree, descPebbleBytes,
 		descCompactions, descReadAmp, descFlushes, descStaged,
 	} {
@@ -155,6 +157,9 @@ func (m *metrics) collectLanes(counter, gauge func(*prometheus.Desc, float64, ..
 	sessions := len(d.sessions)
 	d.sessMu.Unlock()
 	gauge(descSessions, float64(sessions))
+	for why := range rpc.Refusals {
+		counter(descRefused, float64(d.server.Refused(why)), why.String())
+	}
 	d.streams.mu.Lock()
 	streams := d.streams.count
 	d.streams.mu.Unlock()

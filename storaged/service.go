@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -44,7 +45,9 @@ func (d *Daemon) closed(s *rpc.Session, err error) {
 		d.log.Debug("session ends", zap.Error(err))
 		return
 	}
-	d.log.Warn("session ends", zap.Error(err))
+	if suppressed, write := d.ended.Next(s.Peer().Name, time.Now()); write {
+		d.log.Warn("session ends", zap.Error(err), zap.Int("more_before", suppressed))
+	}
 }
 
 // sorter sorts a frame's requests by lane. Frames are read by one goroutine
@@ -85,8 +88,10 @@ func (d *Daemon) handle(s *rpc.Session, class rpc.Class, payload []byte) {
 // malformed ends a session that sent what cannot be understood: its peer has
 // the same protocol version, so it is broken.
 func (d *Daemon) malformed(s *rpc.Session, class rpc.Class, err error) {
-	d.log.Warn("ending a session that sent a malformed message",
-		zap.Stringer("peer", s.Peer()), zap.Stringer("class", class), zap.Error(err))
+	if suppressed, write := d.ended.Next("malformed "+s.Peer().Name, time.Now()); write {
+		d.log.Warn("ending a session that sent a malformed message",
+			zap.Stringer("peer", s.Peer()), zap.Stringer("class", class), zap.Error(err), zap.Int("more_before", suppressed))
+	}
 	s.Close()
 }
 
@@ -187,6 +192,7 @@ func (l *lane) flushed(f *flushing) {
 		return
 	}
 	reply := mergeFlush(f.parts)
+	l.daemon.noticeEpochs()
 	l.daemon.engine.Kick()
 	l.replies.dispatch(frame{session: f.session, class: rpc.Control, need: reply.After, b: wire.AppendFlushReply(nil, &reply)})
 }
@@ -224,6 +230,7 @@ func (d *Daemon) page(q *caspaxos.ListRequest) caspaxos.ListReply {
 	refused := caspaxos.ListReply{ID: q.ID, Outcome: caspaxos.Busy}
 	if outcome, own := d.node.Serves(q.First, q.Last, q.Epoch); outcome != caspaxos.Told {
 		refused.Outcome, refused.Epoch = outcome, own
+		d.noticeEpochs()
 		return refused
 	}
 	var reply caspaxos.ListReply

@@ -12,6 +12,7 @@ import (
 	"synod/meta/placement"
 	"synod/meta/store"
 	"synod/protocol/caspaxos"
+	"synod/protocol/rpc"
 	"synod/storaged/engine"
 )
 
@@ -105,7 +106,7 @@ func (d *Daemon) watch() {
 	ctx, cancel := context.WithCancel(d.stopped)
 	defer cancel()
 	snaps := d.cfg.Store.Watch(ctx)
-	waiting := false
+	waiting, last := false, int64(0)
 	for {
 		select {
 		case <-d.stopped.Done():
@@ -120,8 +121,13 @@ func (d *Daemon) watch() {
 			if snap.Table == nil && !waiting {
 				d.log.Info("waiting for the cluster to be initialised (synodctl init)", zap.String("cluster", d.cfg.Cluster))
 			}
-			waiting = snap.Table == nil
+			waiting, last = snap.Table == nil, max(last, snap.Revision)
 			d.adoptUntil(ctx, snap)
+		case snap := <-d.fetched:
+			if snap.Revision > last {
+				last = snap.Revision
+				d.adoptUntil(ctx, snap)
+			}
 		}
 	}
 }
@@ -155,6 +161,9 @@ func (d *Daemon) adopt(snap *store.Snapshot) error {
 			return err
 		}
 	}
+	if len(snap.Secrets) > 0 {
+		d.secrets.Store(&snap.Secrets)
+	}
 	if snap.Table == nil {
 		return nil
 	}
@@ -162,9 +171,14 @@ func (d *Daemon) adopt(snap *store.Snapshot) error {
 	if err := d.logEpochs(ranges); err != nil {
 		return err
 	}
+	d.compareEpochs(ranges)
 	d.node.SetSlots(ranges)
 	return nil
 }
+
+// knownSecrets returns the cluster's secrets; none as long as the cluster has
+// not been seen.
+func (d *Daemon) knownSecrets() []rpc.Secret { return *d.secrets.Load() }
 
 func (d *Daemon) slotRanges(t *placement.Table) []caspaxos.SlotRange {
 	out := make([]caspaxos.SlotRange, len(t.Ranges))

@@ -38,6 +38,9 @@
 // share one etcd.
 //
 //	identity                 {"id", "created"}: written once, by Init
+//	secret                   {"current", "previous", "since"}: what processes prove
+//	                         to each other that they know; made by Init, or by
+//	                         the first that watches a cluster without one
 //	placement                the table, as package placement encodes it
 //	proposer                 the last proposer id given out
 //	nodes/<id>               a node's record; stays when the node goes

@@ -13,7 +13,8 @@ import (
 	"synod/protocol/caspaxos"
 )
 
-// Init creates the cluster: its identity and its first placement table. It
+// Init creates the cluster: its identity, its secret and its first placement
+// table. It
 // fails with ErrExists if the cluster was initialised before, and with
 // ErrNotRegistered if a node of the table is not up.
 func (s *Store) Init(ctx context.Context, table *placement.Table) error {
@@ -21,7 +22,7 @@ func (s *Store) Init(ctx context.Context, table *placement.Table) error {
 	if err != nil {
 		return err
 	}
-	id := identity{ID: NewID(), Created: s.now().UTC()}
+	id, secret := identity{ID: NewID(), Created: s.now().UTC()}, s.newSecret("")
 	_, err = retry(ctx, s, "initialise cluster "+s.cluster, func(ctx context.Context) (struct{}, error) {
 		snap, err := s.get(ctx)
 		if err != nil {
@@ -41,6 +42,7 @@ func (s *Store) Init(ctx context.Context, table *placement.Table) error {
 			clientv3.Compare(clientv3.CreateRevision(s.key("placement")), "=", 0),
 		).Then(
 			clientv3.OpPut(s.key("identity"), encode(id)),
+			clientv3.OpPut(s.key("secret"), encode(secret)),
 			clientv3.OpPut(s.key("placement"), string(data)),
 		).Commit()
 		if err != nil {

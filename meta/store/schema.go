@@ -8,6 +8,7 @@ import (
 
 	"synod/meta/placement"
 	"synod/protocol/caspaxos"
+	"synod/protocol/rpc"
 )
 
 // errCorrupt: a record in etcd is not what this package writes.
@@ -59,7 +60,12 @@ type Snapshot struct {
 	// ClusterID is the cluster's identity, empty before Init.
 	ClusterID string
 	// Table is nil before Init.
-	Table   *placement.Table
+	Table *placement.Table
+	// Secrets are what the cluster's processes prove to each other that they
+	// know, the one to use first: those of Config.Secrets, else etcd's. Empty
+	// before Init, and should somebody delete them: what was known before goes
+	// on to be used then.
+	Secrets []rpc.Secret
 	Nodes   []Node  // by id
 	Proxies []Proxy // by proposer id
 }

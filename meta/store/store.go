@@ -18,6 +18,7 @@ import (
 	grpcbackoff "google.golang.org/grpc/backoff"
 
 	"synod/meta/placement"
+	"synod/protocol/rpc"
 )
 
 // How the calls of this package end when they do not succeed.
@@ -36,6 +37,9 @@ var (
 	// ErrOtherCluster: what this process holds belongs to another cluster
 	// than etcd describes under this name.
 	ErrOtherCluster = errors.New("belongs to another cluster")
+	// ErrNoSecret: etcd has no secret of the cluster: it was not initialised, or
+	// nothing of this version has watched it yet.
+	ErrNoSecret = errors.New("the cluster has no secret in etcd yet")
 	// ErrClosed: the store was closed.
 	ErrClosed = errors.New("the store is closed")
 )
@@ -53,7 +57,10 @@ const (
 type Config struct {
 	Endpoints []string // http or https URLs
 	Cluster   string   // its name, as placement.CheckName wants it
-	Log       *zap.Logger
+	// Secrets, if any, take the place of the cluster's secret in etcd: for those
+	// who let others read etcd. See ReadSecrets.
+	Secrets []rpc.Secret
+	Log     *zap.Logger
 }
 
 // Store is one process's access to one cluster's part of etcd. It is safe for
@@ -64,6 +71,8 @@ type Store struct {
 	log     *zap.Logger
 	outage  outage
 	now     func() time.Time
+
+	fileSecrets []rpc.Secret // Config.Secrets
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
@@ -93,7 +102,7 @@ func Open(cfg Config) (*Store, error) {
 	if log == nil {
 		log = zap.NewNop()
 	}
-	s := &Store{cluster: cfg.Cluster, log: log, now: time.Now}
+	s := &Store{cluster: cfg.Cluster, log: log, now: time.Now, fileSecrets: cfg.Secrets}
 	s.outage = outage{log: log, endpoints: cfg.Endpoints}
 	var err error
 	s.client, err = clientv3.New(clientv3.Config{
@@ -240,7 +249,7 @@ func pauses() *backoff.ExponentialBackOff {
 }
 
 func isFinal(err error) bool {
-	for _, e := range []error{ErrExists, ErrNotRegistered, ErrNodeTaken, ErrSuperseded, ErrOtherCluster, ErrClosed, errCorrupt} {
+	for _, e := range []error{ErrExists, ErrNotRegistered, ErrNodeTaken, ErrSuperseded, ErrOtherCluster, ErrNoSecret, ErrClosed, errCorrupt} {
 		if errors.Is(err, e) {
 			return true
 		}

@@ -52,11 +52,11 @@ func (s *Store) Watch(ctx context.Context) <-chan *Snapshot {
 	return out
 }
 
-// WaitTable returns the first snapshot that has a placement table. While there
-// is none it says that it waits.
+// WaitTable returns the first snapshot that has a placement table, and with it
+// the cluster's secret. While there is none it says that it waits.
 func (s *Store) WaitTable(ctx context.Context) (*Snapshot, error) {
 	return s.Await(ctx, "the cluster to be initialised (synodctl init)",
-		func(snap *Snapshot) bool { return snap.Table != nil })
+		func(snap *Snapshot) bool { return snap.Table != nil && len(snap.Secrets) > 0 })
 }
 
 // Await returns the first snapshot that is good. It logs that it waits for
@@ -112,7 +112,10 @@ type follower struct {
 func (f *follower) follow(ctx context.Context, out chan *Snapshot) {
 	s := f.store
 	_, err := retry(ctx, s, "follow cluster "+s.cluster, func(ctx context.Context) (struct{}, error) {
-		return struct{}{}, f.list(ctx)
+		if err := f.list(ctx); err != nil {
+			return struct{}{}, err
+		}
+		return struct{}{}, f.makeSecret(ctx)
 	})
 	if err != nil {
 		return // ctx ended
@@ -133,6 +136,9 @@ func (f *follower) follow(ctx context.Context, out chan *Snapshot) {
 		}
 		if len(resp.Events) > 0 {
 			f.publish(ctx, out)
+		}
+		if f.lacksSecret() {
+			break // to list again, and make one
 		}
 	}
 	pause(ctx)
@@ -211,6 +217,10 @@ func (f *follower) snapshot() (*Snapshot, error) {
 			f.table, f.tableRev = table, r.rev
 		}
 		snap.Table = f.table
+	}
+	var err error
+	if snap.Secrets, err = f.secrets(); err != nil {
+		return nil, err
 	}
 	for _, key := range slices.Sorted(maps.Keys(f.rows)) {
 		var err error

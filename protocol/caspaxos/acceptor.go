@@ -92,7 +92,7 @@ func (a *Acceptor) admit(now Now, req *Request, reply *Reply) (bool, error) {
 	if verdict != epochFits {
 		return false, a.refuseEpoch(verdict, own, req.Register.Slot, req.Register.Slot, req.Epoch, &reply.Outcome, &reply.Epoch)
 	}
-	if req.Kind != KindRead && a.ahead(now, req.Ballot) {
+	if req.Kind != KindRead && a.ahead(now, req.newest()) {
 		reply.Outcome = ClockAhead
 		reply.Promise = Ballot{Time: MakeTime(now.Wall, 0)}
 		return false, nil
@@ -100,15 +100,16 @@ func (a *Acceptor) admit(now Now, req *Request, reply *Reply) (bool, error) {
 	return true, nil
 }
 
-// refuseEpoch answers a message whose epoch does not fit. A newer epoch is
-// taken: from now on the node answers no older one, though it cannot answer
-// under the newer before it has seen who holds the slot.
+// refuseEpoch answers a message whose epoch does not fit. A newer epoch changes
+// nothing, as anybody may have made it up, and the message gets no answer in the
+// sense of §3: it counts nowhere, so the node may go on under the epoch that it
+// has taken until the placement shows the newer one.
 func (a *Acceptor) refuseEpoch(v epochVerdict, own uint64, first, last uint16, epoch uint64, outcome *Outcome, told *uint64) error {
 	*outcome, *told = WrongEpoch, own
 	switch v {
 	case epochAwait:
 		*outcome = Busy
-	case epochNewer:
+	case epochTake:
 		*outcome = Busy
 		taken := EpochTaken{First: first, Last: last, Epoch: epoch}
 		if _, err := a.store.Append(LogEntry{Epoch: &taken}); err != nil {

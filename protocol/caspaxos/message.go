@@ -80,6 +80,18 @@ func (q *Request) on() Ballot {
 	return q.On
 }
 
+// newest is the highest of the ballots that the acceptor would keep.
+func (q *Request) newest() Ballot {
+	b := MaxBallot(q.Ballot, q.Base)
+	if h := q.History; h != nil {
+		b = MaxBallot(b, h.Cut)
+		if n := len(h.Entries); n > 0 {
+			b = MaxBallot(b, h.Entries[n-1].Ballot)
+		}
+	}
+	return b
+}
+
 // Outcome is what an acceptor made of a Request.
 type Outcome uint8
 

@@ -21,6 +21,7 @@ type Node struct {
 
 	state  atomic.Pointer[NodeState]
 	wanted atomic.Uint64 // highest ceiling that a lane asked for
+	met    atomic.Uint64 // highest epoch of a message above what the placement has shown
 
 	mu    sync.Mutex
 	slots atomic.Pointer[[Slots]slotInfo]
@@ -119,7 +120,7 @@ func (n *Node) SetSlots(ranges []SlotRange) {
 }
 
 // TakeEpoch makes the node refuse older epochs of the slots, as SetSlots does,
-// without saying who holds them: for recovery and for epochs met in messages.
+// without saying who holds them: for recovery.
 func (n *Node) TakeEpoch(e EpochTaken) {
 	n.changeSlots(func(slots *[Slots]slotInfo) {
 		for s := int(e.First); s <= int(e.Last) && s < Slots; s++ {
@@ -136,14 +137,31 @@ func (n *Node) changeSlots(f func(*[Slots]slotInfo)) {
 	n.slots.Store(&slots)
 }
 
+// EpochMet returns the highest epoch of messages that the node could not answer
+// since the last call, as no placement has shown it yet: whoever follows the
+// placement should look whether there is a newer one. Zero if there was none.
+func (n *Node) EpochMet() uint64 { return n.met.Swap(0) }
+
+// PlacementWanted reports whether EpochMet would return an epoch.
+func (n *Node) PlacementWanted() bool { return n.met.Load() != 0 }
+
+func (n *Node) meet(epoch uint64) {
+	for {
+		old := n.met.Load()
+		if epoch <= old || n.met.CompareAndSwap(old, epoch) {
+			return
+		}
+	}
+}
+
 // epochVerdict is what a node makes of a message's epoch.
 type epochVerdict uint8
 
 const (
 	epochFits  epochVerdict = iota
 	epochOld                // refuse: a newer one is known, or the node is no member
-	epochNewer              // take it, then wait for its placement
-	epochAwait              // taken, its placement is not known yet
+	epochAwait              // no placement has shown it yet: no answer
+	epochTake               // take it (omitted RuleEpochShown)
 )
 
 // admit judges a message's epoch of a slot and returns the node's own.
@@ -158,9 +176,10 @@ func (n *Node) admit(slot uint16, epoch uint64) (epochVerdict, uint64) {
 		return epochOld, own
 	case epoch > own && n.omit.has(RuleEpoch):
 		return epochFits, own
-	case epoch > own:
-		return epochNewer, own
+	case epoch > own && n.omit.has(RuleEpochShown):
+		return epochTake, own
 	case s.known < epoch:
+		n.meet(epoch)
 		return epochAwait, own
 	case !s.member:
 		return epochOld, own

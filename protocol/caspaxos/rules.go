@@ -24,6 +24,7 @@ const (
 	RuleMergeLineage                      // §2 lineages are merged on receipt, and the union is sent
 	RuleVotesOwn                          // §2 votes are never merged with a peer's
 	RuleEpoch                             // §2 a newer epoch is taken before it is answered
+	RuleEpochShown                        // §2 an epoch is taken only as the placement shows it
 	RuleFetch                             // §3 a state that was read again counts only at the round's base
 	RuleHighest                           // §4.2.2 the highest accepted ballot is carried on
 	RuleEarlyAttempt                      // §4.2.3 no early answer below an own attempt

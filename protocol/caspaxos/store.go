@@ -76,7 +76,7 @@ type Store interface {
 type LogEntry struct {
 	Accept *Request    // an Accept that was voted for
 	Node   *NodeState  // the node's floor, ceiling and dropped, afterwards
-	Epoch  *EpochTaken // a newer epoch met
+	Epoch  *EpochTaken // a newer epoch
 	Flush  *FlushVote  // a range tombstone accepted by one lane
 }
 
@@ -92,4 +92,7 @@ type NodeState struct {
 type EpochTaken struct {
 	First, Last uint16
 	Epoch       uint64
+	// Met: the epoch was met in a message. Earlier versions took such an epoch;
+	// whether a placement ever showed it is unknown.
+	Met bool
 }

@@ -3,10 +3,23 @@
 //
 // One TCP connection between two processes is one Session. It begins with a
 // handshake, in which both sides say which protocol version they speak, to
-// which cluster they belong and who they are:
+// which cluster they belong and who they are, and prove that they know the
+// cluster's Secret:
 //
 //	hello = "SYNOD" · version (1) · length (2, big endian) · body
-//	body  = status (1) · kind (1) · cluster (1 + n) · name (1 + n)
+//	body  = status (1) · fields
+//	field = number (1) · length (2, big endian) · value, in ascending order
+//
+//	client                                   server
+//	  kind, cluster, name, nonce, secrets  →
+//	                                       ←   kind, cluster, name, nonce, secret
+//	                                       ←   proof
+//	  proof                                →
+//	                                       ←   status
+//
+// A proof is HMAC-SHA256 by the secret over which side it is of and the first
+// hello of both sides, so it vouches for all that stands in them. A status other
+// than zero ends the handshake with its reason.
 //
 // What stands before the body is the same in all versions, so that two that
 // cannot talk can tell. After it the connection is a yamux session with one

@@ -11,6 +11,13 @@ var (
 	ErrNotSynod = errors.New("the peer does not speak Synod's protocol")
 	// ErrBusy: the server has as many sessions as it takes.
 	ErrBusy = errors.New("the server takes no more sessions")
+	// ErrPeerBusy: the server has as many sessions as it takes of one peer.
+	ErrPeerBusy = errors.New("the server takes no more sessions of this peer")
+	// ErrSecret: the two sides do not know the same secret, so that one of them
+	// is a stranger, or was given the wrong one.
+	ErrSecret = errors.New("wrong cluster secret: the two sides do not have the same")
+	// ErrNoSecret: the cluster's secret is not known yet.
+	ErrNoSecret = errors.New("the cluster's secret is not known yet")
 	// ErrClosed: this side closed the session.
 	ErrClosed = errors.New("session closed")
 	// ErrHungUp: the peer closed the session, or its process ended.

@@ -33,7 +33,7 @@ func rawClient(t *testing.T, addr string) (net.Conn, [classes]*yamux.Stream) {
 		t.Fatal(err)
 	}
 	c := newConn(nc, nil)
-	if _, err := greet(c, &Options{Cluster: "test", Kind: Proxy, Name: "raw"}); err != nil {
+	if _, err := greet(c, &Options{Cluster: "test", Secrets: testSecrets, Kind: Proxy, Name: "raw"}); err != nil {
 		t.Fatal(err)
 	}
 	mux, err := yamux.Client(c, muxConfig(zap.NewNop()))
@@ -312,9 +312,11 @@ func writeCorpus(t *testing.T) {
 	seeds := map[string][][]byte{
 		"FuzzFrames": frameSeeds(),
 		"FuzzHello": {
-			hello{kind: Proxy, cluster: "synod", name: "p1"}.append(nil),
-			hello{status: statusCluster, kind: Node, cluster: "other", name: "n1"}.append(nil),
-			[]byte("SYNOD\x02\x00\x04\x00\x01\x00\x00"),
+			(&hello{kind: Proxy, cluster: "synod", name: "p1", nonce: make([]byte, nonceSize), secrets: idsOf(testSecrets())}).append(nil),
+			(&hello{status: statusCluster, kind: Node, cluster: "other", name: "n1"}).append(nil),
+			(&hello{proof: make([]byte, proofSize)}).append(nil),
+			[]byte("SYNOD\x04\x00\x06\x00\x01\x00\x01\x01\x63"), // cut short
+			[]byte("SYNOD\x04\x00\x05\x00\xc8\x00\x01\x01"),     // a field of later
 			[]byte("SYNOD\x01\x00\x03\x00\x01\xff"),
 			[]byte("*1\r\n$4\r\nPING\r\n"),
 		},

@@ -2,10 +2,12 @@ package rpc
 
 import (
 	"bufio"
+	"crypto/rand"
 	"encoding/binary"
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"time"
 
 	"synod/protocol/wire"
@@ -33,7 +35,8 @@ func (k Kind) String() string {
 	return fmt.Sprintf("kind %d", uint8(k))
 }
 
-// Peer is who is at the other end of a session.
+// Peer is who is at the other end of a session. It has proved that it knows the
+// cluster's secret; that it is the one of that name is its own word.
 type Peer struct {
 	Kind Kind
 	Name string
@@ -46,121 +49,296 @@ const (
 	magic = "SYNOD"
 	// helloHead is the length of a hello without its body.
 	helloHead = len(magic) + 3
+	// helloBody bounds the body of a hello of this version: strangers send it.
+	helloBody = 4 << 10
 	// maxName bounds the names of peers and clusters, in bytes.
 	maxName = 255
 	// handshakeTimeout bounds the time from a connection to a session.
 	handshakeTimeout = 5 * time.Second
 )
 
-// The status in a server's hello; a client's is zero.
+// The status in a hello. That of a client's first is zero.
 const (
-	statusWelcome = iota
-	statusCluster // the client belongs to another cluster
-	statusBusy    // the server takes no more sessions
+	statusWelcome  = iota
+	statusCluster  // the client belongs to another cluster
+	statusBusy     // the server takes no more sessions
+	statusSecret   // the peer does not know the sender's secret
+	statusNoSecret // the server does not know the cluster's secret yet
+	statusPeerBusy // the server takes no more sessions of this peer
 )
 
-// hello is one side's part of the handshake.
+// The fields of a hello. A reader skips those that it does not know, so fields
+// may be added within a version where nothing depends on their being read.
+const (
+	fieldKind    = iota + 1 // 1 byte
+	fieldCluster            // the cluster's name
+	fieldName               // the sender's
+	fieldNonce              // 32 bytes that the sender has never used before
+	fieldSecrets            // ids of the secrets that the sender knows; of the one that it takes
+	fieldProof              // that the sender knows the secret
+)
+
+// hello is a message of the handshake. What is zero is not sent.
 type hello struct {
 	status  byte
 	kind    Kind
 	cluster string
 	name    string
+	nonce   []byte
+	secrets []secretID
+	proof   []byte
 }
 
-func (h hello) append(dst []byte) []byte {
+func (h *hello) append(dst []byte) []byte {
+	head := len(dst)
 	dst = append(dst, magic...)
-	dst = append(dst, wire.Version)
-	dst = binary.BigEndian.AppendUint16(dst, uint16(4+len(h.cluster)+len(h.name)))
-	dst = append(dst, h.status, byte(h.kind), byte(len(h.cluster)))
-	dst = append(dst, h.cluster...)
-	dst = append(dst, byte(len(h.name)))
-	return append(dst, h.name...)
+	dst = append(dst, wire.Version, 0, 0, h.status)
+	if h.kind != 0 {
+		dst = appendField(dst, fieldKind, []byte{byte(h.kind)})
+	}
+	dst = appendField(dst, fieldCluster, h.cluster)
+	dst = appendField(dst, fieldName, h.name)
+	dst = appendField(dst, fieldNonce, h.nonce)
+	var ids []byte
+	for _, id := range h.secrets {
+		ids = append(ids, id[:]...)
+	}
+	dst = appendField(dst, fieldSecrets, ids)
+	dst = appendField(dst, fieldProof, h.proof)
+	binary.BigEndian.PutUint16(dst[head+helloHead-2:], uint16(len(dst)-head-helloHead))
+	return dst
 }
 
-// readHello reads a hello: all of it, also of one of another version, so that
-// the peer sees the answer and not a reset for bytes that nobody read.
-func readHello(r *bufio.Reader) (hello, error) {
-	var head [helloHead]byte
+func appendField[T ~string | ~[]byte](dst []byte, field byte, value T) []byte {
+	if len(value) == 0 {
+		return dst
+	}
+	dst = append(dst, field)
+	dst = binary.BigEndian.AppendUint16(dst, uint16(len(value)))
+	return append(dst, value...)
+}
+
+// readHello reads a hello, and returns its bytes too, which proofs are about.
+// One of another version is read to its end, so that the peer sees the answer
+// and not a reset for bytes that nobody read.
+func readHello(r *bufio.Reader) (h hello, raw []byte, err error) {
+	head := make([]byte, helloHead, helloHead+256)
 	if _, err := io.ReadFull(r, head[:len(magic)]); err != nil {
-		return hello{}, err
+		return hello{}, nil, err
 	}
 	if string(head[:len(magic)]) != magic {
-		return hello{}, ErrNotSynod
+		return hello{}, nil, ErrNotSynod
 	}
 	if _, err := io.ReadFull(r, head[len(magic):]); err != nil {
-		return hello{}, err
+		return hello{}, nil, err
 	}
-	body := make([]byte, binary.BigEndian.Uint16(head[len(magic)+1:]))
-	if _, err := io.ReadFull(r, body); err != nil {
-		return hello{}, err
-	}
+	size := int(binary.BigEndian.Uint16(head[len(magic)+1:]))
 	if v := int(head[len(magic)]); v != wire.Version {
-		return hello{}, &VersionError{Ours: wire.Version, Theirs: v}
+		if _, err := io.CopyN(io.Discard, r, int64(size)); err != nil {
+			return hello{}, nil, err
+		}
+		return hello{}, nil, &VersionError{Ours: wire.Version, Theirs: v}
 	}
-	h, ok := parseHello(body)
+	if size > helloBody {
+		return hello{}, nil, fmt.Errorf("a hello of %d bytes: %w", size, ErrNotSynod)
+	}
+	raw = slices.Grow(head, size)[:helloHead+size]
+	if _, err := io.ReadFull(r, raw[helloHead:]); err != nil {
+		return hello{}, nil, err
+	}
+	h, ok := parseHello(raw[helloHead:])
 	if !ok {
-		return hello{}, fmt.Errorf("malformed hello: %w", ErrNotSynod)
+		return hello{}, nil, fmt.Errorf("malformed hello: %w", ErrNotSynod)
 	}
-	return h, nil
+	return h, raw, nil
 }
 
 func parseHello(b []byte) (h hello, ok bool) {
-	if len(b) < 2 {
+	if len(b) < 1 {
 		return hello{}, false
 	}
-	h.status, h.kind = b[0], Kind(b[1])
-	b = b[2:]
-	for _, field := range []*string{&h.cluster, &h.name} {
-		if len(b) == 0 || len(b) <= int(b[0]) {
+	h.status, b = b[0], b[1:]
+	for last := byte(0); len(b) > 0; {
+		if len(b) < 3 || b[0] <= last {
 			return hello{}, false
 		}
-		n := 1 + int(b[0])
-		*field, b = string(b[1:n]), b[n:]
+		end := 3 + int(binary.BigEndian.Uint16(b[1:]))
+		if len(b) < end || end == 3 || !h.set(b[0], b[3:end]) {
+			return hello{}, false
+		}
+		last, b = b[0], b[end:]
 	}
-	return h, len(b) == 0
+	return h, true
+}
+
+// set takes the value of a field and reports whether it can be one.
+func (h *hello) set(field byte, value []byte) bool {
+	switch field {
+	case fieldKind:
+		h.kind = Kind(value[0])
+		return len(value) == 1 && h.kind != 0
+	case fieldCluster:
+		h.cluster = string(value)
+		return len(value) <= maxName
+	case fieldName:
+		h.name = string(value)
+		return len(value) <= maxName
+	case fieldNonce:
+		h.nonce = value
+		return len(value) == nonceSize
+	case fieldSecrets:
+		for id := range slices.Chunk(value, len(secretID{})) {
+			if len(id) < len(secretID{}) {
+				return false
+			}
+			h.secrets = append(h.secrets, secretID(id))
+		}
+	case fieldProof:
+		h.proof = value
+		return len(value) == proofSize
+	}
+	return true
+}
+
+// introduction is how a side introduces itself.
+func introduction(o *Options) hello {
+	return hello{kind: o.Kind, cluster: o.Cluster, name: o.Name}
+}
+
+func newNonce() []byte {
+	n := make([]byte, nonceSize)
+	_, _ = rand.Read(n) // never fails, says its documentation
+	return n
+}
+
+// say writes messages of the handshake at once.
+func say(c *conn, messages ...[]byte) error {
+	_, err := c.Conn.Write(slices.Concat(messages...))
+	return err
 }
 
 // greet is the dialling side of the handshake.
 func greet(c *conn, o *Options) (Peer, error) {
-	us := hello{kind: o.Kind, cluster: o.Cluster, name: o.Name}
-	if _, err := c.Conn.Write(us.append(nil)); err != nil {
+	secrets := o.Secrets()
+	if len(secrets) == 0 {
+		return Peer{}, ErrNoSecret
+	}
+	us := introduction(o)
+	us.nonce, us.secrets = newNonce(), idsOf(secrets)
+	ours := us.append(nil)
+	if err := say(c, ours); err != nil {
 		return Peer{}, err
 	}
-	them, err := readHello(c.in)
+	them, theirs, err := readHello(c.in)
+	if err == nil {
+		err = refusal(o, &them)
+	}
 	if err != nil {
 		return Peer{}, explain(err)
 	}
+	secret := common(secrets, them.secrets)
+	if secret == nil || them.nonce == nil {
+		return Peer{}, fmt.Errorf("hello without nonce or secret: %w", ErrNotSynod)
+	}
+	proof, _, err := readHello(c.in)
 	switch {
-	case them.status == statusCluster || them.cluster != o.Cluster:
-		return Peer{}, &ClusterError{Ours: o.Cluster, Theirs: them.cluster}
-	case them.status == statusBusy:
-		return Peer{}, ErrBusy
-	case them.status != statusWelcome:
-		return Peer{}, fmt.Errorf("status %d in hello: %w", them.status, ErrNotSynod)
+	case err != nil:
+		return Peer{}, explain(err)
+	case !secret.proves(serverProof, ours, theirs, proof.proof):
+		_ = say(c, (&hello{status: statusSecret}).append(nil)) // the server is told why
+		return Peer{}, ErrSecret
 	case o.Expect != "" && them.name != o.Expect:
 		return Peer{}, &PeerError{Want: o.Expect, Got: them.name}
 	}
-	return Peer{Kind: them.kind, Name: them.name, Addr: c.RemoteAddr()}, nil
+	if err := say(c, (&hello{proof: secret.proof(clientProof, ours, theirs)}).append(nil)); err != nil {
+		return Peer{}, explain(err)
+	}
+	verdict, _, err := readHello(c.in)
+	if err == nil {
+		err = statusError(verdict.status)
+	}
+	return Peer{Kind: them.kind, Name: them.name, Addr: c.RemoteAddr()}, explain(err)
+}
+
+// refusal returns why the server's first hello is no welcome.
+func refusal(o *Options, them *hello) error {
+	if them.status == statusCluster || them.cluster != o.Cluster {
+		return &ClusterError{Ours: o.Cluster, Theirs: them.cluster}
+	}
+	return statusError(them.status)
+}
+
+// statusError is what a server's status means to a client.
+func statusError(status byte) error {
+	switch status {
+	case statusWelcome:
+		return nil
+	case statusBusy:
+		return ErrBusy
+	case statusPeerBusy:
+		return ErrPeerBusy
+	case statusSecret:
+		return ErrSecret
+	case statusNoSecret:
+		return fmt.Errorf("the peer says: %w", ErrNoSecret)
+	}
+	return fmt.Errorf("status %d in hello: %w", status, ErrNotSynod)
 }
 
 // welcome is the accepting side of the handshake. Whoever speaks the protocol
-// gets an answer, the refused too. enter takes a place for the session, if there
-// is one.
-func welcome(c *conn, o *Options, enter func() bool) (Peer, error) {
-	us := hello{kind: o.Kind, cluster: o.Cluster, name: o.Name}
-	them, err := readHello(c.in)
+// gets an answer, the refused too. enter takes a place for the session of a peer
+// that has proved that it belongs here, or returns the status that refuses it.
+func welcome(c *conn, o *Options, enter func(Peer) (status byte, err error)) (Peer, error) {
+	us := introduction(o)
+	them, theirs, err := readHello(c.in)
 	peer := Peer{Kind: them.kind, Name: them.name, Addr: c.RemoteAddr()}
+	var secret Secret
 	switch _, otherVersion := err.(*VersionError); {
 	case otherVersion:
 	case err != nil:
 		return peer, explain(err)
-	case them.cluster != o.Cluster:
-		us.status, err = statusCluster, &ClusterError{Ours: o.Cluster, Theirs: them.cluster}
-	case !enter():
-		us.status, err = statusBusy, ErrBusy
+	default:
+		us.status, secret, err = examine(o, &them)
 	}
-	if _, werr := c.Conn.Write(us.append(nil)); err == nil {
-		err = werr
+	if err != nil {
+		_ = say(c, us.append(nil))
+		return peer, err
+	}
+	us.nonce, us.secrets = newNonce(), []secretID{secret.id()}
+	ours := us.append(nil)
+	proof := hello{proof: secret.proof(serverProof, theirs, ours)}
+	if err := say(c, ours, proof.append(nil)); err != nil {
+		return peer, explain(err)
+	}
+	answer, _, err := readHello(c.in)
+	if err != nil {
+		return peer, explain(err)
+	}
+	var verdict hello
+	if answer.status == statusWelcome && secret.proves(clientProof, theirs, ours, answer.proof) {
+		verdict.status, err = enter(peer)
+	} else {
+		verdict.status, err = statusSecret, ErrSecret
+	}
+	if werr := say(c, verdict.append(nil)); err == nil && werr != nil {
+		err = explain(werr)
 	}
 	return peer, err
+}
+
+// examine decides whether a client's first hello is to be answered with a
+// proof, and by which secret.
+func examine(o *Options, them *hello) (status byte, _ Secret, _ error) {
+	if them.cluster != o.Cluster {
+		return statusCluster, nil, &ClusterError{Ours: o.Cluster, Theirs: them.cluster}
+	}
+	secrets := o.Secrets()
+	if len(secrets) == 0 {
+		return statusNoSecret, nil, ErrNoSecret
+	}
+	secret := common(secrets, them.secrets)
+	if secret == nil || them.nonce == nil {
+		return statusSecret, nil, ErrSecret
+	}
+	return statusWelcome, secret, nil
 }

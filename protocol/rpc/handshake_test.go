@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -51,7 +52,8 @@ func TestGarbageOnThePort(t *testing.T) {
 		"http":   "GET / HTTP/1.1\r\nHost: x\r\n\r\n",
 		"redis":  "*1\r\n$4\r\nPING\r\n",
 		"zeros":  string(make([]byte, 100)),
-		"body":   "SYNOD" + string(rune(wire.Version)) + "\x00\x03\x00\x01\xff",
+		"body":   "SYNOD" + string(rune(wire.Version)) + "\x00\x05\x00\x01\x00\xff\x02",
+		"long":   "SYNOD" + string(rune(wire.Version)) + "\x10\x01" + string(make([]byte, helloBody+1)),
 		"random": string(pattern(5000)),
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -117,7 +119,7 @@ func TestOtherVersion(t *testing.T) {
 	var server sync.WaitGroup
 	server.Go(func() {
 		defer b.Close()
-		if _, err := readHello(bufio.NewReader(b)); err != nil {
+		if _, _, err := readHello(bufio.NewReader(b)); err != nil {
 			t.Error(err)
 		}
 		io.WriteString(b, newer)
@@ -160,12 +162,14 @@ func TestOtherPeer(t *testing.T) {
 func TestNoPlaceLeft(t *testing.T) {
 	addr, v := serveTCP(t, echoOptions())
 	v.mu.Lock()
-	v.sessions = maxSessions
+	v.places.taken += maxSessions
 	v.mu.Unlock()
 	if _, err := Dial(context.Background(), addr, newSink(0).options(Proxy, "p1")); !errors.Is(err, ErrBusy) {
 		t.Errorf("%v", err)
 	}
-	v.leave(true)
+	v.mu.Lock()
+	v.places.taken -= maxSessions
+	v.mu.Unlock()
 	dial(t, addr, newSink(0).options(Proxy, "p1"))
 }
 
@@ -209,7 +213,7 @@ func TestNoStreams(t *testing.T) {
 		a, b := net.Pipe()
 		k := newSink(0)
 		go NewServer(k.options(Node, "n1")).ServeConn(b)
-		if _, err := greet(newConn(a, nil), &Options{Cluster: "test", Kind: Proxy, Name: "p1"}); err != nil {
+		if _, err := greet(newConn(a, nil), &Options{Cluster: "test", Secrets: testSecrets, Kind: Proxy, Name: "p1"}); err != nil {
 			t.Fatal(err)
 		}
 		go io.Copy(io.Discard, a)
@@ -232,12 +236,12 @@ func TestDialNobody(t *testing.T) {
 }
 
 func FuzzHello(f *testing.F) {
-	f.Add(hello{kind: Proxy, cluster: "test", name: "p1"}.append(nil))
-	f.Add(hello{status: statusBusy, kind: Node, cluster: strings.Repeat("c", maxName), name: ""}.append(nil))
+	f.Add((&hello{kind: Proxy, cluster: "test", name: "p1", nonce: newNonce(), secrets: idsOf(testSecrets())}).append(nil))
+	f.Add((&hello{status: statusBusy, kind: Node, cluster: strings.Repeat("c", maxName), name: ""}).append(nil))
 	f.Add([]byte("SYNOD\x09\x00\x04abcd"))
 	f.Add([]byte("GET / HTTP/1.1\r\n\r\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		h, err := readHello(bufio.NewReader(bytes.NewReader(data)))
+		h, raw, err := readHello(bufio.NewReader(bytes.NewReader(data)))
 		if err != nil {
 			var version *VersionError
 			if !errors.Is(err, ErrNotSynod) && !errors.As(err, &version) &&
@@ -246,8 +250,12 @@ func FuzzHello(f *testing.F) {
 			}
 			return
 		}
-		if again := h.append(nil); !bytes.HasPrefix(data, again) {
-			t.Fatalf("%q decoded as %+v, encoded as %q", data, h, again)
+		if !bytes.HasPrefix(data, raw) {
+			t.Fatalf("%q read as %q", data, raw)
+		}
+		again, _, err := readHello(bufio.NewReader(bytes.NewReader(h.append(nil))))
+		if err != nil || !reflect.DeepEqual(h, again) {
+			t.Fatalf("%q decoded as %+v, then as %+v, %v", data, h, again, err)
 		}
 	})
 }

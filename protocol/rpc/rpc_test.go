@@ -47,11 +47,13 @@ func newSink(depth int) *sink {
 
 func (k *sink) options(kind Kind, name string) Options {
 	return Options{
-		Cluster: "test", Kind: kind, Name: name, Log: zap.NewNop(),
+		Cluster: "test", Secrets: testSecrets, Kind: kind, Name: name, Log: zap.NewNop(),
 		Handle: func(_ *Session, c Class, p []byte) { k.got[c] <- p },
 		Closed: func(_ *Session, err error) { k.ended <- err },
 	}
 }
+
+func testSecrets() []Secret { return []Secret{Secret("a secret of tests")} }
 
 // echo sends back what it gets.
 func echo(s *Session, c Class, p []byte) {
@@ -61,7 +63,7 @@ func echo(s *Session, c Class, p []byte) {
 }
 
 func echoOptions() Options {
-	return Options{Cluster: "test", Kind: Node, Name: "n1", Log: zap.NewNop(), Handle: echo}
+	return Options{Cluster: "test", Secrets: testSecrets, Kind: Node, Name: "n1", Log: zap.NewNop(), Handle: echo}
 }
 
 // serveTCP starts a server on loopback, which ends with the test.
@@ -309,7 +311,7 @@ func TestFrozenPeer(t *testing.T) {
 		a, b := net.Pipe()
 		go func() { // the handshake, then nothing
 			c := newConn(b, nil)
-			if _, err := welcome(c, &Options{Cluster: "test", Kind: Node, Name: "n1"}, func() bool { return true }); err != nil {
+			if _, err := welcome(c, &Options{Cluster: "test", Secrets: testSecrets, Kind: Node, Name: "n1"}, func(Peer) (byte, error) { return statusWelcome, nil }); err != nil {
 				t.Error(err)
 			}
 		}()

@@ -12,11 +12,6 @@ import (
 )
 
 const (
-	// maxSessions bounds the sessions of a server.
-	maxSessions = 1024
-	// maxConns bounds its connections, with those that have yet to say what
-	// they are.
-	maxConns = maxSessions + 256
 	// acceptPause is how long a server waits when it cannot accept, which it
 	// can again when files have been closed.
 	acceptPause = 50 * time.Millisecond
@@ -30,7 +25,9 @@ type Server struct {
 	closed    bool
 	listeners map[net.Listener]struct{}
 	conns     map[net.Conn]struct{} // all, those without a session included
-	sessions  int
+	strangers strangers
+	places    places
+	refusals  refusals
 	stop      chan struct{}
 	wait      sync.WaitGroup // connections
 }
@@ -93,13 +90,17 @@ func (v *Server) isClosed() bool {
 	return v.closed
 }
 
-// accept gives a connection a goroutine, or closes it if there are too many.
+// accept gives a connection a goroutine. If too many have yet to say who they
+// are, one of them has to go.
 func (v *Server) accept(c net.Conn) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.closed || len(v.conns) >= maxConns {
+	if v.closed {
 		c.Close()
 		return
+	}
+	if out := v.strangers.add(c); out != nil {
+		out.Close()
 	}
 	v.conns[c] = struct{}{}
 	v.wait.Go(func() { v.ServeConn(c) })
@@ -113,15 +114,21 @@ func (v *Server) ServeConn(nc net.Conn) {
 		v.mu.Lock()
 		defer v.mu.Unlock()
 		delete(v.conns, nc)
+		v.strangers.remove(nc)
 	}()
 	opt := v.opt
 	s := newSession(newConn(nc, opt.Traffic), &opt)
 	entered := false
-	defer func() { v.leave(entered) }()
+	defer func() {
+		if entered {
+			v.leave(s.peer)
+		}
+	}()
 	err := s.handshake(func(c *conn, o *Options) (Peer, error) {
-		return welcome(c, o, func() bool {
-			entered = v.enter()
-			return entered
+		return welcome(c, o, func(p Peer) (byte, error) {
+			status, err := v.enter(nc, p)
+			entered = err == nil
+			return status, err
 		})
 	})
 	if err == nil {
@@ -138,33 +145,19 @@ func (v *Server) ServeConn(nc net.Conn) {
 }
 
 // enter takes one of the places for sessions.
-func (v *Server) enter() bool {
+func (v *Server) enter(nc net.Conn, p Peer) (status byte, err error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.sessions >= maxSessions {
-		return false
+	if status, err = v.places.take(p); err == nil {
+		v.strangers.remove(nc)
 	}
-	v.sessions++
-	return true
+	return status, err
 }
 
-func (v *Server) leave(entered bool) {
-	if !entered {
-		return
-	}
+func (v *Server) leave(p Peer) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.sessions--
-}
-
-// refused reports a connection that did not become a session. Those that only
-// try whether the port is open are none of the operator's concern.
-func (v *Server) refused(c net.Conn, err error) {
-	level := zap.WarnLevel
-	if errors.Is(err, ErrHungUp) || v.isClosed() {
-		level = zap.DebugLevel
-	}
-	v.opt.Log.Log(level, "refused a connection", zap.Stringer("from", c.RemoteAddr()), zap.Error(err))
+	v.places.leave(p)
 }
 
 // Close ends all listeners and sessions that came from Serve and waits until

@@ -24,11 +24,15 @@ const (
 	window = 4 << 20
 )
 
-// Options are what both ends of a session need to know. Cluster, Kind, Name,
-// Handle and Log are required.
+// Options are what both ends of a session need to know. Cluster, Secrets, Kind,
+// Name, Handle and Log are required.
 type Options struct {
 	// Cluster is the cluster's name: sessions exist within a cluster only.
 	Cluster string
+	// Secrets returns the cluster's secrets, the one to use first: more than one
+	// while a new one is brought in. Any that both sides know will do. As long
+	// as there is none, no session comes about.
+	Secrets func() []Secret
 	// Kind and Name are who this side is.
 	Kind Kind
 	Name string
@@ -56,8 +60,8 @@ func (o *Options) check() {
 	switch {
 	case len(o.Cluster) > maxName || len(o.Name) > maxName:
 		panic("rpc: name too long")
-	case o.Handle == nil || o.Log == nil:
-		panic("rpc: options without Handle or Log")
+	case o.Handle == nil || o.Log == nil || o.Secrets == nil:
+		panic("rpc: options without Handle, Log or Secrets")
 	}
 }
 
@@ -272,6 +276,8 @@ var muxProtocol = []error{
 // this side wants is noted before yamux knows of it.)
 func explain(err error) error {
 	switch {
+	case err == nil:
+		return nil
 	case errors.Is(err, net.ErrClosed):
 		return fmt.Errorf("%w (%w)", ErrClosed, err)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.ErrClosedPipe),

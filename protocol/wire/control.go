@@ -26,6 +26,9 @@ func (r *reader) flushRequest(q *caspaxos.FlushRequest) {
 	q.Ballot = r.ballot()
 	q.Epoch = r.uvarint()
 	q.First, q.Last, q.Space = r.slots()
+	if q.Space == caspaxos.RecordSpace { // §8: transaction records are not flushed
+		r.fail(badSpace)
+	}
 }
 
 func appendSlots(dst []byte, first, last uint16, space byte) []byte {

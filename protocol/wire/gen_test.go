@@ -264,6 +264,7 @@ func genFlushRequest() *rapid.Generator[*caspaxos.FlushRequest] {
 	return rapid.Custom(func(t *rapid.T) *caspaxos.FlushRequest {
 		q := &caspaxos.FlushRequest{ID: rapid.Uint64().Draw(t, "id"), Ballot: genBallot().Draw(t, "ballot"), Epoch: rapid.Uint64().Draw(t, "epoch")}
 		q.First, q.Last, q.Space = genSlots(t)
+		q.Space = min(q.Space, caspaxos.RecordSpace-1)
 		return q
 	})
 }
@@ -320,7 +321,7 @@ func genLogEntry() *rapid.Generator[caspaxos.LogEntry] {
 				Dropped: genBallot().Draw(t, "dropped"),
 			}}
 		case 2:
-			e := &caspaxos.EpochTaken{Epoch: rapid.Uint64().Draw(t, "epoch")}
+			e := &caspaxos.EpochTaken{Epoch: rapid.Uint64().Draw(t, "epoch"), Met: rapid.Bool().Draw(t, "met")}
 			e.First, e.Last, _ = genSlots(t)
 			return caspaxos.LogEntry{Epoch: e}
 		}

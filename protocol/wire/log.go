@@ -14,6 +14,7 @@ const (
 	logEpoch
 	logFlush
 	logStaged
+	logEpochShown
 )
 
 // AppendLogEntry appends an entry of the changelog, of which exactly one field
@@ -39,7 +40,11 @@ func AppendLogEntry(dst []byte, e *caspaxos.LogEntry) []byte {
 		dst = binary.AppendUvarint(dst, uint64(e.Node.Ceiling))
 		return AppendBallot(dst, e.Node.Dropped)
 	case e.Epoch != nil:
-		dst = binary.AppendUvarint(append(dst, logEpoch), uint64(e.Epoch.First))
+		kind := byte(logEpochShown)
+		if e.Epoch.Met {
+			kind = logEpoch
+		}
+		dst = binary.AppendUvarint(append(dst, kind), uint64(e.Epoch.First))
 		dst = binary.AppendUvarint(dst, uint64(e.Epoch.Last))
 		return binary.AppendUvarint(dst, e.Epoch.Epoch)
 	case e.Flush != nil:
@@ -54,7 +59,7 @@ func DecodeLogEntry(b []byte) (caspaxos.LogEntry, error) {
 	var e caspaxos.LogEntry
 	var s slabs
 	r := reader{b: b}
-	switch r.byte() {
+	switch kind := r.byte(); kind {
 	case logAccept:
 		e.Accept = new(caspaxos.Request)
 		r.request(e.Accept, &s)
@@ -71,8 +76,8 @@ func DecodeLogEntry(b []byte) (caspaxos.LogEntry, error) {
 		e.Accept.Change.Stage = stage
 	case logNode:
 		e.Node = &caspaxos.NodeState{Floor: r.ballot(), Ceiling: caspaxos.Time(r.uvarint()), Dropped: r.ballot()}
-	case logEpoch:
-		e.Epoch = &caspaxos.EpochTaken{First: r.slot(), Last: r.slot(), Epoch: r.uvarint()}
+	case logEpoch, logEpochShown:
+		e.Epoch = &caspaxos.EpochTaken{First: r.slot(), Last: r.slot(), Epoch: r.uvarint(), Met: kind == logEpoch}
 		if e.Epoch.First > e.Epoch.Last {
 			r.fail(badOrder)
 		}

@@ -34,6 +34,7 @@ const (
 	tooMany     = "more entries than allowed or than there are bytes for"
 	badSlot     = "slot out of range"
 	emptyKey    = "key without a name space"
+	badSpace    = "no name space to flush"
 	badPartial  = "lane out of range"
 	tooFar      = "offset beyond any element"
 	wrongFormat = "unknown format version"

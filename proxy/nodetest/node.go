@@ -55,7 +55,7 @@ func Start(t testing.TB, ids ...string) ([]*Node, *store.Snapshot) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	snap := &store.Snapshot{Revision: 1, ClusterID: "c", Table: table}
+	snap := &store.Snapshot{Revision: 1, ClusterID: "c", Table: table, Secrets: secrets()}
 	var nodes []*Node
 	for _, id := range ids {
 		n := &Node{ID: id, start: time.Now(), store: memstore.New(), pieces: make(map[part]*caspaxos.Request)}
@@ -70,13 +70,17 @@ func Start(t testing.TB, ids ...string) ([]*Node, *store.Snapshot) {
 	return nodes, snap
 }
 
+func secrets() []rpc.Secret { return []rpc.Secret{rpc.Secret("a secret of tests")} }
+
 func (n *Node) listen(t testing.TB, addr string) {
 	ln, err := net.Listen("tcp", addr)
 	if err != nil {
 		t.Fatal(err)
 	}
 	n.Addr = ln.Addr().String()
-	n.server = rpc.NewServer(rpc.Options{Cluster: Cluster, Kind: rpc.Node, Name: n.ID, Handle: n.handle, Log: zap.NewNop()})
+	n.server = rpc.NewServer(rpc.Options{
+		Cluster: Cluster, Secrets: secrets, Kind: rpc.Node, Name: n.ID, Handle: n.handle, Log: zap.NewNop(),
+	})
 	n.done.Go(func() { _ = n.server.Serve(ln) })
 }
 

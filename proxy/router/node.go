@@ -117,7 +117,7 @@ func (n *node) connect(ctx context.Context, addr string, moved <-chan struct{}, 
 	closed := make(chan struct{})
 	s, err := rpc.Dial(ctx, addr, rpc.Options{
 		Traffic: &n.router.traffic,
-		Cluster: n.router.cfg.Cluster, Kind: rpc.Proxy, Name: n.router.cfg.Name, Expect: n.name,
+		Cluster: n.router.cfg.Cluster, Secrets: func() []rpc.Secret { return *n.router.secrets.Load() }, Kind: rpc.Proxy, Name: n.router.cfg.Name, Expect: n.name,
 		Handle: n.handler(),
 		Closed: func(_ *rpc.Session, err error) { ended = err; close(closed) },
 		Log:    n.router.cfg.Log,

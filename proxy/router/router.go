@@ -46,6 +46,7 @@ type Router struct {
 	start time.Time
 
 	traffic rpc.Traffic
+	secrets atomic.Pointer[[]rpc.Secret]
 	table   atomic.Pointer[table]
 	nodes   atomic.Pointer[[]*node] // by NodeID; grows only
 
@@ -94,6 +95,7 @@ func newRouter(cfg Config, lanes []Lane) *Router {
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	r.nodes.Store(new([]*node))
 	r.table.Store(new(table))
+	r.secrets.Store(new([]rpc.Secret))
 	r.calls.init()
 	return r
 }
@@ -116,6 +118,9 @@ func (r *Router) Follow(snaps <-chan *store.Snapshot) {
 func (r *Router) Update(s *store.Snapshot) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if len(s.Secrets) > 0 {
+		r.secrets.Store(&s.Secrets)
+	}
 	for i := range s.Nodes {
 		r.nodeNamed(s.Nodes[i].ID).locate(s.Nodes[i].Addr)
 	}

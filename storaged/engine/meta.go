@@ -28,13 +28,15 @@ type nodeRows struct {
 	mu      sync.Mutex
 	state   caspaxos.NodeState
 	epochs  [caspaxos.Slots]uint64
-	pos     uint64 // of the last entry about these
-	applied uint64 // entries up to here are in the rows
+	met     [caspaxos.Slots]uint64 // epochs that an earlier version took from messages, or may have
+	pos     uint64                 // of the last entry about these
+	applied uint64                 // entries up to here are in the rows
 }
 
 var (
 	rowNode   = []byte{prefixMeta, 'n', 'o', 'd', 'e'}
-	rowEpochs = []byte{prefixMeta, 'e', 'p', 'o', 'c', 'h'}
+	rowEpochs = []byte{prefixMeta, 's', 'h', 'o', 'w', 'n'}
+	rowMet    = []byte{prefixMeta, 'e', 'p', 'o', 'c', 'h'} // of earlier versions
 	rowFlush  = []byte{prefixMeta, 'f', 'l', 'u', 's', 'h'}
 )
 
@@ -58,7 +60,7 @@ func (e *Engine) AppendNode(s caspaxos.NodeState) (uint64, error) {
 	return pos, err
 }
 
-// AppendEpoch logs an epoch that was met, for some slots.
+// AppendEpoch logs an epoch that the placement has shown, for some slots.
 func (e *Engine) AppendEpoch(t caspaxos.EpochTaken) (uint64, error) {
 	e.node.mu.Lock()
 	defer e.node.mu.Unlock()
@@ -71,8 +73,12 @@ func (e *Engine) AppendEpoch(t caspaxos.EpochTaken) (uint64, error) {
 }
 
 func (n *nodeRows) take(t caspaxos.EpochTaken) {
+	epochs := &n.epochs
+	if t.Met {
+		epochs = &n.met
+	}
 	for s := int(t.First); s <= int(t.Last) && s < caspaxos.Slots; s++ {
-		n.epochs[s] = max(n.epochs[s], t.Epoch)
+		epochs[s] = max(epochs[s], t.Epoch)
 	}
 }
 
@@ -80,12 +86,24 @@ func (n *nodeRows) take(t caspaxos.EpochTaken) {
 func (e *Engine) Epochs() []caspaxos.EpochTaken {
 	e.node.mu.Lock()
 	defer e.node.mu.Unlock()
-	return e.node.runs()
+	return runs(&e.node.epochs)
 }
 
-func (n *nodeRows) runs() []caspaxos.EpochTaken {
+// MetEpochs returns the epochs that an earlier version put down and that do not
+// count. It took them from the placement as well as from messages, of which
+// nobody knows whether they were true, and answered under none of them before
+// the placement had shown it. So one that the placement shows is taken again,
+// and under one that it does not nothing was ever answered: the placements of
+// these versions never changed.
+func (e *Engine) MetEpochs() []caspaxos.EpochTaken {
+	e.node.mu.Lock()
+	defer e.node.mu.Unlock()
+	return runs(&e.node.met)
+}
+
+func runs(epochs *[caspaxos.Slots]uint64) []caspaxos.EpochTaken {
 	var out []caspaxos.EpochTaken
-	for s, epoch := range n.epochs {
+	for s, epoch := range epochs {
 		if i := len(out) - 1; i >= 0 && out[i].Epoch == epoch && int(out[i].Last) == s-1 {
 			out[i].Last = uint16(s)
 		} else if epoch > 0 {
@@ -106,12 +124,15 @@ func (n *nodeRows) write(b *pebble.Batch, appended uint64) error {
 		return fmt.Errorf("write node state: %w", err)
 	}
 	var epochs []byte
-	for _, r := range n.runs() {
+	for _, r := range runs(&n.epochs) {
 		epochs = binary.BigEndian.AppendUint16(epochs, r.First)
 		epochs = binary.BigEndian.AppendUint16(epochs, r.Last)
 		epochs = binary.BigEndian.AppendUint64(epochs, r.Epoch)
 	}
 	if err := b.Set(rowEpochs, epochs, nil); err != nil {
+		return fmt.Errorf("write epochs: %w", err)
+	}
+	if err := b.Delete(rowMet, nil); err != nil {
 		return fmt.Errorf("write epochs: %w", err)
 	}
 	return nil
@@ -184,15 +205,20 @@ func (e *Engine) loadNode() error {
 		return fmt.Errorf("%w: node state: %w", errRow, err)
 	}
 	n.state = *entry.Node
-	epochs, err := e.getRow(rowEpochs)
-	if err != nil {
-		return err
-	}
-	for ; len(epochs) >= 12; epochs = epochs[12:] {
-		n.take(caspaxos.EpochTaken{
-			First: binary.BigEndian.Uint16(epochs), Last: binary.BigEndian.Uint16(epochs[2:]),
-			Epoch: binary.BigEndian.Uint64(epochs[4:]),
-		})
+	for _, row := range []struct {
+		key []byte
+		met bool
+	}{{rowEpochs, false}, {rowMet, true}} {
+		epochs, err := e.getRow(row.key)
+		if err != nil {
+			return err
+		}
+		for ; len(epochs) >= 12; epochs = epochs[12:] {
+			n.take(caspaxos.EpochTaken{
+				First: binary.BigEndian.Uint16(epochs), Last: binary.BigEndian.Uint16(epochs[2:]),
+				Epoch: binary.BigEndian.Uint64(epochs[4:]), Met: row.met,
+			})
+		}
 	}
 	return nil
 }

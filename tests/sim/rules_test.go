@@ -44,6 +44,7 @@ var ruleCases = []ruleCase{
 	{name: "MergeLineage", rule: caspaxos.RuleMergeLineage, trace: "descendant behind a gap"},
 	{name: "VotesOwn", rule: caspaxos.RuleVotesOwn, trace: "votes merged with lineage"},
 	{name: "Epoch", rule: caspaxos.RuleEpoch, trace: "old epoch acked"},
+	{name: "EpochShown", rule: caspaxos.RuleEpochShown, trace: "epoch made up"},
 	{name: "Fetch", rule: caspaxos.RuleFetch, profile: partial, seed: 24},
 	{name: "Highest", rule: caspaxos.RuleHighest, profile: Random, seed: 1},
 	{name: "EarlyAttempt", rule: caspaxos.RuleEarlyAttempt, trace: "early answer under an own attempt"},

@@ -155,6 +155,11 @@ func (s *Script) copyTo(from int, nodes ...int) {
 	last := rec.Lineage.Entries[len(rec.Lineage.Entries)-1]
 	q := caspaxos.Request{Kind: caspaxos.KindAccept, Register: registerOf(0), Epoch: s.config.Epoch, Ballot: rec.Accepted,
 		Prepared: rec.Prepared, Base: last.Parent, Change: view.Full(), History: &rec.Lineage}
+	s.stray(q, nodes...)
+}
+
+// stray delivers to nodes a message that no proxy has sent.
+func (s *Script) stray(q caspaxos.Request, nodes ...int) {
 	for _, i := range nodes {
 		s.nodes[i].receive(s.proxies[0], -1, wire.AppendRequest(nil, &q))
 		s.soon()

@@ -52,6 +52,7 @@ var traceCases = []traceCase{
 	{name: "flush below a promise", rule: caspaxos.RuleFlushRefuses, script: flushBelowPromise},
 	{name: "flush forgets votes", rule: caspaxos.RuleFlushCut, script: flushForgetsVotes},
 	{name: "old epoch acked", rule: caspaxos.RuleEpoch, script: oldEpochAcked, nodes: 5},
+	{name: "epoch made up", rule: caspaxos.RuleEpochShown, script: epochMadeUp},
 	{name: "round across epochs", rule: caspaxos.RuleRoundEpoch, script: roundAcrossEpochs, nodes: 5},
 }
 
@@ -466,17 +467,28 @@ func flushForgetsVotes(s *Script) {
 	s.retry(0, 0, 1)
 }
 
-// x0 and x1 answer a message of epoch 3 without taking it, and later ack one of
-// epoch 2, when epoch 4 is in force elsewhere.
+// x0 and x1 answer a message of epoch 3 without having taken it, so that whoever
+// drives the change believes that they have and goes on to epoch 4. Then they ack
+// one of epoch 2.
 func oldEpochAcked(s *Script) {
 	s.place(2, []caspaxos.NodeID{0, 1, 2}, nil, []int{0, 1, 2, 3}, s.all())
 	s.place(3, []caspaxos.NodeID{0, 1, 2}, []caspaxos.NodeID{2, 3, 4}, []int{0}, []int{2, 3, 4})
 	s.prefer(0, 0, 1, 3, 4)
-	s.begin(0, getAll)
-	s.trip(0, 0, 1, 3, 4)
+	r := s.begin(0, getAll)
+	if s.trip(0, 0, 1, 3, 4); !r.closed {
+		s.place(3, []caspaxos.NodeID{0, 1, 2}, []caspaxos.NodeID{2, 3, 4}, nil, []int{0, 1})
+		s.finish(r, 0, 0, 1, 3, 4)
+	}
 	s.place(4, []caspaxos.NodeID{2, 3, 4}, nil, []int{0}, []int{2, 3, 4})
 	s.do(1, set, 0, 1)
 	s.do(0, getAll, 3, 4)
+}
+
+// Somebody sends x0 and x1 a message of an epoch that is no placement's.
+func epochMadeUp(s *Script) {
+	s.do(0, set, 0, 1)
+	s.stray(caspaxos.Request{Kind: caspaxos.KindRead, Register: registerOf(0), Epoch: 1 << 63}, 0, 1)
+	s.do(0, app, 0, 1)
 }
 
 // P0 was promised its next round under epoch 2 and begins it under epoch 4,

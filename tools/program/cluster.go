@@ -14,11 +14,20 @@ import (
 type Cluster struct {
 	Etcd    []string `help:"URLs of the etcd servers." default:"http://127.0.0.1:2379" placeholder:"URL"`
 	Cluster string   `help:"Name of the cluster; several can share one etcd." default:"main" placeholder:"NAME"`
+
+	ClusterSecretFile string `help:"Read the secret by which the cluster's processes know each other from this file, not from etcd. The same for all; a second line is taken too, while the first replaces it." placeholder:"FILE" type:"path"`
 }
 
 // Open returns the store of the cluster.
 func (c Cluster) Open(log *zap.Logger) (*store.Store, error) {
-	return store.Open(store.Config{Endpoints: c.Etcd, Cluster: c.Cluster, Log: log})
+	cfg := store.Config{Endpoints: c.Etcd, Cluster: c.Cluster, Log: log}
+	if c.ClusterSecretFile != "" {
+		var err error
+		if cfg.Secrets, err = store.ReadSecrets(c.ClusterSecretFile); err != nil {
+			return nil, err
+		}
+	}
+	return store.Open(cfg)
 }
 
 // Consensus are the times that all processes of a cluster must agree on.

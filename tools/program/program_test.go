@@ -92,7 +92,7 @@ func TestErrorsAreOneLine(t *testing.T) {
 		"--timeout":                  {"--timeout=5"},
 		"must be one of":             {"--log-format=xml"},
 		"no such file or directory":  {"--config", filepath.Join(t.TempDir(), "none.yaml")},
-		`:2: unknown key "lance"; known are cache-size, cluster, etcd, fast, lanes, log-format, log-level, timeout`: {"--config", config(t, "lanes: 1\nlance: 2\n")},
+		`:2: unknown key "lance"; known are cache-size, cluster, cluster-secret-file, etcd, fast, lanes, log-format, log-level, timeout`: {"--config", config(t, "lanes: 1\nlance: 2\n")},
 		`:2: key "lanes" stands in line 1 already`:    {"--config", config(t, "lanes: 1\nlanes: 2\n")},
 		`:1: key "lanes" has no value`:                {"--config", config(t, "lanes:\n")},
 		`:1: key "lanes": expected a value or a list`: {"--config", config(t, "lanes:\n  a: 1\n")},
