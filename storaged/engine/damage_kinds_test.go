@@ -15,8 +15,8 @@ import (
 
 var (
 	damageSeed  = flag.Uint64("damage.seed", 1, "the first life whose directory is damaged")
-	damageLives = flag.Uint64("damage.lives", 4, "how many lives")
-	damageTimes = flag.Int("damage.times", 150, "how often each directory is damaged")
+	damageLives = flag.Uint64("damage.lives", 3, "how many lives")
+	damageTimes = flag.Int("damage.times", 120, "how often each directory is damaged")
 )
 
 // harm damages an image, and says how.
@@ -225,6 +225,37 @@ func TestDamage(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestDamageEverywhere damages one small directory at every place: every block
+// of every file is zeroed, and takes the place of the one before it.
+func TestDamageEverywhere(t *testing.T) {
+	p := live(t, 3, 12)
+	var places []block
+	for _, name := range p.image.names() {
+		size := 512
+		if filepath.Dir(name) == pebbleDir {
+			size = 4096 // Pebble has a checksum of each of its blocks
+		}
+		used := len(bytes.TrimRight(p.image[name], "\x00"))
+		for from := 0; from < used; from += size {
+			places = append(places, block{name, from, min(from+size, len(p.image[name]))})
+		}
+	}
+	t.Logf("%d places", len(places))
+	inParallel(2*len(places), func(i int) {
+		b, m := places[i/2], p.image.clone()
+		if before := b.from - (b.to - b.from); i%2 == 0 {
+			clear(m.at(b))
+		} else if before >= 0 {
+			was := bytes.Clone(m[b.name][before:b.from])
+			copy(m[b.name][before:], m.at(b))
+			copy(m.at(b), was)
+		}
+		if out, err := p.judge(t, m, 0); out == wrong {
+			t.Errorf("%v, damage %d: %v", b, i%2, err)
+		}
+	})
 }
 
 // inParallel calls f with the numbers below n. Most of it is waiting for the

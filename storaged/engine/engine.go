@@ -106,13 +106,12 @@ type Engine struct {
 
 	recovered uint64
 
-	tableOptions  sstable.WriterOptions // of tables written beside Pebble
-	readerOptions sstable.ReaderOptions
-	leftovers     *leftovers
-	stages        atomic.Uint64 // the number of the last staging
-	stageFiles    atomic.Uint64
-	stagedBytes   atomic.Int64
-	unseen        atomic.Int64 // bytes staged since somebody looked how much room there is
+	tableOptions sstable.WriterOptions // of tables written beside Pebble
+	leftovers    *leftovers
+	stages       atomic.Uint64 // the number of the last staging
+	stageFiles   atomic.Uint64
+	stagedBytes  atomic.Int64
+	unseen       atomic.Int64 // bytes staged since somebody looked how much room there is
 
 	laneBytes int // a lane's share of the cache
 	dirtyMax  int // bytes of a lane that may wait for Pebble
@@ -184,9 +183,6 @@ func (e *Engine) open() (err error) {
 		return err
 	}
 	if e.db, err = openPebble(e); err != nil {
-		return err
-	}
-	if err := e.checkTables(); err != nil {
 		return err
 	}
 	if err := o.FS.MkdirAll(e.stagePath(), 0o755); err != nil {

@@ -48,7 +48,9 @@ func openPebble(e *Engine) (*pebble.DB, error) {
 	opts.Experimental.DisableIngestAsFlushable = func() bool { return true }
 	opts.EnsureDefaults()
 	e.tableOptions = opts.MakeWriterOptions(len(opts.Levels)-1, opts.FormatMajorVersion.MaxTableFormat())
-	e.readerOptions = opts.MakeReaderOptions()
+	if err := e.checkTables(opts); err != nil {
+		return nil, err
+	}
 	db, err := pebble.Open(filepath.Join(e.opts.Dir, pebbleDir), opts)
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)

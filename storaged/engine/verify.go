@@ -30,12 +30,28 @@ var errTable = errors.New("a table of the store is damaged")
 const tableReaders = 8
 
 // checkTables makes sure that each table has the keys that Pebble's manifest
-// says it has.
-func (e *Engine) checkTables() error {
+// says it has. Pebble is not open otherwise: its compactions panic on tables
+// that are not what they should be.
+func (e *Engine) checkTables(opts *pebble.Options) (err error) {
 	if e.opts.omit.omits(ruleTables) {
 		return nil
 	}
-	levels, err := e.db.SSTables()
+	dir := filepath.Join(e.opts.Dir, pebbleDir)
+	there, err := pebble.Peek(dir, opts.FS)
+	if errors.Is(err, os.ErrNotExist) || err == nil && !there.Exists {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("open store: %w", err)
+	}
+	reading := opts.Clone()
+	reading.ReadOnly = true
+	db, err := pebble.Open(dir, reading)
+	if err != nil {
+		return fmt.Errorf("open store: %w", err)
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	levels, err := db.SSTables()
 	if err != nil {
 		return fmt.Errorf("list tables: %w", err)
 	}
@@ -45,7 +61,7 @@ func (e *Engine) checkTables() error {
 	for i := range found {
 		readers.Go(func() {
 			for t := range due {
-				if err := e.checkTable(t); err != nil {
+				if err := e.checkTable(t, opts); err != nil {
 					found[i] = err
 				}
 			}
@@ -63,12 +79,9 @@ func (e *Engine) checkTables() error {
 	return errors.Join(found...)
 }
 
-func (e *Engine) checkTable(t *pebble.SSTableInfo) error {
+func (e *Engine) checkTable(t *pebble.SSTableInfo, opts *pebble.Options) error {
 	path := filepath.Join(e.opts.Dir, pebbleDir, fmt.Sprintf("%06d.sst", uint64(t.BackingSSTNum)))
 	f, err := e.opts.FS.Open(path)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil // compacted away since it was listed
-	}
 	if err != nil {
 		return fmt.Errorf("check table: %w", err)
 	}
@@ -76,7 +89,7 @@ func (e *Engine) checkTable(t *pebble.SSTableInfo) error {
 	if err != nil {
 		return fmt.Errorf("check table: %w", errors.Join(err, f.Close()))
 	}
-	r, err := sstable.NewReader(context.Background(), readable, e.readerOptions) // takes the file over
+	r, err := sstable.NewReader(context.Background(), readable, opts.MakeReaderOptions()) // takes the file over
 	if err != nil {
 		return fmt.Errorf("%w: %s: %w", errTable, path, err)
 	}
