@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"os"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -46,13 +47,17 @@ type changelog struct {
 	full   atomic.Bool
 	bytes  atomic.Int64 // ever written, for metrics and checkpoints
 
-	kicked chan struct{}
-	stop   chan struct{}
-	done   chan struct{}
+	kicked   chan struct{}
+	noted    chan struct{} // the position file has something to be synced
+	stop     chan struct{}
+	routines sync.WaitGroup
 
 	waitMu sync.Mutex
 	moved  *sync.Cond // synced moved, or the log ended
 	ended  bool
+
+	sealed   int64 // where the last segment ends that was found
+	position *positionFile
 
 	// The flusher's own.
 	file   *os.File
@@ -66,6 +71,7 @@ type logConfig struct {
 	maxUnsynced  int
 	retainBytes  int64
 	disk         Disk
+	omit         rules
 	log          *zap.Logger
 	onSync       func(Synced)
 	fatal        func(error)
@@ -81,110 +87,37 @@ type Synced struct {
 
 const fullRetry = 200 * time.Millisecond
 
-// openLog opens the log for appending behind what recoverLog found. It begins
-// a new segment, which seals the one before.
-func openLog(cfg logConfig, segments []segment, next uint64) (*changelog, error) {
+// openLog makes the log that goes on behind what recoverLog found. Nothing is
+// written before it begins.
+func openLog(cfg logConfig, found recovered) *changelog {
 	l := &changelog{
-		logConfig: cfg, segments: segments, next: next,
-		kicked: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
+		logConfig: cfg, segments: found.segments, next: found.next, sealed: found.end,
+		kicked: make(chan struct{}, 1), stop: make(chan struct{}), noted: make(chan struct{}, 1),
 	}
 	l.moved = sync.NewCond(&l.waitMu)
-	l.synced.Store(next - 1)
-	if err := l.beginSegment(next); err != nil {
-		return nil, err
-	}
-	go l.flusher()
-	return l, nil
+	l.synced.Store(found.next - 1)
+	return l
 }
 
-// recoverLog reads the log and calls f for its records from position from on,
-// or from where the log begins if that is later. A torn tail is cut off; damage
-// to anything that was acknowledged is ErrCorrupt. It returns the position of
-// the next record.
-func recoverLog(cfg logConfig, from uint64, f func(pos uint64, payload []byte) error) ([]segment, uint64, error) {
-	segments, err := listSegments(cfg.dir)
-	if err != nil {
-		return nil, 0, err
+// begin takes what was found for right: it cuts off an unfinished write, begins
+// a new segment, and lets the flusher go.
+func (l *changelog) begin() (err error) {
+	if err := removeUnfinished(l.dir); err != nil {
+		return err
 	}
-	if len(segments) == 0 {
-		if from > 1 {
-			return nil, 0, fmt.Errorf("%w: there is none, entries from %d on are needed", ErrCorrupt, from)
-		}
-		return nil, 1, nil
-	}
-	if segments[0].first > max(from, 1) {
-		return nil, 0, fmt.Errorf("%w: it begins at %d, entries from %d on are needed", ErrCorrupt, segments[0].first, from)
-	}
-	next := segments[0].first
-	for i := range segments {
-		s := &segments[i]
-		if i+1 < len(segments) && segments[i+1].first <= from {
-			next = segments[i+1].first // applied long since, kept for others
-			continue
-		}
-		next, err = recoverSegment(cfg, s, i == len(segments)-1, limitOf(segments, i), from, f)
-		if err != nil {
-			return nil, 0, err
+	if n := len(l.segments); n > 0 {
+		if err := sealSegment(l.logConfig, l.segments[n-1].path, l.sealed); err != nil {
+			return err
 		}
 	}
-	if next < from {
-		return nil, 0, fmt.Errorf("%w: it ends before %d, entries from %d on are needed", ErrCorrupt, next, from)
+	if l.position, err = openPosition(filepath.Dir(l.dir), l.store, l.next-1, &l.disk); err != nil {
+		return err
 	}
-	return segments, next, nil
-}
-
-func limitOf(segments []segment, i int) uint64 {
-	if i+1 < len(segments) {
-		return segments[i+1].first
+	if err := l.beginSegment(l.next); err != nil {
+		return err
 	}
-	return 0
-}
-
-func recoverSegment(cfg logConfig, s *segment, last bool, limit, from uint64, f func(uint64, []byte) error) (uint64, error) {
-	got, err := scanSegment(*s, cfg.store, limit, func(pos uint64, payload []byte) error {
-		if pos < from {
-			return nil
-		}
-		return f(pos, payload)
-	})
-	if err != nil {
-		return 0, err
-	}
-	s.size = got.end
-	if !last {
-		if got.next != limit {
-			return 0, fmt.Errorf("%w: %s ends at position %d, the next segment begins at %d", ErrCorrupt, s.path, got.next, limit)
-		}
-		return got.next, nil
-	}
-	if got.torn {
-		durable, err := vouched(s.path, cfg.store, got.end)
-		if err != nil {
-			return 0, err
-		}
-		if durable >= got.next {
-			return 0, fmt.Errorf("%w: %s: entry %d at byte %d cannot be read, though entries up to %d were acknowledged", ErrCorrupt, s.path, got.next, got.end, durable)
-		}
-		cfg.log.Warn("the changelog ends in an unfinished write, as after a crash; it is cut off, nothing acknowledged is lost",
-			zap.String("segment", s.path), zap.Int64("offset", got.end), zap.Uint64("next_entry", got.next))
-	}
-	return got.next, sealSegment(cfg, s.path, got.end)
-}
-
-// sealSegment makes durable what a dead process may only have written, and
-// gives back what was reserved behind it.
-func sealSegment(cfg logConfig, path string, end int64) error {
-	file, err := os.OpenFile(path, os.O_RDWR, 0)
-	if err != nil {
-		return fmt.Errorf("seal changelog segment: %w", err)
-	}
-	defer file.Close()
-	if err := file.Truncate(end); err != nil {
-		return fmt.Errorf("seal changelog segment: %w", err)
-	}
-	if err := cfg.disk.Sync(file); err != nil {
-		return fmt.Errorf("seal changelog segment: %w", err)
-	}
+	l.routines.Go(l.flusher)
+	l.routines.Go(l.keepPosition)
 	return nil
 }
 
@@ -250,7 +183,6 @@ func (l *changelog) wait(pos uint64) bool {
 }
 
 func (l *changelog) flusher() {
-	defer close(l.done)
 	defer l.end()
 	for {
 		stopping := false
@@ -280,7 +212,11 @@ func (l *changelog) flush() bool {
 	l.mu.Unlock()
 
 	start := time.Now()
-	if err := l.write(buf); err != nil {
+	err := l.write(buf)
+	if err == nil {
+		err = l.witness(last)
+	}
+	if err != nil {
 		l.fail(err)
 		return false
 	}
@@ -297,6 +233,38 @@ func (l *changelog) flush() bool {
 	l.publish(last)
 	l.onSync(Synced{Position: last, Entries: int(last - before), Bytes: len(buf), Took: time.Since(start)})
 	return true
+}
+
+// witness has the position file say what is durable. On a full disk it stays
+// behind, which takes nothing from what it says.
+func (l *changelog) witness(pos uint64) error {
+	if err := l.position.note(pos); err != nil && !isFull(err) {
+		return err
+	}
+	select {
+	case l.noted <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+// keepPosition syncs the position file now and then while it is written.
+func (l *changelog) keepPosition() {
+	for {
+		select {
+		case <-l.noted:
+		case <-l.stop:
+			return
+		}
+		select {
+		case <-time.After(positionSync):
+		case <-l.stop:
+		}
+		if err := l.position.sync(); err != nil {
+			l.fail(err)
+			return
+		}
+	}
 }
 
 func (l *changelog) publish(pos uint64) {
@@ -362,8 +330,8 @@ func (l *changelog) untilRoom(do func() error) error {
 // beginSegment makes the file that takes the records from first on and writes
 // to it from now on. It appears under its name only when its header is durable.
 func (l *changelog) beginSegment(first uint64) error {
-	path := segmentPath(l.dir, first)
-	tmp := path + ".tmp"
+	path := segmentPath(l.dir, first, segmentSuffix)
+	tmp := segmentPath(l.dir, first, unfinished)
 	file, err := os.OpenFile(tmp, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o644)
 	if err != nil {
 		return fmt.Errorf("begin changelog segment: %w", err)
@@ -456,11 +424,18 @@ func (l *changelog) close() error {
 	if !already {
 		close(l.stop)
 	}
-	<-l.done
-	if already || l.file == nil {
+	l.routines.Wait()
+	if already {
 		return nil
 	}
-	return l.file.Close()
+	var errs []error
+	if l.position != nil {
+		errs = append(errs, l.position.close())
+	}
+	if l.file != nil {
+		errs = append(errs, l.file.Close())
+	}
+	return errors.Join(errs...)
 }
 
 // read calls f for the records from position from on that were appended before
@@ -472,9 +447,9 @@ func (l *changelog) read(from uint64, f func(pos uint64, payload []byte) error) 
 	l.mu.Unlock()
 	last := l.synced.Load()
 	for i, s := range segments {
-		limit := limitOf(segments, i)
-		if limit == 0 || limit > last+1 {
-			limit = last + 1
+		limit := last + 1
+		if i+1 < len(segments) {
+			limit = min(limit, segments[i+1].first)
 		}
 		if limit <= from || limit <= s.first {
 			continue

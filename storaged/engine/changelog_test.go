@@ -42,6 +42,8 @@ func TestCrashAtEveryByte(t *testing.T) {
 	r.sync()
 	path := logFiles(t, o.Dir)[0].path
 	from := r.e.changes.offset
+	witness := filepath.Join(t.TempDir(), positionName)
+	copyFile(t, filepath.Join(o.Dir, positionName), witness)
 	for i := range more {
 		r.accept(key(0, fmt.Sprint("k", i)), set(strings.Repeat("x", 10+i)))
 	}
@@ -61,6 +63,7 @@ func TestCrashAtEveryByte(t *testing.T) {
 				t.Fatal(err)
 			}
 			copyFile(t, filepath.Join(o.Dir, identityFile), filepath.Join(crashed.Dir, identityFile))
+			copyFile(t, witness, filepath.Join(crashed.Dir, positionName))
 			torn := append(append([]byte(nil), raw[:cut]...), rest...)
 			if err := os.WriteFile(filepath.Join(crashed.Dir, logDir, filepath.Base(path)), torn, 0o644); err != nil {
 				t.Fatal(err)
@@ -83,13 +86,17 @@ func TestCrashAtEveryByte(t *testing.T) {
 // entries there are besides those acknowledged.
 func checkRecovered(t *testing.T, o Options, acked int) int {
 	t.Helper()
-	id, err := identify(o.Dir, Identity{Cluster: o.Cluster, Node: o.Node})
+	id, err := identify(o.Dir, Identity{Cluster: o.Cluster, Node: o.Node}, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	cfg := logConfig{dir: filepath.Join(o.Dir, logDir), store: id.number(), disk: RealDisk(), log: zap.NewNop()}
+	slots, err := readPosition(o.Dir, id.number())
+	if err != nil {
+		t.Fatal(err)
+	}
 	n := 0
-	_, next, err := recoverLog(cfg, 1, func(pos uint64, payload []byte) error {
+	found, err := recoverLog(cfg, 1, max(slots[0], slots[1]), func(pos uint64, payload []byte) error {
 		n++
 		if pos != uint64(n) {
 			t.Fatalf("entry %d comes after %d others", pos, n-1)
@@ -97,8 +104,8 @@ func checkRecovered(t *testing.T, o Options, acked int) int {
 		_, err := decodePayload(pos, payload)
 		return err
 	})
-	if err != nil || n < acked || next != uint64(n)+1 {
-		t.Fatalf("%d entries recovered, %d were acknowledged; next is %d: %v", n, acked, next, err)
+	if err != nil || n < acked || found.next != uint64(n)+1 {
+		t.Fatalf("%d entries recovered, %d were acknowledged; next is %d: %v", n, acked, found.next, err)
 	}
 	return n - acked
 }
@@ -149,6 +156,8 @@ func TestTornTailStaysCut(t *testing.T) {
 	r.accept(key(0, "a"), set("1"))
 	r.sync()
 	from := r.e.changes.offset
+	witness := filepath.Join(t.TempDir(), positionName)
+	copyFile(t, filepath.Join(o.Dir, positionName), witness)
 	for _, k := range []string{"b", "c", "d"} { // one sync, as they wait together
 		r.accept(key(0, k), set("unacked"))
 	}
@@ -157,6 +166,7 @@ func TestTornTailStaysCut(t *testing.T) {
 		t.Fatal(err)
 	}
 	damage(t, logFiles(t, o.Dir)[0].path, from+markerBytes+recordHead+20)
+	copyFile(t, witness, filepath.Join(o.Dir, positionName)) // the sync had not ended
 	core, logs := observer.New(zap.WarnLevel)
 	r.opts.Log = zap.New(core)
 	for range 3 {

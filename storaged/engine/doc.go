@@ -26,8 +26,12 @@
 //
 //   - What Synced reports survives any crash, whole: an entry is there with all
 //     its effects, or not at all.
-//   - A torn tail, as a crash leaves it, is cut off; damage to what was
-//     acknowledged is ErrCorrupt, and the store does not open.
+//   - A torn tail, as a crash leaves it, is cut off. It is told from damage to
+//     what was acknowledged by who knows how far the log was durable: markers in
+//     the log, Pebble, and a position file of its own (position.go). Nothing is
+//     cut off before they were asked.
+//   - Damage to what was acknowledged, or to what tells of it, is ErrDamaged:
+//     the store does not open, or ends when it comes across it.
 //   - A failed sync ends the store (Options.Fatal): what is on disk is unknown.
 //   - A full disk does not: appends are refused with ErrNoSpace, what waits is
 //     not acknowledged, and both go on when there is room. Below

@@ -58,7 +58,8 @@ type Options struct {
 	CheckpointBytes int64 // of changelog and large states between checkpoints, 64 MiB: what a restart replays
 	MaxUnsynced     int   // bytes appended and not synced, 64 MiB
 
-	applyStep int // for tests: registers in a batch
+	omit      rules // for tests: what is left out to see that it is missed
+	applyStep int   // for tests: registers in a batch
 	// closeLimit, for tests, is how long Close waits for the disk.
 	closeLimit time.Duration
 }
@@ -103,8 +104,11 @@ type Engine struct {
 	changes  *changelog
 	lanes    []*Lane
 
+	recovered uint64
+
 	tableOptions sstable.WriterOptions // of tables written beside Pebble
-	stages       atomic.Uint64         // the number of the last staging
+	leftovers    *leftovers
+	stages       atomic.Uint64 // the number of the last staging
 	stageFiles   atomic.Uint64
 	stagedBytes  atomic.Int64
 	unseen       atomic.Int64 // bytes staged since somebody looked how much room there is
@@ -141,7 +145,8 @@ type Engine struct {
 }
 
 // Open opens the store of a directory, or makes one. It must be followed by
-// Replay, before lanes are used.
+// Replay, before lanes are used. Of the changelog it changes nothing: who knows
+// more of what was acknowledged (Recovered) may still refuse.
 func Open(o Options) (*Engine, error) {
 	o.setDefaults()
 	if o.Lanes < 1 || o.Lanes > MaxLanes {
@@ -154,7 +159,7 @@ func Open(o Options) (*Engine, error) {
 	}
 	e.appliedCond = sync.NewCond(&e.appliedMu)
 	if err := e.open(); err != nil {
-		return nil, errors.Join(err, e.closeFiles())
+		return nil, errors.Join(e.explain(err), e.closeFiles())
 	}
 	return e, nil
 }
@@ -164,7 +169,7 @@ func (e *Engine) open() (err error) {
 	if e.lock, err = lockDir(o.Dir); err != nil {
 		return err
 	}
-	e.identity, err = identify(o.Dir, Identity{Cluster: o.Cluster, Node: o.Node, Lanes: o.Lanes})
+	e.identity, err = identify(o.Dir, Identity{Cluster: o.Cluster, Node: o.Node, Lanes: o.Lanes}, o.omit)
 	if err != nil {
 		return err
 	}
@@ -194,6 +199,14 @@ func (e *Engine) open() (err error) {
 		return err
 	}
 	e.checkFree()
+	return e.failed()
+}
+
+// failed returns why the store cannot go on, if so.
+func (e *Engine) failed() error {
+	if f := e.failure.Load(); f != nil {
+		return *f
+	}
 	return nil
 }
 
@@ -216,6 +229,10 @@ func (e *Engine) SetClusterID(id string) error {
 // Lanes returns the store's lanes, whose number never changes.
 func (e *Engine) Lanes() []*Lane { return e.lanes }
 
+// Recovered returns the position of the last entry that Open found. Entries up
+// to there are durable once Replay has returned.
+func (e *Engine) Recovered() uint64 { return e.recovered }
+
 // Synced returns the position up to which the changelog is durable.
 func (e *Engine) Synced() uint64 { return e.changes.synced.Load() }
 
@@ -234,8 +251,8 @@ func (e *Engine) WaitSynced(pos uint64) error {
 
 // Ready returns nil if the store can take votes, else why it cannot.
 func (e *Engine) Ready() error {
-	if f := e.failure.Load(); f != nil {
-		return *f
+	if err := e.failed(); err != nil {
+		return err
 	}
 	return e.admits()
 }
@@ -253,6 +270,7 @@ func (e *Engine) fail(err error) {
 	if e.ending.Load() {
 		return
 	}
+	err = e.explain(err)
 	e.failure.CompareAndSwap(nil, &err)
 	if e.changes != nil {
 		e.changes.mu.Lock()

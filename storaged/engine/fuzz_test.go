@@ -52,12 +52,12 @@ func FuzzChangelog(f *testing.F) {
 		in := bufio.NewReader(bytes.NewReader(b))
 		read := 0
 		for pos := uint64(9); ; pos++ {
-			payload, n, err := readRecord(in, store, pos, nil)
+			got, err := readRecord(in, store, pos, nil)
 			if errors.Is(err, io.EOF) || err != nil {
 				return
 			}
-			if read += n; read > len(b) || len(payload) > n {
-				t.Fatalf("%d bytes of records and a payload of %d in %d bytes", read, len(payload), len(b))
+			if read += got.size; read > len(b) || len(got.payload) > got.size {
+				t.Fatalf("%d bytes of records and a payload of %d in %d bytes", read, len(got.payload), len(b))
 			}
 		}
 	})

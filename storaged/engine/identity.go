@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -24,10 +25,15 @@ type Identity struct {
 	StoreID string `json:"store_id"`
 	// Lanes is fixed, as positions on disk count by lanes.
 	Lanes int `json:"lanes"`
+	// Position tells that the directory has a position file.
+	Position bool `json:"position,omitempty"`
+	// Checksum is that of all else, in hexadecimal.
+	Checksum string `json:"checksum,omitempty"`
 }
 
 const (
-	identityFormat = 1
+	identityFormat = 2
+	identityPlain  = 1 // the format before, without a checksum and a position file
 	identityFile   = "IDENTITY"
 	lockFile       = "LOCK"
 	// MaxLanes bounds the lanes of a store.
@@ -40,6 +46,8 @@ var (
 	ErrInUse = errors.New("data directory is in use by another process")
 	// ErrForeign: it belongs to another cluster or node.
 	ErrForeign = errors.New("data directory belongs to another")
+
+	errIdentity = errors.New("identity is damaged")
 )
 
 // lockDir makes the directory, if need be, and takes it for this process.
@@ -63,7 +71,7 @@ func lockDir(dir string) (*os.File, error) {
 
 // identify reads the directory's identity and compares it with what is wanted,
 // or makes one for an empty directory.
-func identify(dir string, want Identity) (Identity, error) {
+func identify(dir string, want Identity, omit rules) (Identity, error) {
 	raw, err := os.ReadFile(filepath.Join(dir, identityFile))
 	if errors.Is(err, os.ErrNotExist) {
 		return create(dir, want)
@@ -73,25 +81,41 @@ func identify(dir string, want Identity) (Identity, error) {
 	}
 	var got Identity
 	if err := json.Unmarshal(raw, &got); err != nil {
-		return want, fmt.Errorf("read identity of %s: %w", dir, err)
+		return want, fmt.Errorf("%w: read identity of %s: %w", errIdentity, dir, err)
 	}
 	switch {
-	case got.Format != identityFormat:
+	case !got.sound() && !omit.omits(ruleIdentity):
+		return got, fmt.Errorf("%w: data directory %s: bad checksum", errIdentity, dir)
+	case got.Format != identityFormat && got.Format != identityPlain:
 		return got, fmt.Errorf("data directory %s has format %d, this program knows %d", dir, got.Format, identityFormat)
 	case got.Cluster != want.Cluster:
 		return got, fmt.Errorf("%w cluster: %s holds data of cluster %q, not %q", ErrForeign, dir, got.Cluster, want.Cluster)
 	case got.Node != want.Node:
 		return got, fmt.Errorf("%w node: %s holds data of node %q, not %q", ErrForeign, dir, got.Node, want.Node)
 	case got.Lanes < 1 || got.Lanes > MaxLanes || len(got.StoreID) < 16:
-		return got, fmt.Errorf("data directory %s: identity is damaged", dir)
+		return got, fmt.Errorf("%w: data directory %s: lanes or store id", errIdentity, dir)
 	}
 	return got, nil
+}
+
+// sound reports whether the identity is as it was written.
+func (id Identity) sound() bool {
+	return id.Checksum == id.sum() || id.Checksum == "" && id.Format == identityPlain
+}
+
+func (id Identity) sum() string {
+	id.Checksum = ""
+	raw, err := json.Marshal(id)
+	if err != nil {
+		return ""
+	}
+	return fmt.Sprintf("%08x", crc32.Checksum(raw, castagnoli))
 }
 
 func create(dir string, want Identity) (Identity, error) {
 	for _, data := range []string{logDir, pebbleDir} {
 		if _, err := os.Stat(filepath.Join(dir, data)); err == nil {
-			return want, fmt.Errorf("data directory %s has data but no %s file", dir, identityFile)
+			return want, fmt.Errorf("%w: data directory %s has data but no %s file", errIdentity, dir, identityFile)
 		}
 	}
 	var id [16]byte
@@ -101,7 +125,8 @@ func create(dir string, want Identity) (Identity, error) {
 }
 
 // write replaces the identity file as a whole.
-func (id Identity) write(dir string) error {
+func (id *Identity) write(dir string) error {
+	id.Checksum = id.sum()
 	raw, err := json.MarshalIndent(id, "", "  ")
 	if err != nil {
 		return fmt.Errorf("write identity: %w", err)

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"sync"
 
@@ -152,12 +153,12 @@ func (e *Engine) getRow(key []byte) ([]byte, error) {
 }
 
 // loadMeta reads the node's own rows and then what the changelog adds to them,
-// and opens the changelog.
+// and makes the changelog.
 func (e *Engine) loadMeta() error {
 	if err := e.loadNode(); err != nil {
 		return err
 	}
-	from := e.node.applied
+	from, durable := e.node.applied, e.node.applied
 	for _, l := range e.lanes {
 		value, err := e.getRow(laneRow(l.number))
 		if err != nil {
@@ -173,21 +174,57 @@ func (e *Engine) loadMeta() error {
 			l.maxAcc, l.evictedMax = highest, highest
 		}
 		from = min(from, l.applied.Load())
+		durable = max(durable, l.applied.Load())
 	}
 	if err := e.loadFlushes(); err != nil {
+		return err
+	}
+	if e.opts.omit.omits(ruleApplied) {
+		durable = 0
+	}
+	witnessed, err := e.witnessed()
+	if err != nil {
 		return err
 	}
 	cfg := logConfig{
 		dir: e.logPath(), store: e.identity.number(), segmentBytes: e.opts.SegmentBytes,
 		maxUnsynced: e.opts.MaxUnsynced, retainBytes: e.opts.RetainBytes,
-		disk: *e.opts.Disk, log: e.opts.Log, onSync: e.synced, fatal: e.fail,
+		disk: *e.opts.Disk, omit: e.opts.omit, log: e.opts.Log, onSync: e.synced, fatal: e.fail,
 	}
-	segments, next, err := recoverLog(cfg, from+1, e.recoverNode)
+	found, err := recoverLog(cfg, from+1, max(durable, witnessed), e.recoverNode)
 	if err != nil {
 		return err
 	}
-	e.changes, err = openLog(cfg, segments, next)
-	return err
+	e.recovered = found.next - 1
+	e.changes = openLog(cfg, found)
+	return nil
+}
+
+// witnessed returns up to which position the position file says that the
+// changelog is durable.
+func (e *Engine) witnessed() (uint64, error) {
+	if e.opts.omit.omits(rulePosition) {
+		return 0, nil
+	}
+	slots, err := readPosition(e.opts.Dir, e.identity.number())
+	if errors.Is(err, os.ErrNotExist) {
+		if err = nil; e.identity.Position {
+			err = fmt.Errorf("%w: it is missing", errPosition)
+		}
+	}
+	return max(slots[0], slots[1]), err
+}
+
+// begin has the changelog go on, for good: what was found is taken for right.
+func (e *Engine) begin() error {
+	if err := e.changes.begin(); err != nil {
+		return err
+	}
+	if e.identity.Position && e.identity.Format == identityFormat {
+		return nil
+	}
+	e.identity.Position, e.identity.Format = true, identityFormat
+	return e.identity.write(e.opts.Dir)
 }
 
 func (e *Engine) loadNode() error {
@@ -253,6 +290,18 @@ func decodePayload(pos uint64, payload []byte) (caspaxos.LogEntry, error) {
 // Replay repeats the entries that the lanes have not applied, in order: redo is
 // the Redo of the lane's acceptor. Lanes may be used once it has returned.
 func (e *Engine) Replay(redo func(lane int, entry *caspaxos.LogEntry, pos uint64) error) error {
+	if err := e.replay(redo); err != nil {
+		return e.explain(fmt.Errorf("replay: %w", err))
+	}
+	e.routines.Add(1)
+	go e.keep()
+	return nil
+}
+
+func (e *Engine) replay(redo func(lane int, entry *caspaxos.LogEntry, pos uint64) error) error {
+	if err := e.begin(); err != nil {
+		return err
+	}
 	e.routines.Add(1)
 	go e.apply()
 	from := e.lanes[0].applied.Load()
@@ -279,17 +328,18 @@ func (e *Engine) Replay(redo func(lane int, entry *caspaxos.LogEntry, pos uint64
 		return e.redo(e.lanes[number], pos, payload, redo)
 	})
 	if err != nil {
-		return fmt.Errorf("replay: %w", err)
+		return err
 	}
 	if n > 0 {
 		e.opts.Log.Info("replayed the changelog", zap.Int("entries", n), zap.Uint64("from", from+1))
 	}
 	if err := e.clearStages(); err != nil {
-		return fmt.Errorf("replay: %w", err)
+		return err
 	}
-	e.routines.Add(1)
-	go e.keep()
-	return nil
+	if err := e.leftovers.release(); err != nil {
+		return err
+	}
+	return e.failed()
 }
 
 func (e *Engine) redo(l *Lane, pos uint64, payload []byte, redo func(int, *caspaxos.LogEntry, uint64) error) error {

@@ -20,7 +20,8 @@ func openPebble(e *Engine) (*pebble.DB, error) {
 	// Pebble takes its memtables' memory off the cache.
 	cache := pebble.NewCache(memtables*memtableBytes + max(8<<20, e.opts.CacheBytes/4))
 	defer cache.Unref()
-	pace := &pace{FS: e.opts.FS, log: e.opts.Log}
+	e.leftovers = &leftovers{FS: e.opts.FS}
+	pace := &pace{FS: e.leftovers, log: e.opts.Log}
 	opts := &pebble.Options{
 		FS:                          pace,
 		Cache:                       cache,
@@ -34,6 +35,9 @@ func openPebble(e *Engine) (*pebble.DB, error) {
 		EventListener:               new(pebble.EventListener),
 	}
 	pace.listen(opts.EventListener)
+	opts.EventListener.DataCorruption = func(i pebble.DataCorruptionInfo) {
+		e.fail(fmt.Errorf("%w: %s: %w", errTable, i.Path, i.Details))
+	}
 	// Most writes ask first whether the register is there: a filter answers
 	// for the many that are not.
 	for i := range opts.Levels {
@@ -44,6 +48,9 @@ func openPebble(e *Engine) (*pebble.DB, error) {
 	opts.Experimental.DisableIngestAsFlushable = func() bool { return true }
 	opts.EnsureDefaults()
 	e.tableOptions = opts.MakeWriterOptions(len(opts.Levels)-1, opts.FormatMajorVersion.MaxTableFormat())
+	if err := e.checkTables(opts); err != nil {
+		return nil, err
+	}
 	db, err := pebble.Open(filepath.Join(e.opts.Dir, pebbleDir), opts)
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)

@@ -26,10 +26,11 @@ import (
 //
 // A record's position is its number in the whole log, from 1. Its checksum is
 // that of the payload, mixed with the position, so that a record is valid in
-// its own place only. A length of zero ends the segment. A marker tells up to
-// which position the log was durable when the records behind it were written:
-// a bad record at or below such a position was acknowledged once and is damage,
-// one above it was still being written when the process or the machine died.
+// its own place only. A marker tells up to which position the log was durable
+// when the records behind it were written: a bad record at or below such a
+// position, or one that the position file tells of, was acknowledged once and is
+// damage, one above it was still being written when the process or the machine
+// died. Zeros, which follow the last record, end the segment on the same terms.
 // A restart begins a new segment, whose first position bounds the one before.
 const (
 	segmentMagic   = "SYNODLOG"
@@ -40,6 +41,7 @@ const (
 	recordHead     = 8
 	maxRecord      = 1 << 30
 	segmentSuffix  = ".log"
+	unfinished     = segmentSuffix + ".tmp"
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -54,8 +56,8 @@ type segment struct {
 	size  int64  // bytes in use, as far as known
 }
 
-func segmentPath(dir string, first uint64) string {
-	return filepath.Join(dir, fmt.Sprintf("%020d%s", first, segmentSuffix))
+func segmentPath(dir string, first uint64, suffix string) string {
+	return filepath.Join(dir, fmt.Sprintf("%020d%s", first, suffix))
 }
 
 func encodeHeader(store, first uint64) []byte {
@@ -125,8 +127,7 @@ func parseMarker(b []byte, store uint64) (synced uint64, ok bool) {
 	return synced, markerSum(store, synced) == binary.LittleEndian.Uint32(b[4:])
 }
 
-// listSegments returns the log's segments in order, and removes what a crash
-// left of a segment that was being made.
+// listSegments returns the log's segments in order.
 func listSegments(dir string) ([]segment, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -136,12 +137,6 @@ func listSegments(dir string) ([]segment, error) {
 	for _, e := range entries {
 		name := e.Name()
 		path := filepath.Join(dir, name)
-		if strings.HasSuffix(name, ".tmp") {
-			if err := os.Remove(path); err != nil {
-				return nil, fmt.Errorf("remove unfinished segment: %w", err)
-			}
-			continue
-		}
 		num, ok := strings.CutSuffix(name, segmentSuffix)
 		if !ok {
 			continue
@@ -160,11 +155,26 @@ func listSegments(dir string) ([]segment, error) {
 	return out, nil
 }
 
+// removeUnfinished removes what a crash left of a segment that was being made.
+func removeUnfinished(dir string) error {
+	left, err := filepath.Glob(filepath.Join(dir, "*"+unfinished))
+	if err != nil {
+		return fmt.Errorf("remove unfinished segment: %w", err)
+	}
+	for _, path := range left {
+		if err := os.Remove(path); err != nil {
+			return fmt.Errorf("remove unfinished segment: %w", err)
+		}
+	}
+	return nil
+}
+
 // scanned is what scanSegment found.
 type scanned struct {
-	end  int64  // offset behind the last valid record
-	next uint64 // position of the record that would follow it
-	torn bool   // the segment goes on behind end, with something unreadable
+	end    int64  // offset behind the last valid record
+	next   uint64 // position of the record that would follow it
+	torn   bool   // the segment goes on behind end, with something unreadable
+	synced uint64 // the highest position that a marker says was durable
 }
 
 // scanSegment calls f for each record of a segment below position limit (zero:
@@ -186,7 +196,7 @@ func scanSegment(s segment, store, limit uint64, f func(pos uint64, payload []by
 	}
 	var buf []byte
 	for limit == 0 || out.next < limit {
-		payload, n, err := readRecord(in, store, out.next, buf)
+		got, err := readRecord(in, store, out.next, buf)
 		if errors.Is(err, io.EOF) {
 			return out, nil
 		}
@@ -197,13 +207,14 @@ func scanSegment(s segment, store, limit uint64, f func(pos uint64, payload []by
 		if err != nil {
 			return out, fmt.Errorf("read %s: %w", s.path, err)
 		}
-		out.end += int64(n)
-		if payload == nil {
-			continue // a marker
+		out.end += int64(got.size)
+		if got.payload == nil {
+			out.synced = max(out.synced, got.synced)
+			continue
 		}
-		buf = payload
+		buf = got.payload
 		if f != nil {
-			if err := f(out.next, payload); err != nil {
+			if err := f(out.next, got.payload); err != nil {
 				return out, err
 			}
 		}
@@ -214,44 +225,52 @@ func scanSegment(s segment, store, limit uint64, f func(pos uint64, payload []by
 
 var errTorn = errors.New("unreadable record")
 
-// readRecord reads the record at a position, into buf if that is large enough.
-// A marker is skipped: it returns a nil payload. io.EOF: the segment ends here.
-func readRecord(in *bufio.Reader, store, pos uint64, buf []byte) (payload []byte, n int, err error) {
+// record is a record or, without a payload, a marker.
+type record struct {
+	payload []byte
+	size    int    // in the file
+	synced  uint64 // what a marker says
+}
+
+// readRecord reads the record at a position, into buf if that is large enough,
+// or the marker before it. io.EOF: nothing but zeros is where it would begin.
+func readRecord(in *bufio.Reader, store, pos uint64, buf []byte) (out record, err error) {
 	head, err := in.Peek(recordHead)
 	if err != nil {
 		if errors.Is(err, io.EOF) && len(bytes.Trim(head, "\x00")) == 0 {
-			return nil, 0, io.EOF
+			return out, io.EOF
 		}
-		return nil, 0, tornIfShort(err)
+		return out, tornIfShort(err)
 	}
 	length, sum := binary.LittleEndian.Uint32(head), binary.LittleEndian.Uint32(head[4:])
 	if length == 0 && sum == 0 {
-		return nil, 0, io.EOF
+		return out, io.EOF
 	}
 	if length == markerLength {
 		m, err := in.Peek(markerBytes)
 		if err != nil {
-			return nil, 0, tornIfShort(err)
+			return out, tornIfShort(err)
 		}
-		if _, ok := parseMarker(m, store); !ok {
-			return nil, 0, errTorn
+		synced, ok := parseMarker(m, store)
+		if !ok {
+			return out, errTorn
 		}
 		_, err = in.Discard(markerBytes)
-		return nil, markerBytes, err
+		return record{size: markerBytes, synced: synced}, err
 	}
 	if length == 0 || length > maxRecord {
-		return nil, 0, errTorn
+		return out, errTorn
 	}
 	if _, err := in.Discard(recordHead); err != nil {
-		return nil, 0, err
+		return out, err
 	}
 	if buf, err = readPayload(in, int(length), buf); err != nil {
-		return nil, 0, tornIfShort(err)
+		return out, tornIfShort(err)
 	}
 	if mix(crc32.Checksum(buf, castagnoli), pos) != sum {
-		return nil, 0, errTorn
+		return out, errTorn
 	}
-	return buf, recordHead + int(length), nil
+	return record{payload: buf, size: recordHead + int(length)}, nil
 }
 
 // readPayload reads n bytes. It takes memory as they arrive, since a damaged
@@ -275,30 +294,4 @@ func tornIfShort(err error) error {
 		return errTorn
 	}
 	return err
-}
-
-// vouched returns the highest position that a marker behind offset from says
-// was durable: how a torn tail is told from damage to what was acknowledged.
-func vouched(path string, store uint64, from int64) (uint64, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return 0, fmt.Errorf("open changelog segment: %w", err)
-	}
-	defer file.Close()
-	b, err := io.ReadAll(io.NewSectionReader(file, from, math.MaxInt64-from))
-	if err != nil {
-		return 0, fmt.Errorf("read %s: %w", path, err)
-	}
-	var highest uint64
-	sign := []byte{0xff, 0xff, 0xff, 0xff}
-	for {
-		i := bytes.Index(b, sign)
-		if i < 0 {
-			return highest, nil
-		}
-		if synced, ok := parseMarker(b[i:], store); ok {
-			highest = max(highest, synced)
-		}
-		b = b[i+1:]
-	}
 }

@@ -24,7 +24,7 @@ func (r *rig) crashHere(rnd *rand.Rand, fs *vfs.MemFS) {
 	r.t.Helper()
 	log := make(map[string][]byte)
 	dir := filepath.Join(r.opts.Dir, logDir)
-	for _, s := range logFiles(r.t, r.opts.Dir) {
+	for _, s := range append(logFiles(r.t, r.opts.Dir), segment{path: filepath.Join(r.opts.Dir, positionName)}) {
 		b, err := os.ReadFile(s.path)
 		if err != nil {
 			r.t.Fatal(err)

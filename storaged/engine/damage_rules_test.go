@@ -1,0 +1,274 @@
+package engine
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"synod/protocol/caspaxos"
+	"synod/protocol/register"
+)
+
+// old makes a directory of an image as the format before has it: without a
+// position file, and without a checksum in the identity.
+func (m image) old(t *testing.T) image {
+	t.Helper()
+	var id Identity
+	must(t, json.Unmarshal(m[identityFile], &id))
+	id.Format, id.Position, id.Checksum = identityPlain, false, ""
+	raw, err := json.MarshalIndent(id, "", "  ")
+	must(t, err)
+	m[identityFile] = raw
+	delete(m, positionName)
+	return m
+}
+
+// lastLog returns the newest segment that has records, where they end, and where
+// the last batch of them begins: at its marker.
+func (m image) lastLog(t *testing.T) (name string, batch, end int) {
+	t.Helper()
+	var id Identity
+	must(t, json.Unmarshal(m[identityFile], &id))
+	logs := m.logs()
+	for i := len(logs) - 1; i >= 0; i-- {
+		b := m[logs[i]]
+		if end = len(bytes.TrimRight(b, "\x00")); end > segmentHeader {
+			for batch = end - 1; ; batch-- {
+				if _, ok := parseMarker(b[batch:], id.number()); ok {
+					return logs[i], batch, end
+				}
+			}
+		}
+	}
+	t.Skip("no records")
+	return "", 0, 0
+}
+
+// TestDamageCaught leaves rules out, one by one, and wants to see what they are
+// good for.
+func TestDamageCaught(t *testing.T) {
+	for name, test := range map[string]struct {
+		omit   rules
+		damage func(t *testing.T, rnd *rand.Rand, m image)
+	}{
+		// The issue's: zeros in the middle, markers behind them.
+		"rest": {ruleRest, func(t *testing.T, rnd *rand.Rand, m image) {
+			m.old(t)
+			name, batch, _ := m.lastLog(t)
+			from := segmentHeader + rnd.IntN(max(1, batch-segmentHeader))/512*512
+			clear(m[name][from:min(batch, from+512)])
+		}},
+		"position, last batch": {rulePosition, func(t *testing.T, rnd *rand.Rand, m image) {
+			name, batch, end := m.lastLog(t)
+			from := batch + rnd.IntN(end-batch)
+			clear(m[name][from:end])
+		}},
+		"position, newest segment": {rulePosition, func(t *testing.T, _ *rand.Rand, m image) {
+			name, _, _ := m.lastLog(t)
+			delete(m, name)
+		}},
+		"identity": {ruleIdentity, func(_ *testing.T, _ *rand.Rand, m image) {
+			m[identityFile] = bytes.Replace(m[identityFile], []byte(`"lanes": 3`), []byte(`"lanes": 4`), 1)
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			const lives = 20
+			for i := range uint64(lives) {
+				p := live(t, 100+i, 25)
+				m := p.image.clone()
+				test.damage(t, rand.New(rand.NewPCG(i, 77)), m)
+				if out, err := p.judge(t, m.clone(), 0); out == wrong {
+					t.Fatalf("with all rules: %v", err)
+				}
+				if out, err := p.judge(t, m, test.omit); out == wrong {
+					t.Logf("caught in life %d: %v", i+1, err)
+					return
+				}
+			}
+			t.Errorf("not caught in %d lives", lives)
+		})
+	}
+}
+
+// wantRule wants a directory to be refused, and to show something wrong without
+// a rule.
+func wantRule(t *testing.T, p *past, omit rules) {
+	t.Helper()
+	if out, err := p.judge(t, p.image.clone(), 0); out != refused {
+		t.Errorf("with all rules: %d, %v", out, err)
+	}
+	if out, err := p.judge(t, p.image.clone(), omit); out != wrong {
+		t.Errorf("without the rule: %d, %v", out, err)
+	}
+}
+
+// ended is the past of a rig that set some registers.
+func ended(r *rig, values map[string]string) *past {
+	r.t.Helper()
+	p := &past{opts: r.opts, clock: r.clock, whole: views(values), state: r.e.NodeState(), epochs: r.e.Epochs()}
+	p.image = takeImage(r.t, r.opts.Dir, r.opts.FS.(*vfs.MemFS).CrashClone(vfs.CrashCloneCfg{}))
+	must(r.t, r.e.Abort())
+	return p
+}
+
+// TestPebbleIsAhead: what one lane has brought to Pebble shows that the log was
+// durable up to there, for all lanes.
+func TestPebbleIsAhead(t *testing.T) {
+	o := testOptions(t)
+	o.FS = vfs.NewCrashableMem()
+	r := newRig(t, o)
+	a, b := key(1, "a"), key(1, "b")
+	for i := 0; r.lane(a) == r.lane(b); i++ {
+		b = key(1, fmt.Sprint("b", i))
+	}
+	r.accept(b, set("b"))
+	r.sync()
+	end := r.e.changes.offset
+	r.accept(a, set("a"))
+	r.sync()
+	must(t, r.e.Lanes()[r.lane(b)].finish(2))
+	must(t, r.e.db.Flush())
+	p := ended(r, map[string]string{a.Key: "a", b.Key: "b"})
+	p.image.old(t)
+	name := p.image.logs()[0]
+	p.image[name] = p.image[name][:end]
+	wantRule(t, p, ruleApplied)
+}
+
+// TestTableOfAnother: a table of the same size in the place of another.
+func TestTableOfAnother(t *testing.T) {
+	o := testOptions(t)
+	o.FS = vfs.NewCrashableMem()
+	r := newRig(t, o)
+	whole := map[caspaxos.Register]register.View{}
+	for i := range 20 {
+		k, c := key(1, fmt.Sprint("k", 10+i)), large(register.Hash, 300, "value")
+		r.acceptStaged(k, c)
+		whole[k] = register.Nothing().Apply(c)
+		r.settle()
+		must(t, r.e.checkpoint(r.e.changes.appended()))
+		if a, b := r.tablesOfOneSize(); a != "" {
+			p := ended(r, nil)
+			p.whole = whole
+			p.image[a], p.image[b] = p.image[b], p.image[a]
+			wantRule(t, p, ruleTables)
+			return
+		}
+	}
+	t.Error("no two tables of one size")
+}
+
+// tablesOfOneSize returns two tables of elements that are in use, if there are
+// such.
+func (r *rig) tablesOfOneSize() (a, b string) {
+	levels, err := r.e.db.SSTables()
+	must(r.t, err)
+	sizes := map[uint64]string{}
+	for _, level := range levels {
+		for _, f := range level {
+			name := filepath.Join(pebbleDir, fmt.Sprintf("%06d.sst", uint64(f.BackingSSTNum)))
+			if b = sizes[f.Size]; b != "" {
+				return name, b
+			}
+			if f.Size > 4<<10 {
+				sizes[f.Size] = name
+			}
+		}
+	}
+	return "", ""
+}
+
+func views(values map[string]string) map[caspaxos.Register]register.View {
+	out := map[caspaxos.Register]register.View{}
+	for k, v := range values {
+		out[key(k[0], k[1:])] = register.Nothing().Apply(set(v))
+	}
+	return out
+}
+
+// TestOldDirectory: a directory of the format before opens, has a position file
+// and a checksum from then on, and cannot do without them any more.
+func TestOldDirectory(t *testing.T) {
+	p := live(t, 5, 30)
+	p.image.old(t)
+	if out, err := p.judge(t, p.image.clone(), 0); out != right {
+		t.Fatalf("%d, %v", out, err)
+	}
+	o := p.opts
+	o.Dir = t.TempDir()
+	o.FS = p.image.put(t, o.Dir)
+	r := newRig(t, o)
+	must(t, r.e.Abort())
+	m := takeImage(t, o.Dir, o.FS)
+	if out, err := p.judge(t, m.clone(), 0); out != right {
+		t.Fatalf("the second time: %d, %v", out, err)
+	}
+	delete(m, positionName)
+	if out, _ := p.judge(t, m, 0); out != refused {
+		t.Errorf("without its position file: %d", out)
+	}
+}
+
+// TestCrashIsNoDamage: of what was being synced when the machine died, any
+// sectors may have reached the disk. The store opens, with all it acknowledged.
+func TestCrashIsNoDamage(t *testing.T) {
+	for seed := range uint64(6) {
+		rnd := rand.New(rand.NewPCG(seed, 3))
+		o := testOptions(t)
+		o.FS = vfs.NewCrashableMem()
+		r := newRig(t, o)
+		values := map[string]string{}
+		for i := range 10 {
+			k := key(1, fmt.Sprint("k", i))
+			values[k.Key] = "acknowledged"
+			r.accept(k, set(values[k.Key]))
+			if rnd.IntN(2) == 0 {
+				r.sync()
+			}
+		}
+		r.sync()
+		before := takeImage(t, o.Dir, o.FS)
+		from := int(r.e.changes.offset)
+		for i := range 1 + rnd.IntN(20) {
+			r.accept(key(2, fmt.Sprint("u", i)), set(string(bytes.Repeat([]byte("u"), rnd.IntN(3000)))))
+		}
+		r.sync()
+		to := int(r.e.changes.offset)
+		p := ended(r, values)
+		name := p.image.logs()[0]
+		after := p.image[name]
+		for range 20 {
+			m := before.clone()
+			for at := from; at < to; at = (at/512 + 1) * 512 {
+				if rnd.IntN(3) > 0 {
+					copy(m[name][at:min(to, (at/512+1)*512)], after[at:])
+				}
+			}
+			p.opens(t, m)
+		}
+	}
+}
+
+// opens wants a directory to open, with all that was acknowledged.
+func (p *past) opens(t *testing.T, m image) {
+	t.Helper()
+	o := p.opts
+	o.Dir = t.TempDir()
+	o.FS = m.put(t, o.Dir)
+	defer os.RemoveAll(o.Dir)
+	r := &rig{t: t, opts: o, clock: p.clock}
+	must(t, r.open())
+	for id, want := range p.whole {
+		if err := p.compareOne(r, id, want); err != nil {
+			t.Error(err)
+		}
+	}
+	must(t, r.e.Abort())
+}
