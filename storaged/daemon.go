@@ -60,8 +60,9 @@ type Daemon struct {
 	draining     atomic.Bool
 	clockSaid    atomic.Int64 // when a clock was last complained about
 
-	due   chan struct{} // a lane asks for a higher ceiling
-	lists chan listing
+	due     chan struct{} // a lane asks for a higher ceiling
+	lists   chan listing
+	tallies chan tallying
 
 	streams  streams
 	stagings stagings
@@ -83,7 +84,7 @@ type Daemon struct {
 func Start(ctx context.Context, cfg Config) (*Daemon, error) {
 	d := &Daemon{
 		cfg: cfg, log: cfg.Log, start: time.Now(), errs: make(chan error, 1),
-		due: make(chan struct{}, 1), lists: make(chan listing, listQueue),
+		due: make(chan struct{}, 1), lists: make(chan listing, listQueue), tallies: make(chan tallying, tallyQueue),
 		sessions: make(map[*rpc.Session]struct{}),
 	}
 	d.stopped, d.stop = context.WithCancel(context.Background())
@@ -189,6 +190,9 @@ func (d *Daemon) startRoutines() {
 	d.routines.Go(d.tick)
 	for range listers {
 		d.routines.Go(d.list)
+	}
+	for range tellers {
+		d.routines.Go(d.tell)
 	}
 	for range streamers {
 		d.routines.Go(d.stream)

@@ -20,12 +20,21 @@ const (
 	// many requests for one may wait.
 	listers   = 2
 	listQueue = 256
+	// tellers and tallyQueue are the same for tallies, which take no time.
+	tellers    = 2
+	tallyQueue = 256
 )
 
 // listing is a page that somebody asked for.
 type listing struct {
 	session *rpc.Session
 	request *caspaxos.ListRequest
+}
+
+// tallying is tallies that somebody asked for.
+type tallying struct {
+	session *rpc.Session
+	request *caspaxos.TallyRequest
 }
 
 func (d *Daemon) opened(s *rpc.Session) {
@@ -120,6 +129,16 @@ func (d *Daemon) message(s *rpc.Session, class rpc.Class, b *wire.Batch, sort *s
 		case d.lists <- listing{s, q}:
 		default:
 			d.sendControl(s, wire.AppendListReply(nil, &caspaxos.ListReply{ID: q.ID, Outcome: caspaxos.Busy}))
+		}
+	case wire.KindTallyRequest:
+		q, err := b.TallyRequest()
+		if err != nil {
+			return err
+		}
+		select {
+		case d.tallies <- tallying{s, q}:
+		default:
+			d.sendControl(s, wire.AppendTallyReply(nil, &caspaxos.TallyReply{ID: q.ID, Outcome: caspaxos.Busy}))
 		}
 	default:
 		return fmt.Errorf("message of kind %d is not for a node", b.Kind())
@@ -236,6 +255,37 @@ func (d *Daemon) page(q *caspaxos.ListRequest) caspaxos.ListReply {
 	if err != nil {
 		if !errors.Is(err, engine.ErrClosed) {
 			d.log.Error("cannot list registers", zap.Error(err))
+		}
+		return refused
+	}
+	return reply
+}
+
+// tell is a teller: a goroutine that answers how many registers there are.
+func (d *Daemon) tell() {
+	for {
+		select {
+		case <-d.stopped.Done():
+			return
+		case t := <-d.tallies:
+			reply := d.tally(t.request)
+			d.sendControl(t.session, wire.AppendTallyReply(nil, &reply))
+		}
+	}
+}
+
+func (d *Daemon) tally(q *caspaxos.TallyRequest) caspaxos.TallyReply {
+	refused := caspaxos.TallyReply{ID: q.ID, Outcome: caspaxos.Busy}
+	for _, s := range q.Spans {
+		if outcome, own := d.node.Serves(s.First, s.Last, q.Epoch); outcome != caspaxos.Told {
+			refused.Outcome, refused.Epoch = outcome, own
+			return refused
+		}
+	}
+	reply, err := d.engine.Tally(q)
+	if err != nil {
+		if !errors.Is(err, engine.ErrClosed) {
+			d.log.Error("cannot tell how many registers there are", zap.Error(err))
 		}
 		return refused
 	}

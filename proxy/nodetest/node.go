@@ -144,6 +144,11 @@ func (n *Node) answer(b *wire.Batch, out []byte) []byte {
 				out = wire.AppendFlushReply(out, &reply)
 			}
 		}
+	case wire.KindTallyRequest:
+		if req, err := b.TallyRequest(); err == nil {
+			reply := n.tally(req)
+			out = wire.AppendTallyReply(out, &reply)
+		}
 	case wire.KindListRequest:
 		if req, err := b.ListRequest(); err == nil {
 			reply := n.list(req)
@@ -240,6 +245,31 @@ func (n *Node) list(req *caspaxos.ListRequest) caspaxos.ListReply {
 		all, reply.NextSlot, reply.NextHash = all[:req.Limit], next.Register.Slot, next.Hash
 	}
 	reply.Entries = all
+	return reply
+}
+
+func (n *Node) tally(req *caspaxos.TallyRequest) caspaxos.TallyReply {
+	reply := caspaxos.TallyReply{ID: req.ID, Outcome: caspaxos.Told}
+	for i, span := range req.Spans {
+		for db := range byte(caspaxos.Databases) {
+			var sum caspaxos.Tally
+			for _, key := range n.store.Keys() {
+				r := caspaxos.Register{Slot: placement.Slot([]byte(key[1:])), Key: key}
+				rec, _ := n.store.Load(r)
+				if key[0] != db || r.Slot < span.First || r.Slot > span.Last || n.acceptor.Covered(r, rec.Accepted) || !rec.Header.Exists() {
+					continue
+				}
+				one := caspaxos.Tally{Keys: 1, Digest: caspaxos.Hash(key)}
+				if rec.Header.Expiry != 0 {
+					one.Expiring, one.Expiry = 1, rec.Header.Expiry
+				}
+				sum = sum.Plus(one)
+			}
+			if req.Databases.Has(db) && sum.Keys > 0 {
+				reply.Tallies = append(reply.Tallies, caspaxos.Tallied{Span: uint16(i), Database: db, Tally: sum})
+			}
+		}
+	}
 	return reply
 }
 

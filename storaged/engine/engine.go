@@ -58,7 +58,8 @@ type Options struct {
 	CheckpointBytes int64 // of changelog and large states between checkpoints, 64 MiB: what a restart replays
 	MaxUnsynced     int   // bytes appended and not synced, 64 MiB
 
-	applyStep int // for tests: registers in a batch
+	applyStep int        // for tests: registers in a batch
+	omitTally tallyRules // for tests
 	// closeLimit, for tests, is how long Close waits for the disk.
 	closeLimit time.Duration
 }
@@ -135,6 +136,8 @@ type Engine struct {
 	stop     chan struct{}
 	routines sync.WaitGroup
 	reading  sync.RWMutex // held for reading while somebody who is no routine uses Pebble
+
+	recount *recount // nil: the tallies are known
 
 	pagesMu sync.Mutex
 	pages   map[*pages]struct{} // being read; nil when the store ends
@@ -305,7 +308,7 @@ func (l *Lane) finish(target uint64) error {
 	l.want.Store(max(target, l.want.Load()))
 	l.closing = true
 	defer func() { l.closing = false }()
-	for l.applied.Load() < target || len(l.dirty)+len(l.votes)+len(l.sweeps) > 0 {
+	for l.applied.Load() < target || len(l.dirty)+len(l.votes)+len(l.sweeps) > 0 || l.tallies.due {
 		l.Maintain(l.now)
 		if l.sending == nil || !l.engine.awaitBatch(l.sending) {
 			return fmt.Errorf("close the store: %w", ErrClosed)
@@ -383,6 +386,9 @@ func (e *Engine) closeFiles() error {
 		}
 	}
 	if e.db != nil {
+		if c := e.recount; c != nil && !c.running {
+			errs = append(errs, c.rows.Close())
+		}
 		errs = append(errs, e.db.Close())
 	}
 	if e.lock != nil {

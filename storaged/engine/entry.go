@@ -15,7 +15,7 @@ const inlineBytes = 24 << 10
 
 // entryBytes is what an entry takes besides what it points to, the map's part
 // included.
-const entryBytes = 480
+const entryBytes = 520
 
 // cellBytes is what an element that the disk does not have takes besides its
 // bytes.
@@ -48,6 +48,14 @@ type entry struct {
 	wipe      bool // rows of earlier incarnations may be on disk
 	// adopted are stagings that became the content and whose markers the disk has.
 	adopted []incarnation
+
+	// What the register counts for in the lane's tallies, of now and of the disk,
+	// and what its row says: the two differ if a flush covers the row.
+	counted, diskCounted standing
+	disk                 struct {
+		accepted caspaxos.Ballot
+		standing standing
+	}
 
 	diskExpiry int64 // Header.Due for which the disk has an index row; zero: none
 
