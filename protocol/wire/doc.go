@@ -33,4 +33,4 @@ package wire
 // Version is the version of the protocol between processes: of the messages,
 // of their framing and of what they mean. Peers of different versions do not
 // talk.
-const Version = 3
+const Version = 4
