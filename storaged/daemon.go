@@ -63,6 +63,7 @@ type Daemon struct {
 	due     chan struct{} // a lane asks for a higher ceiling
 	lists   chan listing
 	tallies chan tallying
+	reaping reaping
 
 	streams  streams
 	stagings stagings

@@ -162,14 +162,14 @@ func TestTimeIsSharedByAllSteps(t *testing.T) {
 func TestReapingKeepsUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(3)
-		for i := range 10 * reapLimit {
+		for i := range 40 * reapPage {
 			f.keys = append(f.keys, "\x00"+strconv.Itoa(i))
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 2*reapEvery)
 		defer cancel()
 		f.keyspace().Reap(ctx)
 		if len(f.keys) > 0 {
-			t.Errorf("%d of %d expired keys are left after two seconds", len(f.keys), 10*reapLimit)
+			t.Errorf("%d of %d expired keys are left after two seconds", len(f.keys), 40*reapPage)
 		}
 	})
 }
