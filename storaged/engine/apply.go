@@ -49,6 +49,9 @@ func (l *Lane) settle() {
 	}
 	for _, e := range s.entries {
 		e.pinned, e.frozen, e.sent = false, nil, 0
+		if !e.dirty {
+			l.unfile(e)
+		}
 		l.resize(e)
 	}
 	for _, w := range s.sweeps {

@@ -15,7 +15,7 @@ const inlineBytes = 24 << 10
 
 // entryBytes is what an entry takes besides what it points to, the map's part
 // included.
-const entryBytes = 520
+const entryBytes = 540
 
 // cellBytes is what an element that the disk does not have takes besides its
 // bytes.
@@ -64,6 +64,8 @@ type entry struct {
 	at     caspaxos.Mono
 	weight int  // dirty: what it counts in the lane's dirtyBytes
 	pinned bool // a batch on its way to the disk holds it
+
+	slotPrev, slotNext *entry // dirty or pinned: the lane's list by slot
 
 	used       bool   // since evict last came by
 	prev, next *entry // the lane's list by use

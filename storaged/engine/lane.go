@@ -57,6 +57,7 @@ type Lane struct {
 	key        []byte              // a row's key being made
 	records    *pebble.Iterator    // finds registers; nil: not open
 
+	bySlot  *[caspaxos.Slots]*entry // those that Pebble does not have as they are; nil: none ever
 	tallies tallies
 
 	lastPos    atomic.Uint64 // of the lane's last entry in the changelog
@@ -238,6 +239,9 @@ func (l *Lane) Apply(rec *caspaxos.Record, c register.Change) {
 	}
 	weight := max(0, e.unsaved()-before)
 	if !e.dirty {
+		if !e.pinned {
+			l.file(e)
+		}
 		e.dirty, e.since, e.at = true, l.lastPos.Load(), l.now
 		l.dirty = append(l.dirty, e)
 		weight = entryBytes + e.unsaved()
