@@ -58,8 +58,9 @@ type Options struct {
 	CheckpointBytes int64 // of changelog and large states between checkpoints, 64 MiB: what a restart replays
 	MaxUnsynced     int   // bytes appended and not synced, 64 MiB
 
-	applyStep int        // for tests: registers in a batch
-	omitTally tallyRules // for tests
+	applyStep int           // for tests: registers in a batch
+	pageTime  time.Duration // for tests: see pageTime
+	omit      omission      // for tests
 	// closeLimit, for tests, is how long Close waits for the disk.
 	closeLimit time.Duration
 }
@@ -79,6 +80,9 @@ func (o *Options) setDefaults() {
 	}
 	if o.Lanes == 0 {
 		o.Lanes = 4
+	}
+	if o.pageTime == 0 {
+		o.pageTime = pageTime
 	}
 	if o.closeLimit == 0 {
 		o.closeLimit = closeLimit

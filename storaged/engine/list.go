@@ -92,7 +92,7 @@ func (e *Engine) List(q *caspaxos.ListRequest) (caspaxos.ListReply, error) {
 	if err != nil {
 		return reply, fmt.Errorf("list: %w", err)
 	}
-	p := pager{engine: e, q: q, rows: rows, over: over, reply: &reply, limit: limit, end: began.Add(pageTime)}
+	p := pager{engine: e, q: q, rows: rows, over: over, reply: &reply, limit: limit, end: began.Add(e.opts.pageTime)}
 	err = p.run()
 	if cerr := rows.close(); err == nil {
 		err = cerr

@@ -54,7 +54,7 @@ func (l *Lane) overlay(q *caspaxos.ListRequest, limit int) *overlay {
 		for e := l.bySlot[slot]; e != nil; e = e.slotNext {
 			r := e.rec.Register
 			hash := caspaxos.Hash48(r.Key)
-			if r.Key[0] != q.Space || slot == q.First && hash < q.From {
+			if l.omits(listUnwritten) || r.Key[0] != q.Space || slot == q.First && hash < q.From {
 				continue
 			}
 			o.registers = append(o.registers, unwritten{row: appendRegister(nil, r), listed: caspaxos.Listed{

@@ -55,18 +55,19 @@ type slotSet [caspaxos.Slots / 64]uint64
 func (s *slotSet) add(slot uint16)      { s[slot/64] |= 1 << (slot % 64) }
 func (s *slotSet) has(slot uint16) bool { return s[slot/64]>>(slot%64)&1 != 0 }
 
-// tallyRules are parts of the bookkeeping that tests leave out, to show that
-// they notice.
-type tallyRules uint8
+// omission is parts of the bookkeeping that tests leave out, to show that they
+// notice.
+type omission uint8
 
 const (
-	tallyRows    tallyRules = 1 << iota // the rows' tallies go to disk with the rows
-	tallyFlush                          // a flush takes away what it covers
-	tallySpared                         // … and nothing else
-	tallyCovered                        // a row that a flush covers counts for nothing
+	tallyRows     omission = 1 << iota // the rows' tallies go to disk with the rows
+	tallyFlush                         // a flush takes away what it covers
+	tallySpared                        // … and nothing else
+	listUnwritten                      // a page has what Pebble does not have yet
+	tallyCovered                       // a row that a flush covers counts for nothing
 )
 
-func (l *Lane) omits(r tallyRules) bool { return l.engine.opts.omitTally&r != 0 }
+func (l *Lane) omits(r omission) bool { return l.engine.opts.omit&r != 0 }
 
 // tally follows a change of a register in memory.
 func (l *Lane) tally(e *entry) {

@@ -27,7 +27,7 @@ type tallyLife struct {
 
 const tallyKeys = 40
 
-func newTallyLife(t *testing.T, seed uint64, omit tallyRules) *tallyLife {
+func newTallyLife(t *testing.T, seed uint64, omit omission) *tallyLife {
 	l := &tallyLife{rnd: rand.New(rand.NewPCG(seed, 7))}
 	for i := range tallyKeys {
 		l.ids = append(l.ids, key(byte(i%3), fmt.Sprint("k", i)))
@@ -36,7 +36,7 @@ func newTallyLife(t *testing.T, seed uint64, omit tallyRules) *tallyLife {
 	o.Lanes, o.applyStep = 1+l.rnd.IntN(2), 1+l.rnd.IntN(4)
 	o.CacheBytes = int64(1+l.rnd.IntN(20)) << 10 // registers are evicted
 	o.FS = vfs.NewCrashableMem()
-	o.omitTally = omit
+	o.omit = omit
 	o.Sweep = func(int, caspaxos.FlushVote) bool { return false } // the test does, not the keeper
 	o.Wake = func(lane int) {
 		if l.driving.Load() {
@@ -85,8 +85,99 @@ func (l *tallyLife) step() {
 		l.settle()
 	case n < 35:
 		l.restart()
+	case n < 38:
+		if l.wrong == "" {
+			l.listAll()
+		}
 	default:
 		l.read(l.any(), register.Projection{})
+	}
+}
+
+// listAll compares pages with what reads find. Lanes do what they are asked to,
+// and bring nothing to the disk meanwhile.
+func (l *tallyLife) listAll() {
+	for db := range byte(3) {
+		want := make(map[string]caspaxos.Ballot)
+		for _, k := range l.ids {
+			if got := l.read(k, register.Projection{}); k.Key[0] == db && got.View.Header.Exists() {
+				want[k.Key] = got.Accepted
+			}
+		}
+		q := caspaxos.ListRequest{Last: caspaxos.Slots - 1, Space: db, Limit: 1 + l.rnd.IntN(20)}
+		for done := false; !done; {
+			page := l.page(&q)
+			for _, e := range page.Entries {
+				if want[e.Register.Key] != e.Accepted {
+					l.wrong = fmt.Sprintf("%q is listed at %v, want %v", e.Register.Key, e.Accepted, want[e.Register.Key])
+					return
+				}
+				delete(want, e.Register.Key)
+			}
+			q.First, q.From, done = page.NextSlot, page.NextHash, page.Done
+		}
+		for k := range want {
+			l.wrong = fmt.Sprintf("%q is not listed", k)
+			return
+		}
+	}
+}
+
+func (r *rig) page(q *caspaxos.ListRequest) caspaxos.ListReply {
+	r.t.Helper()
+	type answer struct {
+		page caspaxos.ListReply
+		err  error
+	}
+	done := make(chan answer, 1)
+	go func() {
+		page, err := r.e.List(q)
+		done <- answer{page, err}
+	}()
+	for {
+		select {
+		case a := <-done:
+			must(r.t, a.err)
+			return a.page
+		default:
+			for _, l := range r.e.Lanes() {
+				l.runPosted()
+			}
+		}
+	}
+}
+
+// TestListDoesNotWaitForPebble: a page shows what only the changelog has.
+func TestListDoesNotWaitForPebble(t *testing.T) {
+	r := newRig(t, testOptions(t))
+	for i := range 10 {
+		r.accept(key(0, fmt.Sprint("k", i)), set("v"))
+	}
+	if page := r.page(&caspaxos.ListRequest{Last: caspaxos.Slots - 1, Limit: 100}); len(page.Entries) != 10 || !page.Done {
+		t.Errorf("%+v", page)
+	}
+	if n := r.e.Stats().Batches; n != 0 {
+		t.Errorf("%d batches were made for it", n)
+	}
+}
+
+// TestPagesEndInTime: a page that has no more time ends with what it has, and
+// goes on from the beginning.
+func TestPagesEndInTime(t *testing.T) {
+	o := testOptions(t)
+	o.pageTime = 1
+	r := newRig(t, o)
+	for i := range 300 {
+		r.accept(key(0, fmt.Sprint("k", i)), set("v"))
+		if i == 150 {
+			r.settle()
+		}
+	}
+	if got := r.list(0, 5000); len(got) != 300 {
+		t.Errorf("%d listed", len(got))
+	}
+	if page := r.page(&caspaxos.ListRequest{Last: caspaxos.Slots - 1, Limit: 5000}); page.Done {
+		t.Error("all on one page")
 	}
 }
 
@@ -249,7 +340,7 @@ func (l *tallyLife) live(steps int) bool {
 		if f := l.fatal.Load(); f != nil {
 			l.t.Fatal(*f)
 		}
-		if !l.check() {
+		if l.wrong != "" || !l.check() {
 			return false
 		}
 	}
@@ -260,7 +351,7 @@ func (l *tallyLife) live(steps int) bool {
 	return l.check()
 }
 
-// TestTallyLives compares the tallies with the registers in random lives with
+// TestTallyLives compares the tallies, and lists, with the registers in random lives with
 // flushes, deletes, expiries, large states, sweeps, crashes and restarts.
 func TestTallyLives(t *testing.T) {
 	for seed := range uint64(60) {
@@ -278,7 +369,8 @@ func TestTallyLives(t *testing.T) {
 
 // TestTallyLivesNotice has each part of the bookkeeping left out.
 func TestTallyLivesNotice(t *testing.T) {
-	for name, rule := range map[string]tallyRules{"rows": tallyRows, "flush": tallyFlush, "spared": tallySpared, "covered": tallyCovered} {
+	for name, rule := range map[string]omission{"rows": tallyRows, "flush": tallyFlush, "spared": tallySpared, "covered": tallyCovered,
+		"unwritten": listUnwritten} {
 		t.Run(name, func(t *testing.T) {
 			for seed := range uint64(40) {
 				if !newTallyLife(t, seed, rule).live(150) {
