@@ -156,6 +156,9 @@ func (c *counting) ask(ctx context.Context) (told bool, err error) {
 		if quorum := c.rng.Config.IsQuorum; quorum(answered) {
 			return quorum(got), nil
 		}
+		if outage := c.k.Nodes.Outage(c.rng.First); outage != nil {
+			return false, outage
+		}
 		select {
 		case <-time.After(pause):
 		case <-limit.Done():

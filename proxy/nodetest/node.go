@@ -250,26 +250,33 @@ func (n *Node) list(req *caspaxos.ListRequest) caspaxos.ListReply {
 
 func (n *Node) tally(req *caspaxos.TallyRequest) caspaxos.TallyReply {
 	reply := caspaxos.TallyReply{ID: req.ID, Outcome: caspaxos.Told}
-	for i, span := range req.Spans {
-		for db := range byte(caspaxos.Databases) {
-			var sum caspaxos.Tally
-			for _, key := range n.store.Keys() {
-				r := caspaxos.Register{Slot: placement.Slot([]byte(key[1:])), Key: key}
-				rec, _ := n.store.Load(r)
-				if key[0] != db || r.Slot < span.First || r.Slot > span.Last || n.acceptor.Covered(r, rec.Accepted) || !rec.Header.Exists() {
-					continue
-				}
-				one := caspaxos.Tally{Keys: 1, Digest: caspaxos.Hash(key)}
-				if rec.Header.Expiry != 0 {
-					one.Expiring, one.Expiry = 1, rec.Header.Expiry
-				}
-				sum = sum.Plus(one)
-			}
-			if req.Databases.Has(db) && sum.Keys > 0 {
-				reply.Tallies = append(reply.Tallies, caspaxos.Tallied{Span: uint16(i), Database: db, Tally: sum})
-			}
-		}
+	type place struct {
+		span int
+		db   byte
 	}
+	sums := make(map[place]caspaxos.Tally)
+	for _, key := range n.store.Keys() {
+		r := caspaxos.Register{Slot: placement.Slot([]byte(key[1:])), Key: key}
+		rec, _ := n.store.Load(r)
+		span := slices.IndexFunc(req.Spans, func(s caspaxos.SlotSpan) bool { return s.First <= r.Slot && r.Slot <= s.Last })
+		if span < 0 || !req.Databases.Has(key[0]) || n.acceptor.Covered(r, rec.Accepted) || !rec.Header.Exists() {
+			continue
+		}
+		one := caspaxos.Tally{Keys: 1, Digest: caspaxos.Hash(key)}
+		if rec.Header.Expiry != 0 {
+			one.Expiring, one.Expiry = 1, rec.Header.Expiry
+		}
+		sums[place{span, key[0]}] = sums[place{span, key[0]}].Plus(one)
+	}
+	for p, sum := range sums {
+		reply.Tallies = append(reply.Tallies, caspaxos.Tallied{Span: uint16(p.span), Database: p.db, Tally: sum})
+	}
+	slices.SortFunc(reply.Tallies, func(a, b caspaxos.Tallied) int {
+		if a.Before(&b) {
+			return -1
+		}
+		return 1
+	})
 	return reply
 }
 
