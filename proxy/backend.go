@@ -46,6 +46,9 @@ type Keyspace interface {
 	RandomKey(ctx context.Context, db byte) (key []byte, ok bool, err error)
 	// Size returns how many keys a database has.
 	Size(ctx context.Context, db byte) (int64, error)
+	// Census returns about how many keys each database has, in little time; of
+	// what is not known, nothing.
+	Census(ctx context.Context) [caspaxos.Databases]caspaxos.Tally
 	// Flush removes all keys of the databases first to last.
 	Flush(ctx context.Context, first, last byte) error
 }

@@ -129,7 +129,9 @@ func (b *batch) run(c *call, words [][]byte) {
 		return
 	}
 	if s.srv.pause.holds(spec) {
-		c = b.hold(c)
+		if c = b.hold(c); c.reply != nil {
+			return
+		}
 	}
 	s.recent.Store(spec)
 	switch {
@@ -152,8 +154,13 @@ func (b *batch) run(c *call, words [][]byte) {
 	}
 }
 
+// errGone stands for the reply to a command that was not run, as nobody is there
+// to have it.
+var errGone = resp.Err("ERR the client disconnected while clients were paused")
+
 // hold answers the requests before c and waits until c may run, while the
-// server is paused. It returns c.
+// server is paused. It returns c, which has a reply if it must not run: as in
+// Redis, a command that waits ends with its client.
 func (b *batch) hold(c *call) *call {
 	i := b.n - 1
 	b.settle()
@@ -165,7 +172,9 @@ func (b *batch) hold(c *call) *call {
 		b.calls[0] = c
 	}
 	b.n, b.size = 1, 0
-	b.s.srv.pause.wait(c.entry.spec, b.s.gone)
+	if s := b.s; !s.srv.pause.wait(c.entry.spec, s.gone, func() bool { return hungUp(s.conn) }) {
+		c.reply, c.silent, s.last = errGone, true, true
+	}
 	return c
 }
 

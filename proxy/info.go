@@ -13,7 +13,6 @@ import (
 	"syscall"
 	"time"
 
-	"synod/protocol/caspaxos"
 	"synod/protocol/resp"
 )
 
@@ -25,9 +24,6 @@ type section struct {
 	// extra sections are shown only when they are asked for, by name or by
 	// "all" or "everything".
 	extra bool
-	// costly sections are left empty unless they are asked for by name: the
-	// Keyspace has every key counted, by all nodes.
-	costly bool
 }
 
 var sections = []section{
@@ -42,7 +38,7 @@ var sections = []section{
 	{name: "Commandstats", write: infoCommands, extra: true},
 	{name: "Errorstats", write: infoErrors},
 	{name: "Cluster", write: func(_ *Server, w *infoWriter) { w.put("cluster_enabled", 0) }},
-	{name: "Keyspace", write: infoKeyspace, costly: true},
+	{name: "Keyspace", write: infoKeyspace},
 }
 
 // infoWriter writes the lines of INFO.
@@ -58,9 +54,7 @@ func info(s *session, args [][]byte) *resp.Value {
 			w.WriteString("\r\n")
 		}
 		w.WriteString("# " + sec.name + "\r\n")
-		if !sec.costly || slices.ContainsFunc(args[1:], sec.isNamed) {
-			sec.write(s.srv, &w)
-		}
+		sec.write(s.srv, &w)
 	}
 	return &resp.Value{Kind: resp.Verbatim, Str: w.Bytes()}
 }
@@ -232,13 +226,18 @@ func infoErrors(srv *Server, w *infoWriter) {
 	}
 }
 
-// infoKeyspace counts the keys of the databases. One that cannot be counted,
-// for want of a quorum, is left out, as is an empty one.
+// infoKeyspace shows about how many keys the databases have that are not empty.
 func infoKeyspace(srv *Server, w *infoWriter) {
-	for db := range caspaxos.Databases {
-		if n, err := srv.backend.Size(srv.stop, byte(db)); err == nil && n > 0 {
-			w.put(fmt.Sprintf("db%d", db), fmt.Sprintf("keys=%d,expires=0,avg_ttl=0", n))
+	now := time.Now().UnixMilli()
+	for db, t := range srv.backend.Census(srv.stop) {
+		if t.Keys == 0 {
+			continue
 		}
+		ttl := int64(0)
+		if t.Expiring > 0 {
+			ttl = max(0, t.Expiry-now)
+		}
+		w.put(fmt.Sprintf("db%d", db), fmt.Sprintf("keys=%d,expires=%d,avg_ttl=%d", t.Keys, t.Expiring, ttl))
 	}
 }
 

@@ -92,13 +92,29 @@ func (p *pause) barrier(spec *command.Spec) chan struct{} {
 	return p.over
 }
 
-// wait returns when the command may run, or gone is closed.
-func (p *pause) wait(spec *command.Spec, gone <-chan struct{}) {
+// lostEvery is how often a paused client is looked at, whether it is there.
+const lostEvery = 250 * time.Millisecond
+
+// wait waits until the command may run. It returns false if it must not: its
+// client was disconnected meanwhile, or has gone, which lost tells.
+func (p *pause) wait(spec *command.Spec, gone <-chan struct{}, lost func() bool) bool {
+	look := time.NewTicker(lostEvery)
+	defer look.Stop()
 	for over := p.barrier(spec); over != nil; over = p.barrier(spec) {
 		select {
 		case <-over:
+		case <-look.C:
+			if lost() {
+				return false
+			}
 		case <-gone:
-			return
+			return false
 		}
+	}
+	select {
+	case <-gone: // with the end of the pause
+		return false
+	default:
+		return !lost()
 	}
 }

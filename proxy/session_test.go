@@ -276,6 +276,28 @@ func TestPause(t *testing.T) {
 	eventually(t, "a killed client does not wait for the end of the pause", func() bool { return f.clients.count() == 1 })
 }
 
+// TestPausedClientEnds: what a client waits to do when it is killed, or goes
+// away, is not done.
+func TestPausedClientEnds(t *testing.T) {
+	for name, end := range map[string]func(f *fixture, d *client){
+		"killed":       func(f *fixture, d *client) { f.clients.get(2).kill("test") },
+		"disconnected": func(_ *fixture, d *client) { d.Close() },
+		"half closed":  func(_ *fixture, d *client) { d.Conn.(*net.TCPConn).CloseWrite() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := start(t)
+			c, d := f.dial(), f.dial()
+			c.do("CLIENT PAUSE 100000 WRITE", "+OK\r\n")
+			d.send(array("SET", "a", "1") + array("SET", "b", "1") + array("GET", "a"))
+			eventually(t, "the client waits", func() bool { return f.clients.get(2).busy.Load() })
+			end(f, d)
+			eventually(t, "the client is gone", func() bool { return f.clients.count() == 1 })
+			c.do("CLIENT UNPAUSE", "+OK\r\n")
+			c.do("EXISTS a b", ":0\r\n")
+		})
+	}
+}
+
 // TestDrain closes the server while commands are under way: they are finished
 // and answered first.
 func TestDrain(t *testing.T) {

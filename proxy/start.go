@@ -137,6 +137,10 @@ func (b backend) Size(ctx context.Context, db byte) (int64, error) {
 	return n, known(err)
 }
 
+func (b backend) Census(ctx context.Context) [caspaxos.Databases]caspaxos.Tally {
+	return b.Cluster.Keys.Census(ctx)
+}
+
 func (b backend) Flush(ctx context.Context, first, last byte) error {
 	return known(b.Cluster.Keys.Flush(ctx, first, last))
 }

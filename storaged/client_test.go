@@ -146,6 +146,7 @@ type answer struct {
 	reply *caspaxos.Reply
 	flush *caspaxos.FlushReply
 	list  *caspaxos.ListReply
+	tally *caspaxos.TallyReply
 }
 
 func (n *testNode) dial() *client {
@@ -180,6 +181,10 @@ func (c *client) handle(_ *rpc.Session, class rpc.Class, payload []byte) {
 		case wire.KindListReply:
 			if a.list, err = b.ListReply(); err == nil {
 				id = a.list.ID
+			}
+		case wire.KindTallyReply:
+			if a.tally, err = b.TallyReply(); err == nil {
+				id = a.tally.ID
 			}
 		}
 		if err != nil {

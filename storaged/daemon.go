@@ -70,7 +70,9 @@ type Daemon struct {
 	rewound atomic.Pointer[string] // why some slots are refused: etcd shows an older placement
 	metSaid atomic.Bool            // epochs of an earlier version were reported
 
-	lists chan listing
+	lists   chan listing
+	tallies chan tallying
+	reaping reaping
 
 	streams  streams
 	stagings stagings
@@ -94,7 +96,7 @@ type Daemon struct {
 func Start(ctx context.Context, cfg Config) (*Daemon, error) {
 	d := &Daemon{
 		cfg: cfg, log: cfg.Log, start: time.Now(), errs: make(chan error, 1),
-		due: make(chan struct{}, 1), lists: make(chan listing, listQueue),
+		due: make(chan struct{}, 1), lists: make(chan listing, listQueue), tallies: make(chan tallying, tallyQueue),
 		behind: make(chan struct{}, 1), fetched: make(chan *store.Snapshot),
 		sessions: make(map[*rpc.Session]struct{}),
 	}
@@ -206,6 +208,9 @@ func (d *Daemon) startRoutines() {
 	d.routines.Go(d.tick)
 	for range listers {
 		d.routines.Go(d.list)
+	}
+	for range tellers {
+		d.routines.Go(d.tell)
 	}
 	for range streamers {
 		d.routines.Go(d.stream)

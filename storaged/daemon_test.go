@@ -426,6 +426,51 @@ func TestExpiredAreListed(t *testing.T) {
 	})
 }
 
+// TestExpiredAreListedToOne: while one proxy deletes what is expired, others are
+// not told; once it has gone, they are.
+func TestExpiredAreListedToOne(t *testing.T) {
+	n := startNode(t)
+	one, other := n.dial(), n.dial()
+	q := caspaxos.ListRequest{Last: caspaxos.Slots - 1, Limit: 100, Expired: true}
+	before := one.list(q)
+	one.set("k", "v")
+	if r := one.list(q); r.Outcome != caspaxos.Told || r.Work <= before.Work {
+		t.Errorf("outcome %d, %d requests after %d", r.Outcome, r.Work, before.Work)
+	}
+	if r := other.list(q); r.Outcome != caspaxos.Busy {
+		t.Errorf("another proxy: outcome %d", r.Outcome)
+	}
+	one.s.Close()
+	waitFor(t, "its turn to end", func() bool { return other.list(q).Outcome == caspaxos.Told })
+}
+
+func TestTally(t *testing.T) {
+	n := startNode(t)
+	c := n.dial()
+	tally := func() *caspaxos.TallyReply {
+		id, ch := c.next()
+		q := caspaxos.TallyRequest{ID: id, Epoch: n.epoch, Databases: 1, Spans: []caspaxos.SlotSpan{{Last: caspaxos.Slots - 1}}}
+		if err := c.s.Send(rpc.Control, wire.AppendTallyRequest(nil, &q)); err != nil {
+			t.Fatal(err)
+		}
+		return c.await(ch).tally
+	}
+	for i := range 100 {
+		c.set(fmt.Sprint("k", i), "v")
+	}
+	for range 2 {
+		if r := tally(); r.Outcome != caspaxos.Told || len(r.Tallies) != 1 || r.Tallies[0].Keys != 100 {
+			t.Errorf("%+v", r)
+		}
+		n.restart(n.kill)
+		c = n.dial()
+	}
+	n.epoch = 5
+	if r := tally(); r.Outcome == caspaxos.Told {
+		t.Error("told under an epoch that the node does not know")
+	}
+}
+
 func TestAdmin(t *testing.T) {
 	n := startNode(t)
 	c := n.dial()

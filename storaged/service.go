@@ -21,12 +21,21 @@ const (
 	// many requests for one may wait.
 	listers   = 2
 	listQueue = 256
+	// tellers and tallyQueue are the same for tallies, which take no time.
+	tellers    = 2
+	tallyQueue = 256
 )
 
 // listing is a page that somebody asked for.
 type listing struct {
 	session *rpc.Session
 	request *caspaxos.ListRequest
+}
+
+// tallying is tallies that somebody asked for.
+type tallying struct {
+	session *rpc.Session
+	request *caspaxos.TallyRequest
 }
 
 func (d *Daemon) opened(s *rpc.Session) {
@@ -41,6 +50,7 @@ func (d *Daemon) closed(s *rpc.Session, err error) {
 	delete(d.sessions, s)
 	d.sessMu.Unlock()
 	d.endStagings(s)
+	d.reaping.ends(s)
 	if errors.Is(err, rpc.ErrHungUp) || errors.Is(err, rpc.ErrClosed) {
 		d.log.Debug("session ends", zap.Error(err))
 		return
@@ -125,6 +135,16 @@ func (d *Daemon) message(s *rpc.Session, class rpc.Class, b *wire.Batch, sort *s
 		case d.lists <- listing{s, q}:
 		default:
 			d.sendControl(s, wire.AppendListReply(nil, &caspaxos.ListReply{ID: q.ID, Outcome: caspaxos.Busy}))
+		}
+	case wire.KindTallyRequest:
+		q, err := b.TallyRequest()
+		if err != nil {
+			return err
+		}
+		select {
+		case d.tallies <- tallying{s, q}:
+		default:
+			d.sendControl(s, wire.AppendTallyReply(nil, &caspaxos.TallyReply{ID: q.ID, Outcome: caspaxos.Busy}))
 		}
 	default:
 		return fmt.Errorf("message of kind %d is not for a node", b.Kind())
@@ -220,13 +240,13 @@ func (d *Daemon) list() {
 		case <-d.stopped.Done():
 			return
 		case l := <-d.lists:
-			reply := d.page(l.request)
+			reply := d.page(l.session, l.request)
 			d.sendControl(l.session, wire.AppendListReply(nil, &reply))
 		}
 	}
 }
 
-func (d *Daemon) page(q *caspaxos.ListRequest) caspaxos.ListReply {
+func (d *Daemon) page(s *rpc.Session, q *caspaxos.ListRequest) caspaxos.ListReply {
 	refused := caspaxos.ListReply{ID: q.ID, Outcome: caspaxos.Busy}
 	if outcome, own := d.node.Serves(q.First, q.Last, q.Epoch); outcome != caspaxos.Told {
 		refused.Outcome, refused.Epoch = outcome, own
@@ -236,13 +256,88 @@ func (d *Daemon) page(q *caspaxos.ListRequest) caspaxos.ListReply {
 	var reply caspaxos.ListReply
 	var err error
 	if q.Expired {
+		if !d.reaping.begins(s, d.now().Mono) {
+			return refused
+		}
 		reply, err = d.engine.Expired(d.now().Wall, q)
+		reply.Work = d.answered()
 	} else {
 		reply, err = d.engine.List(q)
 	}
 	if err != nil {
 		if !errors.Is(err, engine.ErrClosed) {
 			d.log.Error("cannot list registers", zap.Error(err))
+		}
+		return refused
+	}
+	return reply
+}
+
+// reaping is whose turn it is to delete what is expired: more than one proxy at
+// it would do the same work.
+type reaping struct {
+	mu   sync.Mutex
+	who  *rpc.Session
+	last caspaxos.Mono
+}
+
+// begins reports whether it is the turn of a session, which then goes on.
+func (r *reaping) begins(s *rpc.Session, now caspaxos.Mono) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.who != nil && r.who != s && now-r.last < caspaxos.Mono(caspaxos.ReapTurn) {
+		return false
+	}
+	r.who, r.last = s, now
+	return true
+}
+
+// ends gives the turn back of a session that ends.
+func (r *reaping) ends(s *rpc.Session) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.who == s {
+		r.who = nil
+	}
+}
+
+// answered returns how many requests the node has answered.
+func (d *Daemon) answered() (n uint64) {
+	for _, l := range d.lanes {
+		for kind := range l.counts {
+			for outcome := range l.counts[kind] {
+				n += l.counts[kind][outcome].Load()
+			}
+		}
+	}
+	return n
+}
+
+// tell is a teller: a goroutine that answers how many registers there are.
+func (d *Daemon) tell() {
+	for {
+		select {
+		case <-d.stopped.Done():
+			return
+		case t := <-d.tallies:
+			reply := d.tally(t.request)
+			d.sendControl(t.session, wire.AppendTallyReply(nil, &reply))
+		}
+	}
+}
+
+func (d *Daemon) tally(q *caspaxos.TallyRequest) caspaxos.TallyReply {
+	refused := caspaxos.TallyReply{ID: q.ID, Outcome: caspaxos.Busy}
+	for _, s := range q.Spans {
+		if outcome, own := d.node.Serves(s.First, s.Last, q.Epoch); outcome != caspaxos.Told {
+			refused.Outcome, refused.Epoch = outcome, own
+			return refused
+		}
+	}
+	reply, err := d.engine.Tally(q)
+	if err != nil {
+		if !errors.Is(err, engine.ErrClosed) {
+			d.log.Error("cannot tell how many registers there are", zap.Error(err))
 		}
 		return refused
 	}

@@ -1,5 +1,7 @@
 package caspaxos
 
+import "time"
+
 // FlushRequest asks for a range tombstone at a blind ballot (§8): every
 // register of the slots First to Last in one name space becomes absent, those
 // excepted that the acceptor must refuse.
@@ -54,9 +56,14 @@ type ListRequest struct {
 	Limit       int    // entries; a page holds more only to complete one hash
 	// Expired asks instead for registers of any name space that the node takes
 	// to be past their expiry, in the order of slots; Space and From do not
-	// count then, and of an entry only its Register.
+	// count then, and of an entry only its Register. A node tells it to one proxy
+	// at a time, until that has not asked for ReapTurn, and is Busy to others.
 	Expired bool
 }
+
+// ReapTurn is for how long a proxy that asked for what is expired is the only one
+// to be told.
+const ReapTurn = 10 * time.Second
 
 // Listed is one register in a ListReply.
 type Listed struct {
@@ -79,4 +86,6 @@ type ListReply struct {
 	Done     bool
 	NextSlot uint16
 	NextHash uint64
+	// Work: of Expired, how many requests the node has answered in its life.
+	Work uint64
 }

@@ -18,6 +18,8 @@ const (
 	KindListRequest
 	KindListReply
 	KindPiece
+	KindTallyRequest
+	KindTallyReply
 )
 
 // open begins a message. Its length takes one byte for now; seal makes room if
@@ -171,4 +173,18 @@ func (b *Batch) ListReply() (*caspaxos.ListReply, error) {
 	r, p := reader{b: b.body}, new(caspaxos.ListReply)
 	r.listReply(p)
 	return p, r.end("list reply")
+}
+
+// TallyRequest decodes the current message, a KindTallyRequest.
+func (b *Batch) TallyRequest() (*caspaxos.TallyRequest, error) {
+	r, q := reader{b: b.body}, new(caspaxos.TallyRequest)
+	r.tallyRequest(q)
+	return q, r.end("tally request")
+}
+
+// TallyReply decodes the current message, a KindTallyReply.
+func (b *Batch) TallyReply() (*caspaxos.TallyReply, error) {
+	r, p := reader{b: b.body}, new(caspaxos.TallyReply)
+	r.tallyReply(p)
+	return p, r.end("tally reply")
 }

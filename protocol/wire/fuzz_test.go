@@ -31,6 +31,10 @@ func again(b *Batch) (first, second any, err error) {
 		return reencode(b, AppendListRequest, (*Batch).ListRequest)
 	case KindListReply:
 		return reencode(b, AppendListReply, (*Batch).ListReply)
+	case KindTallyRequest:
+		return reencode(b, AppendTallyRequest, (*Batch).TallyRequest)
+	case KindTallyReply:
+		return reencode(b, AppendTallyReply, (*Batch).TallyReply)
 	case KindPiece:
 		return reencode(b, AppendPiece, (*Batch).Piece)
 	}
@@ -145,6 +149,8 @@ func batchSeeds() [][]byte {
 	seeds = append(seeds, examples(genFlushReply(), AppendFlushReply)...)
 	seeds = append(seeds, examples(genListRequest(), AppendListRequest)[:1]...)
 	seeds = append(seeds, examples(genListReply(), AppendListReply)...)
+	seeds = append(seeds, examples(genTallyRequest(), AppendTallyRequest)...)
+	seeds = append(seeds, examples(genTallyReply(), AppendTallyReply)...)
 	return append(seeds, examples(genPiece(), AppendPiece)...)
 }
 

@@ -302,8 +302,8 @@ func genListReply() *rapid.Generator[*caspaxos.ListReply] {
 		return &caspaxos.ListReply{
 			ID: rapid.Uint64().Draw(t, "id"), Outcome: genOutcome(t), Epoch: rapid.Uint64().Draw(t, "epoch"),
 			Done: rapid.Bool().Draw(t, "done"), NextSlot: rapid.Uint16Range(0, caspaxos.Slots-1).Draw(t, "slot"),
-			NextHash: rapid.Uint64Range(0, 1<<48).Draw(t, "hash"),
-			Entries:  orNil(rapid.SliceOfN(listed, 0, 9).Draw(t, "entries")),
+			NextHash: rapid.Uint64Range(0, 1<<48).Draw(t, "hash"), Work: rapid.Uint64().Draw(t, "work"),
+			Entries: orNil(rapid.SliceOfN(listed, 0, 9).Draw(t, "entries")),
 		}
 	})
 }
@@ -343,5 +343,36 @@ func genRecord() *rapid.Generator[*caspaxos.Record] {
 			rec.Intent = genBytes().Draw(t, "intent")
 		}
 		return rec
+	})
+}
+
+func genTallyRequest() *rapid.Generator[*caspaxos.TallyRequest] {
+	return rapid.Custom(func(t *rapid.T) *caspaxos.TallyRequest {
+		q := &caspaxos.TallyRequest{
+			ID: rapid.Uint64().Draw(t, "id"), Epoch: rapid.Uint64().Draw(t, "epoch"),
+			Databases: caspaxos.DatabaseSet(rapid.Uint16().Draw(t, "databases")),
+		}
+		for next := 0; len(q.Spans) < 9 && next < caspaxos.Slots && rapid.Bool().Draw(t, "another"); {
+			first := rapid.IntRange(next, caspaxos.Slots-1).Draw(t, "first")
+			last := rapid.IntRange(first, caspaxos.Slots-1).Draw(t, "last")
+			q.Spans = append(q.Spans, caspaxos.SlotSpan{First: uint16(first), Last: uint16(last)})
+			next = last + 1
+		}
+		return q
+	})
+}
+
+func genTallyReply() *rapid.Generator[*caspaxos.TallyReply] {
+	return rapid.Custom(func(t *rapid.T) *caspaxos.TallyReply {
+		p := &caspaxos.TallyReply{ID: rapid.Uint64().Draw(t, "id"), Outcome: genOutcome(t), Epoch: rapid.Uint64().Draw(t, "epoch")}
+		for span := uint16(0); len(p.Tallies) < 9 && rapid.Bool().Draw(t, "another"); span++ {
+			one := caspaxos.Tallied{Span: span, Database: byte(rapid.IntRange(0, caspaxos.Databases-1).Draw(t, "database"))}
+			one.Keys, one.Digest = rapid.Uint64().Draw(t, "keys"), rapid.Uint64().Draw(t, "digest")
+			if one.Expiring = rapid.Uint64Range(0, one.Keys).Draw(t, "expiring"); one.Expiring > 0 {
+				one.Expiry = rapid.Int64().Draw(t, "expiry")
+			}
+			p.Tallies = append(p.Tallies, one)
+		}
+		return p
 	})
 }

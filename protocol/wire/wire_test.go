@@ -76,6 +76,14 @@ func TestListReplyRoundTrip(t *testing.T) {
 	checkMessage(t, KindListReply, genListReply(), AppendListReply, (*Batch).ListReply)
 }
 
+func TestTallyRequestRoundTrip(t *testing.T) {
+	checkMessage(t, KindTallyRequest, genTallyRequest(), AppendTallyRequest, (*Batch).TallyRequest)
+}
+
+func TestTallyReplyRoundTrip(t *testing.T) {
+	checkMessage(t, KindTallyReply, genTallyReply(), AppendTallyReply, (*Batch).TallyReply)
+}
+
 // message encloses a body as seal does.
 func message(kind Kind, body []byte) []byte {
 	dst, start := open(nil, kind)
@@ -220,7 +228,12 @@ func TestMalformed(t *testing.T) {
 		{"element twice", told(2|replyState, 0, 1, projectAll, 2, 1, 'b', 0, 1, 'b', 0), badOrder},
 		{"element count", told(2|replyState, 0, append([]byte{1, projectAll}, huge...)...), tooMany},
 		{"flush of slots upside down", message(KindFlushRequest, []byte{1, 0, 0, 2, 1, 0}), badOrder},
-		{"listed type", message(KindListReply, []byte{1, 2, 0, 0, 0, 1, 0, 1, 0, 0, 0, 9, 0}), badKind},
+		{"listed type", message(KindListReply, []byte{1, 2, 0, 0, 0, 0, 1, 0, 1, 0, 0, 0, 9, 0}), badKind},
+		{"tally of a slot that is not there", message(KindTallyRequest, []byte{1, 0, 1, 1, 0xff, 0x7f, 1}), badSlot},
+		{"tallies out of order", message(KindTallyReply, []byte{1, 2, 0, 2,
+			1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+			1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0}), badOrder},
+		{"more expiries than keys", message(KindTallyReply, []byte{1, 2, 0, 1, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 2}), overflow},
 		{"list limit", message(KindListRequest, append([]byte{1, 0, 0, 0, 0, 0}, huge...)), overflow},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -264,6 +277,10 @@ func decodeAll(payload []byte) error {
 			_, err = b.ListRequest()
 		case KindListReply:
 			_, err = b.ListReply()
+		case KindTallyRequest:
+			_, err = b.TallyRequest()
+		case KindTallyReply:
+			_, err = b.TallyReply()
 		}
 		if err != nil {
 			return err

@@ -28,6 +28,7 @@ type Nodes interface {
 	Prefer(cfg *caspaxos.Config, slot uint16) []int
 	Outage(slot uint16) *caspaxos.Outage
 	List(ctx context.Context, to caspaxos.NodeID, req caspaxos.ListRequest) (*caspaxos.ListReply, error)
+	Tally(ctx context.Context, to caspaxos.NodeID, req caspaxos.TallyRequest) (*caspaxos.TallyReply, error)
 	Flush(ctx context.Context, to caspaxos.NodeID, req caspaxos.FlushRequest) (*caspaxos.FlushReply, error)
 }
 
@@ -91,14 +92,14 @@ func fromCursor(c uint64) position {
 // errAnotherEpoch makes a page be asked for again under the newer placement.
 var errAnotherEpoch = errors.New("the slot's placement has changed")
 
-// page returns the live keys from a position on, about limit of them, and the
-// position behind them. It takes no longer than a command may: a walk over many
+// page returns the live keys from a position up to the end of a slot, about
+// limit of them, and the position behind them. It takes no longer than a command may: a walk over many
 // pages goes on as long as each of them comes.
-func (k *Keyspace) page(ctx context.Context, db byte, from position, limit int) ([]Key, position, error) {
+func (k *Keyspace) page(ctx context.Context, db byte, from position, last uint16, limit int) ([]Key, position, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, k.Limits.Command, caspaxos.ErrNoQuorum)
 	defer cancel()
 	for pause := time.Millisecond; ; pause = min(2*pause, 100*time.Millisecond) {
-		keys, next, err := k.tryPage(ctx, db, from, limit)
+		keys, next, err := k.tryPage(ctx, db, from, last, limit)
 		if err == nil || ctx.Err() != nil || !retriable(err) {
 			return keys, next, err
 		}
@@ -118,7 +119,7 @@ func retriable(err error) bool {
 	return errors.Is(err, errAnotherEpoch) || errors.Is(err, caspaxos.ErrNoQuorum)
 }
 
-func (k *Keyspace) tryPage(ctx context.Context, db byte, from position, limit int) ([]Key, position, error) {
+func (k *Keyspace) tryPage(ctx context.Context, db byte, from position, last uint16, limit int) ([]Key, position, error) {
 	rng, ok := k.rangeOf(from.slot)
 	if !ok {
 		return nil, from, caspaxos.ErrNoQuorum
@@ -126,14 +127,15 @@ func (k *Keyspace) tryPage(ctx context.Context, db byte, from position, limit in
 	if outage := k.Nodes.Outage(from.slot); outage != nil {
 		return nil, from, outage
 	}
-	pages, err := k.gather(ctx, rng, caspaxos.ListRequest{Epoch: rng.Config.Epoch, First: from.slot, Last: rng.Last,
+	last = min(last, rng.Last)
+	pages, err := k.gather(ctx, rng, caspaxos.ListRequest{Epoch: rng.Config.Epoch, First: from.slot, Last: last,
 		Space: db, From: from.hash, Limit: limit})
 	if err != nil {
 		return nil, from, err
 	}
 	next := end
 	for _, p := range pages {
-		if at := pageEnd(p, rng.Last); at.less(next) {
+		if at := pageEnd(p, last); at.less(next) {
 			next = at
 		}
 	}

@@ -68,6 +68,20 @@ func (f *fakeNodes) List(ctx context.Context, to caspaxos.NodeID, req caspaxos.L
 	return reply, nil
 }
 
+func (f *fakeNodes) Tally(ctx context.Context, to caspaxos.NodeID, req caspaxos.TallyRequest) (*caspaxos.TallyReply, error) {
+	if f.frozen.Has(int(to)) {
+		<-ctx.Done()
+		return nil, context.Cause(ctx)
+	}
+	reply := &caspaxos.TallyReply{Outcome: caspaxos.Told}
+	for i, span := range req.Spans {
+		if n := len(f.keys); n > 0 && span.First == 0 {
+			reply.Tallies = append(reply.Tallies, caspaxos.Tallied{Span: uint16(i), Tally: caspaxos.Tally{Keys: uint64(n)}})
+		}
+	}
+	return reply, nil
+}
+
 func (f *fakeNodes) Flush(ctx context.Context, to caspaxos.NodeID, _ caspaxos.FlushRequest) (*caspaxos.FlushReply, error) {
 	// Takes some time of the flush's own, and leaves all keys to be deleted.
 	select {
@@ -148,14 +162,14 @@ func TestTimeIsSharedByAllSteps(t *testing.T) {
 func TestReapingKeepsUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(3)
-		for i := range 10 * reapLimit {
+		for i := range 40 * reapPage {
 			f.keys = append(f.keys, "\x00"+strconv.Itoa(i))
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 2*reapEvery)
 		defer cancel()
 		f.keyspace().Reap(ctx)
 		if len(f.keys) > 0 {
-			t.Errorf("%d of %d expired keys are left after two seconds", len(f.keys), 10*reapLimit)
+			t.Errorf("%d of %d expired keys are left after two seconds", len(f.keys), 40*reapPage)
 		}
 	})
 }

@@ -15,75 +15,168 @@ const (
 	// reapEvery is the time between looks for what is past its time and nobody
 	// reads: keys, and fields of hashes.
 	reapEvery = time.Second
-	// reapLimit is how many keys are looked at at a time, and reapFor how long
-	// one look at one slot range goes on while there are more.
-	reapLimit = 1000
-	reapFor   = reapEvery / 2
+	// reapPage is how many keys a node lists at a time, reapAtOnce how many of
+	// them are looked at at a time, and reapFor how long one slot range is worked
+	// on before the next.
+	reapPage   = 256
+	reapAtOnce = 32
+	reapFor    = reapEvery / 2
+	// While the nodes have other work, the reaper rests reapRest times as long as
+	// it worked: it is at work for a sixth of the time at most, and the slower,
+	// the busier they are.
+	reapRest    = 5
+	reapRestMax = time.Second
+	// reapIdle is how many requests of others a second a node may have and still
+	// be idle, reapRequests how many it gets for a key that is deleted.
+	reapIdle     = 100
+	reapRequests = 2
+	// reapFailed is how long a range is left alone where a key could not be
+	// deleted: the node that lists it lets another proxy try meanwhile.
+	reapFailed = 2 * caspaxos.ReapTurn
 )
 
 // Reap deletes expired keys that nobody reads, and fields of hashes, until ctx
-// ends (PROTOCOL §8). Every proxy does so; that two meet on a key costs a round
-// trip. What a node tells is a hint: reading a register past its expiry is what
-// makes its delete chosen, and hash.Reap takes the fields of one that is not.
+// ends (PROTOCOL §8). Every proxy would, but a node lists them to one at a time.
+// What it tells is a hint: reading a register past its expiry is what makes its
+// delete chosen, and hash.Reap takes the fields of one that is not.
 func (k *Keyspace) Reap(ctx context.Context) {
-	at := make(map[uint16]uint16) // by the range's first slot: where to go on
+	reapers := make(map[uint16]*reaper) // by the range's first slot
 	for left := false; ; {
-		// Proxies started together should not look together.
-		pause := reapEvery/2 + rand.N(reapEvery)
-		if left { // others have had as much time meanwhile as they leave
-			pause = reapFor / 2
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(pause):
+		if !left {
+			// Proxies started together should not look together.
+			if !rest(ctx, reapEvery/2+rand.N(reapEvery)) {
+				return
+			}
 		}
 		left = false
 		for _, rng := range k.Nodes.Ranges() {
-			began, more := time.Now(), true
-			for more && time.Since(began) < reapFor {
-				at[rng.First], more = k.reapRange(ctx, rng, at[rng.First], began.Add(reapFor))
+			r := reapers[rng.First]
+			if r == nil {
+				r = &reaper{k: k}
+				reapers[rng.First] = r
 			}
-			left = left || more
+			if ctx.Err() != nil {
+				return
+			}
+			left = r.turn(ctx, rng) || left
 		}
 	}
 }
 
-// reapRange deletes some of what is due in a range, as one of its nodes lists
-// it, and returns the slot to go on from, and whether to do so at once. Hashes
-// of which fields are left when it is time to end stay listed.
-func (k *Keyspace) reapRange(ctx context.Context, rng router.SlotRange, from uint16, until time.Time) (next uint16, more bool) {
-	ctx, cancel := context.WithTimeout(ctx, k.Limits.Command)
+// rest waits, unless ctx ends before.
+func rest(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-time.After(d):
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// reaper deletes what is due in one slot range.
+type reaper struct {
+	k    *Keyspace
+	next uint16    // the slot to go on from
+	not  time.Time // before
+
+	// What the node that listed last had done by then.
+	node  caspaxos.NodeID
+	work  uint64
+	when  time.Time
+	own   uint64 // requests made since
+	known bool
+}
+
+// turn works on the range for a while. It returns whether there is more to do.
+func (r *reaper) turn(ctx context.Context, rng router.SlotRange) (more bool) {
+	if r.next < rng.First || r.next > rng.Last { // the placement has changed
+		r.next = rng.First
+	}
+	if time.Now().Before(r.not) {
+		return false
+	}
+	for began := time.Now(); time.Since(began) < reapFor; {
+		page, busy := r.list(ctx, rng)
+		if page == nil {
+			return false
+		}
+		if err := r.deleteAll(ctx, page, busy); err != nil {
+			r.not = time.Now().Add(reapFailed)
+			return false
+		}
+		if r.next = page.NextSlot; page.Done {
+			r.next = rng.First
+			return false
+		}
+	}
+	return true
+}
+
+// list asks a node for some of what is due, and whether others keep the node
+// busy. Nil: it does not tell, or another proxy deletes what is due.
+func (r *reaper) list(ctx context.Context, rng router.SlotRange) (page *caspaxos.ListReply, busy bool) {
+	ctx, cancel := context.WithTimeout(ctx, r.k.Limits.Command)
 	defer cancel()
-	nodes := rng.Config.Nodes()
-	if from < rng.First || from > rng.Last { // the placement has changed
-		from = rng.First
-	}
-	page, err := k.Nodes.List(ctx, nodes[rand.IntN(len(nodes))], caspaxos.ListRequest{Epoch: rng.Config.Epoch,
-		First: from, Last: rng.Last, Limit: reapLimit, Expired: true})
+	// All proxies should ask the same node.
+	node := rng.Config.Nodes()[r.k.Nodes.Prefer(rng.Config, rng.First)[0]]
+	page, err := r.k.Nodes.List(ctx, node, caspaxos.ListRequest{Epoch: rng.Config.Epoch,
+		First: r.next, Last: rng.Last, Limit: reapPage, Expired: true})
 	if err != nil || page.Outcome != caspaxos.Told {
-		return from, false // the next look asks another node, perhaps
+		return nil, false
 	}
+	return page, r.busy(node, page.Work)
+}
+
+// deleteAll takes away what is due of the registers on a page.
+func (r *reaper) deleteAll(ctx context.Context, page *caspaxos.ListReply, busy bool) error {
 	regs := make([]caspaxos.Register, len(page.Entries))
 	for i := range page.Entries {
 		regs[i] = page.Entries[i].Register
 	}
+	for len(regs) > 0 {
+		n := min(len(regs), reapAtOnce)
+		if err := r.delete(ctx, regs[:n], busy); err != nil {
+			return err
+		}
+		regs = regs[n:]
+	}
+	return nil
+}
+
+// busy reports whether a node has had other work since it was asked last. Until
+// that is known, it has.
+func (r *reaper) busy(node caspaxos.NodeID, work uint64) bool {
+	now := time.Now()
+	others := float64(int64(work - r.work - r.own))
+	busy := !r.known || r.node != node || work < r.work || others > reapIdle*max(now.Sub(r.when).Seconds(), 0.01)
+	r.node, r.work, r.when, r.own, r.known = node, work, now, 0, true
+	return busy
+}
+
+// delete takes away what is due of some registers: as often as it takes, for a
+// while, where many fields of a hash are. What is left then is listed again.
+func (r *reaper) delete(ctx context.Context, regs []caspaxos.Register, busy bool) error {
+	end := time.Now().Add(reapFor)
 	for again := false; len(regs) > 0; again = true {
 		var left []caspaxos.Register
-		err := k.each(ctx, regs, hash.Reap{Again: again}, func(i int, result any) {
+		began := time.Now()
+		limit, cancel := context.WithTimeout(ctx, r.k.Limits.Command)
+		err := r.k.each(limit, regs, hash.Reap{Again: again}, func(i int, result any) {
 			if result.(*resp.Value).Int != 0 {
 				left = append(left, regs[i])
 			}
 		})
+		cancel()
 		if err != nil {
-			return rng.First, false
+			return err
 		}
-		if regs = left; !time.Now().Before(until) {
-			break
+		r.own += uint64(reapRequests * len(regs))
+		if busy && !rest(ctx, min(reapRest*time.Since(began), reapRestMax)) {
+			return ctx.Err()
+		}
+		if regs = left; time.Now().After(end) {
+			return nil
 		}
 	}
-	if page.Done {
-		return rng.First, len(regs) > 0
-	}
-	return page.NextSlot, true
+	return nil
 }

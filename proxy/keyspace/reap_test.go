@@ -90,3 +90,87 @@ func TestReapingFields(t *testing.T) {
 		}
 	})
 }
+
+// storm is a key space of which much is past its time, on nodes that may have
+// other work.
+type storm struct {
+	*fakeNodes
+	began   int
+	others  float64 // requests a second
+	taking  time.Duration
+	most    int           // commands at a time
+	working time.Duration // with commands under way
+	turns   int           // pages
+	refuses bool
+}
+
+func (s *storm) List(ctx context.Context, to caspaxos.NodeID, req caspaxos.ListRequest) (*caspaxos.ListReply, error) {
+	if s.turns++; s.refuses {
+		return &caspaxos.ListReply{Outcome: caspaxos.Busy}, nil
+	}
+	page, err := s.fakeNodes.List(ctx, to, req)
+	page.Work = uint64(s.others*time.Since(s.start).Seconds()) + reapRequests*uint64(s.began-len(s.keys))
+	return page, err
+}
+
+func (s *storm) Submit(cmds []*caspaxos.Command) {
+	s.most = max(s.most, len(cmds))
+	s.working += s.taking
+	time.AfterFunc(s.taking, func() { s.fakeNodes.Submit(cmds) })
+}
+
+func newStorm(keys int) *storm {
+	s := &storm{fakeNodes: newFake(3), taking: 4 * time.Millisecond}
+	for i := range keys {
+		s.keys = append(s.keys, "\x00"+strconv.Itoa(i))
+	}
+	s.began = keys
+	return s
+}
+
+func (s *storm) reap(t *testing.T, d time.Duration) {
+	k := s.keyspace()
+	k.Nodes, k.Registers = s, s
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	defer cancel()
+	k.Reap(ctx)
+}
+
+// TestReapingLeavesTimeToOthers: while the nodes have other work, deleting what
+// is expired takes a sixth of the time, and a few keys at a time.
+func TestReapingLeavesTimeToOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStorm(10_000)
+		s.taking = 40 * time.Millisecond
+		s.others = 5000
+		s.reap(t, 30*time.Second)
+		if share := s.working.Seconds() / 30; share > 1./(1+reapRest) || share < 0.8/(1+reapRest) || s.most > reapAtOnce {
+			t.Errorf("at work for %.2f of the time, with %d keys at a time", share, s.most)
+		}
+	})
+}
+
+// TestReapingIdleNodes: when there is no other work, no time is lost.
+func TestReapingIdleNodes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStorm(5000)
+		s.taking = 20 * time.Millisecond
+		s.others = 20
+		s.reap(t, 6*time.Second)
+		if len(s.keys) > 0 {
+			t.Errorf("%d keys are left; at work for %v", len(s.keys), s.working)
+		}
+	})
+}
+
+// TestReapingByOne: what a node tells to another proxy is left to it.
+func TestReapingByOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStorm(1000)
+		s.refuses = true
+		s.reap(t, 10*time.Second)
+		if len(s.keys) != 1000 || s.turns > 20 {
+			t.Errorf("%d keys are left after %d questions", len(s.keys), s.turns)
+		}
+	})
+}

@@ -12,7 +12,7 @@ import (
 const (
 	// maxCount bounds the keys that one SCAN looks at, whatever its COUNT.
 	maxCount = 10_000
-	// pageSize is how many keys KEYS and DBSIZE ask for at a time.
+	// pageSize is how many keys KEYS asks for at a time.
 	pageSize = 5_000
 )
 
@@ -26,7 +26,7 @@ func (k *Keyspace) Scan(ctx context.Context, db byte, cursor uint64, match []byt
 	}
 	var found [][]byte
 	for looked := 0; ; {
-		keys, next, err := k.page(ctx, db, from, min(max(count-looked, 1), maxCount))
+		keys, next, err := k.page(ctx, db, from, lastSlot, min(max(count-looked, 1), maxCount))
 		if err != nil {
 			return 0, nil, err
 		}
@@ -44,10 +44,12 @@ func (k *Keyspace) Scan(ctx context.Context, db byte, cursor uint64, match []byt
 	}
 }
 
-// walk calls f with every live key of a database.
-func (k *Keyspace) walk(ctx context.Context, db byte, f func(Key)) error {
-	for from := (position{}); from != end; {
-		keys, next, err := k.page(ctx, db, from, pageSize)
+const lastSlot = caspaxos.Slots - 1
+
+// walk calls f with every live key of a span of a database's slots.
+func (k *Keyspace) walk(ctx context.Context, db byte, span caspaxos.SlotSpan, f func(Key)) error {
+	for from := (position{slot: span.First}); from.slot <= span.Last; {
+		keys, next, err := k.page(ctx, db, from, span.Last, pageSize)
 		if err != nil {
 			return err
 		}
@@ -63,7 +65,7 @@ func (k *Keyspace) walk(ctx context.Context, db byte, f func(Key)) error {
 func (k *Keyspace) Keys(ctx context.Context, db byte, pattern []byte) ([][]byte, error) {
 	var found [][]byte
 	all := string(pattern) == "*"
-	err := k.walk(ctx, db, func(key Key) {
+	err := k.walk(ctx, db, caspaxos.SlotSpan{Last: lastSlot}, func(key Key) {
 		// As in Redis, "*" means all keys, while no glob matches the empty one.
 		if name := key.Name(); all || glob.Match(pattern, name) {
 			found = append(found, name)
@@ -72,19 +74,13 @@ func (k *Keyspace) Keys(ctx context.Context, db byte, pattern []byte) ([][]byte,
 	return found, err
 }
 
-// Size returns how many live keys a database has.
-func (k *Keyspace) Size(ctx context.Context, db byte) (n int64, err error) {
-	err = k.walk(ctx, db, func(Key) { n++ })
-	return n, err
-}
-
 // RandomKey returns some live key of a database, false if there is none. Keys
 // behind gaps in the hash order come a little more often than others.
 func (k *Keyspace) RandomKey(ctx context.Context, db byte) ([]byte, bool, error) {
 	begin := position{slot: uint16(rand.IntN(caspaxos.Slots)), hash: rand.Uint64N(1 << 48)}
 	from, wrapped := begin, false
 	for {
-		keys, next, err := k.page(ctx, db, from, 16)
+		keys, next, err := k.page(ctx, db, from, lastSlot, 16)
 		if err != nil {
 			return nil, false, err
 		}

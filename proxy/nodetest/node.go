@@ -148,6 +148,11 @@ func (n *Node) answer(b *wire.Batch, out []byte) []byte {
 				out = wire.AppendFlushReply(out, &reply)
 			}
 		}
+	case wire.KindTallyRequest:
+		if req, err := b.TallyRequest(); err == nil {
+			reply := n.tally(req)
+			out = wire.AppendTallyReply(out, &reply)
+		}
 	case wire.KindListRequest:
 		if req, err := b.ListRequest(); err == nil {
 			reply := n.list(req)
@@ -244,6 +249,38 @@ func (n *Node) list(req *caspaxos.ListRequest) caspaxos.ListReply {
 		all, reply.NextSlot, reply.NextHash = all[:req.Limit], next.Register.Slot, next.Hash
 	}
 	reply.Entries = all
+	return reply
+}
+
+func (n *Node) tally(req *caspaxos.TallyRequest) caspaxos.TallyReply {
+	reply := caspaxos.TallyReply{ID: req.ID, Outcome: caspaxos.Told}
+	type place struct {
+		span int
+		db   byte
+	}
+	sums := make(map[place]caspaxos.Tally)
+	for _, key := range n.store.Keys() {
+		r := caspaxos.Register{Slot: placement.Slot([]byte(key[1:])), Key: key}
+		rec, _ := n.store.Load(r)
+		span := slices.IndexFunc(req.Spans, func(s caspaxos.SlotSpan) bool { return s.First <= r.Slot && r.Slot <= s.Last })
+		if span < 0 || !req.Databases.Has(key[0]) || n.acceptor.Covered(r, rec.Accepted) || !rec.Header.Exists() {
+			continue
+		}
+		one := caspaxos.Tally{Keys: 1, Digest: caspaxos.Hash(key)}
+		if rec.Header.Expiry != 0 {
+			one.Expiring, one.Expiry = 1, rec.Header.Expiry
+		}
+		sums[place{span, key[0]}] = sums[place{span, key[0]}].Plus(one)
+	}
+	for p, sum := range sums {
+		reply.Tallies = append(reply.Tallies, caspaxos.Tallied{Span: uint16(p.span), Database: p.db, Tally: sum})
+	}
+	slices.SortFunc(reply.Tallies, func(a, b caspaxos.Tallied) int {
+		if a.Before(&b) {
+			return -1
+		}
+		return 1
+	})
 	return reply
 }
 

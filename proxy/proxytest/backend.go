@@ -214,6 +214,22 @@ func (b *Backend) Size(_ context.Context, db byte) (int64, error) {
 	return int64(len(b.live(db))), nil
 }
 
+// Census returns how many keys each database has.
+func (b *Backend) Census(context.Context) (sums [caspaxos.Databases]caspaxos.Tally) {
+	for db := range byte(caspaxos.Databases) {
+		for _, key := range b.live(db) {
+			one := caspaxos.Tally{Keys: 1}
+			b.mu.Lock()
+			if at := b.views[string(db)+key].Header.Expiry; at != 0 {
+				one.Expiring, one.Expiry = 1, at
+			}
+			b.mu.Unlock()
+			sums[db] = sums[db].Plus(one)
+		}
+	}
+	return sums
+}
+
 // Flush removes all keys.
 func (b *Backend) Flush(_ context.Context, first, last byte) error {
 	b.mu.Lock()

@@ -109,3 +109,11 @@ func (r *Router) List(ctx context.Context, to caspaxos.NodeID, req caspaxos.List
 		return wire.AppendListRequest(nil, &req)
 	})
 }
+
+// Tally asks a node how many registers it holds. The request's ID is set here.
+func (r *Router) Tally(ctx context.Context, to caspaxos.NodeID, req caspaxos.TallyRequest) (*caspaxos.TallyReply, error) {
+	return ask[caspaxos.TallyReply](ctx, r, to, func(id uint64) []byte {
+		req.ID = id
+		return wire.AppendTallyRequest(nil, &req)
+	})
+}

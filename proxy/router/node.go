@@ -203,6 +203,12 @@ func (n *node) take(payload []byte) error {
 				return err
 			}
 			n.router.calls.answer(reply.ID, reply)
+		case wire.KindTallyReply:
+			reply, err := b.TallyReply()
+			if err != nil {
+				return err
+			}
+			n.router.calls.answer(reply.ID, reply)
 		}
 	}
 	for i, replies := range byLane {

@@ -49,6 +49,9 @@ func (l *Lane) settle() {
 	}
 	for _, e := range s.entries {
 		e.pinned, e.frozen, e.sent = false, nil, 0
+		if !e.dirty {
+			l.unfile(e)
+		}
 		l.resize(e)
 	}
 	for _, w := range s.sweeps {
@@ -79,7 +82,7 @@ func (l *Lane) send() {
 // it.
 func (l *Lane) due() bool {
 	switch n := len(l.dirty); {
-	case len(l.votes)+len(l.sweeps) > 0:
+	case len(l.votes)+len(l.sweeps) > 0, l.tallies.due:
 		return true
 	case n == 0:
 		return false
@@ -129,6 +132,9 @@ func (l *Lane) fill(f *frozenBatch, all bool) error {
 		}
 	}
 	l.votes = nil
+	if err := l.writeTallies(f.batch); err != nil {
+		return err
+	}
 	return f.batch.Set(laneRow(l.number), appendLaneRow(nil, f.applied, l.maxAcc), nil)
 }
 
@@ -173,6 +179,7 @@ func (l *Lane) write(b *pebble.Batch, e *entry) error {
 	if err := b.Set(append(l.key[:base], rowRecord), l.scratch, nil); err != nil {
 		return fmt.Errorf("write register: %w", err)
 	}
+	l.tallyRow(e)
 	return l.writeExpiry(b, e)
 }
 

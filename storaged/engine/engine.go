@@ -58,8 +58,9 @@ type Options struct {
 	CheckpointBytes int64 // of changelog and large states between checkpoints, 64 MiB: what a restart replays
 	MaxUnsynced     int   // bytes appended and not synced, 64 MiB
 
-	omit      rules // for tests: what is left out to see that it is missed
-	applyStep int   // for tests: registers in a batch
+	omit      rules         // for tests: what is left out to see that it is missed
+	applyStep int           // for tests: registers in a batch
+	pageTime  time.Duration // for tests: see pageTime
 	// closeLimit, for tests, is how long Close waits for the disk.
 	closeLimit time.Duration
 }
@@ -79,6 +80,9 @@ func (o *Options) setDefaults() {
 	}
 	if o.Lanes == 0 {
 		o.Lanes = 4
+	}
+	if o.pageTime == 0 {
+		o.pageTime = pageTime
 	}
 	if o.closeLimit == 0 {
 		o.closeLimit = closeLimit
@@ -139,6 +143,8 @@ type Engine struct {
 	stop     chan struct{}
 	routines sync.WaitGroup
 	reading  sync.RWMutex // held for reading while somebody who is no routine uses Pebble
+
+	recount *recount // nil: the tallies are known
 
 	pagesMu sync.Mutex
 	pages   map[*pages]struct{} // being read; nil when the store ends
@@ -323,7 +329,7 @@ func (l *Lane) finish(target uint64) error {
 	l.want.Store(max(target, l.want.Load()))
 	l.closing = true
 	defer func() { l.closing = false }()
-	for l.applied.Load() < target || len(l.dirty)+len(l.votes)+len(l.sweeps) > 0 {
+	for l.applied.Load() < target || len(l.dirty)+len(l.votes)+len(l.sweeps) > 0 || l.tallies.due {
 		l.Maintain(l.now)
 		if l.sending == nil || !l.engine.awaitBatch(l.sending) {
 			return fmt.Errorf("close the store: %w", ErrClosed)
@@ -401,6 +407,9 @@ func (e *Engine) closeFiles() error {
 		}
 	}
 	if e.db != nil {
+		if c := e.recount; c != nil && !c.running {
+			errs = append(errs, c.rows.Close())
+		}
 		errs = append(errs, e.db.Close())
 	}
 	if e.lock != nil {

@@ -15,7 +15,7 @@ const inlineBytes = 24 << 10
 
 // entryBytes is what an entry takes besides what it points to, the map's part
 // included.
-const entryBytes = 480
+const entryBytes = 540
 
 // cellBytes is what an element that the disk does not have takes besides its
 // bytes.
@@ -49,6 +49,14 @@ type entry struct {
 	// adopted are stagings that became the content and whose markers the disk has.
 	adopted []incarnation
 
+	// What the register counts for in the lane's tallies, of now and of the disk,
+	// and what its row says: the two differ if a flush covers the row.
+	counted, diskCounted standing
+	disk                 struct {
+		accepted caspaxos.Ballot
+		standing standing
+	}
+
 	diskExpiry int64 // Header.Due for which the disk has an index row; zero: none
 
 	dirty  bool   // in the lane's queue for the disk
@@ -56,6 +64,8 @@ type entry struct {
 	at     caspaxos.Mono
 	weight int  // dirty: what it counts in the lane's dirtyBytes
 	pinned bool // a batch on its way to the disk holds it
+
+	slotPrev, slotNext *entry // dirty or pinned: the lane's list by slot
 
 	used       bool   // since evict last came by
 	prev, next *entry // the lane's list by use

@@ -183,7 +183,7 @@ func (e *Engine) maySweep(f *flushRow) bool {
 }
 
 func (e *Engine) sweepOne(f *flushRow) error {
-	if err := e.catchUp(); err != nil {
+	if err := e.CatchUp(); err != nil {
 		return err
 	}
 	it, err := e.db.NewIter(&pebble.IterOptions{

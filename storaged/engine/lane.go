@@ -57,6 +57,9 @@ type Lane struct {
 	key        []byte              // a row's key being made
 	records    *pebble.Iterator    // finds registers; nil: not open
 
+	bySlot  *[caspaxos.Slots]*entry // those that Pebble does not have as they are; nil: none ever
+	tallies tallies
+
 	lastPos    atomic.Uint64 // of the lane's last entry in the changelog
 	applied    atomic.Uint64 // entries up to here need no replay
 	want       atomic.Uint64 // applied should reach this as soon as possible
@@ -76,6 +79,7 @@ var _ caspaxos.Store = (*Lane)(nil)
 func newLane(e *Engine, number int) *Lane {
 	l := &Lane{engine: e, number: number, cache: make(map[string]*entry), swept: make(map[string]struct{}), sinceFloor: e.opts.Start, now: e.opts.Start}
 	l.recent.prev, l.recent.next = &l.recent, &l.recent
+	l.tallies.moved = make(map[place]struct{})
 	return l
 }
 
@@ -129,6 +133,7 @@ func (l *Lane) read(r caspaxos.Register) (*entry, error) {
 		}
 		e.absent, e.rec.Since, e.onDisk = false, l.sinceFloor, e.rows
 		e.diskExpiry = e.rec.Header.Due()
+		l.tallyRead(e)
 		for i := range e.elems {
 			e.bytes += len(e.elems[i].Key) + len(e.elems[i].Value)
 		}
@@ -228,11 +233,15 @@ func (l *Lane) Apply(rec *caspaxos.Record, c register.Change) {
 	e := l.entry(rec)
 	before := e.unsaved()
 	e.apply(l, c)
+	l.tally(e)
 	if l.maxAcc.Less(rec.Accepted) {
 		l.maxAcc = rec.Accepted
 	}
 	weight := max(0, e.unsaved()-before)
 	if !e.dirty {
+		if !e.pinned {
+			l.file(e)
+		}
 		e.dirty, e.since, e.at = true, l.lastPos.Load(), l.now
 		l.dirty = append(l.dirty, e)
 		weight = entryBytes + e.unsaved()

@@ -1,8 +1,10 @@
 package engine
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -12,12 +14,14 @@ import (
 
 const (
 	pageBytes    = 1 << 20 // of keys, about
-	pageExamined = 1 << 15 // rows, for a page that finds little
+	pageExamined = 1 << 15 // registers, for a page that finds little
 	pageLimit    = 10_000
+	pageRead     = 16 << 20              // of records, which have small values in them
+	pageTime     = 50 * time.Millisecond // after which a page ends with what it has
 )
 
-// catchUp waits until Pebble has all that the lanes have appended so far.
-func (e *Engine) catchUp() error {
+// CatchUp waits until Pebble has all that the lanes have appended so far.
+func (e *Engine) CatchUp() error {
 	waiting := false
 	for _, l := range e.lanes {
 		target := l.lastPos.Load()
@@ -68,27 +72,33 @@ func (e *Engine) beginRead() error {
 }
 
 // List returns a page of live registers, as they were at some time during the
-// call. The caller has checked the epoch.
+// call, and has waited until what it shows is durable. It does not wait for
+// Pebble: what that does not have yet is taken from the lanes. The caller has
+// checked the epoch.
 func (e *Engine) List(q *caspaxos.ListRequest) (caspaxos.ListReply, error) {
 	reply := caspaxos.ListReply{ID: q.ID, Outcome: caspaxos.Told, Epoch: q.Epoch}
-	if err := e.catchUp(); err != nil {
+	began := time.Now()
+	limit := min(max(q.Limit, 1), pageLimit)
+	over, err := e.unwritten(q, limit)
+	if err != nil {
 		return reply, fmt.Errorf("list: %w", err)
 	}
 	if err := e.beginRead(); err != nil {
 		return reply, fmt.Errorf("list: %w", err)
 	}
 	defer e.reading.RUnlock()
-	it, err := e.db.NewIter(&pebble.IterOptions{
-		LowerBound: appendPlace(nil, q.First, q.Space, q.From),
-		UpperBound: []byte{prefixRegister + 1},
-	})
+	// After the lanes were asked: what they did not name is in Pebble.
+	rows, err := e.openRecords(q.First, over.last, q.Space, q.From)
 	if err != nil {
 		return reply, fmt.Errorf("list: %w", err)
 	}
-	p := pager{engine: e, q: q, it: it, reply: &reply, limit: min(max(q.Limit, 1), pageLimit)}
+	p := pager{engine: e, q: q, rows: rows, over: over, reply: &reply, limit: limit, end: began.Add(e.opts.pageTime)}
 	err = p.run()
-	if cerr := it.Close(); err == nil {
+	if cerr := rows.close(); err == nil {
 		err = cerr
+	}
+	if err == nil {
+		err = e.WaitSynced(over.shown)
 	}
 	if err != nil {
 		return reply, fmt.Errorf("list: %w", err)
@@ -100,90 +110,74 @@ func (e *Engine) List(q *caspaxos.ListRequest) (caspaxos.ListReply, error) {
 type pager struct {
 	engine *Engine
 	q      *caspaxos.ListRequest
-	it     *pebble.Iterator
+	rows   *records
+	over   *overlay
 	reply  *caspaxos.ListReply
 	limit  int
+	end    time.Time
 
-	slot     uint16 // of the last row examined
-	hash     uint64
-	examined int
-	bytes    int
+	slot  uint16 // of the last register looked at
+	hash  uint64
+	steps int
+	bytes int
 }
 
+// run merges what the lanes have with the rows.
 func (p *pager) run() error {
-	slot := p.q.First
-	for ok := p.it.First(); ok; {
-		key := p.it.Key()
-		if at := binary.BigEndian.Uint16(key[1:]); at > p.q.Last {
-			break
-		} else if at > slot {
-			slot = at
+	ok, err := p.rows.next()
+	for ; err == nil && (ok || len(p.over.registers) > 0); p.steps++ {
+		order := 0 // of the next register of the lanes, against the next row
+		switch {
+		case !ok:
+			order = -1
+		case len(p.over.registers) == 0:
+			order = 1
+		default:
+			order = bytes.Compare(p.over.registers[0].row, p.rows.key)
 		}
-		if space := key[3]; space != p.q.Space {
-			if space > p.q.Space {
-				if slot == p.q.Last {
-					break
-				}
-				slot++
+		one := &p.rows.at
+		if order <= 0 {
+			one = &p.over.registers[0].listed
+			if order == 0 && one.Accepted.Less(p.rows.at.Accepted) {
+				one = &p.rows.at
 			}
-			ok = p.it.SeekGE(appendPlace(nil, slot, p.q.Space, 0))
-			continue
 		}
-		r, hash, rest, err := parseRegister(key)
-		if err != nil {
-			return err
+		if p.full(one.Register.Slot, one.Hash) {
+			p.reply.NextSlot, p.reply.NextHash = one.Register.Slot, one.Hash
+			return nil
 		}
-		if p.full(slot, hash) {
-			p.reply.NextSlot, p.reply.NextHash = slot, hash
-			return p.it.Error()
+		p.take(one)
+		if order <= 0 {
+			p.over.registers = p.over.registers[1:]
 		}
-		p.slot, p.hash = slot, hash
-		p.examined++
-		rows, err := p.take(r, hash, rest)
-		if err != nil {
-			return err
-		}
-		if rows { // skip the elements
-			ok = p.it.SeekGE(append(appendRegister(nil, r), rowEnd))
-		} else {
-			ok = p.it.Next()
+		if order >= 0 {
+			ok, err = p.rows.next()
 		}
 	}
-	p.reply.Done = true
-	return p.it.Error()
+	if p.reply.Done = p.over.last == p.q.Last; !p.reply.Done {
+		p.reply.NextSlot = p.over.last + 1
+	}
+	return err
 }
 
-// full tells whether the page ends before a row. Registers of one hash stay
+// full tells whether the page ends before a register. Those of one hash stay
 // together, since the next page begins at a hash.
 func (p *pager) full(slot uint16, hash uint64) bool {
-	if p.examined == 0 || (slot == p.slot && hash == p.hash) {
+	if p.steps == 0 || (slot == p.slot && hash == p.hash) {
 		return false
 	}
-	return len(p.reply.Entries) >= p.limit || p.bytes > pageBytes || p.examined >= pageExamined
+	return len(p.reply.Entries) >= p.limit || p.bytes > pageBytes || p.steps >= pageExamined ||
+		p.rows.bytes > pageRead || p.steps%16 == 0 && time.Now().After(p.end)
 }
 
-// take puts a register into the page if it is live. It returns whether rows of
-// elements may follow.
-func (p *pager) take(r caspaxos.Register, hash uint64, rest []byte) (rows bool, err error) {
-	if len(rest) != 1 || rest[0] != rowRecord {
-		return true, nil // elements of a record that a sweep is deleting
+// take puts a register into the page if it is live.
+func (p *pager) take(one *caspaxos.Listed) {
+	p.slot, p.hash = one.Register.Slot, one.Hash
+	if register.Type(one.Type) == register.Absent || p.engine.covered(one.Register, one.Accepted) {
+		return
 	}
-	value, err := p.it.ValueAndErr()
-	if err != nil {
-		return false, err
-	}
-	top, err := parseTop(value)
-	if err != nil {
-		return false, err
-	}
-	if top.kind == register.Absent || p.engine.covered(r, top.accepted) {
-		return top.rows, nil
-	}
-	p.reply.Entries = append(p.reply.Entries, caspaxos.Listed{
-		Register: r, Hash: hash, Accepted: top.accepted, Type: uint8(top.kind), Expiry: top.expiry,
-	})
-	p.bytes += 64 + len(r.Key)
-	return top.rows, nil
+	p.reply.Entries = append(p.reply.Entries, *one)
+	p.bytes += 64 + len(one.Register.Key)
 }
 
 // expirySteps bounds the work of one call of Expired.

@@ -182,6 +182,9 @@ func (e *Engine) loadMeta() error {
 	if e.opts.omit.omits(ruleApplied) {
 		durable = 0
 	}
+	if err := e.loadCounts(); err != nil {
+		return err
+	}
 	witnessed, err := e.witnessed()
 	if err != nil {
 		return err
@@ -295,6 +298,11 @@ func (e *Engine) Replay(redo func(lane int, entry *caspaxos.LogEntry, pos uint64
 	}
 	e.routines.Add(1)
 	go e.keep()
+	if c := e.recount; c != nil {
+		c.running = true
+		e.routines.Add(1)
+		go c.run()
+	}
 	return nil
 }
 
@@ -456,8 +464,18 @@ func (f *flushRow) value() []byte {
 	return wire.AppendLogEntry(binary.BigEndian.AppendUint64(nil, f.pos), &caspaxos.LogEntry{Flush: &f.vote})
 }
 
-// noteFlush keeps a vote, and drops those that it makes redundant.
+// noteFlush keeps a vote, and drops those that it makes redundant. One that is
+// repeated after a restart is known, if a batch brought it to the disk.
 func (l *Lane) noteFlush(vote caspaxos.FlushVote, pos uint64) {
+	if l.keepFlush(vote, pos) {
+		return
+	}
+	if err := l.tallyFlush(&vote); err != nil {
+		l.engine.fail(err) // the vote stands in the changelog
+	}
+}
+
+func (l *Lane) keepFlush(vote caspaxos.FlushVote, pos uint64) (known bool) {
 	e := l.engine
 	vote.Except = slices.Clone(vote.Except)
 	f := newFlushRow(vote, pos)
@@ -470,11 +488,13 @@ func (l *Lane) noteFlush(vote caspaxos.FlushVote, pos uint64) {
 			kept = append(kept, old)
 			continue
 		}
+		known = known || o.Ballot == vote.Ballot && o.First == vote.First && o.Last == vote.Last
 		l.votes = append(l.votes, metaWrite{key: old.key()})
 	}
 	e.flushes = append(kept, f)
 	l.votes = append(l.votes, metaWrite{key: f.key(), value: f.value()})
 	notify(e.sweeps)
+	return known
 }
 
 func (e *Engine) loadFlushes() error {

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"unsafe"
 
 	"synod/protocol/caspaxos"
 	"synod/protocol/register"
@@ -85,9 +86,9 @@ func parseRegister(row []byte) (r caspaxos.Register, hash uint64, rest []byte, e
 		return r, 0, nil, errRow
 	}
 	key := row[place+k : place+k+int(n)]
-	full := make([]byte, 0, 1+len(key))
+	full := make([]byte, 0, 1+len(key)) // never modified below, so it may be a string
 	full = append(append(full, row[3]), key...)
-	r = caspaxos.Register{Slot: binary.BigEndian.Uint16(row[1:]), Key: string(full)}
+	r = caspaxos.Register{Slot: binary.BigEndian.Uint16(row[1:]), Key: unsafe.String(&full[0], len(full))}
 	return r, hash, row[place+k+int(n):], nil
 }
 

@@ -1,0 +1,341 @@
+package keyspace
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"synod/protocol/caspaxos"
+	"synod/proxy/router"
+)
+
+// Nodes count the live keys of each slot, and sum up their hashes. Where a
+// quorum of members has equal sums, these members hold the same keys, and their
+// number is the answer: a key that was there before the question came has been
+// voted for by one of them at least, so it is among the keys of all; and
+// likewise one that had been deleted is not. (A write whose outcome is not
+// known, on a key that a member missed, may be counted either way.)
+//
+// Writes under way make sums differ for a moment. So the question goes from all
+// slots of a group on to parts, and to single slots, of which few are written at
+// the same time. What differs for longer, as a member has missed writes, is
+// counted key by key, which brings the member up to date.
+
+const (
+	// countParts is how many parts a group's slots are divided into where the
+	// members differ.
+	countParts = 128
+	// countTries is how often single slots are asked for again, countPause the
+	// first pause in between; each is twice the one before.
+	countTries = 4
+	countPause = time.Millisecond
+	// countPatience is the time that members have which have not answered when a
+	// quorum has.
+	countPatience = 10 * time.Millisecond
+	// censusLimit bounds the time that Census takes.
+	censusLimit = 500 * time.Millisecond
+)
+
+// Size returns how many keys a database has. As in Redis, those past their
+// expiry count until they are deleted.
+func (k *Keyspace) Size(ctx context.Context, db byte) (int64, error) {
+	ranges := k.Nodes.Ranges()
+	if len(ranges) == 0 {
+		return 0, caspaxos.ErrNoQuorum
+	}
+	counts := make([]counting, len(ranges))
+	errs := make([]error, len(ranges))
+	var wg sync.WaitGroup
+	for i, rng := range ranges {
+		c := &counts[i]
+		*c = counting{k: k, rng: rng, dbs: 1 << db}
+		wg.Go(func() {
+			if errs[i] = c.run(ctx); errs[i] == nil {
+				errs[i] = c.walk(ctx, db)
+			}
+		})
+	}
+	wg.Wait()
+	var n int64
+	for i := range counts {
+		if errs[i] != nil {
+			return 0, errs[i]
+		}
+		n += int64(counts[i].sums[db].Keys)
+	}
+	return n, nil
+}
+
+// Census returns about how many keys each database has: where the members of a
+// group differ, what one in the middle says. It takes little time, whatever
+// happens, and leaves out slots about which no member tells.
+func (k *Keyspace) Census(ctx context.Context) [caspaxos.Databases]caspaxos.Tally {
+	ctx, cancel := context.WithTimeoutCause(ctx, censusLimit, caspaxos.ErrNoQuorum)
+	defer cancel()
+	ranges := k.Nodes.Ranges()
+	counts := make([]counting, len(ranges))
+	var wg sync.WaitGroup
+	for i, rng := range ranges {
+		c := &counts[i]
+		*c = counting{k: k, rng: rng, dbs: caspaxos.AllDatabases}
+		wg.Go(func() {
+			_ = c.run(ctx) // whoever answered has
+			c.guess()
+		})
+	}
+	wg.Wait()
+	var sums [caspaxos.Databases]caspaxos.Tally
+	for i := range counts {
+		for db := range sums {
+			sums[db] = sums[db].Plus(counts[i].sums[db])
+		}
+	}
+	return sums
+}
+
+// counting is the count of one slot range.
+type counting struct {
+	k    *Keyspace
+	rng  router.SlotRange
+	dbs  caspaxos.DatabaseSet
+	sums [caspaxos.Databases]caspaxos.Tally // of what is settled
+	open []caspaxos.SlotSpan                // what is not
+	told [][][]caspaxos.Tallied             // what members say about each of these
+}
+
+// run asks the members, until what is open are single slots on which they
+// differ, or a quorum cannot tell.
+func (c *counting) run(ctx context.Context) error {
+	c.open = []caspaxos.SlotSpan{{First: c.rng.First, Last: c.rng.Last}}
+	pause := countPause
+	for step := 0; ; step++ {
+		told, err := c.ask(ctx)
+		switch {
+		case err != nil:
+			return err
+		case !told, len(c.open) == 0, step == 2+countTries:
+			return nil
+		case step == 0:
+			c.divide(max(1, (int(c.rng.Last-c.rng.First)+countParts)/countParts))
+			continue
+		case step == 1:
+			c.divide(1)
+			continue
+		}
+		select {
+		case <-time.After(pause):
+			pause *= 2
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// divide makes spans of up to size slots of what is open.
+func (c *counting) divide(size int) {
+	var parts []caspaxos.SlotSpan
+	for _, s := range c.open {
+		for first := int(s.First); first <= int(s.Last); first += size {
+			parts = append(parts, caspaxos.SlotSpan{First: uint16(first), Last: uint16(min(first+size-1, int(s.Last)))})
+		}
+	}
+	c.open, c.told = parts, nil
+}
+
+// ask asks the members about what is open, and settles what a quorum agrees on.
+// It returns whether a quorum could tell: a member cannot while it is counting,
+// or if it knows another placement.
+func (c *counting) ask(ctx context.Context) (told bool, err error) {
+	limit, cancel := context.WithTimeoutCause(ctx, c.k.Limits.Command, caspaxos.ErrNoQuorum)
+	defer cancel()
+	for pause := time.Millisecond; ; pause = min(2*pause, 100*time.Millisecond) {
+		answered, got := c.tryAsk(limit)
+		if quorum := c.rng.Config.IsQuorum; quorum(answered) {
+			return quorum(got), nil
+		}
+		if outage := c.k.Nodes.Outage(c.rng.First); outage != nil {
+			return false, outage
+		}
+		select {
+		case <-time.After(pause):
+		case <-limit.Done():
+			return false, context.Cause(limit)
+		}
+	}
+}
+
+// tryAsk returns which members answered, and which of them could tell.
+func (c *counting) tryAsk(ctx context.Context) (answered, got caspaxos.Set) {
+	type answer struct {
+		index int
+		reply *caspaxos.TallyReply
+		err   error
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	cfg := c.rng.Config
+	nodes := cfg.Nodes()
+	came := make(chan answer, len(nodes))
+	req := caspaxos.TallyRequest{Epoch: cfg.Epoch, Spans: c.open, Databases: c.dbs}
+	for i, node := range nodes {
+		go func() {
+			reply, err := c.k.Nodes.Tally(ctx, node, req)
+			came <- answer{i, reply, err}
+		}()
+	}
+	said := make([]answers, len(nodes))
+	var late <-chan time.Time
+	s := settled{open: c.open}
+	for waiting := len(nodes); waiting > 0; {
+		select {
+		case a := <-came:
+			waiting--
+			if a.err != nil {
+				continue
+			}
+			if answered = answered.With(a.index); a.reply.Outcome == caspaxos.Told {
+				said[a.index], got = split(a.reply.Tallies, len(c.open)), got.With(a.index)
+				s = c.settle(said, got)
+			}
+			if len(s.open) == 0 {
+				waiting = 0
+			}
+			if cfg.IsQuorum(answered) && late == nil {
+				late = time.After(countPatience)
+			}
+		case <-late:
+			waiting = 0
+		}
+	}
+	if got == 0 {
+		return answered, got
+	}
+	c.open, c.told = s.open, s.told
+	for db := range c.sums {
+		c.sums[db] = c.sums[db].Plus(s.sums[db])
+	}
+	return answered, got
+}
+
+// answers are what one member says about each span: the tallies of its
+// databases. Nil: the member did not answer.
+type answers [][]caspaxos.Tallied
+
+// split divides a reply by spans.
+func split(tallies []caspaxos.Tallied, spans int) answers {
+	out := make(answers, spans)
+	for len(tallies) > 0 {
+		n, span := 1, int(tallies[0].Span)
+		for n < len(tallies) && int(tallies[n].Span) == span {
+			n++
+		}
+		if span < spans {
+			out[span] = tallies[:n]
+		}
+		tallies = tallies[n:]
+	}
+	return out
+}
+
+// settled is what answers come to.
+type settled struct {
+	sums [caspaxos.Databases]caspaxos.Tally // of the spans on which a quorum agrees
+	open []caspaxos.SlotSpan                // the others
+	told [][][]caspaxos.Tallied             // what members say about these
+}
+
+func (c *counting) settle(said []answers, got caspaxos.Set) (s settled) {
+	for i, span := range c.open {
+		var about [][]caspaxos.Tallied
+		agree := -1
+		for m := range said {
+			if !got.Has(m) {
+				continue
+			}
+			about = append(about, said[m][i])
+			var same caspaxos.Set
+			for o := range said {
+				if got.Has(o) && slices.EqualFunc(said[m][i], said[o][i], sameTally) {
+					same = same.With(o)
+				}
+			}
+			if c.rng.Config.IsQuorum(same) {
+				agree = m
+				break
+			}
+		}
+		if agree < 0 {
+			s.open, s.told = append(s.open, span), append(s.told, about)
+			continue
+		}
+		for _, t := range said[agree][i] {
+			s.sums[t.Database] = s.sums[t.Database].Plus(t.Tally)
+		}
+	}
+	return s
+}
+
+func sameTally(a, b caspaxos.Tallied) bool {
+	return a.Database == b.Database && a.Same(b.Tally)
+}
+
+// guess adds, for what is open, what the member in the middle says.
+func (c *counting) guess() {
+	for _, about := range c.told {
+		for db := range byte(caspaxos.Databases) {
+			var said []caspaxos.Tally
+			for _, tallies := range about {
+				i, ok := slices.BinarySearchFunc(tallies, db, func(t caspaxos.Tallied, db byte) int { return cmp.Compare(t.Database, db) })
+				if ok {
+					said = append(said, tallies[i].Tally)
+				} else {
+					said = append(said, caspaxos.Tally{})
+				}
+			}
+			slices.SortFunc(said, func(a, b caspaxos.Tally) int { return cmp.Compare(a.Keys, b.Keys) })
+			c.sums[db] = c.sums[db].Plus(said[len(said)/2])
+		}
+	}
+}
+
+// walk counts, one by one, the keys of what is open.
+func (c *counting) walk(ctx context.Context, db byte) error {
+	const atOnce = 8
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	spans := joined(c.open)
+	var next atomic.Int32
+	var n atomic.Uint64
+	var walkers sync.WaitGroup
+	for range min(atOnce, len(spans)) {
+		walkers.Go(func() {
+			for ctx.Err() == nil {
+				i := int(next.Add(1)) - 1
+				if i >= len(spans) {
+					return
+				}
+				if err := c.k.walk(ctx, db, spans[i], func(Key) { n.Add(1) }); err != nil {
+					cancel(err)
+				}
+			}
+		})
+	}
+	walkers.Wait()
+	c.sums[db].Keys += n.Load()
+	return context.Cause(ctx)
+}
+
+// joined makes one span of those that follow one another.
+func joined(spans []caspaxos.SlotSpan) (out []caspaxos.SlotSpan) {
+	for _, s := range spans {
+		if n := len(out); n > 0 && out[n-1].Last+1 == s.First {
+			out[n-1].Last = s.Last
+		} else {
+			out = append(out, s)
+		}
+	}
+	return out
+}

@@ -1,0 +1,145 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+	"go.uber.org/zap"
+
+	"synod/protocol/caspaxos"
+)
+
+// A store that was written by an earlier version has no tallies. Its rows are
+// counted once: as they were when the store was opened, so from a snapshot of
+// then, while the lanes keep account of what they change since.
+
+// recountChunk is how many rows are counted before others have the processor
+// for as long.
+const recountChunk = 4096
+
+var errStopped = errors.New("stopped")
+
+// recount is a count that is under way.
+type recount struct {
+	engine  *Engine
+	rows    *pebble.Snapshot
+	flushes []*flushRow // in force on disk then
+	lanes   []census
+	counted int
+	running bool // it closes the snapshot itself
+	began   time.Time
+	since   time.Time // of the last rest
+}
+
+// loadCounts reads the lanes' tallies, or prepares to make them.
+func (e *Engine) loadCounts() error {
+	missing := false
+	for _, l := range e.lanes {
+		if err := l.loadTallies(); err != nil {
+			return err
+		}
+		missing = missing || !l.tallies.counted
+	}
+	if !missing {
+		return nil
+	}
+	some, err := e.holdsRecords()
+	if err != nil {
+		return err
+	}
+	if !some { // of nothing, the tallies are known
+		for _, l := range e.lanes {
+			l.tallies.counted, l.tallies.due = true, true
+		}
+		return nil
+	}
+	e.recount = &recount{engine: e, rows: e.db.NewSnapshot(), flushes: e.flushes, lanes: make([]census, len(e.lanes))}
+	for _, l := range e.lanes { // they are made together
+		l.tallies.disk, l.tallies.now, l.tallies.counted = census{}, census{}, false
+	}
+	return nil
+}
+
+func (e *Engine) holdsRecords() (bool, error) {
+	it, err := e.db.NewIter(&pebble.IterOptions{LowerBound: []byte{prefixRegister}, UpperBound: []byte{prefixRegister + 1}})
+	if err != nil {
+		return false, fmt.Errorf("read records: %w", err)
+	}
+	some := it.First()
+	return some, errors.Join(it.Error(), it.Close())
+}
+
+// run counts, and gives the lanes what they lack.
+func (c *recount) run() {
+	e := c.engine
+	defer e.routines.Done()
+	c.began, c.since = time.Now(), time.Now()
+	e.opts.Log.Info("counting the keys of a store of an earlier version; until that is done, DBSIZE has to walk over them")
+	err := e.eachRecord(c.rows, 0, caspaxos.Slots-1, c.take)
+	if cerr := c.rows.Close(); err == nil {
+		err = cerr
+	}
+	switch {
+	case errors.Is(err, errStopped):
+		return
+	case err != nil:
+		e.opts.Log.Error("cannot count the keys; the next start tries again", zap.Error(err))
+		return
+	}
+	e.opts.Log.Info("counted the keys", zap.Int("keys", c.counted), zap.Duration("took", time.Since(c.began)))
+	for i, l := range e.lanes {
+		l.do(func() { l.tallies.complete(&c.lanes[i]) })
+	}
+}
+
+// take counts a row.
+func (c *recount) take(r caspaxos.Register, top *rowTop) error {
+	if c.counted++; c.counted%recountChunk == 0 {
+		if err := c.rest(); err != nil {
+			return err
+		}
+	}
+	s := standingOf(top.kind, top.expiry)
+	if s == 0 || r.Key[0] >= caspaxos.Databases {
+		return nil
+	}
+	for _, f := range c.flushes {
+		if f.covers(r, uint32(len(c.lanes)), top.accepted) {
+			return nil
+		}
+	}
+	c.lanes[caspaxos.Part(r.Key, uint32(len(c.lanes)))].move(r, 0, s)
+	return nil
+}
+
+// rest leaves the processor to others for as long as the last chunk took.
+func (c *recount) rest() error {
+	select {
+	case <-c.engine.stop:
+		return errStopped
+	case <-time.After(time.Since(c.since)):
+		c.since = time.Now()
+		return nil
+	}
+}
+
+// complete adds what the rows held when the store was opened.
+func (t *tallies) complete(rows *census) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for db, slots := range rows {
+		if slots == nil {
+			continue
+		}
+		for slot := range slots {
+			if s := uint16(slot); slots[slot] != (tally{}) && !t.fresh[db].has(s) {
+				t.now.at(byte(db), s).plus(&slots[slot])
+				t.disk.at(byte(db), s).plus(&slots[slot])
+			}
+		}
+	}
+	t.fresh = [caspaxos.Databases]slotSet{}
+	t.counted, t.due = true, true
+}
