@@ -113,7 +113,7 @@ func (d *Daemon) bringUp(ctx context.Context) (err error) {
 	d.recovered.Store(true)
 	d.server = rpc.NewServer(rpc.Options{
 		Cluster: d.cfg.Cluster, Kind: rpc.Node, Name: d.cfg.ID, Log: d.log,
-		Handle: d.handle, Opened: d.opened, Closed: d.closed,
+		Handle: d.handle, Opened: d.opened, Closed: d.closed, Memory: d.memory.frames, Refused: d.noRoom,
 	})
 	d.routines.Go(func() {
 		if err := d.server.Serve(d.listener); !errors.Is(err, rpc.ErrServerClosed) {

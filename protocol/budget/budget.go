@@ -169,6 +169,14 @@ func (s *Share) Make(ctx context.Context, n int) ([]byte, error) {
 	return s.made(n), nil
 }
 
+// TryMake is Make without waiting; nil: there is no room.
+func (s *Share) TryMake(n int) []byte {
+	if !s.Try(int64(n)) {
+		return nil
+	}
+	return s.made(n)
+}
+
 // MakeAnyway is Make without waiting, whether there is room or not.
 func (s *Share) MakeAnyway(n int) []byte {
 	s.Force(int64(n))
