@@ -7,8 +7,13 @@ import (
 	"synod/protocol/budget"
 )
 
-// minMemory is the least memory that a proxy can do with, in bytes.
-const minMemory = 128 << 20
+const (
+	// minMemory is the least memory that a proxy can do with, in bytes.
+	minMemory = 128 << 20
+	// DefaultMemory is what it has unless it is told otherwise: enough for several
+	// requests and replies of the largest size.
+	DefaultMemory = 2 << 30
+)
 
 // Memory is what a proxy's memory is divided into. Requests and Replies overlap:
 // either may have most of what both may have together. What is left is for small

@@ -166,7 +166,7 @@ func (s *Share) Make(ctx context.Context, n int) ([]byte, error) {
 	if err := s.Acquire(ctx, int64(n)); err != nil {
 		return nil, err
 	}
-	return s.made(n), nil
+	return s.Allocate(n, int64(n)), nil
 }
 
 // TryMake is Make without waiting; nil: there is no room.
@@ -174,19 +174,15 @@ func (s *Share) TryMake(n int) []byte {
 	if !s.Try(int64(n)) {
 		return nil
 	}
-	return s.made(n)
+	return s.Allocate(n, int64(n))
 }
 
-// MakeAnyway is Make without waiting, whether there is room or not.
-func (s *Share) MakeAnyway(n int) []byte {
-	s.Force(int64(n))
-	return s.made(n)
-}
-
-func (s *Share) made(n int) []byte {
+// Allocate returns a buffer of n bytes, for which the caller has acquired weight.
+// The garbage collector gives that back.
+func (s *Share) Allocate(n int, weight int64) []byte {
 	b := make([]byte, n)
 	if s != nil && n > 0 {
-		runtime.AddCleanup(&b[0], s.gone, int64(n))
+		runtime.AddCleanup(&b[0], s.gone, weight)
 	}
 	return b
 }

@@ -140,7 +140,7 @@ func TestCollected(t *testing.T) {
 func TestNoShare(t *testing.T) {
 	var s *Share
 	b, err := s.Make(t.Context(), 1<<20)
-	if err != nil || len(b) != 1<<20 || !s.Try(1<<40) || len(s.MakeAnyway(3)) != 3 {
+	if err != nil || len(b) != 1<<20 || !s.Try(1<<40) || len(s.TryMake(3)) != 3 {
 		t.Error("no share has a limit")
 	}
 	s.Force(1)

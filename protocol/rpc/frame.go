@@ -44,6 +44,7 @@ type frameReader struct {
 	// take what they need, as their bytes arrive. refused, if not nil, gets the
 	// first bytes of a payload that there was no room for.
 	memory  *budget.Share
+	weigh   func(size int) int64 // nil: it takes its size
 	ctx     context.Context
 	refused func(head []byte)
 	// limit, if not nil, bounds the time until the next bytes of a payload that
@@ -106,16 +107,22 @@ func (f *frameReader) room(size int) ([]byte, error) {
 	if f.memory == nil || size < budget.Large {
 		return nil, nil
 	}
-	if payload := f.memory.TryMake(size); payload != nil {
-		return payload, nil
+	weight := int64(size)
+	if f.weigh != nil {
+		weight = f.weigh(size)
+	}
+	if f.memory.Try(weight) {
+		return f.memory.Allocate(size, weight), nil
 	}
 	ctx, cancel := context.WithTimeout(f.ctx, memoryPatience)
 	defer cancel()
-	payload, err := f.memory.Make(ctx, size)
-	if err != nil && (f.class != Bulk || f.refused == nil) {
-		return f.memory.MakeAnyway(size), nil // of these classes none is very large
+	if err := f.memory.Acquire(ctx, weight); err != nil {
+		if f.class == Bulk && f.refused != nil {
+			return nil, err
+		}
+		f.memory.Force(weight) // of these classes none is very large
 	}
-	return payload, err
+	return f.memory.Allocate(size, weight), nil
 }
 
 // fill reads a payload that holds memory, which its sender must not leave lying.

@@ -51,8 +51,10 @@ type Options struct {
 	// Memory, if not nil, is what large payloads are acquired from before they
 	// are read: they wait for it, and the peer with them. One of the bulk class
 	// that waits for too long, or is larger than the share, is skipped; Refused,
-	// which Handle is not called for then, gets the first bytes of it.
+	// which Handle is not called for then, gets the first bytes of it. Weigh, if
+	// not nil, tells how much memory a payload takes in all.
 	Memory  *budget.Share
+	Weigh   func(c Class, size int) int64
 	Refused func(s *Session, c Class, head []byte)
 
 	// Traffic, if not nil, counts what all sessions with these options carry.
@@ -233,6 +235,9 @@ func (s *Session) read(c Class, stream *yamux.Stream) error {
 	frames := newFrameReader(c, stream)
 	if frames.memory, frames.ctx = s.opt.Memory, s.ctx; s.opt.Refused != nil {
 		frames.refused = func(head []byte) { s.opt.Refused(s, c, head) }
+	}
+	if s.opt.Weigh != nil {
+		frames.weigh = func(size int) int64 { return s.opt.Weigh(c, size) }
 	}
 	frames.limit = func(within time.Duration) {
 		until := time.Time{}
