@@ -51,7 +51,7 @@ func TestStalledRequestGivesWay(t *testing.T) {
 	f := start(t, little(1<<20))
 	stalled, other := f.dial(), f.dial()
 	stalled.send("*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1048576\r\nx")
-	eventually(t, "the memory is taken", func() bool { used, _, _ := f.requests.Stats(); return used > 0 })
+	eventually(t, "the memory is taken", func() bool { used, _, _ := f.shares.Requests.Stats(); return used > 0 })
 	other.send(array("SET", "k", strings.Repeat("v", 1<<20)))
 	// The other one is refused first, or has its turn when the first is gone.
 	if got := other.line(); got != "+OK\r\n" && !strings.HasPrefix(got, "-OOM nothing was done: other requests") {

@@ -12,7 +12,6 @@ import (
 	"go.uber.org/zap"
 
 	"synod/meta/placement"
-	"synod/protocol/budget"
 	"synod/protocol/resp"
 )
 
@@ -51,7 +50,7 @@ type Server struct {
 	born     time.Time
 	settings settings
 	memory   *memory
-	requests *budget.Share // for large arguments
+	shares   Memory
 	clients  clients
 	pause    pause
 	stats    stats
@@ -77,9 +76,8 @@ func NewServer(ln net.Listener, o Options) *Server {
 		memory:  newMemory(o.Memory.clients()),
 		table:   newTable(),
 		ln:      ln,
-
-		requests: o.Memory.Requests,
-		closing:  make(chan struct{}),
+		shares:  o.Memory,
+		closing: make(chan struct{}),
 	}
 	if srv.replicas = o.Replicas; srv.replicas == nil {
 		srv.replicas = func() int { return 0 }

@@ -77,7 +77,7 @@ func newSession(srv *Server, id int64, conn net.Conn) *session {
 	account := srv.memory.open(func() { s.end("evicted: all clients together hold more than maxmemory-clients") })
 	s.out = newOutput(conn, account, &srv.settings.outputLimit, &srv.stats.bytesOut)
 	s.in = input{src: conn, mem: account, read: &srv.stats.bytesIn}
-	s.in.large.memory, s.in.large.waiting, s.in.large.expect = srv.requests, s.waiting, s.expect
+	s.in.large.memory, s.in.large.waiting, s.in.large.expect = srv.shares.Requests, s.waiting, s.expect
 	s.batch.init(s)
 	s.proto.Store(2)
 	s.active.Store(s.born.UnixMilli())

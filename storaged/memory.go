@@ -48,7 +48,7 @@ func LeastMemory(cache int64) int64 {
 
 // DefaultMemory is the limit for a node with such a cache.
 func DefaultMemory(cache int64) int64 {
-	return LeastMemory(cache) + 2*cache
+	return LeastMemory(cache) + 4*cache
 }
 
 // weigh returns how much memory a frame takes on its way through the node.
