@@ -26,7 +26,7 @@ const (
 // limited starts a cluster whose processes have limits on their memory.
 func limited(t *testing.T, flags ...string) *harness.Cluster {
 	t.Helper()
-	flags = append(flags, "--command-timeout", "60s")
+	flags = append(flags, "--command-timeout", "5m")
 	return harness.StartCluster(t, harness.Size{Nodes: 3, Proxies: 1,
 		NodeFlags:  append([]string{"--memory-limit", fmt.Sprint(nodeLimit)}, flags...),
 		ProxyFlags: append([]string{"--memory-limit", fmt.Sprint(proxyLimit)}, flags...)})
@@ -77,7 +77,7 @@ func openStream(t *testing.T, addr string) *stream {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	if err := conn.SetDeadline(time.Now().Add(2 * time.Minute)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(5 * time.Minute)); err != nil {
 		t.Fatal(err)
 	}
 	return &stream{conn, bufio.NewReaderSize(conn, 1<<20)}
@@ -294,7 +294,7 @@ func TestLargeChange(t *testing.T) {
 // A proxy whose memory does not suffice for a request or a reply says so, and does
 // nothing.
 func TestMoreThanThereIsMemoryFor(t *testing.T) {
-	flags := []string{"--command-timeout", "60s"}
+	flags := []string{"--command-timeout", "5m"}
 	c := harness.StartCluster(t, harness.Size{Nodes: 3, Proxies: 2, NodeFlags: flags, ProxyFlags: flags})
 	small := c.Proxies[1]
 	small.Kill()
