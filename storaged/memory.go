@@ -11,7 +11,7 @@ import (
 const (
 	// baseMemory is what a node takes besides its cache and what peers send it,
 	// in bytes: buffers of the changelog and of sessions, and the program.
-	baseMemory = 192 << 20
+	baseMemory = 320 << 20
 	// leastFrames is the least that it has to have for what peers send it.
 	leastFrames = 32 << 20
 	// wholeFrame is the size from which a message is no piece of a state but a

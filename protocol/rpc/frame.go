@@ -19,7 +19,7 @@ const (
 	// headBytes is how much is kept of a payload that there is no room for.
 	headBytes = 4 << 10
 	// memoryPatience is how long a payload may wait for room.
-	memoryPatience = 2 * time.Second
+	memoryPatience = 3 * time.Second
 	// memorySilence is how long the sender of a payload that holds memory may let
 	// it wait for its next bytes.
 	memorySilence = 10 * time.Second

@@ -20,7 +20,7 @@ import (
 // The limits of these tests' processes, in bytes.
 const (
 	proxyLimit = 1 << 30
-	nodeLimit  = 640 << 20
+	nodeLimit  = 768 << 20
 )
 
 // limited starts a cluster whose processes have limits on their memory.
@@ -161,6 +161,9 @@ func TestLargestString(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.want(t, "SET", "+OK")
+	if !harness.Poll(5*time.Minute, func() bool { return c.Proxies[0].Metric(t, "synod_large_send_bytes") == 0 }) {
+		t.Fatal("the last node does not get it")
+	}
 	s.send(t, "GET", "largest")
 	s.wantSum(t, "GET", sumOf(size, 1))
 	wantBounded(t, c)
