@@ -52,6 +52,10 @@ type input struct {
 // next returns the words of the next complete request, or nil if there is
 // none. The words are valid until the next call of next or fill, unless kept.
 func (in *input) next(lim requestLimits) ([][]byte, *resp.Value) {
+	if in.large.held {
+		clear(in.words[:cap(in.words)]) // or they would keep what nobody needs
+		in.large.held = false
+	}
 	for in.head < in.tail {
 		kind, n, failure := in.guard.next(in.buf[in.head:in.tail], lim)
 		if failure != nil {

@@ -38,6 +38,7 @@ type large struct {
 
 	some    bool // the request has such arguments
 	open    bool // one of them is being read
+	held    bool // the words of the last request hold some
 	args    [][]byte
 	filled  int         // bytes of the last one that have come
 	refusal *resp.Value // why there is no memory for one of them
@@ -154,7 +155,7 @@ func (l *large) assemble(request []byte, words [][]byte) [][]byte {
 		}
 		words, rest = append(words, arg), after[2:]
 	}
-	l.args, l.some = nil, false
+	l.args, l.some, l.held = nil, false, true
 	return words
 }
 

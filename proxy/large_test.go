@@ -46,6 +46,20 @@ func TestLargeArguments(t *testing.T) {
 	c.expect(want.String())
 }
 
+// What a large request has taken is free again when it has been answered, though
+// its connection is still there.
+func TestLargeRequestIsGivenBack(t *testing.T) {
+	c := start(t, little(3<<20)).dial()
+	large := strings.Repeat("l", 2<<20)
+	for range 3 {
+		c.send(array("ECHO", large))
+		if got := c.bulk(); got != large {
+			t.Fatalf("%d bytes came back", len(got))
+		}
+		c.do("PING", "+PONG\r\n")
+	}
+}
+
 // A client that was promised memory and sends nothing gives way when others wait.
 func TestStalledRequestGivesWay(t *testing.T) {
 	f := start(t, little(1<<20))
