@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"slices"
-	"strconv"
 	"sync/atomic"
 	"unsafe"
 
@@ -27,8 +26,9 @@ const (
 	batchReplies = 8 << 20
 	// writeBytes is when encoded replies are written before the batch is done.
 	writeBytes = 1 << 20
-	// wholeBytes is the length from which a reply's bytes are not copied.
-	wholeBytes = 32 << 10
+	// firstBatch is how many commands the first batch of a connection has at most,
+	// of which nobody knows yet how large their replies are.
+	firstBatch = 16
 )
 
 // call is one request of a batch.
@@ -54,7 +54,9 @@ type batch struct {
 	queue   []*caspaxos.Command // to be submitted
 	buf     []byte              // replies being encoded
 	size    int                 // bytes of replies in this batch
-	slack   int                 // small batches in a row
+	// streaming tells that a part of the reply in progress has been written.
+	streaming bool
+	slack     int // small batches in a row
 
 	// read has the registers of snapshots under way. A later command on one
 	// of them waits, since a snapshot may have to be taken again.
@@ -69,7 +71,7 @@ type batch struct {
 }
 
 func (b *batch) init(s *session) {
-	b.s, b.window, b.wake = s, maxBatch, make(chan struct{}, 1)
+	b.s, b.window, b.wake = s, firstBatch, make(chan struct{}, 1)
 	b.pending.Store(1)
 	b.release = func() {
 		if b.pending.Add(-1) == 0 {
@@ -114,6 +116,9 @@ func (b *batch) run(c *call, words [][]byte) {
 	s := b.s
 	s.skipping, s.skipNext = s.skipNext, false
 	c.proto, c.silent = int8(s.proto.Load()), s.muted()
+	if c.reply = s.in.refusal(); c.reply != nil {
+		return
+	}
 	spec, failure := command.Resolve(words)
 	if failure != nil {
 		c.reply = failure
@@ -172,7 +177,7 @@ func (b *batch) hold(c *call) *call {
 		b.calls[0] = c
 	}
 	b.n, b.size = 1, 0
-	if s := b.s; !s.srv.pause.wait(c.entry.spec, s.gone, func() bool { return hungUp(s.conn) }) {
+	if s := b.s; !s.srv.pause.wait(c.entry.spec, s.ending.Done(), func() bool { return hungUp(s.conn) }) {
 		c.reply, c.silent, s.last = errGone, true, true
 	}
 	return c
@@ -321,7 +326,7 @@ func (b *batch) reply() error {
 		v := c.result()
 		b.s.srv.stats.count(c.entry, v)
 		if err == nil && !c.silent {
-			err = b.encode(v, int(c.proto), c.reply == nil)
+			err = b.encode(v, int(c.proto))
 		}
 		*c = call{}
 	}
@@ -333,27 +338,38 @@ func (b *batch) reply() error {
 	return err
 }
 
-// encode appends a reply to what is to be written. One that is kept, because a
-// register or a command's kept arguments hold it, is not copied if it is long.
-func (b *batch) encode(v *resp.Value, proto int, kept bool) error {
-	if kept && v.Kind == resp.Bulk && len(v.Str) >= wholeBytes {
-		b.buf = strconv.AppendInt(append(b.buf, '$'), int64(len(v.Str)), 10)
-		b.buf = append(b.buf, '\r', '\n')
-		if err := b.flush(); err != nil {
-			return err
-		}
-		b.size += len(v.Str)
-		if err := b.s.out.give(v.Str); err != nil {
-			return err
-		}
-		b.buf = append(b.buf, '\r', '\n')
-		return nil
+// encode appends a reply to what is to be written. Of one that may be large, it
+// writes what it has encoded while it goes on.
+func (b *batch) encode(v *resp.Value, proto int) (err error) {
+	if v.Kind == resp.Bulk || v.Elems != nil {
+		b.streaming = false
+		b.buf, err = v.Stream(b.buf, proto, b)
+	} else {
+		b.buf = v.AppendTo(b.buf, proto)
 	}
-	b.buf = v.AppendTo(b.buf, proto)
-	if len(b.buf) >= writeBytes {
-		return b.flush()
+	if err == nil && len(b.buf) >= writeBytes {
+		err = b.flush()
 	}
-	return nil
+	return err
+}
+
+// Put makes the batch a resp.Sink.
+func (b *batch) Put(encoded, whole []byte) ([]byte, error) {
+	write := b.s.out.write
+	if b.streaming {
+		write = b.s.out.more
+	}
+	b.streaming = true
+	b.size += len(encoded) + len(whole)
+	if len(encoded) > 0 {
+		if err := write(encoded); err != nil {
+			return nil, err
+		}
+	}
+	if len(whole) == 0 {
+		return encoded[:0], nil
+	}
+	return encoded[:0], b.s.out.give(whole)
 }
 
 func (b *batch) flush() error {
@@ -361,11 +377,15 @@ func (b *batch) flush() error {
 		return nil
 	}
 	b.size += len(b.buf)
-	err := b.s.out.write(b.buf)
+	write := b.s.out.write
+	if b.streaming {
+		write = b.s.out.more
+	}
+	err := write(b.buf)
 	if cap(b.buf) > maxInput {
 		b.buf = nil
 	}
-	b.buf = b.buf[:0]
+	b.buf, b.streaming = b.buf[:0], false
 	return err
 }
 
@@ -430,7 +450,11 @@ func (c *call) partFailure() *resp.Value {
 	return failureOf(failure)
 }
 
+var errKilled = resp.Err("ERR nothing was done: the connection is closed") // nobody reads it
+
 var errOverloaded = resp.Err("TRYAGAIN nothing was done: too many commands are waiting")
+
+var errNoRoom = resp.Err("OOM nothing was done: what the command reads is more than the memory that the proxy has for it at present (--memory-limit)")
 
 // failureOf returns the error reply for the way in which a command failed.
 func failureOf(err error) *resp.Value {
@@ -444,6 +468,8 @@ func failureOf(err error) *resp.Value {
 		return resp.ErrTryAgain
 	case errors.Is(err, caspaxos.ErrOverloaded):
 		return errOverloaded
+	case errors.Is(err, caspaxos.ErrNoRoom):
+		return errNoRoom
 	}
 	return resp.ErrUncertain
 }

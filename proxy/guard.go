@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"math"
 
+	"synod/protocol/budget"
 	"synod/protocol/resp"
 )
 
@@ -42,6 +43,12 @@ type guard struct {
 	bulks int   // arguments still to come; 0 before the first line is complete
 	skip  int   // bytes of the current argument, with CRLF, still to come
 	args  int64 // arguments met so far; an announced count takes no memory
+
+	// away is the length of an argument that is large enough for memory of its
+	// own. Its bytes come next, and are taken out of the buffer; apart is how many
+	// bytes such arguments of the request have had.
+	away  int
+	apart int64
 }
 
 // frame is what the guard found at the start of the buffer.
@@ -65,6 +72,9 @@ func (g *guard) next(buf []byte, lim requestLimits) (frame, int, *resp.Value) {
 	if buf[0] != '*' {
 		return g.inline(buf)
 	}
+	if g.away > 0 {
+		return frameNone, 0, nil
+	}
 	if g.bulks == 0 {
 		done, failure := g.count(buf, lim)
 		if failure != nil || !done {
@@ -77,7 +87,7 @@ func (g *guard) next(buf []byte, lim requestLimits) (frame, int, *resp.Value) {
 	for g.bulks > 0 {
 		if g.skip == 0 {
 			done, failure := g.bulk(buf, lim)
-			if failure != nil || !done {
+			if failure != nil || !done || g.away > 0 {
 				return frameNone, 0, failure
 			}
 		}
@@ -99,6 +109,12 @@ func (g *guard) finish() int {
 	n := g.pos
 	*g = guard{}
 	return n
+}
+
+// taken tells that an argument that was away has been taken.
+func (g *guard) taken(n int) {
+	g.away = 0
+	g.apart += int64(n)
 }
 
 // wants returns how many bytes the current argument still lacks, so that the
@@ -154,11 +170,15 @@ func (g *guard) bulk(buf []byte, lim requestLimits) (bool, *resp.Value) {
 		return false, protocolError("invalid bulk length")
 	case n > maxUnauthBulkBytes && lim.unauth:
 		return false, protocolError("unauthenticated bulk length")
-	case int64(g.pos)+n+g.args*argumentBytes > lim.request:
+	case int64(g.pos)+g.apart+n+g.args*argumentBytes > lim.request:
 		return false, errRequestTooBig
 	}
-	g.skip = int(n) + 2
-	g.args++
+	g.skip = 2
+	if g.args++; n >= budget.Large {
+		g.away = int(n)
+	} else {
+		g.skip += int(n)
+	}
 	return true, nil
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"github.com/tidwall/redcon"
 
+	"synod/protocol/budget"
 	"synod/protocol/resp"
 )
 
@@ -45,11 +46,16 @@ type input struct {
 	guard guard
 	words [][]byte // reused
 	read  *counter // bytes
+	large large
 }
 
 // next returns the words of the next complete request, or nil if there is
 // none. The words are valid until the next call of next or fill, unless kept.
 func (in *input) next(lim requestLimits) ([][]byte, *resp.Value) {
+	if in.large.held {
+		clear(in.words[:cap(in.words)]) // or they would keep what nobody needs
+		in.large.held = false
+	}
 	for in.head < in.tail {
 		kind, n, failure := in.guard.next(in.buf[in.head:in.tail], lim)
 		if failure != nil {
@@ -66,6 +72,10 @@ func (in *input) next(lim requestLimits) ([][]byte, *resp.Value) {
 			}
 			in.words = words
 		case frameBulks:
+			if in.large.some {
+				in.words = in.large.assemble(request, in.words[:0])
+				break
+			}
 			complete, words, _, _, err := redcon.ReadNextCommand(request, in.words[:0])
 			if err != nil || !complete {
 				panic("proxy: the guard let through what redcon refuses")
@@ -88,7 +98,9 @@ func (in *input) next(lim requestLimits) ([][]byte, *resp.Value) {
 func (in *input) keep(words [][]byte) {
 	size := 0
 	for _, w := range words {
-		size += len(w)
+		if len(w) < budget.Large { // others have memory of their own
+			size += len(w)
+		}
 	}
 	if size >= keepInput {
 		in.given = true
@@ -96,13 +108,18 @@ func (in *input) keep(words [][]byte) {
 	}
 	raw := make([]byte, size)
 	for i, w := range words {
-		n := copy(raw, w)
-		words[i], raw = raw[:n:n], raw[n:]
+		if len(w) < budget.Large {
+			n := copy(raw, w)
+			words[i], raw = raw[:n:n], raw[n:]
+		}
 	}
 }
 
 // fill reads once, after it has made room.
 func (in *input) fill() error {
+	if in.guard.away > 0 {
+		return in.fillLarge()
+	}
 	in.room()
 	n, err := in.src.Read(in.buf[in.tail:])
 	in.tail += n

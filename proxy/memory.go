@@ -1,6 +1,49 @@
 package proxy
 
-import "sync"
+import (
+	"fmt"
+	"sync"
+
+	"synod/protocol/budget"
+)
+
+const (
+	// minMemory is the least memory that a proxy can do with, in bytes.
+	minMemory = 128 << 20
+	// DefaultMemory is what it has unless it is told otherwise: enough for several
+	// requests and replies of the largest size.
+	DefaultMemory = 2 << 30
+)
+
+// Memory is what a proxy's memory is divided into. Requests and Replies overlap:
+// either may have most of what both may have together. What is left is for small
+// buffers, for the rest of the program and for garbage.
+type Memory struct {
+	Limit    int64         // of the proxy as a whole, in bytes
+	Requests *budget.Share // large arguments of commands
+	Replies  *budget.Share // large states that nodes send
+}
+
+// DivideMemory divides a limit in bytes.
+func DivideMemory(limit int64) (Memory, error) {
+	if limit < minMemory {
+		return Memory{}, fmt.Errorf("a proxy needs %d MiB of memory, not %d", minMemory>>20, limit>>20)
+	}
+	both := budget.New(limit / 4 * 3)
+	each := both.Limit() / 4 * 3
+	return Memory{Limit: limit, Requests: both.Share(each), Replies: both.Share(each)}, nil
+}
+
+// clients is the default of maxmemory-clients.
+func (m Memory) clients() int64 {
+	if m.Limit == 0 {
+		return defaultClientMemory
+	}
+	return m.Limit / 4
+}
+
+// cache is how much is remembered of registers between rounds; 0: the default.
+func (m Memory) cache() int { return int(m.Limit / 32) }
 
 // memory bounds what the buffers of all clients hold together, input and
 // output. When the sum exceeds the limit, the client that holds most is
@@ -12,6 +55,7 @@ import "sync"
 type memory struct {
 	mu       sync.Mutex
 	limit    int64 // bytes; 0: none
+	ample    int64 // bytes up to which nobody has to wait for a client that does not read
 	used     int64
 	peak     int64
 	evicted  int64 // clients
@@ -27,7 +71,14 @@ type account struct {
 }
 
 func newMemory(limit int64) *memory {
-	return &memory{limit: limit, accounts: map[*account]struct{}{}}
+	return &memory{limit: limit, ample: limit / 2, accounts: map[*account]struct{}{}}
+}
+
+// crowded reports whether clients hold much together.
+func (m *memory) crowded() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.used > m.ample
 }
 
 // open returns a new account. kill is called at most once, when the client

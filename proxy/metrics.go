@@ -2,6 +2,8 @@ package proxy
 
 import (
 	"github.com/prometheus/client_golang/prometheus"
+
+	"synod/protocol/budget"
 )
 
 func desc(name, help string, labels ...string) *prometheus.Desc {
@@ -19,6 +21,10 @@ var (
 	descEvicted  = desc("clients_evicted_total", "Clients that were disconnected because all together held too much memory.")
 	descBuffers  = desc("client_buffer_bytes", "Memory that the buffers of all clients hold.")
 	descIn       = desc("received_bytes_total", "Bytes read from clients.")
+	descMemory   = desc("memory_bytes", "Memory that large requests, and large replies of nodes, hold, as far as it has been collected.", "of")
+	descWaits    = desc("memory_waits_total", "Large requests and replies that waited for memory.", "of")
+	descNoRoom   = desc("memory_refused_total", "Large requests and replies that got none.", "of")
+	descLimit    = desc("memory_limit_bytes", "Memory that the proxy may take in all.")
 	descOut      = desc("sent_bytes_total", "Bytes written to clients.")
 )
 
@@ -26,7 +32,7 @@ var (
 func (srv *Server) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		descCommands, descDepth, descUnknown, descProtocol, descClients, descAccepted,
-		descRejected, descEvicted, descBuffers, descIn, descOut,
+		descRejected, descEvicted, descBuffers, descIn, descOut, descMemory, descWaits, descNoRoom, descLimit,
 	} {
 		ch <- d
 	}
@@ -53,6 +59,19 @@ func (srv *Server) Collect(ch chan<- prometheus.Metric) {
 	ch <- prometheus.MustNewConstMetric(descBuffers, prometheus.GaugeValue, float64(held))
 	ch <- prometheus.MustNewConstMetric(descEvicted, prometheus.CounterValue, float64(srv.memory.evictions()))
 	ch <- srv.depth()
+	if srv.shares.Limit > 0 {
+		srv.shares.collect(ch)
+	}
+}
+
+func (m Memory) collect(ch chan<- prometheus.Metric) {
+	for of, share := range map[string]*budget.Share{"requests": m.Requests, "replies": m.Replies} {
+		used, waited, refused := share.Stats()
+		ch <- prometheus.MustNewConstMetric(descMemory, prometheus.GaugeValue, float64(used), of)
+		ch <- prometheus.MustNewConstMetric(descWaits, prometheus.CounterValue, float64(waited), of)
+		ch <- prometheus.MustNewConstMetric(descNoRoom, prometheus.CounterValue, float64(refused), of)
+	}
+	ch <- prometheus.MustNewConstMetric(descLimit, prometheus.GaugeValue, float64(m.Limit))
 }
 
 // depth is the histogram of batch sizes, with buckets 1, 2, 4, … 4096.

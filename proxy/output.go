@@ -9,22 +9,35 @@ import (
 	"time"
 )
 
-// chunkBytes is the size of the pieces that waiting replies are kept in.
-const chunkBytes = 64 << 10
+const (
+	// chunkBytes is the size of the pieces that waiting replies are kept in.
+	chunkBytes = 64 << 10
+	// outputAhead is how much may wait for a client when clients hold much
+	// together, before its session waits, too.
+	outputAhead = 4 << 20
+	// crowdEvery is how often a session that waits looks whether they still do.
+	crowdEvery = time.Second
+	// drainChunks is how many pieces are written by one call.
+	drainChunks = 256
+)
 
 // errOutputLimit: the client has left more replies unread than
 // client-output-buffer-limit allows.
 var errOutputLimit = errors.New("client output buffer limit exceeded")
 
-// output writes replies to a client without ever waiting for it. What the
-// kernel takes at once is written at once, by the caller; the rest waits, up to
-// a limit, for a goroutine that lives only as long as something waits. So a
-// client that pipelines without reading can go on for a while, one that never
-// reads is cut off, and the others cost no goroutine.
+// output writes replies to a client. What the kernel takes at once is written at
+// once, by the caller; the rest waits for a goroutine that lives only as long as
+// something waits. So a client that pipelines without reading can go on for a
+// while, and the others cost no goroutine.
+//
+// When outputAhead bytes wait and clients hold much together, the caller waits,
+// too: of a client that does not read no further command is run, however many it
+// has sent. If the operator has set a limit, the client may leave so much unread
+// instead, and is disconnected beyond; the reply in progress does not count.
 type output struct {
 	conn  net.Conn
 	mem   *account
-	limit *atomic.Int64 // bytes that may wait
+	limit *atomic.Int64 // bytes that may wait; 0: no limit
 	raw   syscall.RawConn
 
 	// try is the function that raw.Write calls, made once; it writes now and
@@ -35,10 +48,12 @@ type output struct {
 	fault error
 
 	mu     sync.Mutex
-	queue  [][]byte // what waits, oldest first
-	queued int64    // bytes in queue, and in the drainer's hands
-	busy   bool     // a drainer is at work
-	err    error    // why nothing is written any more
+	queue  [][]byte  // what waits, oldest first
+	queued int64     // bytes in queue, and in the drainer's hands
+	before int64     // of these, what is no part of the reply in progress
+	less   sync.Cond // queued has shrunk, or nothing is written any more
+	busy   bool      // a drainer is at work
+	err    error     // why nothing is written any more
 	drain  sync.WaitGroup
 
 	written *counter // bytes given to the kernel
@@ -46,6 +61,7 @@ type output struct {
 
 func newOutput(conn net.Conn, mem *account, limit *atomic.Int64, written *counter) *output {
 	o := &output{conn: conn, mem: mem, limit: limit, written: written}
+	o.less.L = &o.mu
 	if sc, ok := conn.(syscall.Conn); ok {
 		if raw, err := sc.SyscallConn(); err == nil {
 			o.raw = raw
@@ -62,16 +78,26 @@ func newOutput(conn net.Conn, mem *account, limit *atomic.Int64, written *counte
 	return o
 }
 
-// write sends b, which the caller may reuse afterwards. It must be called by
-// one goroutine at a time.
-func (o *output) write(b []byte) error { return o.send(b, false) }
+// write sends b, which the caller may reuse afterwards: whole replies, or the
+// beginning of one. It must be called by one goroutine at a time.
+func (o *output) write(b []byte) error { return o.send(b, true, false) }
 
-// give sends b without copying it: nobody may modify b any more.
-func (o *output) give(b []byte) error { return o.send(b, true) }
+// more sends what follows of the reply that write has begun.
+func (o *output) more(b []byte) error { return o.send(b, false, false) }
 
-func (o *output) send(b []byte, given bool) error {
+// give is more without copying: nobody may modify b any more.
+func (o *output) give(b []byte) error { return o.send(b, false, true) }
+
+func (o *output) send(b []byte, begins, given bool) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	limit := o.limit.Load()
+	if begins {
+		o.before = o.queued
+	}
+	if o.err == nil && limit > 0 && o.before > limit {
+		o.fail(errOutputLimit)
+	}
 	if o.err != nil {
 		return o.err
 	}
@@ -86,16 +112,30 @@ func (o *output) send(b []byte, given bool) error {
 	if len(b) == 0 {
 		return nil
 	}
-	if limit := o.limit.Load(); limit > 0 && o.queued+int64(len(b)) > limit {
-		o.fail(errOutputLimit)
-		return errOutputLimit
-	}
 	o.enqueue(b, given)
 	if !o.busy {
 		o.busy = true
 		o.drain.Go(o.run)
 	}
-	return nil
+	most := int64(outputAhead)
+	if limit > 0 {
+		most += o.before
+	}
+	for o.queued > most && o.err == nil && o.mem.of.crowded() {
+		o.wait()
+	}
+	return o.err
+}
+
+// wait returns when less is queued, and now and then; mu is held.
+func (o *output) wait() {
+	again := time.AfterFunc(crowdEvery, func() {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		o.less.Broadcast()
+	})
+	o.less.Wait()
+	again.Stop()
 }
 
 // writeNow writes what the kernel takes without waiting.
@@ -140,6 +180,7 @@ func (o *output) enqueue(b []byte, given bool) {
 
 // run writes what waits until nothing does.
 func (o *output) run() {
+	var chunks [][]byte
 	for {
 		o.mu.Lock()
 		if len(o.queue) == 0 || o.err != nil {
@@ -147,20 +188,27 @@ func (o *output) run() {
 			o.mu.Unlock()
 			return
 		}
-		chunk := o.queue[0]
-		o.queue[0] = nil
-		o.queue = o.queue[1:]
+		n := min(len(o.queue), drainChunks)
+		chunks = append(chunks[:0], o.queue[:n]...)
+		clear(o.queue[:n])
+		o.queue = o.queue[n:]
 		o.mu.Unlock()
 
-		n, err := o.conn.Write(chunk)
-		o.written.add(int64(n))
+		size := int64(0)
+		for _, c := range chunks {
+			size += int64(len(c))
+		}
+		all := net.Buffers(chunks)
+		written, err := all.WriteTo(o.conn)
+		o.written.add(written)
 
 		o.mu.Lock()
-		o.queued -= int64(len(chunk))
-		o.mem.add(-int64(len(chunk)))
+		o.queued -= size
+		o.mem.add(-size)
 		if err != nil {
 			o.fail(err)
 		}
+		o.less.Broadcast()
 		o.mu.Unlock()
 	}
 }
@@ -175,6 +223,7 @@ func (o *output) fail(err error) {
 		o.mem.add(-int64(len(chunk)))
 	}
 	o.queue = nil
+	o.less.Broadcast()
 }
 
 // waiting returns how many bytes and chunks wait for the client.

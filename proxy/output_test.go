@@ -7,6 +7,7 @@ import (
 	"net"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -25,6 +26,7 @@ func TestOutputKeepsOrder(t *testing.T) {
 	o, client := pipeOutput(t, 0)
 	var want bytes.Buffer
 	piece := make([]byte, 0, 200_000)
+	got := make(chan []byte, 1)
 	for i := range 300 {
 		piece = append(piece[:0], bytes.Repeat([]byte{byte(i)}, i*i)...) // reused, as sessions do
 		want.Write(piece)
@@ -37,24 +39,78 @@ func TestOutputKeepsOrder(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-	}
-	if got := o.mem.bytes(); got == 0 {
-		t.Error("what waits is not accounted for")
-	}
-	got := make([]byte, want.Len())
-	if _, err := io.ReadFull(client, got); err != nil || !bytes.Equal(got, want.Bytes()) {
-		t.Errorf("the client got something else (%v)", err)
+		if i == 150 { // not before: more waits than a pipe takes
+			if o.mem.bytes() == 0 {
+				t.Error("what waits is not accounted for")
+			}
+			go func() {
+				all, _ := io.ReadAll(client)
+				got <- all
+			}()
+		}
 	}
 	o.finish(patience)
 	if n, chunks := o.waiting(); n != 0 || chunks != 0 || o.mem.bytes() != 0 {
 		t.Errorf("%d bytes in %d chunks still wait, %d are accounted for", n, chunks, o.mem.bytes())
 	}
+	o.conn.Close()
+	if !bytes.Equal(<-got, want.Bytes()) {
+		t.Error("the client got something else")
+	}
 }
 
+// When clients hold much together, whoever writes waits for a client that does not read, and goes on when it does.
+func TestOutputHoldsBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o, client := pipeOutput(t, 0)
+		o.mem.of.ample = outputAhead
+		const replies = 100
+		var sent atomic.Int64
+		go func() {
+			for range replies {
+				if o.write(make([]byte, outputAhead/8)) != nil {
+					return
+				}
+				sent.Add(1)
+			}
+		}()
+		synctest.Wait()
+		if n, _ := o.waiting(); n > outputAhead+outputAhead/8 || sent.Load() > 9 {
+			t.Errorf("%d replies were written, %d bytes wait, though the client does not read", sent.Load(), n)
+		}
+		if n, err := io.CopyN(io.Discard, client, replies*outputAhead/8); err != nil {
+			t.Errorf("the client got %d bytes: %v", n, err)
+		}
+		synctest.Wait()
+		if sent.Load() != replies {
+			t.Errorf("%d of %d replies were written", sent.Load(), replies)
+		}
+	})
+}
+
+// A writer that waits is let go when the connection ends.
+func TestOutputHoldsBackNobodyForEver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o, client := pipeOutput(t, 0)
+		done := make(chan error, 1)
+		o.mem.of.ample = outputAhead
+		go func() { done <- o.write(make([]byte, 2*outputAhead)) }()
+		synctest.Wait()
+		client.Close()
+		if err := <-done; err == nil {
+			t.Error("nobody took the reply, and that is no error")
+		}
+	})
+}
+
+// A limit that the operator has set ends a client, but not for one reply alone.
 func TestOutputLimit(t *testing.T) {
 	o, _ := pipeOutput(t, 1000)
 	if err := o.write(make([]byte, 600)); err != nil {
 		t.Fatal(err)
+	}
+	if err := o.more(make([]byte, 600)); err != nil {
+		t.Fatalf("the reply in progress counts: %v", err)
 	}
 	for range 2 { // it stays an error
 		if err := o.write(make([]byte, 600)); !errors.Is(err, errOutputLimit) {

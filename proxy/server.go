@@ -30,6 +30,9 @@ type Options struct {
 	Password string
 	// MaxClients bounds the connections; 0 is 10000.
 	MaxClients int
+	// Memory is what the proxy's memory is divided into; the zero Memory is
+	// without limits.
+	Memory Memory
 	// Replicas returns how many copies every write has besides the first, for
 	// WAIT; nil is none.
 	Replicas func() int
@@ -48,6 +51,7 @@ type Server struct {
 	born     time.Time
 	settings settings
 	memory   *memory
+	shares   Memory
 	clients  clients
 	pause    pause
 	stats    stats
@@ -71,9 +75,10 @@ func NewServer(ln net.Listener, o Options) *Server {
 		version: o.Version,
 		runID:   newRunID(),
 		born:    time.Now(),
-		memory:  newMemory(defaultClientMemory),
+		memory:  newMemory(o.Memory.clients()),
 		table:   newTable(),
 		ln:      ln,
+		shares:  o.Memory,
 		closing: make(chan struct{}),
 	}
 	if srv.replicas = o.Replicas; srv.replicas == nil {
@@ -125,6 +130,7 @@ func (srv *Server) welcome(conn net.Conn) {
 	s := newSession(srv, srv.clients.nextID(), conn)
 	if !srv.clients.add(s, srv.settings.maxClients.Load()) {
 		srv.stats.rejected.add(1)
+		s.cancel()
 		s.out.mem.close()
 		_ = conn.SetWriteDeadline(time.Now().Add(50 * time.Millisecond)) // best effort, like Redis
 		_, _ = conn.Write([]byte("-ERR max number of clients reached\r\n"))

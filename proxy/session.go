@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -58,9 +59,11 @@ type session struct {
 
 	mu      sync.Mutex
 	labels  labels
-	ended   string        // why the connection was ended from outside; "" if it was not
-	endedBy bool          // by another client or the operator, rather than for a fault
-	gone    chan struct{} // closed with the first ending
+	ended   string // why the connection was ended from outside; "" if it was not
+	endedBy bool   // by another client or the operator, rather than for a fault
+
+	ending context.Context // until the first ending
+	cancel context.CancelFunc
 }
 
 // labels are what a client says of itself.
@@ -69,10 +72,12 @@ type labels struct {
 }
 
 func newSession(srv *Server, id int64, conn net.Conn) *session {
-	s := &session{srv: srv, id: id, conn: conn, born: time.Now(), gone: make(chan struct{})}
+	s := &session{srv: srv, id: id, conn: conn, born: time.Now()}
+	s.ending, s.cancel = context.WithCancel(srv.stop)
 	account := srv.memory.open(func() { s.end("evicted: all clients together hold more than maxmemory-clients") })
 	s.out = newOutput(conn, account, &srv.settings.outputLimit, &srv.stats.bytesOut)
 	s.in = input{src: conn, mem: account, read: &srv.stats.bytesIn}
+	s.in.large.memory, s.in.large.waiting, s.in.large.expect = srv.shares.Requests, s.waiting, s.expect
 	s.batch.init(s)
 	s.proto.Store(2)
 	s.active.Store(s.born.UnixMilli())
@@ -171,10 +176,27 @@ func (s *session) endAs(reason string, asked bool) {
 	s.mu.Lock()
 	if s.ended == "" {
 		s.ended, s.endedBy = reason, asked
-		close(s.gone)
 	}
 	s.mu.Unlock()
 	_ = s.conn.Close() // the session's goroutine sees it
+	s.cancel()
+}
+
+// waiting bounds a wait for memory.
+func (s *session) waiting() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(s.ending, largePatience)
+}
+
+// expect has a read of the session's goroutine fail if the client sends nothing
+// within so long; 0: it may take its time.
+func (s *session) expect(within time.Duration) {
+	until := time.Time{}
+	if within > 0 {
+		until = time.Now().Add(within)
+	}
+	if s.conn.SetReadDeadline(until) == nil && s.srv.draining.Load() {
+		s.nudge() // whose deadline this one may have replaced
+	}
 }
 
 // nudge makes a session that waits for its client look up: the server drains.
@@ -183,7 +205,7 @@ func (s *session) nudge() { _ = s.conn.SetReadDeadline(time.Unix(1, 0)) }
 // report notes why the connection ended, if that is worth a line.
 func (s *session) report(err error) {
 	switch {
-	case errors.Is(err, errOutputLimit):
+	case errors.Is(err, errOutputLimit), errors.Is(err, errStalled):
 		s.end(err.Error())
 	case errors.Is(err, io.EOF), errors.Is(err, net.ErrClosed), errors.Is(err, os.ErrDeadlineExceeded),
 		errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, io.ErrClosedPipe):
@@ -201,6 +223,7 @@ func (s *session) close() {
 		s.out.finish(farewell)
 	}
 	_ = s.conn.Close()
+	s.cancel()
 	s.out.drain.Wait()
 	s.out.mem.close()
 	s.srv.clients.remove(s)

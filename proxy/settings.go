@@ -17,8 +17,7 @@ const (
 	defaultMaxClients   = 10000
 	defaultBulkLimit    = 512 << 20 // also the most that proto-max-bulk-len may be
 	defaultQueryLimit   = 1 << 30
-	defaultOutputLimit  = 256 << 20
-	defaultClientMemory = 4 << 30
+	defaultClientMemory = 4 << 30 // without a limit on memory
 )
 
 // settings are what CONFIG shows and changes. They belong to this proxy and
@@ -59,8 +58,7 @@ func (st *settings) init(srv *Server, o Options) {
 	}
 	st.bulkLimit.Store(defaultBulkLimit)
 	st.queryLimit.Store(defaultQueryLimit)
-	st.outputLimit.Store(defaultOutputLimit)
-	st.memoryLimit.Store(defaultClientMemory)
+	st.memoryLimit.Store(o.Memory.clients())
 	st.maxClients.Store(defaultMaxClients)
 	if o.MaxClients > 0 {
 		st.maxClients.Store(int64(o.MaxClients))
@@ -248,7 +246,8 @@ func showOutputLimit(st *settings) string {
 }
 
 // setOutputLimit takes the hard limit of normal clients; there are no others,
-// and no soft limits. Zero leaves it to maxmemory-clients.
+// and no soft limits. Zero, the default, has commands wait of a client that does
+// not read.
 func setOutputLimit(st *settings, value string) (func(), string) {
 	words := strings.Fields(value)
 	if len(words)%4 != 0 || len(words) == 0 {

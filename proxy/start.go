@@ -24,6 +24,7 @@ type Config struct {
 	MaxClients int
 	Password   string
 	Lanes      int // of proposers; zero is one for each processor
+	Memory     Memory
 	Log        *zap.Logger
 	Version    string
 }
@@ -52,13 +53,13 @@ func Start(ctx context.Context, cfg Config) (_ *Proxy, err error) {
 	}
 	p := &Proxy{cfg: cfg}
 	p.cluster, err = cluster.Open(ctx, cluster.Config{Name: cfg.Name, Cluster: cfg.Cluster, Store: cfg.Store,
-		Limits: cfg.Limits, Lanes: cfg.Lanes, Log: cfg.Log})
+		Limits: cfg.Limits, Lanes: cfg.Lanes, Memory: cfg.Memory.Replies, CachedBytes: cfg.Memory.cache(), Log: cfg.Log})
 	if err != nil {
 		return nil, errors.Join(err, ln.Close(), adminLn.Close())
 	}
 	id := p.cluster.ProposerID()
 	p.server = NewServer(ln, Options{Backend: backend{p.cluster}, Log: cfg.Log, Version: cfg.Version,
-		Password: cfg.Password, MaxClients: cfg.MaxClients, Replicas: p.cluster.Replicas,
+		Password: cfg.Password, MaxClients: cfg.MaxClients, Memory: cfg.Memory, Replicas: p.cluster.Replicas,
 		// 32 bits of clients for each start of a proxy; clients parse ids as
 		// signed 64-bit numbers.
 		ClientIDs: int64(id&0x7fffffff) << 32})

@@ -31,7 +31,7 @@ var clusterDown = []byte("CLUSTERDOWN ")
 
 func outcomeOf(v *resp.Value) outcome {
 	switch v {
-	case resp.ErrTryAgain, errOverloaded:
+	case resp.ErrTryAgain, errOverloaded, errNoRoom:
 		return outcomeTryAgain
 	case resp.ErrUncertain:
 		return outcomeUncertain

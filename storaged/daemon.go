@@ -37,6 +37,7 @@ type Config struct {
 	CacheBytes   int64 // for hot registers
 	MinFreeBytes int64 // refuse writes when the disk has less room
 	Lanes        int   // of a new data directory; zero: one per CPU, at least two
+	Memory       Memory
 
 	disk         *engine.Disk // for tests: lets the changelog's disk fail
 	stagingBytes int64        // for tests: how large a state may be
@@ -120,6 +121,7 @@ func (d *Daemon) bringUp(ctx context.Context) (err error) {
 	d.server = rpc.NewServer(rpc.Options{
 		Cluster: d.cfg.Cluster, Secrets: d.knownSecrets, Kind: rpc.Node, Name: d.cfg.ID, Log: d.log,
 		Handle: d.handle, Opened: d.opened, Closed: d.closed,
+		Memory: d.cfg.Memory.Frames, Weigh: weigh, Refused: d.noRoom,
 	})
 	d.metrics = newMetrics(d)
 	if d.admin, err = startAdmin(ctx, d); err != nil {

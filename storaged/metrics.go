@@ -92,6 +92,10 @@ var (
 	descCompactions = desc("store_compactions_total", "Compactions of the store.")
 	descReadAmp     = desc("store_read_amplification", "Levels that a read of the store may have to visit.")
 	descFlushes     = desc("range_tombstones", "Flush votes in force.")
+	descMemory      = desc("memory_bytes", "Memory that large messages of peers hold, as far as it has been collected.")
+	descMemoryWaits = desc("memory_waits_total", "Large messages that waited for memory.")
+	descNoRoom      = desc("memory_refused_total", "Large messages that got none.")
+	descLimit       = desc("memory_limit_bytes", "Memory that the node may take in all.")
 	descStaged      = desc("staged_bytes_total", "Bytes of large states brought to the store before they were voted for.")
 )
 
@@ -101,6 +105,7 @@ func (m *metrics) Describe(c chan<- *prometheus.Desc) {
 		descRequests, descQueue, descPromises, descSessions, descRefused, descStreams, descStagings, descReady, descHits, descMisses, descCacheBytes,
 		descCacheCount, descApplied, descLogBytes, descUnsynced, descPosition, descFree, descPebbleBytes,
 		descCompactions, descReadAmp, descFlushes, descStaged,
+		descMemory, descMemoryWaits, descNoRoom, descLimit,
 	} {
 		c <- d
 	}
@@ -130,6 +135,13 @@ func (m *metrics) Collect(c chan<- prometheus.Metric) {
 	gauge(descReadAmp, float64(s.ReadAmp))
 	gauge(descFlushes, float64(s.Flushes))
 	counter(descStaged, float64(s.StagedBytes))
+	if memory := m.daemon.cfg.Memory; memory.Limit > 0 {
+		used, waited, refused := memory.Frames.Stats()
+		gauge(descMemory, float64(used))
+		counter(descMemoryWaits, float64(waited))
+		counter(descNoRoom, float64(refused))
+		gauge(descLimit, float64(memory.Limit))
+	}
 }
 
 func (m *metrics) collectLanes(counter, gauge func(*prometheus.Desc, float64, ...string)) {

@@ -95,6 +95,23 @@ func (d *Daemon) handle(s *rpc.Session, class rpc.Class, payload []byte) {
 	}
 }
 
+// noRoom answers a frame that there was no memory for.
+func (d *Daemon) noRoom(s *rpc.Session, _ rpc.Class, head []byte) {
+	kind, id, ok := wire.Beginning(head)
+	switch {
+	case !ok:
+	case kind == wire.KindRequest:
+		d.refuse(s, []item{{request: &caspaxos.Request{ID: id, Kind: caspaxos.KindAccept}}})
+	case kind == wire.KindPiece:
+		if st := d.stagings.find(stagingKey{s, id}); st != nil {
+			st.skipped = true
+			st.end(errNoRoom)
+			return
+		}
+		d.refuse(s, []item{{request: &caspaxos.Request{ID: id, Kind: caspaxos.KindAccept}}})
+	}
+}
+
 // malformed ends a session that sent what cannot be understood: its peer has
 // the same protocol version, so it is broken.
 func (d *Daemon) malformed(s *rpc.Session, class rpc.Class, err error) {

@@ -25,8 +25,9 @@ type staging struct {
 	ctx     context.Context // until it ends, for whatever reason
 	end     context.CancelCauseFunc
 
-	next  uint32 // the number of the piece that should come; the reader's
-	ended bool   // the last one has come; the reader's
+	next    uint32 // the number of the piece that should come; the reader's
+	ended   bool   // the last one has come; the reader's
+	skipped bool   // there was no room for one; the reader's
 
 	mu       sync.Mutex
 	queue    []*wire.Piece

@@ -129,6 +129,9 @@ func (d *Daemon) piece(s *rpc.Session, class rpc.Class, p *wire.Piece) error {
 	case p.Number == 0:
 		st = &staging{stagingKey: stagingKey{s, p.ID}, request: p.Accept, more: make(chan struct{}, 1), room: make(chan struct{}, 1)}
 	}
+	if st.skipped {
+		return nil
+	}
 	if !st.expects(p) {
 		return fmt.Errorf("piece %d of a state: %w", p.Number, errOddPiece)
 	}
@@ -283,6 +286,8 @@ func (d *Daemon) stageFails(st *staging, err error) {
 		return
 	case errors.Is(err, errLate):
 		d.log.Warn("a large state did not arrive in full", peer)
+	case errors.Is(err, errNoRoom):
+		d.log.Warn("no memory for a part of a large state", peer)
 	case !errors.Is(err, engine.ErrNoSpace) && !errors.Is(err, engine.ErrClosed):
 		d.log.Error("cannot take in a large state", peer, zap.Error(err))
 	}
@@ -293,6 +298,8 @@ func (d *Daemon) stageFails(st *staging, err error) {
 var (
 	errGone = errors.New("the session has ended")
 	errLate = errors.New("no further piece has come")
+	// errNoRoom says that there was no memory for one of its pieces.
+	errNoRoom = errors.New("no memory for a piece")
 )
 
 // endStagings ends those of a session that is gone, but for what has come whole.

@@ -41,7 +41,7 @@ type Effect struct {
 	Need *register.Projection
 }
 
-// The three ways in which a command may end without a result (§4, §5).
+// The ways in which a command may end without a result (§4, §5).
 var (
 	// ErrNoQuorum: nothing was done, fewer than a quorum answered in time.
 	ErrNoQuorum = errors.New("no quorum of the slot's nodes answered in time")
@@ -51,6 +51,9 @@ var (
 	ErrUncertain = errors.New("the outcome of this write is unknown")
 	// ErrOverloaded: nothing was done, too many commands wait.
 	ErrOverloaded = errors.New("too many commands are waiting")
+	// ErrNoRoom: nothing was done, the state that the command reads is more than
+	// there is memory for at present.
+	ErrNoRoom = errors.New("no memory for what the command reads")
 )
 
 // Command is one Operation on its way through a Proposer. The caller fills the

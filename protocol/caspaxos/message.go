@@ -95,7 +95,7 @@ func (q *Request) newest() Ballot {
 // Outcome is what an acceptor made of a Request.
 type Outcome uint8
 
-// The outcomes. The last four say that the node did not answer in the sense of
+// The outcomes. The last five say that the node did not answer in the sense of
 // §3: it changed nothing and is not counted.
 const (
 	Promised    Outcome = iota + 1 // to a Prepare: promised; the record follows
@@ -109,6 +109,7 @@ const (
 	ClockAhead                     // the ballot is too far ahead of the node's clock
 	Busy                           // the node cannot take more now
 	Unreachable                    // made by the driver: the request was not, or may not have been, delivered
+	NoRoom                         // made by the driver: the reply was more than there is memory for
 )
 
 // Reply is an acceptor's answer to one Request.

@@ -174,6 +174,10 @@ func (p *Proposer) Deliver(now Now, from NodeID, reply *Reply) {
 		p.newEpoch(r)
 		return
 	}
+	if reply.Outcome == NoRoom && r.phase != accepting {
+		p.noRoom(r)
+		return
+	}
 	if reply.ID == r.fetchID {
 		p.onFetch(r, i, reply)
 		return

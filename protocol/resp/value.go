@@ -31,6 +31,7 @@ const (
 	Push      Kind = '>'
 	Pairs     Kind = 'p' // an Array of two-element Arrays, flat in RESP2
 	Table     Kind = 't' // a Map, an Array of two-element Arrays in RESP2
+	Chunks    Kind = 'c' // a Bulk in parts: the Bulks of Elems, of Int bytes together
 )
 
 // Value is one reply. Values are immutable once made.
@@ -70,6 +71,11 @@ var smallInts = func() (v [256]Value) {
 // Bytes returns a Bulk of b, which it takes over.
 func Bytes(b []byte) *Value { return &Value{Kind: Bulk, Str: b} }
 
+// Parts returns a Bulk of size bytes, which stand in parts. It takes these over.
+func Parts(size int, parts []Value) *Value {
+	return &Value{Kind: Chunks, Int: int64(size), Elems: parts}
+}
+
 // Text returns a Bulk of s.
 func Text(s string) *Value { return &Value{Kind: Bulk, Str: []byte(s)} }
 
@@ -98,13 +104,32 @@ func (v *Value) AppendTo(dst []byte, version int) []byte {
 		return appendNull(dst, v.Kind, version)
 	case Array, Set, Push, Map, Pairs, Table:
 		return v.appendAggregate(dst, version)
+	case Chunks:
+		dst = appendNumber(dst, '$', v.Int)
+		for i := range v.Elems {
+			dst = append(dst, v.Elems[i].Str...)
+		}
+		return append(dst, '\r', '\n')
 	}
 	return v.appendScalar(dst, version)
 }
 
 func (v *Value) appendAggregate(dst []byte, version int) []byte {
+	dst, paired := v.appendHead(dst, version)
+	for i := range v.Elems {
+		if paired && i%2 == 0 {
+			dst = appendNumber(dst, '*', 2)
+		}
+		dst = v.Elems[i].AppendTo(dst, version)
+	}
+	return dst
+}
+
+// appendHead appends what stands before the elements. paired tells that each two
+// of them are an array of their own.
+func (v *Value) appendHead(dst []byte, version int) (_ []byte, paired bool) {
 	kind, n := byte(v.Kind), len(v.Elems)
-	paired := (v.Kind == Pairs && version >= 3) || (v.Kind == Table && version < 3)
+	paired = (v.Kind == Pairs && version >= 3) || (v.Kind == Table && version < 3)
 	switch {
 	case paired:
 		kind, n = '*', n/2
@@ -113,14 +138,7 @@ func (v *Value) appendAggregate(dst []byte, version int) []byte {
 	case v.Kind == Map || v.Kind == Table:
 		kind, n = '%', n/2
 	}
-	dst = appendNumber(dst, kind, int64(n))
-	for i := range v.Elems {
-		if paired && i%2 == 0 {
-			dst = appendNumber(dst, '*', 2)
-		}
-		dst = v.Elems[i].AppendTo(dst, version)
-	}
-	return dst
+	return appendNumber(dst, kind, int64(n)), paired
 }
 
 // appendScalar writes the kinds that only RESP3 knows.

@@ -2,9 +2,13 @@ package rpc
 
 import (
 	"bufio"
+	"context"
 	"encoding/binary"
 	"hash/crc32"
 	"io"
+	"time"
+
+	"synod/protocol/budget"
 )
 
 const (
@@ -12,6 +16,13 @@ const (
 	// firstRead is the memory taken for a frame on the word of its header
 	// alone; beyond that, it grows as bytes arrive.
 	firstRead = 1 << 20
+	// headBytes is how much is kept of a payload that there is no room for.
+	headBytes = 4 << 10
+	// memoryPatience is how long a payload may wait for room.
+	memoryPatience = 3 * time.Second
+	// memorySilence is how long the sender of a payload that holds memory may let
+	// it wait for its next bytes.
+	memorySilence = 10 * time.Second
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -28,6 +39,17 @@ type frameReader struct {
 	class  Class
 	in     *bufio.Reader
 	header [frameHeader]byte
+
+	// memory is what large payloads are acquired from, until ctx ends; nil: they
+	// take what they need, as their bytes arrive. refused, if not nil, gets the
+	// first bytes of a payload that there was no room for.
+	memory  *budget.Share
+	weigh   func(size int) int64 // nil: it takes its size
+	ctx     context.Context
+	refused func(head []byte)
+	// limit, if not nil, bounds the time until the next bytes of a payload that
+	// holds memory.
+	limit func(time.Duration)
 }
 
 func newFrameReader(c Class, r io.Reader) *frameReader {
@@ -35,24 +57,117 @@ func newFrameReader(c Class, r io.Reader) *frameReader {
 }
 
 // next returns the next frame's payload, in memory of its own, or io.EOF if
-// there is no further frame.
+// there is no further frame. Those that there is no room for it skips.
 func (f *frameReader) next() ([]byte, error) {
+	for {
+		payload, skipped, err := f.frame()
+		if err != nil || !skipped {
+			return payload, err
+		}
+		f.refused(payload)
+	}
+}
+
+// frame reads one frame. If it was skipped, payload is its beginning.
+func (f *frameReader) frame() (payload []byte, skipped bool, err error) {
 	if _, err := io.ReadFull(f.in, f.header[:]); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	size := uint64(binary.BigEndian.Uint32(f.header[:]))
 	want := binary.BigEndian.Uint32(f.header[4:])
 	if limit := f.class.MaxPayload(); size > uint64(limit) {
-		return nil, &SizeError{Class: f.class, Size: int(size), Limit: limit}
+		return nil, false, &SizeError{Class: f.class, Size: int(size), Limit: limit}
 	}
-	payload, err := f.read(int(size))
+	var got uint32
+	switch payload, err = f.room(int(size)); {
+	case err != nil:
+		skipped = true
+		payload, got, err = f.skip(int(size))
+	case payload != nil:
+		err = f.fill(payload)
+	default:
+		payload, err = f.read(int(size))
+	}
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	if got := crc32.Checksum(payload, castagnoli); got != want {
-		return nil, &ChecksumError{Class: f.class, Size: int(size), Got: got, Want: want}
+	if !skipped {
+		got = crc32.Checksum(payload, castagnoli)
 	}
-	return payload, nil
+	if got != want {
+		return nil, false, &ChecksumError{Class: f.class, Size: int(size), Got: got, Want: want}
+	}
+	return payload, skipped, nil
+}
+
+// room acquires the memory of a large payload before any of it is read. It
+// returns nil for one that need not ask, and an error for one that has to be
+// skipped.
+func (f *frameReader) room(size int) ([]byte, error) {
+	if f.memory == nil || size < budget.Large {
+		return nil, nil
+	}
+	weight := int64(size)
+	if f.weigh != nil {
+		weight = f.weigh(size)
+	}
+	if f.memory.Try(weight) {
+		return f.memory.Allocate(size, weight), nil
+	}
+	ctx, cancel := context.WithTimeout(f.ctx, memoryPatience)
+	defer cancel()
+	if err := f.memory.Acquire(ctx, weight); err != nil {
+		if f.class == Bulk && f.refused != nil {
+			return nil, err
+		}
+		f.memory.Force(weight) // of these classes none is very large
+	}
+	return f.memory.Allocate(size, weight), nil
+}
+
+// fill reads a payload that holds memory, which its sender must not leave lying.
+func (f *frameReader) fill(payload []byte) error {
+	for at := 0; at < len(payload); {
+		f.expect(memorySilence)
+		n, err := io.ReadFull(f.in, payload[at:min(at+firstRead, len(payload))])
+		if at += n; err != nil {
+			return cutShort(err)
+		}
+	}
+	f.expect(0)
+	return nil
+}
+
+// skip reads a payload without keeping it. It returns its beginning and the
+// checksum of all of it.
+func (f *frameReader) skip(size int) (head []byte, sum uint32, err error) {
+	head = make([]byte, min(size, headBytes))
+	if _, err := io.ReadFull(f.in, head); err != nil {
+		return nil, 0, cutShort(err)
+	}
+	sum = crc32.Checksum(head, castagnoli)
+	rest := make([]byte, 32<<10)
+	for left := size - len(head); left > 0; {
+		n, err := f.in.Read(rest[:min(left, len(rest))])
+		sum = crc32.Update(sum, castagnoli, rest[:n])
+		if left -= n; err != nil {
+			return nil, 0, cutShort(err)
+		}
+	}
+	return head, sum, nil
+}
+
+func (f *frameReader) expect(within time.Duration) {
+	if f.limit != nil {
+		f.limit(within)
+	}
+}
+
+func cutShort(err error) error {
+	if err == io.EOF {
+		return io.ErrUnexpectedEOF
+	}
+	return err
 }
 
 func (f *frameReader) read(size int) ([]byte, error) {
@@ -60,8 +175,8 @@ func (f *frameReader) read(size int) ([]byte, error) {
 	for at := 0; ; {
 		n, err := io.ReadFull(f.in, payload[at:])
 		at += n
-		if err == io.EOF && size > 0 {
-			err = io.ErrUnexpectedEOF
+		if size > 0 {
+			err = cutShort(err)
 		}
 		if err != nil || at == size {
 			return payload, err

@@ -12,6 +12,8 @@ import (
 
 	"github.com/hashicorp/yamux"
 	"go.uber.org/zap"
+
+	"synod/protocol/budget"
 )
 
 const (
@@ -50,6 +52,15 @@ type Options struct {
 	// last call of Handle has returned. err says why.
 	Closed func(s *Session, err error)
 
+	// Memory, if not nil, is what large payloads are acquired from before they
+	// are read: they wait for it, and the peer with them. One of the bulk class
+	// that waits for too long, or is larger than the share, is skipped; Refused,
+	// which Handle is not called for then, gets the first bytes of it. Weigh, if
+	// not nil, tells how much memory a payload takes in all.
+	Memory  *budget.Share
+	Weigh   func(c Class, size int) int64
+	Refused func(s *Session, c Class, head []byte)
+
 	// Traffic, if not nil, counts what all sessions with these options carry.
 	Traffic *Traffic
 
@@ -76,6 +87,9 @@ type Session struct {
 
 	loops sync.WaitGroup // a reader and a writer per class
 	done  chan struct{}  // closed when all has ended
+
+	ctx    context.Context // until the session begins to end
+	cancel context.CancelFunc
 
 	mu    sync.Mutex
 	cause error // why it ends; set once
@@ -108,6 +122,7 @@ func Client(ctx context.Context, nc net.Conn, o Options) (*Session, error) {
 
 func newSession(c *conn, o *Options) *Session {
 	s := &Session{opt: o, conn: c, done: make(chan struct{})}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
 	for i := range s.out {
 		s.out[i].init(Class(i).MaxBacklog())
 	}
@@ -222,6 +237,19 @@ func (s *Session) stopped(err error) {
 
 func (s *Session) read(c Class, stream *yamux.Stream) error {
 	frames := newFrameReader(c, stream)
+	if frames.memory, frames.ctx = s.opt.Memory, s.ctx; s.opt.Refused != nil {
+		frames.refused = func(head []byte) { s.opt.Refused(s, c, head) }
+	}
+	if s.opt.Weigh != nil {
+		frames.weigh = func(size int) int64 { return s.opt.Weigh(c, size) }
+	}
+	frames.limit = func(within time.Duration) {
+		until := time.Time{}
+		if within > 0 {
+			until = time.Now().Add(within)
+		}
+		_ = stream.SetReadDeadline(until) // never fails
+	}
 	for {
 		payload, err := frames.next()
 		if err != nil {
@@ -260,6 +288,7 @@ func (s *Session) end(err error) {
 		s.cause = fmt.Errorf("rpc: session with %s: %w", s.peer, explain(err))
 	}
 	s.mu.Unlock()
+	s.cancel()
 	for i := range s.out {
 		s.out[i].close()
 	}

@@ -94,6 +94,17 @@ func (b *Batch) Next() bool {
 // Err returns the error that ended the iteration, if one did.
 func (b *Batch) Err() error { return b.err }
 
+// Beginning returns what the first message of a payload is, and its id, of a
+// payload of which only the beginning is there. A message that has no such id
+// is not ok.
+func Beginning(head []byte) (k Kind, id uint64, ok bool) {
+	r := reader{b: head}
+	k = Kind(r.byte())
+	r.uvarint() // its length
+	id = r.uvarint()
+	return k, id, r.why == ""
+}
+
 // Kind returns the kind of the current message, possibly one that this version
 // does not know.
 func (b *Batch) Kind() Kind { return b.kind }

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"synod/meta/store"
+	"synod/protocol/budget"
 	"synod/protocol/caspaxos"
 	"synod/protocol/register"
 	"synod/proxy/keyspace"
@@ -30,6 +31,11 @@ type Config struct {
 	Limits  caspaxos.Limits
 	Lanes   int // zero: one for each processor
 	Log     *zap.Logger
+
+	// Memory is for the large states that nodes send; nil: without a limit.
+	Memory *budget.Share
+	// CachedBytes bounds what is remembered of registers; zero: the default.
+	CachedBytes int
 }
 
 // Cluster runs commands on the registers of a cluster. It is safe for
@@ -60,13 +66,14 @@ func Open(ctx context.Context, cfg Config) (*Cluster, error) {
 	}
 	wall := func() int64 { return time.Now().UnixMilli() }
 	clock := caspaxos.NewClock(id, wall)
-	pool := proposer.New(proposer.Config{Clock: clock, Limits: cfg.Limits, Timing: caspaxos.DefaultTiming(), Lanes: cfg.Lanes})
+	pool := proposer.New(proposer.Config{Clock: clock, Limits: cfg.Limits, Timing: caspaxos.DefaultTiming(), Lanes: cfg.Lanes,
+		CachedBytes: cfg.CachedBytes})
 	lanes := make([]router.Lane, len(pool.Lanes()))
 	for i, l := range pool.Lanes() {
 		lanes[i] = l
 	}
 	c := &Cluster{Pool: pool, log: cfg.Log, limits: cfg.Limits, id: id}
-	c.router = router.New(router.Config{Cluster: cfg.Cluster, Name: cfg.Name, Log: cfg.Log}, lanes)
+	c.router = router.New(router.Config{Cluster: cfg.Cluster, Name: cfg.Name, Memory: cfg.Memory, Log: cfg.Log}, lanes)
 	c.snapshots = txn.Snapshots{Registers: pool, Limits: cfg.Limits}
 	c.Keys = &keyspace.Keyspace{Nodes: c.router, Registers: pool, Clock: clock, Limits: cfg.Limits, Wall: wall}
 	pool.Start(c.router)
@@ -174,7 +181,7 @@ func ErrorOf(err error) error {
 	if errors.As(err, &outage) {
 		return outage
 	}
-	for _, e := range []error{caspaxos.ErrUncertain, caspaxos.ErrContention, caspaxos.ErrOverloaded} {
+	for _, e := range []error{caspaxos.ErrUncertain, caspaxos.ErrContention, caspaxos.ErrOverloaded, caspaxos.ErrNoRoom} {
 		if errors.Is(err, e) {
 			return e
 		}

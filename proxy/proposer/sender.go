@@ -59,7 +59,7 @@ func (p *parcel) prepare() {
 		p.ops = ordered(*c)
 	}
 	if p.ops == nil {
-		p.whole = wire.AppendRequest(nil, p.request)
+		p.whole = wire.AppendRequest(make([]byte, 0, p.bytes+p.bytes/16), p.request)
 	}
 }
 

@@ -118,7 +118,7 @@ func (n *node) connect(ctx context.Context, addr string, moved <-chan struct{}, 
 	s, err := rpc.Dial(ctx, addr, rpc.Options{
 		Traffic: &n.router.traffic,
 		Cluster: n.router.cfg.Cluster, Secrets: func() []rpc.Secret { return *n.router.secrets.Load() }, Kind: rpc.Proxy, Name: n.router.cfg.Name, Expect: n.name,
-		Handle: n.handler(),
+		Handle: n.handler(), Memory: n.router.cfg.Memory, Refused: n.refused,
 		Closed: func(_ *rpc.Session, err error) { ended = err; close(closed) },
 		Log:    n.router.cfg.Log,
 	})
@@ -175,6 +175,19 @@ func (n *node) handler() func(*rpc.Session, rpc.Class, []byte) {
 				zap.Stringer("class", class), zap.Error(err))
 			s.Close()
 		}
+	}
+}
+
+// refused tells a lane of a reply that there was no memory for.
+func (n *node) refused(_ *rpc.Session, _ rpc.Class, head []byte) {
+	n.waiting.Store(0)
+	kind, id, ok := wire.Beginning(head)
+	switch {
+	case !ok:
+	case kind == wire.KindReply:
+		n.router.lanes[id%uint64(len(n.router.lanes))].Replies(n.id, []*caspaxos.Reply{{ID: id, Outcome: caspaxos.NoRoom}})
+	case kind == wire.KindListReply:
+		n.router.calls.answer(id, &caspaxos.ListReply{ID: id, Outcome: caspaxos.Busy})
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 
 	"synod/meta/placement"
 	"synod/meta/store"
+	"synod/protocol/budget"
 	"synod/protocol/caspaxos"
 	"synod/protocol/rpc"
 )
@@ -35,7 +36,8 @@ type Lane interface {
 // Config is what a Router needs.
 type Config struct {
 	Cluster string
-	Name    string // this proxy's, for the nodes' logs
+	Name    string        // this proxy's, for the nodes' logs
+	Memory  *budget.Share // for what nodes send; nil: without a limit
 	Log     *zap.Logger
 }
 

@@ -14,11 +14,20 @@ const (
 	bloomBits     = 10
 )
 
+// OutsideHeap is the memory in bytes that Pebble takes beside Go's heap, which Go
+// does not count: memtables and the block cache.
+func OutsideHeap(cacheBytes int64) int64 { return blockCache(cacheBytes) }
+
+// blockCache is the size of Pebble's cache, off which it takes its memtables'
+// memory.
+func blockCache(cacheBytes int64) int64 {
+	return memtables*memtableBytes + max(8<<20, cacheBytes/4)
+}
+
 // openPebble opens Pebble without a log of its own.
 func openPebble(e *Engine) (*pebble.DB, error) {
 	log := pebbleLog{e}
-	// Pebble takes its memtables' memory off the cache.
-	cache := pebble.NewCache(memtables*memtableBytes + max(8<<20, e.opts.CacheBytes/4))
+	cache := pebble.NewCache(blockCache(e.opts.CacheBytes))
 	defer cache.Unref()
 	e.leftovers = &leftovers{FS: e.opts.FS}
 	pace := &pace{FS: e.leftovers, log: e.opts.Log}

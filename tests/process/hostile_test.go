@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"strconv"
 	"strings"
 	"testing"
@@ -137,18 +136,7 @@ func TestClientThatNeverReads(t *testing.T) {
 // resident returns a process's memory in bytes.
 func resident(t *testing.T, pid int) int64 {
 	t.Helper()
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for line := range strings.Lines(string(status)) {
-		var kib int64
-		if n, _ := fmt.Sscanf(line, "VmRSS: %d kB", &kib); n == 1 {
-			return kib << 10
-		}
-	}
-	t.Fatal("no VmRSS")
-	return 0
+	return memoryOf(t, pid, "VmRSS")
 }
 
 // Requests without an end and lengths beyond the limits are refused before they

@@ -29,9 +29,10 @@ const minFree = 64 << 20
 
 // cluster is the running cluster.
 type cluster struct {
-	flags *flags
-	log   *zap.Logger
-	parts []program.Daemon // what runs, in the order in which it was started
+	flags  *flags
+	log    *zap.Logger
+	memory memory
+	parts  []program.Daemon // what runs, in the order in which it was started
 
 	dir     *directory
 	etcdURL string
@@ -96,10 +97,14 @@ func (c *cluster) startNodes(ctx context.Context) error {
 	errs := make([]error, len(names))
 	var wg sync.WaitGroup
 	for i, name := range names {
+		memory, err := storaged.DivideMemory(c.memory.node, int64(c.flags.CacheSize))
+		if err != nil {
+			return err
+		}
 		wg.Go(func() {
 			nodes[i], errs[i] = storaged.Start(ctx, storaged.Config{
 				ID: name, Cluster: c.dir.Cluster, ListenAddr: "127.0.0.1:0", AdminAddr: "127.0.0.1:0", DataDir: c.dir.sub(name),
-				Store: c.store, CacheBytes: int64(c.flags.CacheSize), MinFreeBytes: minFree, Limits: c.flags.Limits(),
+				Store: c.store, CacheBytes: int64(c.flags.CacheSize), MinFreeBytes: minFree, Limits: c.flags.Limits(), Memory: memory,
 				Log: c.log.With(zap.String("node", name)), Version: program.Release(),
 			})
 		})
@@ -134,9 +139,13 @@ func (c *cluster) create(ctx context.Context, table *placement.Table) error {
 func (c *cluster) startProxies(ctx context.Context, addrs []string) error {
 	for i, addr := range addrs {
 		name := fmt.Sprintf("p%d", i+1)
+		memory, err := proxy.DivideMemory(c.memory.proxy)
+		if err != nil {
+			return err
+		}
 		p, err := proxy.Start(ctx, proxy.Config{
 			Name: name, Cluster: c.dir.Cluster, ListenAddr: addr, AdminAddr: "127.0.0.1:0", Store: c.store,
-			Limits: c.flags.Limits(), MaxClients: c.flags.MaxClients, Password: c.flags.Password,
+			Limits: c.flags.Limits(), MaxClients: c.flags.MaxClients, Password: c.flags.Password, Memory: memory,
 			Log: c.log.With(zap.String("proxy", name)), Version: program.Release(),
 		})
 		if err != nil {

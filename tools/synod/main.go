@@ -21,10 +21,11 @@ type flags struct {
 	Proxies    int          `help:"How many proxies; each listens on its own port." default:"1" placeholder:"N"`
 	Listen     string       `help:"Address of the first proxy, for Redis clients. More proxies take the ports that follow." default:"127.0.0.1:6379" placeholder:"HOST:PORT"`
 	DataDir    string       `help:"Directory of all data; created if it is not there." default:"./data" placeholder:"DIR"`
-	CacheSize  program.Size `help:"Each node's memory for hot keys." default:"64MiB" placeholder:"SIZE"`
+	CacheSize  program.Size `help:"Each node's memory for hot keys, a part of --memory-limit." default:"64MiB" placeholder:"SIZE"`
 	MaxClients int          `help:"How many clients may be connected to a proxy at a time." default:"10000" placeholder:"N"`
 	Password   string       `help:"Password that clients must give (AUTH, HELLO); better set by environment or file." placeholder:"SECRET"`
 
+	program.MemoryLimit
 	program.Consensus
 	program.Logging
 }
@@ -57,12 +58,16 @@ func newProgram() program.Program {
 func main() { newProgram().Main() }
 
 func (f *flags) run(ctx context.Context, out io.Writer, _ *kong.Context) error {
-	program.CollectLess(int64(f.Nodes)*(3*int64(f.CacheSize)+1<<28) + 1<<30)
+	memory, err := divideMemory(f)
+	if err != nil {
+		return fmt.Errorf("--memory-limit: %w", err)
+	}
+	program.LimitMemory(memory.limit, memory.outside)
 	log, err := f.Logging.Open(os.Stderr)
 	if err != nil {
 		return err
 	}
-	c := &cluster{flags: f, log: log}
+	c := &cluster{flags: f, log: log, memory: memory}
 	if err := c.start(ctx); err != nil {
 		if ctx.Err() != nil {
 			return c.close() // asked to end while it started

@@ -4,6 +4,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -25,6 +26,7 @@ type flags struct {
 	Password   string `help:"Password that clients must give (AUTH, HELLO); better set by environment or file." placeholder:"SECRET"`
 	Lanes      int    `help:"How many lanes work on keys in parallel; 0 is one per CPU." default:"0" placeholder:"N"`
 
+	program.MemoryLimit
 	program.Cluster
 	program.Consensus
 	program.Logging
@@ -56,7 +58,11 @@ func newProgram() program.Program {
 func main() { newProgram().Main() }
 
 func (f *flags) run(ctx context.Context, _ io.Writer, _ *kong.Context) error {
-	program.CollectLess(8 << 30) // clients' buffers may take half of it
+	memory, err := proxy.DivideMemory(f.MemoryLimit.Bytes(proxy.DefaultMemory))
+	if err != nil {
+		return fmt.Errorf("--memory-limit: %w", err)
+	}
+	program.LimitMemory(memory.Limit, 0)
 	log, err := f.Logging.Open(os.Stderr)
 	if err != nil {
 		return err
@@ -67,7 +73,7 @@ func (f *flags) run(ctx context.Context, _ io.Writer, _ *kong.Context) error {
 	}
 	p, err := proxy.Start(ctx, proxy.Config{
 		Name: f.name(), Cluster: f.Cluster.Cluster, ListenAddr: f.Listen, AdminAddr: f.Admin, Store: st,
-		Limits: f.Limits(), MaxClients: f.MaxClients, Password: f.Password, Lanes: f.Lanes,
+		Limits: f.Limits(), MaxClients: f.MaxClients, Password: f.Password, Lanes: f.Lanes, Memory: memory,
 		Log: log, Version: program.Release(),
 	})
 	if err == nil {

@@ -103,6 +103,30 @@ func read(v register.View, from, to uint64) []byte {
 // content returns the whole string, which the view must cover.
 func content(v register.View) []byte { return read(v, 0, v.Header.Size) }
 
+// inParts is the size of a string from which a reply shows the state's chunks
+// instead of a copy.
+const inParts = 256 << 10
+
+// reply returns the whole string, which the view must cover, as a reply.
+func reply(v register.View) *resp.Value {
+	if v.Header.Size < inParts {
+		return resp.Bytes(content(v))
+	}
+	parts := make([]resp.Value, 0, v.Header.Size/ChunkSize+1)
+	segments(v, 0, v.Header.Size, func(_ uint64, data []byte, n int) bool {
+		if len(data) > 0 {
+			parts = append(parts, resp.Value{Kind: resp.Bulk, Str: data})
+		}
+		if n > len(data) {
+			parts = append(parts, resp.Value{Kind: resp.Bulk, Str: zeros[:n-len(data)]})
+		}
+		return true
+	})
+	return resp.Parts(int(v.Header.Size), parts)
+}
+
+var zeros [ChunkSize]byte
+
 // whole returns the ops that make the chunks of a new string.
 func whole(value []byte) []register.Op { return overwrite(nil, 0, 0, value) }
 

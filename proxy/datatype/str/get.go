@@ -36,7 +36,7 @@ func (g get) Execute(v register.View, _ int64) caspaxos.Effect {
 	case register.Absent:
 		return datatype.Reply(resp.Nil)
 	case register.String:
-		return datatype.Reply(resp.Bytes(content(v)))
+		return datatype.Reply(reply(v))
 	}
 	return datatype.Reply(g.other)
 }

@@ -106,7 +106,7 @@ func (s *set) Execute(v register.View, now int64) caspaxos.Effect {
 		}
 		done = resp.Nil
 		if v.Header.Exists() {
-			done = resp.Bytes(content(v))
+			done = reply(v)
 		}
 		refused = done
 	}

@@ -4,6 +4,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 
@@ -21,10 +22,11 @@ type flags struct {
 	DataDir   string       `help:"Directory of the node's data; created if it is not there." required:"" placeholder:"DIR"`
 	Listen    string       `help:"Address for proxies and other nodes. They are told this address: name one that they can reach." default:"127.0.0.1:7101" placeholder:"HOST:PORT"`
 	Admin     string       `help:"Address for /healthz, /readyz, /metrics and profiles over HTTP." default:"127.0.0.1:8101" placeholder:"HOST:PORT"`
-	CacheSize program.Size `help:"Memory for hot keys." default:"256MiB" placeholder:"SIZE"`
+	CacheSize program.Size `help:"Memory for hot keys, a part of --memory-limit." default:"256MiB" placeholder:"SIZE"`
 	MinFree   program.Size `help:"Refuse writes when the disk has less than this left." default:"256MiB" placeholder:"SIZE"`
 	Lanes     int          `help:"How many lanes work on keys in parallel; 0 is one per CPU." default:"0" placeholder:"N"`
 
+	program.MemoryLimit
 	program.Cluster
 	program.Consensus
 	program.Logging
@@ -49,7 +51,11 @@ func newProgram() program.Program {
 func main() { newProgram().Main() }
 
 func (f *flags) run(ctx context.Context, _ io.Writer, _ *kong.Context) error {
-	program.CollectLess(3*int64(f.CacheSize) + 1<<30)
+	memory, err := storaged.DivideMemory(f.MemoryLimit.Bytes(storaged.DefaultMemory(int64(f.CacheSize))), int64(f.CacheSize))
+	if err != nil {
+		return fmt.Errorf("--memory-limit: %w", err)
+	}
+	program.LimitMemory(memory.Limit, memory.Outside)
 	log, err := f.Logging.Open(os.Stderr)
 	if err != nil {
 		return err
@@ -61,7 +67,7 @@ func (f *flags) run(ctx context.Context, _ io.Writer, _ *kong.Context) error {
 	}
 	d, err := storaged.Start(ctx, storaged.Config{
 		ID: f.ID, Cluster: f.Cluster.Cluster, ListenAddr: f.Listen, AdminAddr: f.Admin, DataDir: f.DataDir, Store: st,
-		CacheBytes: int64(f.CacheSize), MinFreeBytes: int64(f.MinFree), Limits: f.Limits(), Lanes: f.Lanes,
+		CacheBytes: int64(f.CacheSize), MinFreeBytes: int64(f.MinFree), Memory: memory, Limits: f.Limits(), Lanes: f.Lanes,
 		Log: log, Version: program.Release(),
 	})
 	if err == nil {

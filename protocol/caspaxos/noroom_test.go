@@ -1,0 +1,57 @@
+package caspaxos_test
+
+import (
+	"errors"
+	"testing"
+
+	"synod/protocol/caspaxos"
+)
+
+// A read of more than there is memory for fails as such: nothing was done. Others
+// on the register, which read less, do not.
+func TestNoRoomForWhatIsRead(t *testing.T) {
+	c := newCluster(t)
+	c.large()
+	all, allDone := c.submit("k", every{})
+	small, smallDone := c.submit("k", note{"n"})
+	for !*allDone || !*smallDone {
+		out := c.p.Take()
+		if len(out) == 0 {
+			t.Fatal("nobody does anything")
+		}
+		for _, s := range out {
+			if s.Request.WantLarge {
+				c.p.Deliver(c.now, s.To, &caspaxos.Reply{ID: s.Request.ID, Outcome: caspaxos.NoRoom})
+				continue
+			}
+			c.deliver(s)
+		}
+	}
+	if !errors.Is(all.Err, caspaxos.ErrNoRoom) || small.Err != nil {
+		t.Errorf("the large read ended with %v, a write behind it with %v", all.Err, small.Err)
+	}
+	c.want("k", note{"another"}, "OK")
+}
+
+// A write that has to read more than there is memory for does nothing.
+func TestNoRoomForWhatIsWrittenUpon(t *testing.T) {
+	c := newCluster(t)
+	c.large()
+	before := c.nodes[0].store.View("k")
+	cmd, done := c.submit("k", addTo{key: "z", all: true})
+	for !*done {
+		for _, s := range c.p.Take() {
+			if s.Request.WantLarge {
+				c.p.Deliver(c.now, s.To, &caspaxos.Reply{ID: s.Request.ID, Outcome: caspaxos.NoRoom})
+				continue
+			}
+			c.deliver(s)
+		}
+	}
+	if !errors.Is(cmd.Err, caspaxos.ErrNoRoom) {
+		t.Errorf("it ended with %v", cmd.Err)
+	}
+	if after := c.nodes[0].store.View("k"); len(after.Elements()) != len(before.Elements()) {
+		t.Error("it has changed something")
+	}
+}

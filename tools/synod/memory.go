@@ -1,0 +1,36 @@
+package main
+
+import (
+	"synod/proxy"
+	"synod/storaged"
+)
+
+const (
+	// etcdMemory is what the embedded etcd takes, in bytes.
+	etcdMemory = 64 << 20
+	// proxyMemory is what each proxy has unless the process is told otherwise.
+	proxyMemory = 1 << 30
+)
+
+// memory is what the memory of the process is divided into.
+type memory struct {
+	limit, outside int64
+	node, proxy    int64 // limits of each
+}
+
+// divideMemory gives each node what it needs, and up to its default a half of what
+// else there is; the proxies have the rest.
+func divideMemory(f *flags) (memory, error) {
+	nodes, proxies, cache := int64(f.Nodes), int64(f.Proxies), int64(f.CacheSize)
+	usual := storaged.DefaultMemory(cache)
+	m := memory{limit: f.MemoryLimit.Bytes(nodes*usual + proxies*proxyMemory + etcdMemory)}
+	m.node = min(usual, max(storaged.LeastMemory(cache), (m.limit-etcdMemory)/(2*nodes)))
+	node, err := storaged.DivideMemory(m.node, cache)
+	if err != nil {
+		return m, err
+	}
+	m.outside = nodes * node.Outside
+	m.proxy = (m.limit - etcdMemory - nodes*m.node) / proxies
+	_, err = proxy.DivideMemory(m.proxy)
+	return m, err
+}
