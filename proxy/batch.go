@@ -450,7 +450,6 @@ func (c *call) partFailure() *resp.Value {
 	return failureOf(failure)
 }
 
-var errKilled = resp.Err("ERR nothing was done: the connection is closed") // nobody reads it
 
 var errOverloaded = resp.Err("TRYAGAIN nothing was done: too many commands are waiting")
 
