@@ -450,7 +450,6 @@ func (c *call) partFailure() *resp.Value {
 	return failureOf(failure)
 }
 
-
 var errOverloaded = resp.Err("TRYAGAIN nothing was done: too many commands are waiting")
 
 var errNoRoom = resp.Err("OOM nothing was done: what the command reads is more than the memory that the proxy has for it at present (--memory-limit)")
