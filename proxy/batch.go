@@ -16,6 +16,8 @@ import (
 const (
 	// maxBatch is how many commands of one connection are under way at once.
 	maxBatch = 4096
+	// submitEach is after how many commands of a batch the first are submitted.
+	submitEach = 256
 	// keepCalls is how many calls a connection keeps for reuse, after
 	// patientBatches batches that needed no more.
 	keepCalls      = 64
@@ -52,6 +54,7 @@ type batch struct {
 	window  int                 // at most this many
 	words   [][]byte            // the arguments of commands under way
 	queue   []*caspaxos.Command // to be submitted
+	flow    txn.Flow            // what submits them
 	buf     []byte              // replies being encoded
 	size    int                 // bytes of replies in this batch
 	// streaming tells that a part of the reply in progress has been written.
@@ -78,7 +81,11 @@ func (b *batch) init(s *session) {
 			b.wake <- struct{}{}
 		}
 	}
-	b.done = func(*caspaxos.Command) { b.release() }
+	b.flow.To = s.srv.backend
+	b.done = func(c *caspaxos.Command) {
+		b.flow.Ended(c)
+		b.release()
+	}
 }
 
 // collect takes complete requests until there are none, the batch is full or
@@ -86,7 +93,7 @@ func (b *batch) init(s *session) {
 func (b *batch) collect() (more bool, failure *resp.Value) {
 	s := b.s
 	b.n, b.size = 0, 0
-	for b.n < b.window {
+	for b.n < b.window && !b.full() {
 		words, failure := s.in.next(s.limits())
 		if words == nil || failure != nil {
 			return false, failure
@@ -97,6 +104,16 @@ func (b *batch) collect() (more bool, failure *resp.Value) {
 		}
 	}
 	return true, nil
+}
+
+// full reports whether commands are held back, as much is to come for those before
+// them: what is behind is not taken yet.
+func (b *batch) full() bool {
+	if len(b.queue) < submitEach {
+		return false
+	}
+	b.submit()
+	return b.flow.Held()
 }
 
 func (b *batch) add() *call {
@@ -216,10 +233,16 @@ func (b *batch) several(c *call, args [][]byte) {
 	for _, part := range c.parts {
 		b.after(part.Register.Key)
 	}
+	snapshot := split.Snapshot && (len(c.parts) > 1 || split.Then != nil)
+	if snapshot {
+		if b.submit(); b.flow.Held() {
+			b.settle() // what is held back comes before it
+		}
+	}
 	for _, part := range c.parts { // after all waiting, so that it is one time
 		part.Started = b.now()
 	}
-	if split.Snapshot && (len(c.parts) > 1 || split.Then != nil) {
+	if snapshot {
 		b.snapshot(c)
 		return
 	}
@@ -249,7 +272,6 @@ func (b *batch) now() caspaxos.Mono {
 
 // snapshot begins a multi-key read, behind what stands before it.
 func (b *batch) snapshot(c *call) {
-	b.submit()
 	if b.read == nil {
 		b.read = map[string]struct{}{}
 	}
@@ -300,7 +322,7 @@ func (b *batch) submit() {
 		return
 	}
 	b.pending.Add(int32(len(b.queue)))
-	b.s.srv.backend.Submit(b.queue)
+	b.flow.Submit(b.queue)
 	clear(b.queue)
 	b.queue = b.queue[:0]
 }

@@ -64,6 +64,8 @@ type Daemon struct {
 	recovered    atomic.Bool
 	draining     atomic.Bool
 	clockSaid    atomic.Int64 // when a clock was last complained about
+	dropped      atomic.Uint64
+	droppedSaid  atomic.Int64 // when replies that were dropped were last complained about
 
 	due     chan struct{} // a lane asks for a higher ceiling
 	behind  chan struct{} // a lane or a lister has met an epoch that no placement has shown

@@ -152,6 +152,9 @@ func (l *lane) batch(items []item) {
 			it.do()
 			continue
 		}
+		if it.request.WantState {
+			it.request.Along = l.replies.along(it.session)
+		}
 		answered, err := l.acceptor.Step(now, it.request, &reply)
 		if !answered && err == nil {
 			l.waiting[it.request] = it.session

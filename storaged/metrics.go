@@ -76,6 +76,7 @@ var (
 	descSessions = desc("sessions", "Sessions open.")
 	descRefused  = desc("refused_connections_total", "Connections that did not become sessions.", "reason")
 	descStreams  = desc("streams", "Large states that are being sent or wait for it.")
+	descDropped  = desc("replies_dropped_total", "Frames of replies dropped because their session had too much waiting to be sent.")
 	descStagings = desc("stagings", "Large states that are coming in.")
 	descReady    = desc("ready", "Whether the node can do its work.")
 
@@ -102,7 +103,8 @@ var (
 // Describe implements prometheus.Collector.
 func (m *metrics) Describe(c chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		descRequests, descQueue, descPromises, descSessions, descRefused, descStreams, descStagings, descReady, descHits, descMisses, descCacheBytes,
+		descRequests, descQueue, descPromises, descSessions, descRefused, descStreams, descDropped, descStagings, descReady,
+		descHits, descMisses, descCacheBytes,
 		descCacheCount, descApplied, descLogBytes, descUnsynced, descPosition, descFree, descPebbleBytes,
 		descCompactions, descReadAmp, descFlushes, descStaged,
 		descMemory, descMemoryWaits, descNoRoom, descLimit,
@@ -142,6 +144,7 @@ func (m *metrics) Collect(c chan<- prometheus.Metric) {
 		counter(descNoRoom, float64(refused))
 		gauge(descLimit, float64(memory.Limit))
 	}
+	counter(descDropped, float64(m.daemon.dropped.Load()))
 }
 
 func (m *metrics) collectLanes(counter, gauge func(*prometheus.Desc, float64, ...string)) {

@@ -3,6 +3,7 @@ package storaged
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 
 	"synod/protocol/caspaxos"
 	"synod/protocol/rpc"
@@ -12,6 +13,17 @@ import (
 const (
 	// bulkReply is the size of a reply from which it must not delay others.
 	bulkReply = 64 << 10
+	// Nor must many small ones. votesStates is about how many bytes of states may
+	// wait in a session among the votes; further ones go with the bulk traffic.
+	// bulkStates is how many may wait there: then states do not come along with
+	// the ballots any more, and those that are asked for explicitly become streams,
+	// which wait for room. It is less than what streams wait for, so that these get
+	// their turn.
+	votesStates = 128 << 10
+	bulkStates  = 2 << 20
+	// smallState is the size up to which a state always comes along: leaving it out
+	// would save little.
+	smallState = 1 << 10
 	// frameBytes is about how much one frame of replies holds.
 	frameBytes = 256 << 10
 	// spareFrames is how many buffers a lane keeps for later.
@@ -34,6 +46,8 @@ type replies struct {
 	lane *lane
 	open []openFrame // of the batch in work
 
+	heldBulk atomic.Int64 // bytes of the bulk traffic in held
+
 	mu    sync.Mutex
 	held  []frame // about in the order of need
 	spare [][]byte
@@ -48,6 +62,32 @@ type openFrame struct {
 	free    []byte
 	wait    []byte
 	need    uint64
+	bulk    []byte // states that may leave at once
+
+	// How many more bytes of states the session takes with the votes, and at all.
+	votesRoom, bulkRoom int
+}
+
+// along is the size up to which a state comes along with a reply to a session.
+func (r *replies) along(s *rpc.Session) int {
+	if r.of(s).bulkRoom > 0 {
+		return caspaxos.MaxVotedState
+	}
+	return smallState
+}
+
+// class is the class of traffic that a reply with so many bytes of state, or of
+// changes, belongs to.
+func (o *openFrame) class(size int) rpc.Class {
+	switch {
+	case size <= smallState:
+		return rpc.Votes
+	case size <= min(bulkReply, o.votesRoom):
+		o.votesRoom -= size
+		return rpc.Votes
+	}
+	o.bulkRoom -= size
+	return rpc.Bulk
 }
 
 // add puts a reply into its session's frame. It is encoded at once: the views
@@ -59,12 +99,16 @@ func (r *replies) add(s *rpc.Session, reply *caspaxos.Reply) {
 	}
 	o := r.of(s)
 	late := reply.After > r.lane.daemon.engine.Synced()
-	if reply.HasState && reply.View.Bytes() > bulkReply || reply.Way != nil && reply.Way.Change.Bytes() > bulkReply {
-		f := frame{session: s, class: rpc.Bulk, b: wire.AppendReply(nil, reply)}
-		if late {
-			f.need = reply.After
+	if size := stateBytes(reply); o.class(size) == rpc.Bulk {
+		if late || size > frameBytes {
+			r.dispatch(frame{session: s, class: rpc.Bulk, need: reply.After, b: wire.AppendReply(nil, reply)})
+			return
 		}
-		r.dispatch(f)
+		o.bulk = wire.AppendReply(o.bulk, reply)
+		if len(o.bulk) > frameBytes {
+			r.dispatch(frame{session: s, class: rpc.Bulk, b: o.bulk})
+			o.bulk = nil
+		}
 		return
 	}
 	if !late {
@@ -81,6 +125,17 @@ func (r *replies) add(s *rpc.Session, reply *caspaxos.Reply) {
 		r.dispatch(frame{session: s, class: rpc.Votes, need: o.need, b: o.wait})
 		o.wait, o.need = nil, 0
 	}
+}
+
+// stateBytes is the size of what a reply brings of a state.
+func stateBytes(reply *caspaxos.Reply) int {
+	switch {
+	case reply.HasState:
+		return reply.View.Bytes()
+	case reply.Way != nil:
+		return reply.Way.Change.Bytes()
+	}
+	return 0
 }
 
 // stream has a reply with pages sent by a streamer, when it may leave.
@@ -104,7 +159,11 @@ func (r *replies) of(s *rpc.Session) *openFrame {
 			return &r.open[i]
 		}
 	}
-	r.open = append(r.open, openFrame{session: s})
+	r.open = append(r.open, openFrame{
+		session:   s,
+		votesRoom: votesStates - s.Backlog(rpc.Votes),
+		bulkRoom:  bulkStates - s.Backlog(rpc.Bulk) - int(r.heldBulk.Load()),
+	})
 	return &r.open[len(r.open)-1]
 }
 
@@ -132,6 +191,9 @@ func (r *replies) seal() {
 		if o.wait != nil {
 			r.dispatch(frame{session: o.session, class: rpc.Votes, need: o.need, b: o.wait})
 		}
+		if o.bulk != nil {
+			r.dispatch(frame{session: o.session, class: rpc.Bulk, b: o.bulk})
+		}
 		*o = openFrame{}
 	}
 	r.open = r.open[:0]
@@ -142,6 +204,9 @@ func (r *replies) dispatch(f frame) {
 	if f.need <= r.lane.daemon.engine.Synced() {
 		r.send(f)
 		return
+	}
+	if f.class == rpc.Bulk {
+		r.heldBulk.Add(int64(len(f.b)))
 	}
 	r.mu.Lock()
 	r.held = append(r.held, f)
@@ -171,6 +236,9 @@ func (r *replies) release(pos uint64) {
 	r.held = r.held[:rest]
 	r.mu.Unlock()
 	for _, f := range ready {
+		if f.class == rpc.Bulk {
+			r.heldBulk.Add(-int64(len(f.b)))
+		}
 		r.send(f)
 	}
 	r.mu.Lock()
@@ -182,22 +250,17 @@ func (r *replies) release(pos uint64) {
 	}
 }
 
-// send hands a frame to its session. One that does not take its replies is
-// ended: it would wait for them in vain.
+// send hands a frame to its session.
 func (r *replies) send(f frame) {
 	if f.stream != nil {
 		r.lane.daemon.streams.push(f.stream)
 		return
 	}
 	if len(f.b) >= bulkReply {
-		if f.session.SendShared(f.class, f.b) != nil {
-			f.session.Close()
-		}
+		r.lane.daemon.sent(f.session, f.session.SendShared(f.class, f.b))
 		return
 	}
-	if f.session.Send(f.class, f.b) != nil {
-		f.session.Close()
-	}
+	r.lane.daemon.sent(f.session, f.session.Send(f.class, f.b))
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(r.spare) < spareFrames {

@@ -24,6 +24,11 @@ const (
 	// tellers and tallyQueue are the same for tallies, which take no time.
 	tellers    = 2
 	tallyQueue = 256
+	// votesBacklog is how many bytes of votes may wait in a session when more is
+	// taken from it: a peer that does not take the answers asks no more.
+	votesBacklog = 8 << 20
+	// droppedEvery is the time between complaints about replies that were dropped.
+	droppedEvery = 10 * time.Second
 )
 
 // listing is a page that somebody asked for.
@@ -68,6 +73,9 @@ var sorters = sync.Pool{New: func() any { return new(sorter) }}
 
 // handle takes one frame.
 func (d *Daemon) handle(s *rpc.Session, class rpc.Class, payload []byte) {
+	if s.Backlog(rpc.Votes) > votesBacklog && s.Room(d.stopped, rpc.Votes, votesBacklog/2) != nil {
+		return // the session, or the node, ends
+	}
 	sort := sorters.Get().(*sorter)
 	defer sorters.Put(sort)
 	sort.byLane = slices.Grow(sort.byLane[:0], len(d.lanes))[:len(d.lanes)]
@@ -177,9 +185,23 @@ func (d *Daemon) refuse(s *rpc.Session, items []item) {
 		d.lanes[0].count(q.Kind, caspaxos.Busy)
 		b = wire.AppendReply(b, &caspaxos.Reply{ID: q.ID, Outcome: caspaxos.Busy})
 	}
-	if s.Send(rpc.Votes, b) != nil {
-		s.Close()
+	d.sent(s, s.Send(rpc.Votes, b))
+}
+
+// sent looks at whether replies were queued for their session. If there was no
+// room they are lost, as on any network, and who asked asks again: the session
+// goes on, since it carries what others ask for, too.
+func (d *Daemon) sent(s *rpc.Session, err error) {
+	if err == nil || errors.Is(err, rpc.ErrClosed) {
+		return
 	}
+	d.dropped.Add(1)
+	now := int64(d.now().Mono)
+	last := d.droppedSaid.Load()
+	if last != 0 && now-last < int64(droppedEvery) || !d.droppedSaid.CompareAndSwap(last, now) {
+		return
+	}
+	d.log.Warn("dropping replies that a session does not take", zap.Stringer("peer", s.Peer()), zap.Error(err))
 }
 
 func (d *Daemon) sendControl(s *rpc.Session, b []byte) {
@@ -187,9 +209,7 @@ func (d *Daemon) sendControl(s *rpc.Session, b []byte) {
 	if len(b) > class.MaxPayload() {
 		class = rpc.Bulk
 	}
-	if s.SendShared(class, b) != nil {
-		s.Close()
-	}
+	d.sent(s, s.SendShared(class, b))
 }
 
 // flushing is a flush that all lanes vote on.

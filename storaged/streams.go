@@ -19,13 +19,16 @@ import (
 // that neither its lane nor anybody's memory has to hold it.
 const (
 	// streamers is how many are sent at a time, streamersEach how many of them to
-	// one session, which may not take them, streamsMost how many there are with
-	// those that wait for it; further ones are refused.
+	// one session, which may not take them. streamsMost is how many there are with
+	// those that wait for it, streamsEach how many of them for one session; further
+	// ones are refused.
 	streamers     = 16
 	streamersEach = 4
-	streamsMost   = 128
+	streamsMost   = 512
+	streamsEach   = 128
 	// streamBacklog is how many bytes may wait in a session when the next page
-	// is read for it, streamPatience how long the session may leave it at that.
+	// is read for it, streamPatience how long the session may leave it at that:
+	// then who asked is told that the rest does not come.
 	streamBacklog  = 4 << 20
 	streamPatience = 10 * time.Second
 )
@@ -42,12 +45,13 @@ type streams struct {
 	due   sync.Cond            // one may have its turn now, or none will any more
 	queue []*stream            // that wait for a streamer
 	busy  map[*rpc.Session]int // streamers
+	each  map[*rpc.Session]int // of them, by session
 	count int
 	idle  chan struct{} // if not nil: to be closed when there are none
 }
 
 func (t *streams) init(ctx context.Context) {
-	t.due.L, t.busy = &t.mu, make(map[*rpc.Session]int)
+	t.due.L, t.busy, t.each = &t.mu, make(map[*rpc.Session]int), make(map[*rpc.Session]int)
 	context.AfterFunc(ctx, func() {
 		t.mu.Lock()
 		defer t.mu.Unlock()
@@ -59,10 +63,11 @@ func (t *streams) init(ctx context.Context) {
 func (t *streams) admit(s *rpc.Session, reply *caspaxos.Reply) *stream {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.count == streamsMost {
+	if t.count == streamsMost || t.each[s] == streamsEach {
 		return nil
 	}
 	t.count++
+	t.each[s]++
 	return &stream{session: s, reply: *reply}
 }
 
@@ -98,6 +103,9 @@ func (t *streams) done(s *stream) {
 	defer t.mu.Unlock()
 	if t.busy[s.session]--; t.busy[s.session] == 0 {
 		delete(t.busy, s.session)
+	}
+	if t.each[s.session]--; t.each[s.session] == 0 {
+		delete(t.each, s.session)
 	}
 	if t.count--; t.count == 0 && t.idle != nil {
 		close(t.idle)
@@ -155,9 +163,7 @@ func (d *Daemon) streamed(s *stream, err error) {
 	switch {
 	case err == nil, d.stopped.Err() != nil, s.session.Err() != nil:
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, rpc.ErrBacklog):
-		// It would wait for the rest in vain.
-		d.log.Warn("ending a session that does not take what it asked for", zap.Stringer("peer", s.session.Peer()))
-		s.session.Close()
+		d.refuse(s.session, []item{{request: &caspaxos.Request{ID: s.reply.ID, Kind: caspaxos.KindRead}}})
 	case !errors.Is(err, engine.ErrClosed):
 		d.log.Error("cannot read a large state", zap.Error(err))
 	}

@@ -207,6 +207,9 @@ func (a *Acceptor) tell(now Now, req *Request, rec *Record, reply *Reply) error 
 // in spite of that.
 func (a *Acceptor) show(req *Request, rec *Record, reply *Reply) error {
 	size := a.node.limits.votedState()
+	if req.Along > 0 {
+		size = min(size, req.Along)
+	}
 	h := &rec.Header
 	known := req.Projection.All && h.Type == register.String && int(h.Size) > size // not even read
 	if !known {

@@ -93,6 +93,8 @@ type Seen struct {
 	// Held tells that each member of a quorum has held the ballot for longer
 	// than the time since the command started.
 	Held bool
+	// Bytes is about how much of the state came for the command.
+	Bytes int
 }
 
 // Limits are the proposer's times.

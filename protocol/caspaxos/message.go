@@ -50,6 +50,11 @@ type Request struct {
 	WantHistory bool // lineage, votes, cut, floor and dropped; of the lists MaxEntries
 	Projection  register.Projection
 
+	// Along is for the driver alone and not sent: if not zero, the size in bytes up
+	// to which the state comes along with the ballots, below MaxVotedState. One that
+	// is wanted even if it is large comes as Pages beyond it.
+	Along int
+
 	// Of Prepare: what is at or above this ballot in the lists is wanted, too, be
 	// it more; zero: nothing more is.
 	Oldest Ballot

@@ -93,6 +93,9 @@ type Proposer struct {
 	free     []*reg
 	pending  int
 
+	heard   []Mono     // by NodeID: when something last came from it
+	fetches []*fetches // by NodeID
+
 	recent    *recent
 	repairing map[repairKey]*repair
 	behind    map[repairKey]behind // since when members have been behind, or may be sent the state again
@@ -148,6 +151,9 @@ func (p *Proposer) Submit(now Now, cmd *Command) {
 // not the reply itself.
 func (p *Proposer) Deliver(now Now, from NodeID, reply *Reply) {
 	p.now = now
+	if reply.Outcome != Unreachable {
+		p.hear(from)
+	}
 	f, ok := p.inflight[reply.ID]
 	if !ok {
 		p.lateReply(from, reply)
@@ -337,7 +343,7 @@ func (p *Proposer) start(r *reg) {
 // reset prepares the register for a phase of requests to its members.
 func (p *Proposer) reset(r *reg, ph phase) {
 	p.drop(&r.reqID)
-	p.drop(&r.fetchID)
+	p.endFetch(r)
 	r.phase = ph
 	r.asked, r.asksState, r.replied, r.lost, r.refused = 0, 0, 0, 0, 0
 	if n := len(r.cfg.nodes); cap(r.replies) < n {
@@ -354,7 +360,7 @@ func (p *Proposer) reset(r *reg, ph phase) {
 // the head of the queue.
 func (p *Proposer) abandon(r *reg) {
 	p.drop(&r.reqID)
-	p.drop(&r.fetchID)
+	p.endFetch(r)
 	if len(r.batch) > 0 {
 		r.queue = append(slices.Clone(r.batch), r.queue...)
 		clear(r.batch)

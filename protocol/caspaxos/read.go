@@ -46,29 +46,74 @@ func (p *Proposer) askRead(r *reg, i int, state bool) {
 	p.send(r, i, req)
 }
 
-// askRest asks the members that have not been asked yet, for the state too if
-// nobody has sent one so far.
+// askRest asks the members that have not been asked yet for their ballots. Who is
+// late is mostly busy, not gone: its state will come, and to have another one send
+// it, too, would make both busier.
 func (p *Proposer) askRest(r *reg) {
 	if r.asked == r.cfg.All() {
 		return
 	}
 	p.Stats.Hedged.Add(1)
+	state := r.asksState&^r.lost == 0
 	for i := range r.cfg.nodes {
 		if !r.asked.Has(i) {
-			p.askRead(r, i, true)
+			p.askRead(r, i, state || r.proj.HeaderOnly())
+			state = false
+		}
+	}
+}
+
+// hedgeBusy is how many times as long as for a silent member a read waits for one
+// that is late and has sent something lately: the others are likely to be as busy.
+const hedgeBusy = 3
+
+// busyOnly reports whether something has come lately from all members that are late.
+func (p *Proposer) busyOnly(r *reg) bool {
+	if time.Duration(p.now.Mono-r.started) >= hedgeBusy*p.Timing.Hedge {
+		return false
+	}
+	for i, node := range r.cfg.nodes {
+		if r.asked.Has(i) && !(r.replied | r.lost).Has(i) && !p.speaks(node, 0, p.Timing.Hedge) {
+			return false
+		}
+	}
+	return true
+}
+
+// askAgain repeats a read to the members that have not answered, for their ballots
+// alone: the request may be lost. If it is not, the answer to it still counts.
+func (p *Proposer) askAgain(r *reg) {
+	for i := range r.cfg.nodes {
+		if !(r.replied | r.lost).Has(i) {
+			r.asksState &^= 1 << i
+			p.askRead(r, i, r.proj.HeaderOnly())
 		}
 	}
 }
 
 func (p *Proposer) onRead(r *reg, i int, reply *Reply) {
-	if reply.Outcome != Told {
+	switch {
+	case r.fetchID != 0:
+		p.lateState(r, reply)
+	case reply.Outcome != Told:
 		r.lost = r.lost.With(i)
 		p.afterLoss(r)
+	default:
+		r.replied = r.replied.With(i)
+		r.replies[i] = *reply
+		p.evalRead(r)
+	}
+}
+
+// lateState looks at a reply that comes when the state is being read from another
+// member already: it may have it.
+func (p *Proposer) lateState(r *reg, reply *Reply) {
+	if r.parts.begun() || !reply.HasState || reply.Accepted != r.base || !reply.View.Covers(r.proj) {
 		return
 	}
-	r.replied = r.replied.With(i)
-	r.replies[i] = *reply
-	p.evalRead(r)
+	p.endFetch(r)
+	r.view, r.have = reply.View, true
+	p.answerReads(r)
 }
 
 // afterLoss goes on without a member that does not answer.
@@ -140,7 +185,7 @@ func (p *Proposer) holders(r *reg, b Ballot) (s Set) {
 // evalRead looks at the replies so far.
 func (p *Proposer) evalRead(r *reg) {
 	if r.fetchID != 0 {
-		return // the answer is known, its state is on its way
+		return // the ballot is known, its state is on its way
 	}
 	b, at, ok := p.equal(r)
 	if ok {
@@ -174,6 +219,20 @@ func (p *Proposer) throughRound(r *reg) {
 	p.startPrepare(r)
 }
 
+// stateComes reports whether a member that was asked for the state along with its
+// ballot is to be waited for, as the others have told theirs: as long as something
+// comes from it, but not for ever.
+func (p *Proposer) stateComes(r *reg) bool {
+	late := time.Duration(p.now.Mono-r.started) >= p.Timing.Retry
+	for i, node := range r.cfg.nodes {
+		if r.asksState.Has(i) && !(r.replied | r.lost).Has(i) && !late && p.speaks(node, r.started, p.Timing.Hedge) {
+			p.arm(r, p.Timing.Hedge)
+			return true
+		}
+	}
+	return false
+}
+
 // readState finds the state of the ballot that the read has settled on.
 func (p *Proposer) readState(r *reg, b Ballot, at Set) {
 	r.base, r.at = b, at
@@ -194,121 +253,9 @@ func (p *Proposer) readState(r *reg, b Ballot, at Set) {
 			return
 		}
 	}
-	p.fetch(r)
-}
-
-// fetch reads r.proj from one of the members at r.base. The state counts only
-// if it is still at that ballot (§3).
-func (p *Proposer) fetch(r *reg) {
-	p.drop(&r.fetchID)
-	r.fetchID = p.newID(r, nil)
-	r.parts, r.fetchAt = parts{}, 0
-	if !p.fetchNext(r) {
-		p.fetchFailed(r)
+	if !p.stateComes(r) {
+		p.fetch(r)
 	}
-}
-
-// fetchNext asks the next of the members at r.base, if there is one. The first
-// that answers is listened to.
-func (p *Proposer) fetchNext(r *reg) bool {
-	left := r.at &^ (r.lost | r.fetchAt)
-	for _, i := range p.Env.Prefer(r.cfg, r.id.Slot) {
-		if !left.Has(i) {
-			continue
-		}
-		p.Stats.Fetches.Add(1)
-		r.fetchAt = r.fetchAt.With(i)
-		p.send(r, i, &Request{ID: r.fetchID, Kind: KindRead, Register: r.id, Epoch: r.cfg.Epoch,
-			WantState: true, WantLarge: true, Projection: r.proj})
-		patience := p.fetchPatience(r)
-		switch {
-		case left.Len() == 1: // nobody else could be asked
-		case patience > p.Timing.Retry:
-			patience = p.Timing.Retry
-		default:
-			patience = p.Timing.Hedge
-		}
-		p.arm(r, patience)
-		return true
-	}
-	return false
-}
-
-// fetchLate is called when an extra read has not been answered for some time.
-func (p *Proposer) fetchLate(r *reg) {
-	if r.parts.begun() || !p.fetchNext(r) {
-		p.fetchFailed(r)
-	}
-}
-
-// fetchFailed starts over: somebody else has moved the register on, or the
-// members that were asked are gone.
-func (p *Proposer) fetchFailed(r *reg) {
-	carried := r.phase == fetching && r.kind == carriedOn
-	p.abandon(r)
-	if carried {
-		p.startPrepare(r) // the promise is lost; nobody has been in our way yet
-		return
-	}
-	p.pause(r)
-}
-
-// fetchPatience is how long an extra read, or its next part, may take: as long
-// as the command, if it may be large or a member that was asked for the state
-// has shown that it is.
-func (p *Proposer) fetchPatience(r *reg) time.Duration {
-	if r.proj.Unbounded() {
-		return p.Limits.Command
-	}
-	for i := range r.replies {
-		if r.asksState.Has(i) && r.replied.Has(i) && !r.replies[i].HasState {
-			return p.Limits.Command
-		}
-	}
-	return p.Timing.Retry
-}
-
-// onFetch takes the state that an extra read brought.
-func (p *Proposer) onFetch(r *reg, i int, reply *Reply) {
-	if r.parts.begun() && i != r.fetchFrom {
-		return // another member was faster
-	}
-	if reply.Outcome != Told {
-		r.lost = r.lost.With(i)
-		r.fetchAt &^= 1 << i
-		switch {
-		case r.parts.begun():
-			p.fetch(r)
-		case r.fetchAt == 0 && !p.fetchNext(r):
-			p.fetchFailed(r)
-		}
-		return
-	}
-	if moved := reply.Accepted != r.base && !p.Omit.has(RuleFetch); moved || !reply.HasState {
-		p.fetchFailed(r)
-		return
-	}
-	r.fetchFrom = i
-	if !r.parts.add(reply) {
-		p.arm(r, p.fetchPatience(r))
-		p.knownLarge(r, &reply.View.Header)
-		return
-	}
-	p.drop(&r.fetchID)
-	if r.have {
-		r.view = r.parts.take(r.view)
-	} else {
-		r.view, r.have = r.parts.take(), true
-	}
-	if !r.view.Covers(r.proj) {
-		p.fetchFailed(r) // parts of two answers, which did not divide the state alike
-		return
-	}
-	if r.phase == reading {
-		p.answerReads(r)
-		return
-	}
-	p.execute(r)
 }
 
 // answerReads executes the batch on the state and answers.
@@ -342,8 +289,9 @@ func (p *Proposer) answerReads(r *reg) {
 	}
 	p.Stats.Reads.Add(1)
 	p.Stats.batch(len(r.batch))
+	size := r.view.Bytes() / len(r.batch)
 	for _, c := range r.batch {
-		c.Seen = Seen{Ballot: r.base, Held: p.heldSince(r, r.at, c.Started)}
+		c.Seen = Seen{Ballot: r.base, Held: p.heldSince(r, r.at, c.Started), Bytes: size}
 	}
 	p.complete(r)
 }
@@ -364,7 +312,7 @@ func (p *Proposer) heldSince(r *reg, at Set, began Mono) bool {
 // round.
 func (p *Proposer) complete(r *reg) {
 	p.drop(&r.reqID)
-	p.drop(&r.fetchID)
+	p.endFetch(r)
 	r.event()
 	batch := r.batch
 	for _, c := range batch {
@@ -383,8 +331,14 @@ func (p *Proposer) readLate(r *reg) {
 		p.fetchLate(r)
 		return
 	}
+	if b, at, ok := p.equal(r); ok {
+		p.readState(r, b, at) // it was to come along
+		return
+	}
 	if r.asked != r.cfg.All() {
-		p.askRest(r)
+		if !p.busyOnly(r) {
+			p.askRest(r)
+		}
 		p.arm(r, p.Timing.Hedge)
 		return
 	}
@@ -393,8 +347,7 @@ func (p *Proposer) readLate(r *reg) {
 		return
 	}
 	if time.Duration(p.now.Mono-r.started) >= p.Timing.Retry {
-		p.retryLater(r)
-		return
+		p.askAgain(r)
 	}
 	p.arm(r, p.Timing.Retry)
 }

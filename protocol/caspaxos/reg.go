@@ -25,10 +25,14 @@ type reg struct {
 	cfg       *Config
 	reqID     uint64 // of the present phase's requests
 	fetchID   uint64 // of the extra read of the present phase, zero if none
+	parts     parts  // what it has brought so far
 	fetchAt   Set    // the members that it went to and that may still answer
 	fetchFrom int    // the one of them that parts come from
-	parts     parts  // what the extra read has brought so far
-	at        Set    // members known to be at base
+
+	fetchTried Set  // the members that it went to, or waits for
+	fetchBegan Mono // when it last went to one, or got on
+
+	at        Set // members known to be at base
 	ballot    Ballot
 	asked     Set
 	replied   Set // members that answered in the sense of §3

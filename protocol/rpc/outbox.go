@@ -4,6 +4,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 )
 
 const (
@@ -26,13 +27,13 @@ type segment struct {
 // put frames into it, one takes them out.
 type outbox struct {
 	limit int
+	bytes atomic.Int64 // in queue and taken but not yet written; changes under mu
 
 	mu     sync.Mutex
 	ready  sync.Cond // there is something to take, or nothing will come
 	queue  []segment
 	spare  []segment // the last queue, emptied
 	chunks [][]byte  // to be used again
-	bytes  int       // in queue and taken but not yet written
 	waits  []waiter
 	closed bool
 }
@@ -56,10 +57,10 @@ func (o *outbox) put(header *[frameHeader]byte, payload []byte, shared bool) err
 	if o.closed {
 		return ErrClosed
 	}
-	if o.bytes+size > o.limit && o.bytes > 0 {
+	if waits := o.backlog(); waits+size > o.limit && waits > 0 {
 		return ErrBacklog
 	}
-	o.bytes += size
+	o.bytes.Add(int64(size))
 	if len(payload) < large {
 		c := o.open(size)
 		c.b = append(append(c.b, header[:]...), payload...)
@@ -115,13 +116,13 @@ func (o *outbox) take() ([]segment, bool) {
 func (o *outbox) wrote(s *segment) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.bytes -= len(s.b)
+	o.bytes.Add(-int64(len(s.b)))
 	if s.pooled && len(o.chunks) < 2 {
 		o.chunks = append(o.chunks, s.b[:0])
 	}
 	*s = segment{}
 	o.waits = slices.DeleteFunc(o.waits, func(w waiter) bool {
-		if o.bytes > w.most {
+		if o.backlog() > w.most {
 			return false
 		}
 		close(w.c)
@@ -142,7 +143,7 @@ func (o *outbox) below(most int) chan struct{} {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	c := make(chan struct{})
-	if o.bytes <= most {
+	if o.backlog() <= most {
 		close(c)
 	} else {
 		o.waits = append(o.waits, waiter{most, c})
@@ -157,11 +158,7 @@ func (o *outbox) forget(c chan struct{}) {
 	o.waits = slices.DeleteFunc(o.waits, func(w waiter) bool { return w.c == c })
 }
 
-func (o *outbox) backlog() int {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.bytes
-}
+func (o *outbox) backlog() int { return int(o.bytes.Load()) }
 
 func (o *outbox) close() {
 	o.mu.Lock()

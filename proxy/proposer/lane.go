@@ -158,7 +158,7 @@ func (l *Lane) run() {
 		}
 		var next caspaxos.Mono
 		if !l.take() {
-			next = l.step() // a timer went off
+			next = l.step(l.pool.now()) // a timer went off
 		} else {
 			for next = l.drain(); l.take(); {
 				next = l.drain()
@@ -171,7 +171,8 @@ func (l *Lane) run() {
 }
 
 // drain steps the proposer through what was taken. Replies come first: they
-// free registers for the commands behind them.
+// free registers for the commands behind them. All of it happens at one time, that
+// of the taking: a member is not late by what waits for the lane meanwhile.
 func (l *Lane) drain() caspaxos.Mono {
 	now := l.pool.now()
 	for _, a := range l.taken.replies {
@@ -187,10 +188,9 @@ func (l *Lane) drain() caspaxos.Mono {
 		l.submitAll(now, cmds[:maxStep])
 		l.flush(now)
 		cmds = cmds[maxStep:]
-		now = l.pool.now()
 	}
 	l.submitAll(now, cmds)
-	return l.step()
+	return l.step(now)
 }
 
 func (l *Lane) submitAll(now caspaxos.Now, cmds []*caspaxos.Command) {
@@ -201,8 +201,7 @@ func (l *Lane) submitAll(now caspaxos.Now, cmds []*caspaxos.Command) {
 
 // step does what is due and sends what has been put out. It returns when it
 // wants to be called next, zero for not before something comes in.
-func (l *Lane) step() caspaxos.Mono {
-	now := l.pool.now()
+func (l *Lane) step(now caspaxos.Now) caspaxos.Mono {
 	next := l.proposer.Tick(now)
 	if l.flush(now) {
 		return l.proposer.Tick(now)

@@ -37,7 +37,10 @@ type snapshot struct {
 	cmds    []*caspaxos.Command
 	begin   int                 // how many of them there were at first
 	then    Then                // not nil
+	grows   bool                // then may add to them
 	probes  []*caspaxos.Command // the second reads, one for each of cmds
+	reads   Flow                // of cmds
+	looks   Flow                // of probes
 	waiting atomic.Int32
 	done    func([]*caspaxos.Command)
 }
@@ -51,10 +54,11 @@ type snapshot struct {
 // asked for because of what others brought: unchanged ballots mean that all
 // first reads hold for the moment in between (PROTOCOL §7).
 func (s *Snapshots) Read(cmds []*caspaxos.Command, then Then, done func([]*caspaxos.Command)) {
+	run := &snapshot{owner: s, cmds: cmds, begin: len(cmds), then: then, grows: then != nil, done: done}
 	if then == nil {
-		then = func([]*caspaxos.Command) []*caspaxos.Command { return nil }
+		run.then = func([]*caspaxos.Command) []*caspaxos.Command { return nil }
 	}
-	run := &snapshot{owner: s, cmds: cmds, begin: len(cmds), then: then, done: done}
+	run.reads.To, run.looks.To = s.Registers, s.Registers
 	run.first(cmds)
 }
 
@@ -65,10 +69,11 @@ func (s *snapshot) first(cmds []*caspaxos.Command) {
 		c.Result, c.Err, c.Seen = nil, nil, caspaxos.Seen{}
 		c.Done = s.firstDone
 	}
-	s.owner.Registers.Submit(cmds)
+	s.reads.Submit(cmds)
 }
 
-func (s *snapshot) firstDone(*caspaxos.Command) {
+func (s *snapshot) firstDone(c *caspaxos.Command) {
+	s.reads.Ended(c)
 	if s.waiting.Add(-1) > 0 {
 		return
 	}
@@ -113,10 +118,11 @@ func (s *snapshot) second() {
 	for i, c := range s.cmds {
 		s.probes[i] = &caspaxos.Command{Register: c.Register, Op: probe{}, Started: c.Started, Done: s.secondDone}
 	}
-	s.owner.Registers.Submit(s.probes)
+	s.looks.Submit(s.probes)
 }
 
-func (s *snapshot) secondDone(*caspaxos.Command) {
+func (s *snapshot) secondDone(c *caspaxos.Command) {
+	s.looks.Ended(c)
 	if s.waiting.Add(-1) > 0 {
 		return
 	}
@@ -124,23 +130,33 @@ func (s *snapshot) secondDone(*caspaxos.Command) {
 		s.fail(s.cmds[0].Err)
 		return
 	}
+	var changed []*caspaxos.Command
 	for i, c := range s.cmds {
 		if c.Seen.Ballot != s.probes[i].Seen.Ballot && !s.skip(c) {
-			s.again()
-			return
+			changed = append(changed, c)
 		}
 	}
-	s.done(s.cmds)
+	if len(changed) == 0 {
+		s.done(s.cmds)
+		return
+	}
+	s.again(changed)
 }
 
-// again starts over, unless the time is up.
-func (s *snapshot) again() {
+// again reads registers that have changed once more, unless the time is up, and
+// then the ballots of all. The others need not be read again: a ballot stands for
+// one state, so if theirs is found a third time, what was read at first still holds.
+// If other registers are read because of what some hold, it starts over.
+func (s *snapshot) again(changed []*caspaxos.Command) {
 	if time.Duration(s.owner.Registers.Now()-s.cmds[0].Started) > s.owner.Limits.Command {
 		s.fail(caspaxos.ErrContention)
 		return
 	}
-	s.cmds = s.cmds[:s.begin]
-	s.first(s.cmds)
+	if s.grows {
+		s.cmds = s.cmds[:s.begin]
+		changed = s.cmds
+	}
+	s.first(changed)
 }
 
 // failed reports whether one of the commands failed, and then fails all.

@@ -156,6 +156,9 @@ func (n *node) receive(from *proxy, life int, raw []byte) {
 		panic(fmt.Sprintf("sim: request: %v", err))
 	}
 	req.Encoded = nil
+	if n.w.faults && req.WantState && n.w.rng.Float64() < n.w.Full {
+		req.Along = 1
+	}
 	var reply caspaxos.Reply
 	answered, err := n.acc.Step(n.clock.now(), req, &reply)
 	if err != nil {

@@ -33,6 +33,7 @@ type Profile struct {
 	Tell        float64 // chance that the sender of a lost message is told
 	Sync        time.Duration
 	SlowSync    float64 // chance that a sync takes ten times as long
+	Full        float64 // chance that a node has too much to send for a state to come along
 
 	Crash      float64 // of a node
 	Tear       float64 // chance that a crash loses what was not synced
@@ -91,6 +92,7 @@ func Random(seed uint64) Profile {
 	p.Limits.VotedState = int(pick(0, 0, 150))
 	p.Joint = p.Acceptors == 5 && r.IntN(3) == 0
 	p.Pipeline = pick(0, 0, 0.3)
+	p.Full = pick(0, 0, 0.3, 1)
 	return p
 }
 

@@ -1,0 +1,151 @@
+package txn
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"synod/protocol/caspaxos"
+)
+
+const (
+	// flowBytes is about how many bytes of states may be coming for one client, or
+	// one command on many registers, at a time: enough to keep the nodes busy, and
+	// so few that others do not notice. flowMost bounds the commands.
+	flowBytes = 2 << 20
+	flowMost  = 1024
+	flowLeast = 4
+	// flowSize is what a read is taken to bring before any has.
+	flowSize = 32 << 10
+)
+
+// Flow submits commands in order, no more at a time than bring flowBytes: how much
+// a read brings, it learns from those that have ended. Submit is for one goroutine
+// at a time, Ended for any. The zero value lacks To alone.
+//
+// What is held back is on its way in the client's eyes: its time runs.
+type Flow struct {
+	To Submitter
+
+	out  atomic.Int64 // under way: commands, and from bit 32 those of them that read
+	size atomic.Int64 // bytes that a read brings, about; zero before any has
+	held atomic.Bool  // some are, or were and are just being submitted
+
+	mu    sync.Mutex
+	queue []*caspaxos.Command // that are held back
+	busy  bool                // somebody submits from the queue
+}
+
+const flowRead = 1 << 32
+
+// weight is what a command counts in Flow.out.
+func weight(c *caspaxos.Command) int64 {
+	if c.Op.ReadOnly() {
+		return flowRead + 1
+	}
+	return 1
+}
+
+// fits reports whether so much may be under way at a time.
+func (f *Flow) fits(out int64) bool {
+	return out&(flowRead-1) <= flowMost && out/flowRead <= f.window()
+}
+
+// window is how many reads may be under way.
+func (f *Flow) window() int64 {
+	size := f.size.Load()
+	if size == 0 {
+		size = flowSize
+	}
+	return max(flowBytes/size, flowLeast)
+}
+
+// Submit takes commands. It does not block and keeps the commands, but not the
+// slice. Ended is to be called with each that has ended.
+func (f *Flow) Submit(cmds []*caspaxos.Command) {
+	if !f.held.Load() {
+		var sum int64
+		for _, c := range cmds {
+			sum += weight(c)
+		}
+		if f.fits(f.out.Load() + sum) {
+			f.out.Add(sum)
+			f.To.Submit(cmds)
+			return
+		}
+	}
+	f.mu.Lock()
+	f.queue = append(f.queue, cmds...)
+	f.held.Store(true)
+	f.mu.Unlock()
+	f.pump()
+}
+
+// Held reports whether commands are held back.
+func (f *Flow) Held() bool { return f.held.Load() }
+
+// Ended notes that a command has ended.
+func (f *Flow) Ended(c *caspaxos.Command) {
+	if n := int64(c.Seen.Bytes); n > 0 {
+		f.learn(n)
+	}
+	f.out.Add(-weight(c))
+	if f.held.Load() {
+		f.pump()
+	}
+}
+
+// learn takes notice of what a read brought. It is quick to believe in more.
+func (f *Flow) learn(n int64) {
+	switch size := f.size.Load(); {
+	case size == 0:
+		f.size.Store(n)
+	case n > size:
+		f.size.Store(size + (n-size+1)/2)
+	case n < size:
+		f.size.Store(size - (size-n+7)/8)
+	}
+}
+
+// pump submits what is held back and fits. It does so from one goroutine at a time,
+// which keeps the order; whoever comes meanwhile leaves it to that one, which looks
+// again.
+func (f *Flow) pump() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.busy {
+		return
+	}
+	f.busy = true
+	for {
+		cmds := f.next()
+		if cmds == nil {
+			break
+		}
+		f.mu.Unlock()
+		f.To.Submit(cmds) // some may have ended when it returns
+		f.mu.Lock()
+	}
+	f.busy = false
+	f.held.Store(len(f.queue) > 0)
+}
+
+// next takes what fits out of the queue: none, if that is less than a quarter of
+// what may be under way, as larger batches are cheaper. mu is held.
+func (f *Flow) next() []*caspaxos.Command {
+	out, n := f.out.Load(), 0
+	for n < len(f.queue) && f.fits(out+weight(f.queue[n])) {
+		out += weight(f.queue[n])
+		n++
+	}
+	if n == 0 || n < len(f.queue) && int64(n) < min(f.window(), flowMost)/4 {
+		return nil
+	}
+	cmds := f.queue[:n:n]
+	if f.queue = f.queue[n:]; len(f.queue) == 0 {
+		f.queue = nil
+	}
+	for _, c := range cmds {
+		f.out.Add(weight(c))
+	}
+	return cmds
+}
