@@ -350,7 +350,7 @@ func (a *Acceptor) vote(now Now, req *Request, rec *Record, pos uint64) *Record 
 	}
 	horizon := a.node.horizon(now.Wall)
 	if req.History != nil && !a.omit.has(RuleMergeLineage) {
-		rec.Lineage.Merge(req.History)
+		rec.Lineage.learn(req.History, req.Base)
 		if a.omit.has(RuleVotesOwn) {
 			for _, e := range req.History.Entries {
 				rec.addVote(e.Ballot)

@@ -92,6 +92,36 @@ func (l *Lineage) Merge(other *Lineage) {
 	l.raiseCut(other.Cut)
 }
 
+// learn is Merge for an acceptor that is about to vote for a state made from the one
+// at base, with which other comes. What other has cut the acceptor may know: the
+// cut is raised only as far as the links from base lead into what neither knows. A
+// proposer's list is short, and would take away from everybody what is kept of a
+// contended register (see MaxContended).
+//
+// Nothing else is needed of what other has cut. That an attempt took effect is told
+// by the links from what was voted for, and by the votes, which are each acceptor's
+// own (§5).
+func (l *Lineage) learn(other *Lineage, base Ballot) {
+	for _, e := range other.Entries {
+		l.Insert(e)
+	}
+	if other.Cut.AtMost(l.Cut) {
+		return
+	}
+	for i := len(l.Entries) - 1; l.Cut.Less(base); base = l.Entries[i].Parent {
+		for i >= 0 && base.Less(l.Entries[i].Ballot) {
+			i--
+		}
+		if i < 0 || l.Entries[i].Ballot != base {
+			l.raiseCut(base)
+			return
+		}
+		if l.Entries[i].Blind {
+			return
+		}
+	}
+}
+
 // raiseCut raises the cut to b, never lowers it (§2).
 func (l *Lineage) raiseCut(b Ballot) {
 	if l.Cut.Less(b) {

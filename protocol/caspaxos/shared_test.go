@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"synod/protocol/caspaxos"
+	"synod/protocol/register"
 )
 
 // beside returns another proxy of the same cluster.
@@ -188,5 +189,70 @@ func TestHistoryIsShort(t *testing.T) {
 			h.Lineage.Cut != rec.Lineage.Entries[len(rec.Lineage.Entries)-want-1].Ballot || !h.Lineage.Cut.Less(first) {
 			t.Errorf("from %d: cut at %v, first entry %v", oldest, h.Lineage.Cut, first)
 		}
+	}
+}
+
+type getset struct{ value string }
+
+func (getset) Needs() register.Projection { return register.Projection{Keys: [][]byte{chunk}} }
+func (getset) ReadOnly() bool             { return false }
+func (getset) Blind() bool                { return false }
+func (o getset) Execute(v register.View, _ int64) caspaxos.Effect {
+	b, _ := v.Get(chunk)
+	return caspaxos.Effect{Result: string(b), Change: put(register.Full, o.value, 0)}
+}
+
+// TestAttemptOfLongAgoFull is TestAttemptOfLongAgo for changes that replace the whole
+// state and bring their lineage along: that is shorter than what the nodes keep,
+// which must not make them forget the rest.
+func TestAttemptOfLongAgoFull(t *testing.T) {
+	for name, reached := range map[string][]caspaxos.NodeID{"nobody": nil, "one": {0}, "two": {0, 1}} {
+		t.Run(name, func(t *testing.T) {
+			a := newCluster(t)
+			b := a.beside()
+			a.want("k", getset{"1"}, "")
+			b.now = a.now
+			b.want("k", getset{"2"}, "1")
+			a.now = b.now
+			a.want("k", getset{"3"}, "2")
+			a.advance(100 * time.Millisecond)
+			cmd, done := a.submit("k", getset{"mine"})
+			for sent := a.p.Take(); len(sent) > 0; sent = a.p.Take() {
+				for _, s := range sent {
+					if s.Request.Kind != caspaxos.KindAccept {
+						a.step(s)
+					} else if slices.Contains(reached, s.To) {
+						var reply caspaxos.Reply // lost
+						if _, err := a.nodes[s.To].acc.Step(a.now, s.Request, &reply); err != nil || reply.Outcome != caspaxos.Acked {
+							t.Fatal(reply.Outcome, err)
+						}
+					}
+				}
+			}
+			b.now = a.now
+			b.advance(time.Millisecond)
+			b.down[1] = len(reached) == 1
+			last, seen := "3", false
+			for i := range caspaxos.MaxContended - 20 {
+				next := strconv.Itoa(4 + i)
+				got := b.do("k", getset{next})
+				if got == "mine" {
+					seen = true
+				} else if got != last {
+					t.Fatalf("%d: got %s, want %s", i, got, last)
+				}
+				last = next
+				b.advance(500 * time.Microsecond)
+			}
+			a.now = b.now
+			a.run(done)
+			want := last
+			if seen {
+				want = "3"
+			}
+			if cmd.Err != nil || cmd.Result != want {
+				t.Errorf("%v, %v; want %s", cmd.Result, cmd.Err, want)
+			}
+		})
 	}
 }
