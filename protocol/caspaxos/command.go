@@ -84,6 +84,7 @@ type Command struct {
 	asked    bool      // it was waiting when the present round's Prepare was sent
 	nacked   bool      // another proposer was met
 	verdict  verdict   // of the attempts, in the present round
+	parked   *parked   // it has been parked, and others may have gone before it since
 }
 
 // Seen is what a read knows of the register's history, for reading several

@@ -20,6 +20,98 @@ func (p *Proposer) avoidBlind(r *reg) {
 	r.noBlind = p.now.Mono + Mono(time.Second)
 }
 
+// mayBlind reports whether a blind write may be tried (§4.3). What others refuse
+// of it, while a member does not answer, only that member can settle: nobody else
+// knows whether it voted. A prepared attempt is settled by any quorum, as the next
+// round builds on it or on what came before (§5 rules 1 and 2).
+func (p *Proposer) mayBlind(r *reg) bool {
+	return r.noBlind <= p.now.Mono && p.answering(r.cfg) == r.cfg.All()
+}
+
+// refusedBy notes a Nack. The members that are left have a little time to decide
+// the round for it.
+func (p *Proposer) refusedBy(r *reg, i int) {
+	if r.refused == 0 {
+		r.refusedAt = p.now.Mono
+	}
+	r.refused = r.refused.With(i)
+	if p.grace(r) < time.Duration(r.wake-p.now.Mono) {
+		p.arm(r, p.grace(r))
+	}
+}
+
+// grace is how long a round that was refused by some waits for the others: for
+// longer than these take to answer, as a rule.
+func (p *Proposer) grace(r *reg) time.Duration {
+	d := 2 * p.Timing.Hedge
+	if r.phase == accepting {
+		d += time.Duration(r.change.Bytes()) * time.Second / bulkRate
+	}
+	return d
+}
+
+// armWaiting is arm for a round that goes on to wait. If it was refused by some, the
+// others may fall silent meanwhile.
+func (p *Proposer) armWaiting(r *reg, d time.Duration) {
+	if r.refused != 0 {
+		d = min(d, p.grace(r))
+	}
+	p.arm(r, d)
+}
+
+// inVain reports whether a round that was refused could only still come through by
+// members that do not answer, while those that do answer are a quorum: a Prepare
+// with a higher ballot gets further than waiting does. got are the members that
+// have agreed.
+func (p *Proposer) inVain(r *reg, got Set) bool {
+	if r.refused == 0 || !r.cfg.CanReach(r.lost) {
+		return false
+	}
+	answering := p.answering(r.cfg)
+	if !r.cfg.IsQuorum(answering) {
+		return false
+	}
+	silent := r.cfg.All() &^ (got | r.lost | answering)
+	if time.Duration(p.now.Mono-r.refusedAt) >= p.grace(r) {
+		late := r.cfg.All() &^ (got | r.lost | r.fixing)
+		p.noteTardy(r.cfg, late)
+		silent |= late
+	}
+	if left := r.cfg.All() &^ (r.lost | silent); left&^r.stale == 0 {
+		return true // who could vote waits for somebody who has voted
+	}
+	return !r.cfg.CanReach(r.lost | silent)
+}
+
+// tardyFor is for how many times Timing.Hedge the lane takes a node that was late
+// for one that does not answer. By then the driver has formed an opinion.
+const tardyFor = 10
+
+// answering is the Env's, without the members that this lane has found late and not
+// heard of since: it knows sooner.
+func (p *Proposer) answering(cfg *Config) Set {
+	s := p.Env.Answering(cfg)
+	if len(p.tardy) > 0 {
+		for i, node := range cfg.nodes {
+			if p.now.Mono < p.tardy[node] {
+				s &^= 1 << i
+			}
+		}
+	}
+	return s
+}
+
+func (p *Proposer) noteTardy(cfg *Config, late Set) {
+	for i, node := range cfg.nodes {
+		if late.Has(i) {
+			if p.tardy == nil {
+				p.tardy = make(map[NodeID]Mono)
+			}
+			p.tardy[node] = p.now.Mono + tardyFor*Mono(p.Timing.Hedge)
+		}
+	}
+}
+
 // patient is how many tries come to nothing before a proposer that is not in doubt
 // begins ahead of its clock, too.
 const patient = 2

@@ -9,7 +9,13 @@ type try struct {
 	cfg    *Config
 	acks   Set // members that said they voted for it
 	nevers Set // members that said, finally, that they did not
+	unsent Set // members that it was never sent to
 }
+
+// none returns the members that have not voted for the try, as far as that can be
+// told without a Prepare. If these are all, nobody ever will: a member that it
+// was not sent to could have it only from one that voted.
+func (t *try) none() Set { return t.nevers | t.unsent }
 
 // An attempt is one command's part in a try that changed the register: the
 // result to answer if it turns out to have taken effect. A command that changed

@@ -42,6 +42,7 @@ func (p *Proposer) hear(node NodeID) {
 		p.heard = append(p.heard, 0)
 	}
 	p.heard[node] = p.now.Mono
+	delete(p.tardy, node)
 }
 
 // speaks reports whether something has come from a node within the last d, which

@@ -13,6 +13,7 @@ func (e still) Config(uint16) *Config        { return e.cfg }
 func (e still) Prefer(*Config, uint16) []int { return []int{0, 1, 2} }
 func (e still) Reachable(cfg *Config) Set    { return cfg.All() }
 func (e still) Outage(uint16) *Outage        { return nil }
+func (e still) Answering(cfg *Config) Set    { return cfg.All() }
 func (e still) Random(n int64) int64         { return n / 2 }
 
 type look struct{}

@@ -113,8 +113,9 @@ const (
 	WrongEpoch                     // the message's epoch is older than the node's, or it is no member
 	ClockAhead                     // the ballot is too far ahead of the node's clock
 	Busy                           // the node cannot take more now
-	Unreachable                    // made by the driver: the request was not, or may not have been, delivered
+	Unreachable                    // made by the driver: the request may or may not have been delivered
 	NoRoom                         // made by the driver: the reply was more than there is memory for
+	Unsent                         // made by the driver: nothing of the request was sent, nor will be
 )
 
 // Reply is an acceptor's answer to one Request.

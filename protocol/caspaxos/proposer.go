@@ -35,6 +35,11 @@ type Env interface {
 	// nodes have been known for a while not to hold a quorum, else nil. It may be
 	// wrong: commands are answered at once then, as not done.
 	Outage(slot uint16) *Outage
+	// Answering returns those of the reachable members that answer: they have
+	// left no request unanswered for longer than a healthy node takes. What it
+	// says may be wrong and differ from one proxy to the next; it decides how
+	// long to wait, never what is true.
+	Answering(cfg *Config) Set
 	// Random returns a number in [0, n).
 	Random(n int64) int64
 }
@@ -79,7 +84,7 @@ type Options struct {
 // at which it does so, and after each call (or after a batch of them) takes
 // what is to be sent by Take. Every request taken is answered by Deliver
 // exactly once or never; a driver that knows that a node cannot be reached
-// delivers Unreachable.
+// delivers Unreachable, or Unsent if it knows that nothing was sent.
 type Proposer struct {
 	Options
 	now Now
@@ -100,6 +105,9 @@ type Proposer struct {
 	repairing map[repairKey]*repair
 	behind    map[repairKey]behind // since when members have been behind, or may be sent the state again
 	aside     int                  // reads that have left their registers
+	parked    []*Command           // in doubt, until a member answers that knows more
+	parkedAt  Mono                 // when to look at them again, zero for never
+	tardy     map[NodeID]Mono      // nodes that were late where others answered and have not answered since, and until when that counts
 	sweepAt   Mono                 // when to look for repairs that came to nothing, zero for never
 }
 
@@ -151,7 +159,7 @@ func (p *Proposer) Submit(now Now, cmd *Command) {
 // not the reply itself.
 func (p *Proposer) Deliver(now Now, from NodeID, reply *Reply) {
 	p.now = now
-	if reply.Outcome != Unreachable {
+	if reply.Outcome != Unreachable && reply.Outcome != Unsent {
 		p.hear(from)
 	}
 	f, ok := p.inflight[reply.ID]
@@ -299,6 +307,9 @@ func (p *Proposer) newReg(id Register) *reg {
 
 // start begins the next round of an idle register, if commands wait.
 func (p *Proposer) start(r *reg) {
+	if len(p.parked) > 0 {
+		p.unpark(r)
+	}
 	p.expire(r)
 	if why := p.outage(r.id.Slot); why != nil {
 		p.giveUp(r, why)
@@ -333,7 +344,7 @@ func (p *Proposer) start(r *reg) {
 	case reads == len(r.queue):
 		p.startRead(r, reads)
 	case p.startCarried(r):
-	case r.queue[0].Op.Blind() && r.noBlind <= p.now.Mono:
+	case r.queue[0].Op.Blind() && p.mayBlind(r):
 		p.startBlind(r)
 	default:
 		p.startPrepare(r)
@@ -345,7 +356,7 @@ func (p *Proposer) reset(r *reg, ph phase) {
 	p.drop(&r.reqID)
 	p.endFetch(r)
 	r.phase = ph
-	r.asked, r.asksState, r.replied, r.lost, r.refused = 0, 0, 0, 0, 0
+	r.asked, r.asksState, r.replied, r.lost, r.refused, r.refusedAt = 0, 0, 0, 0, 0, 0
 	if n := len(r.cfg.nodes); cap(r.replies) < n {
 		r.replies = make([]Reply, n)
 	} else {

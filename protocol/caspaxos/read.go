@@ -192,15 +192,17 @@ func (p *Proposer) evalRead(r *reg) {
 		p.readState(r, b, at)
 		return
 	}
-	settled := r.replied | r.lost
-	if settled&r.asked != r.asked {
-		return
+	left := r.cfg.All() &^ (r.replied | r.lost)
+	if r.cfg.IsQuorum(r.replied) {
+		left &= p.answering(r.cfg)
 	}
-	if r.asked != r.cfg.All() {
+	switch {
+	case left&r.asked != 0:
+	case left != 0:
 		p.askRest(r)
-		return
+	default:
+		p.repairRead(r)
 	}
-	p.repairRead(r)
 }
 
 // repairRead goes through a round: no q replies carry the same ballot.

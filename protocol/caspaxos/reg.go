@@ -35,10 +35,11 @@ type reg struct {
 	at        Set // members known to be at base
 	ballot    Ballot
 	asked     Set
-	replied   Set // members that answered in the sense of §3
-	asksState Set // members that were asked for the state with the ballots
-	lost      Set // members that did not, and will not to this request
-	refused   Set // of these, those that Nacked a Prepare
+	replied   Set  // members that answered in the sense of §3
+	asksState Set  // members that were asked for the state with the ballots
+	lost      Set  // members that did not, and will not to this request
+	refused   Set  // of these, those that Nacked
+	refusedAt Mono // when the first of them did
 	replies   []Reply
 	proj      register.Projection
 	started   Mono // when the phase began

@@ -57,7 +57,7 @@ func (p *Reply) since() []Ballot {
 // startRepair is called while the round still waits: the target said Stale. It
 // returns false if nothing is done for it now.
 func (p *Proposer) startRepair(r *reg, target int) bool {
-	others := r.cfg.All() &^ (r.lost | r.stale | r.fixing | 1<<target)
+	others := (r.try.acks | p.answering(r.cfg)) &^ (r.lost | r.stale | r.fixing | 1<<target)
 	rep := &repair{cfg: r.cfg, target: target, reg: r, try: r.try, accept: p.redelivery(r), needed: !r.cfg.IsQuorum(others) || r.waited.Has(target)}
 	if r.view.Whole() && r.view.Bytes() <= smallState {
 		rep.accept.Change, rep.accept.History = r.view.Full(), r.history(p.Omit)
@@ -70,6 +70,7 @@ func (p *Proposer) startRepair(r *reg, target int) bool {
 	if r.try.acks == 0 {
 		r.fixing &^= 1 << target // nobody has it yet: at the first Ack
 		r.stale = r.stale.With(target)
+		p.refusedBy(r, target)
 		return true
 	}
 	want := p.lags(rep.key(), &r.view.Header)
@@ -415,6 +416,9 @@ func (p *Proposer) onRepair(rep *repair, from NodeID, reply *Reply) {
 		p.pass(r, rep.target)
 	}
 	p.missed(r, rep.target)
+	if !r.passed.Has(rep.target) {
+		p.refusedBy(r, rep.target) // others have moved it on, as a rule
+	}
 	p.checkLost(r)
 }
 

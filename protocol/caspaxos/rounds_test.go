@@ -75,6 +75,7 @@ type cluster struct {
 	// unnoticed: the proposer has not noticed yet who is down.
 	unnoticed bool
 	outage    *caspaxos.Outage
+	silent    caspaxos.Set // members that it has noticed to be silent
 }
 
 type node struct {
@@ -122,8 +123,9 @@ func (c *cluster) Reachable(cfg *caspaxos.Config) caspaxos.Set {
 	}
 	return s
 }
-func (c *cluster) Outage(uint16) *caspaxos.Outage { return c.outage }
-func (c *cluster) Random(n int64) int64           { return n / 2 }
+func (c *cluster) Outage(uint16) *caspaxos.Outage              { return c.outage }
+func (c *cluster) Answering(cfg *caspaxos.Config) caspaxos.Set { return c.Reachable(cfg) &^ c.silent }
+func (c *cluster) Random(n int64) int64                        { return n / 2 }
 func (c *cluster) advance(d time.Duration) {
 	c.now.Wall += d.Milliseconds()
 	c.now.Mono += caspaxos.Mono(d)

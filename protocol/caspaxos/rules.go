@@ -50,6 +50,9 @@ const (
 	RuleFlushAbsent                       // §8 what a flush covers and the node lacks answers f, not zero
 	RuleFlushRefuses                      // §8 a flush refuses what is promised above it
 	RuleFlushFloor                        // §8 the range's floor counts
+	RuleUnsent                            // §5 only what was never sent is known not to have arrived
+	RuleParked                            // §5 … nor one that was parked, behind those that went before it
+	RuleParkedChosen                      // §5 what was parked is answered as not done when a later ballot is chosen
 	RuleOrder                             // a command that changed nothing is not executed again behind those that followed it
 	RuleOrderAside                        // … nor a read that has left its register
 	RuleOutage                            // §5 an outage leaves what was attempted in doubt

@@ -24,6 +24,7 @@ type Stats struct {
 	Pulls   atomic.Uint64 // members that were sent the state they lacked
 	Ways    atomic.Uint64 // members that were sent the changes they had missed
 
+	Parked     atomic.Uint64 // commands that waited, aside, for a member to answer that may know what became of them
 	Uncertain  atomic.Uint64 // commands answered so
 	NoQuorum   atomic.Uint64
 	Contention atomic.Uint64

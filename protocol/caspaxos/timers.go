@@ -100,7 +100,13 @@ func (p *Proposer) Tick(now Now) Mono {
 	if p.sweepAt != 0 && p.sweepAt <= now.Mono {
 		p.sweep()
 	}
+	if p.parkedAt != 0 && p.parkedAt <= now.Mono {
+		p.lookAtParked()
+	}
 	next := p.sweepAt
+	if p.parkedAt != 0 && (next == 0 || p.parkedAt < next) {
+		next = p.parkedAt
+	}
 	if len(p.timers) > 0 && (next == 0 || p.timers[0].at < next) {
 		next = p.timers[0].at
 	}

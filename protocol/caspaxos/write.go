@@ -66,8 +66,9 @@ func (p *Proposer) onPromise(r *reg, i int, reply *Reply) {
 			return // a doubled Prepare is Nacked with its own ballot
 		}
 		p.Stats.Nacks.Add(1)
-		r.lost, r.refused = r.lost.With(i), r.refused.With(i)
-		if !r.cfg.CanReach(r.lost) {
+		r.lost = r.lost.With(i)
+		p.refusedBy(r, i)
+		if !r.cfg.CanReach(r.lost) || p.inVain(r, r.replied) {
 			p.interfered(r)
 			return
 		}
@@ -101,7 +102,9 @@ func (p *Proposer) promised(r *reg) {
 		return // rule 4: wait for the other members
 	}
 	r.base, r.at = h, at
-	r.shared = !h.IsZero() && h.Proposer != p.Clock.ID()
+	if r.shared = !h.IsZero() && h.Proposer != p.Clock.ID(); r.shared && r.noBlind != 0 {
+		p.avoidBlind(r) // still contended
+	}
 	r.lineage = p.unionLineage(r)
 	for i := range r.replies {
 		if at.Has(i) && r.replies[i].HasState && r.replies[i].View.Covers(r.proj) {
@@ -113,57 +116,6 @@ func (p *Proposer) promised(r *reg) {
 	r.phase = fetching
 	r.have = false
 	p.fetch(r)
-}
-
-// settleDoubt judges every waiting command that has attempts (§5). It returns
-// false if some cannot be judged yet and a member may still answer, to this
-// Prepare or to the next. Those that cannot be judged at all are answered as
-// uncertain.
-func (p *Proposer) settleDoubt(r *reg) bool {
-	var ev *evidence
-	open, hope := 0, false
-	for _, c := range r.queue {
-		if len(c.attempts) == 0 {
-			continue
-		}
-		if ev == nil {
-			ev = newEvidence(r.cfg, r.replied, r.replies, p.Omit)
-		}
-		v, which := ev.judge(c.attempts)
-		c.verdict = v
-		switch v {
-		case tookEffect:
-			c.answer = c.attempts[which].result
-		case undecided:
-			open++
-			hope = hope || !ev.anyForgotten(c.attempts)
-		case noEffect:
-			if p.Omit.has(RuleKeepAttempts) {
-				c.attempts = nil
-			}
-		}
-	}
-	if open == 0 {
-		return true
-	}
-	waited := time.Duration(p.now.Mono - r.started)
-	if r.replied|r.lost != r.cfg.All() && waited < p.Timing.Retry {
-		return false
-	}
-	if hope && r.refused != 0 {
-		p.interfered(r) // who refused will tell its votes to a higher ballot
-		return false
-	}
-	kept := make([]*Command, 0, len(r.queue))
-	for _, c := range r.queue {
-		if len(c.attempts) > 0 && c.verdict == undecided {
-			p.finish(c, nil, p.unknown(c))
-		} else {
-			kept = append(kept, c)
-		}
-	}
-	r.queue = kept
-	return true
 }
 
 // unionLineage is what a full change of this round carries (§2).
@@ -299,6 +251,15 @@ func (p *Proposer) onAck(r *reg, i int, reply *Reply) {
 			r.try.nevers = r.try.nevers.With(i)
 		}
 		p.missed(r, i)
+		p.refusedBy(r, i)
+	case Unsent:
+		r.try.unsent = r.try.unsent.With(i)
+		p.missed(r, i)
+	case Unreachable:
+		if p.Omit.has(RuleUnsent) {
+			r.try.unsent = r.try.unsent.With(i)
+		}
+		p.missed(r, i)
 	default:
 		p.missed(r, i)
 	}
@@ -312,9 +273,10 @@ func (p *Proposer) missed(r *reg, i int) {
 	}
 }
 
-// checkLost ends a round that cannot get its Acks any more. While all who
-// answered say that they never voted for it, it waits a little for the others:
-// if they say so too, nothing is in doubt.
+// checkLost ends a round that cannot get its Acks any more, or cannot get them
+// from members that answer (see inVain). While all who answered say that they
+// never voted for it, it waits a little for the others: if they say so too,
+// nothing is in doubt.
 func (p *Proposer) checkLost(r *reg) {
 	if !r.cfg.CanReach(r.lost) && r.passed != 0 && r.cfg.CanReach(r.lost&^r.passed) {
 		p.reconsider(r) // who was passed over is needed after all
@@ -322,8 +284,10 @@ func (p *Proposer) checkLost(r *reg) {
 	switch {
 	case r.try.acks == 0 && r.stale != 0 && r.stale|r.lost == r.cfg.All():
 		p.doubt(r) // nobody voted whom the others could have the state from
+	case p.inVain(r, r.try.acks):
+		p.doubt(r)
 	case r.cfg.CanReach(r.lost):
-	case r.try.nevers == r.lost && r.lost != r.cfg.All() && r.try.acks == 0:
+	case r.try.none() == r.lost && (r.cfg.All()&^r.lost)&p.answering(r.cfg) != 0 && r.try.acks == 0:
 		p.arm(r, p.Timing.Hedge)
 	default:
 		p.doubt(r)
@@ -340,6 +304,9 @@ func (p *Proposer) fix(r *reg, i int) {
 	r.fixing = r.fixing.With(i)
 	if !p.startRepair(r, i) {
 		p.missed(r, i)
+		if !r.passed.Has(i) {
+			p.refusedBy(r, i)
+		}
 	}
 }
 
@@ -399,7 +366,7 @@ func (c *Command) writes() bool { return c.changed && !c.Op.ReadOnly() }
 func (p *Proposer) doubt(r *reg) {
 	p.Stats.InDoubt.Add(1)
 	for _, c := range r.batch {
-		if n := len(c.attempts); n > 0 && c.attempts[n-1].try == r.try && r.try.nevers == r.cfg.All() {
+		if n := len(c.attempts); n > 0 && c.attempts[n-1].try == r.try && r.try.none() == r.cfg.All() {
 			c.attempts = c.attempts[:n-1] // nobody voted for it
 		}
 	}
@@ -424,6 +391,10 @@ func (p *Proposer) prepareLate(r *reg) {
 		p.fetchLate(r)
 	case p.quorum(r, r.replied):
 		p.promised(r) // §5 waited for members that do not answer
+	case p.inVain(r, r.replied):
+		p.interfered(r)
+	case time.Duration(p.now.Mono-r.started) < p.Timing.Retry:
+		p.armWaiting(r, p.Timing.Retry-time.Duration(p.now.Mono-r.started))
 	default:
 		p.retryLater(r)
 	}
@@ -443,10 +414,10 @@ func (p *Proposer) patience(r *reg) time.Duration {
 func (p *Proposer) acceptLate(r *reg) {
 	waited, limit := time.Duration(p.now.Mono-r.started), p.patience(r)
 	switch {
-	case !r.cfg.CanReach(r.lost):
+	case !r.cfg.CanReach(r.lost), p.inVain(r, r.try.acks):
 		p.doubt(r)
 	case waited < limit:
-		p.arm(r, limit-waited)
+		p.armWaiting(r, limit-waited)
 		p.reconsider(r)
 	case p.mending(r):
 		p.arm(r, p.Timing.Retry)

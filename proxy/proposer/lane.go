@@ -226,7 +226,7 @@ func (l *Lane) flush(now caspaxos.Now) bool {
 		}
 		// What could not be sent may make the proposer send again, elsewhere.
 		for _, r := range l.refused {
-			l.proposer.Deliver(now, r.to, &caspaxos.Reply{ID: r.id, Outcome: caspaxos.Unreachable})
+			l.proposer.Deliver(now, r.to, &caspaxos.Reply{ID: r.id, Outcome: caspaxos.Unsent})
 		}
 		l.refused = l.refused[:0]
 	}

@@ -264,6 +264,19 @@ func (r *Router) Reachable(cfg *caspaxos.Config) caspaxos.Set {
 	return s
 }
 
+// Answering returns the members that there is a connection to and that have not
+// fallen silent.
+func (r *Router) Answering(cfg *caspaxos.Config) caspaxos.Set {
+	var s caspaxos.Set
+	nodes := *r.nodes.Load()
+	for i, id := range cfg.Nodes() {
+		if n := nodes[id]; n.session.Load() != nil && !n.silent.Load() {
+			s = s.With(i)
+		}
+	}
+	return s
+}
+
 // Ready reports whether a quorum of every group is connected.
 func (r *Router) Ready() bool {
 	t := r.table.Load()

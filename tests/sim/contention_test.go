@@ -42,7 +42,7 @@ func (w *World) work(t *testing.T) []time.Duration {
 func production() Profile {
 	p := Base()
 	p.Skew = 0
-	p.Limits, p.Timing = caspaxos.DefaultLimits(), caspaxos.DefaultTiming()
+	p.Limits, p.Timing, p.Silence = caspaxos.DefaultLimits(), caspaxos.DefaultTiming(), 50*time.Millisecond
 	return p
 }
 

@@ -26,6 +26,8 @@ type node struct {
 	waiting []held // answers that wait for a sync
 	syncing bool
 	ticking bool // a tick is due soon
+	frozen  bool
+	backlog []func() // what happens when it thaws
 	// due is a state that stands in the log and waits for its sync.
 	due    *caspaxos.NodeState
 	duePos uint64
@@ -112,6 +114,7 @@ const slots = 4
 // crash ends the node's life. What was not synced may be lost.
 func (n *node) crash(tear float64) {
 	n.up = false
+	n.frozen, n.backlog = false, nil
 	n.life++
 	at := n.store.Appended()
 	if lost := at - n.store.Synced(); lost > 0 && n.w.rng.Float64() < tear {
@@ -131,9 +134,37 @@ func (n *node) later(d time.Duration, do func()) {
 	life := n.life
 	n.w.after(d, func() {
 		if n.life == life {
-			do()
+			n.awake(do)
 		}
 	})
+}
+
+// awake has the node do something, when it is not frozen.
+func (n *node) awake(do func()) {
+	if n.frozen {
+		n.backlog = append(n.backlog, do)
+		return
+	}
+	do()
+}
+
+// freeze stops the node until it is thawed or crashes: nothing is lost meanwhile.
+func (n *node) freeze() {
+	n.w.trace("%s freezes", n)
+	n.frozen = true
+}
+
+func (n *node) thaw() {
+	if !n.frozen {
+		return
+	}
+	n.w.trace("%s thaws", n)
+	n.frozen = false
+	backlog := n.backlog
+	n.backlog = nil
+	for _, do := range backlog {
+		do()
+	}
 }
 
 func (n *node) String() string { return fmt.Sprintf("x%d", n.id) }

@@ -30,7 +30,9 @@ type Profile struct {
 	Lose        float64
 	LoseReply   float64
 	Double      float64
-	Tell        float64 // chance that the sender of a lost message is told
+	Tell        float64       // chance that the sender of a lost message is told
+	Refuse      float64       // chance that a message is not sent and the sender is told so
+	Silence     time.Duration // after which a proxy takes a node that owes it an answer for silent
 	Sync        time.Duration
 	SlowSync    float64 // chance that a sync takes ten times as long
 	Full        float64 // chance that a node has too much to send for a state to come along
@@ -38,6 +40,8 @@ type Profile struct {
 	Crash      float64 // of a node
 	Tear       float64 // chance that a crash loses what was not synced
 	Down       time.Duration
+	Freeze     float64 // of a node: nothing is lost, all is late
+	FrozenFor  time.Duration
 	CrashProxy float64
 	Cut        float64 // of a connection between a proxy and a node
 	CutFor     time.Duration
@@ -78,6 +82,10 @@ func Random(seed uint64) Profile {
 	p.LoseReply = pick(0, 0.02, 0.1, 0.25)
 	p.Double = pick(0, 0.05, 0.3)
 	p.Tell = pick(0, 0.5, 1)
+	p.Refuse = pick(0, 0, 0.05)
+	p.Silence = ms(5, 20, 200)
+	p.Freeze = pick(0, 0, 5, 20)
+	p.FrozenFor = ms(5, 20, 60)
 	p.SlowSync = pick(0, 0.1)
 	p.Crash = pick(0, 0, 5, 15)
 	p.Tear = pick(0.2, 1)
@@ -104,8 +112,8 @@ func Base() Profile {
 			CeilingAhead: 30 * time.Millisecond},
 		Timing: caspaxos.Timing{Hedge: 2 * time.Millisecond, Retry: 15 * time.Millisecond,
 			Accept: 25 * time.Millisecond, Backoff: time.Millisecond, Shared: 5 * time.Millisecond, Lag: time.Millisecond},
-		Cached: 100,
-		Delay:  300 * time.Microsecond, Tail: 20 * time.Millisecond,
+		Cached: 100, Silence: 5 * time.Millisecond,
+		Delay: 300 * time.Microsecond, Tail: 20 * time.Millisecond,
 		Sync: 500 * time.Microsecond, Down: 10 * time.Millisecond, CutFor: 20 * time.Millisecond,
 		Skew: 10 * time.Millisecond, Tear: 1,
 	}

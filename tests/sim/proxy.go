@@ -23,7 +23,8 @@ type proxy struct {
 	p      *caspaxos.Proposer
 	cfg    *caspaxos.Config
 	prefer []int
-	down   caspaxos.Set // members it knows not to reach
+	down   caspaxos.Set                // members it knows not to reach
+	asked  map[caspaxos.NodeID]Instant // since when nodes owe an answer
 	wakeAt Instant
 
 	open    []*record // operations that wait here
@@ -47,6 +48,7 @@ func (p *proxy) start() {
 	p.prefer = w.order(len(p.cfg.Nodes()))
 	p.flushes = make(map[uint64]*flushing)
 	p.down, p.wakeAt = 0, 0
+	p.asked = make(map[caspaxos.NodeID]Instant)
 	p.p = caspaxos.New(caspaxos.Options{Clock: p.ballot, Env: p, Limits: w.Limits, Timing: w.Timing,
 		Stats: &w.Stats, Cached: w.Cached, CachedBytes: 1 << 20, Omit: w.Omit})
 	p.snaps = txn.Snapshots{Registers: p, Limits: w.Limits, Omit: w.Omit}
@@ -74,7 +76,19 @@ func (p *proxy) Prefer(cfg *caspaxos.Config, _ uint16) []int {
 	if len(cfg.Nodes()) != len(p.prefer) {
 		p.prefer = p.w.order(len(cfg.Nodes()))
 	}
-	return p.prefer
+	answering := p.Answering(cfg)
+	if answering == cfg.All() || p.w.manual != nil {
+		return p.prefer
+	}
+	var first, last []int
+	for _, i := range p.prefer {
+		if answering.Has(i) {
+			first = append(first, i)
+		} else {
+			last = append(last, i)
+		}
+	}
+	return append(first, last...)
 }
 
 // Reachable implements caspaxos.Env.
@@ -92,6 +106,16 @@ func (p *proxy) Outage(uint16) *caspaxos.Outage {
 		return nil
 	}
 	return &caspaxos.Outage{Reason: "cut off"}
+}
+
+// Answering implements caspaxos.Env.
+func (p *proxy) Answering(cfg *caspaxos.Config) (s caspaxos.Set) {
+	for i, id := range cfg.Nodes() {
+		if since, waits := p.asked[id]; !waits || p.w.now-since <= Instant(p.w.Silence) {
+			s = s.With(i)
+		}
+	}
+	return s &^ p.down
 }
 
 // Random implements caspaxos.Env.
@@ -159,6 +183,9 @@ func (p *proxy) pump() {
 	next := p.p.Tick(p.clock.now())
 	sent := p.p.Take()
 	for _, s := range sent {
+		if _, waits := p.asked[s.To]; !waits {
+			p.asked[s.To] = p.w.now
+		}
 		p.w.watchSent(p, s)
 		p.w.toNode(p, p.w.nodes[s.To], s.Request.ID, wire.AppendRequest(nil, s.Request), s.Request)
 	}
@@ -197,6 +224,7 @@ func (p *proxy) receive(from *node, raw []byte) {
 	if err != nil {
 		panic(fmt.Sprintf("sim: reply: %v", err))
 	}
+	delete(p.asked, from.id)
 	p.deliver(from, reply)
 }
 

@@ -145,6 +145,13 @@ func (w *World) harm() {
 		w.after(w.spread(time.Duration(float64(time.Second)/rate)), again)
 	}
 	every(w.Crash, func() { w.crashNode(w.nodes[w.rng.IntN(len(w.nodes))]) })
+	every(w.Freeze, func() {
+		n := w.nodes[w.rng.IntN(len(w.nodes))]
+		if n.up && !n.frozen {
+			n.freeze()
+			n.w.after(w.spread(w.FrozenFor), n.thaw)
+		}
+	})
 	every(w.CrashProxy, func() { w.crashProxy(w.proxies[w.rng.IntN(len(w.proxies))]) })
 	every(w.Cut, func() {
 		link := [2]int{w.rng.IntN(w.Proxies), w.rng.IntN(w.Acceptors)}
@@ -230,6 +237,7 @@ func (w *World) heal() {
 		if !n.up {
 			n.restart()
 		}
+		n.thaw()
 	}
 	for _, p := range w.proxies {
 		p.clock.offset = min(max(p.clock.offset, -w.Skew), w.Skew)

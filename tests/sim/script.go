@@ -27,7 +27,7 @@ func scripted(acceptors, proxies int) Profile {
 		CeilingAhead: 200 * time.Millisecond}
 	p.Timing = caspaxos.Timing{Hedge: 2 * time.Millisecond, Retry: 20 * time.Millisecond,
 		Accept: 50 * time.Millisecond, Backoff: time.Millisecond}
-	p.Delay, p.Sync = 100*time.Microsecond, 0
+	p.Delay, p.Sync, p.Silence = 100*time.Microsecond, 0, time.Hour
 	return p
 }
 

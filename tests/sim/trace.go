@@ -21,7 +21,7 @@ func (w *World) trace(format string, args ...any) {
 func (w *World) Trace() string { return strings.Join(w.lines, "\n") }
 
 var outcomes = [...]string{"?", "Promised", "Told", "Nacked", "Acked", "Stale", "Pending", "Led", "WrongEpoch",
-	"ClockAhead", "Busy", "Unreachable"}
+	"ClockAhead", "Busy", "Unreachable", "NoRoom", "Unsent"}
 
 // ballot prints a ballot with its time since the run began.
 func (w *World) ballot(b caspaxos.Ballot) string {

@@ -53,6 +53,8 @@ var traceCases = []traceCase{
 	{name: "flush forgets votes", rule: caspaxos.RuleFlushCut, script: flushForgetsVotes},
 	{name: "old epoch acked", rule: caspaxos.RuleEpoch, script: oldEpochAcked, nodes: 5},
 	{name: "epoch made up", rule: caspaxos.RuleEpochShown, script: epochMadeUp},
+	{name: "parked behind a later command", rule: caspaxos.RuleParked, script: parkedBehind},
+	{name: "parked, and brought up by others", rule: caspaxos.RuleParkedChosen, script: parkedBroughtUp},
 	{name: "round across epochs", rule: caspaxos.RuleRoundEpoch, script: roundAcrossEpochs, nodes: 5},
 }
 
@@ -110,19 +112,6 @@ func (s *Script) attempt(op Op, nodes ...int) *record {
 	return r
 }
 
-func others(n int, nodes []int) (rest []int) {
-	in := make([]bool, n)
-	for _, i := range nodes {
-		in[i] = true
-	}
-	for i := range n {
-		if !in[i] {
-			rest = append(rest, i)
-		}
-	}
-	return rest
-}
-
 // Gossip brings a to x2; the blind b is chosen at x1, x2; the doubled a, with
 // its Prepare for P0's next round, is Acked at x2, which grants it nothing.
 func doubledAccept(s *Script) {
@@ -140,11 +129,6 @@ func doubledAccept(s *Script) {
 	s.back(0, 0, 2)
 	s.lose(0, 0, 1, 2)
 	s.do(0, app, 0, 1)
-}
-
-// proxyTime is what a proxy's wall clock shows.
-func (s *Script) proxyTime(proxy int) caspaxos.Time {
-	return caspaxos.MakeTime(s.proxies[proxy].clock.wall(), 0)
 }
 
 // x0 holds r, not on its disk, and Nacks a for it; it crashes and votes a when

@@ -132,9 +132,13 @@ func (w *World) skew() time.Duration {
 // toNode sends a request, or a flush's request if req is nil.
 func (w *World) toNode(p *proxy, n *node, id uint64, raw []byte, req *caspaxos.Request) {
 	life := p.life
-	deliver := func() { n.receive(p, life, raw) }
+	deliver := func() { n.awake(func() { n.receive(p, life, raw) }) }
 	if w.manual != nil {
 		w.manual.request(p, n, req, deliver)
+		return
+	}
+	if known := p.down.Has(p.cfg.Index(n.id)); id&flushIDs == 0 && (known || w.faults && w.Refuse > 0 && w.rng.Float64() < w.Refuse) {
+		p.later(1, func() { p.deliver(n, &caspaxos.Reply{ID: id, Outcome: caspaxos.Unsent}) })
 		return
 	}
 	lost := w.faults && w.rng.Float64() < w.Lose
