@@ -490,6 +490,8 @@ func failureOf(err error) *resp.Value {
 		return errOverloaded
 	case errors.Is(err, caspaxos.ErrNoRoom):
 		return errNoRoom
+	case errors.Is(err, caspaxos.ErrDiskFull):
+		return resp.ErrDisksFull
 	}
 	return resp.ErrUncertain
 }

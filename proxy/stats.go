@@ -21,10 +21,11 @@ const (
 	outcomeClusterDown
 	outcomeTryAgain
 	outcomeUncertain
+	outcomeDisksFull
 	outcomes
 )
 
-var outcomeNames = [outcomes]string{"ok", "error", "clusterdown", "tryagain", "uncertain"}
+var outcomeNames = [outcomes]string{"ok", "error", "clusterdown", "tryagain", "uncertain", "oom"}
 
 // clusterDown begins all errors that say that there is no quorum.
 var clusterDown = []byte("CLUSTERDOWN ")
@@ -35,6 +36,8 @@ func outcomeOf(v *resp.Value) outcome {
 		return outcomeTryAgain
 	case resp.ErrUncertain:
 		return outcomeUncertain
+	case resp.ErrDisksFull:
+		return outcomeDisksFull
 	}
 	switch {
 	case !v.IsError():

@@ -35,7 +35,7 @@ type Config struct {
 
 	// Tuning; zero is a default.
 	CacheBytes   int64 // for hot registers
-	MinFreeBytes int64 // refuse writes when the disk has less room
+	MinFreeBytes int64 // kept free for what makes room; with less, writes that add are refused
 	Lanes        int   // of a new data directory; zero: one per CPU, at least two
 	Memory       Memory
 
@@ -283,7 +283,7 @@ func (d *Daemon) Close(ctx context.Context) error {
 
 // drain waits until everything that has arrived is answered.
 func (d *Daemon) drain(ctx context.Context) error {
-	if err := d.engine.Ready(); err != nil {
+	if err := d.engine.Usable(); err != nil {
 		return err
 	}
 	for _, l := range d.lanes {

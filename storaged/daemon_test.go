@@ -227,7 +227,7 @@ func TestFullDisk(t *testing.T) {
 	g.write.Store(&full)
 	caught := c.send(c.setRequest("caught", "v")) // by the full disk, unanswered until there is room
 	waitFor(t, "writes to be refused", func() bool { return n.d.engine.Ready() != nil })
-	if r := c.do(c.setRequest("k", "refused")); r.Outcome != caspaxos.Busy {
+	if r := c.do(c.setRequest("k", "refused")); r.Outcome != caspaxos.DiskFull {
 		t.Errorf("write on a full disk: %+v", r)
 	}
 	if got := c.get("k"); got != "before" {

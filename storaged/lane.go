@@ -171,7 +171,7 @@ func (l *lane) batch(items []item) {
 // answer queues the reply to a request.
 func (l *lane) answer(s *rpc.Session, q *caspaxos.Request, reply *caspaxos.Reply, err error) {
 	if err != nil {
-		*reply = caspaxos.Reply{ID: q.ID, Outcome: caspaxos.Busy}
+		*reply = caspaxos.Reply{ID: q.ID, Outcome: failed(err)}
 		l.report(err)
 	}
 	l.count(q.Kind, reply.Outcome)
@@ -179,6 +179,14 @@ func (l *lane) answer(s *rpc.Session, q *caspaxos.Request, reply *caspaxos.Reply
 		l.daemon.clockAhead(s, q.Ballot, reply.Promise)
 	}
 	l.replies.add(s, reply)
+}
+
+// failed is what a request is answered that the store could not do.
+func failed(err error) caspaxos.Outcome {
+	if errors.Is(err, engine.ErrNoSpace) {
+		return caspaxos.DiskFull
+	}
+	return caspaxos.Busy
 }
 
 // finish ends a batch: what was appended is synced, the replies leave.

@@ -20,7 +20,7 @@ var (
 	kindNames    = [kinds]string{"", "read", "prepare", "accept"}
 	outcomeNames = [outcomes]string{
 		"", "promised", "told", "nacked", "acked", "stale_base", "intent_met", "led",
-		"wrong_epoch", "clock_ahead", "busy", "unreachable",
+		"wrong_epoch", "clock_ahead", "busy", "disk_full", "unreachable",
 	}
 )
 
@@ -88,7 +88,9 @@ var (
 	descLogBytes    = desc("changelog_bytes_total", "Bytes written to the changelog.")
 	descUnsynced    = desc("changelog_unsynced_bytes", "Bytes appended to the changelog and not yet durable.")
 	descPosition    = desc("changelog_position", "Entries of the changelog that are durable.")
-	descFree        = desc("disk_free_bytes", "Room on the disk of the data directory.")
+	descFree        = desc("disk_free_bytes", "Room on the disk of the data directory, with what the node has reserved for itself.")
+	descMinFree     = desc("disk_min_free_bytes", "Room that the node keeps free: with less, it refuses what adds.")
+	descRoom        = desc("disk_room", "What there is room for: 0 everything, 1 what makes less of the data and what a quorum needs, 2 only the former, 3 nothing.")
 	descPebbleBytes = desc("store_bytes", "Size of the store on disk.")
 	descCompactions = desc("store_compactions_total", "Compactions of the store.")
 	descReadAmp     = desc("store_read_amplification", "Levels that a read of the store may have to visit.")
@@ -105,7 +107,7 @@ func (m *metrics) Describe(c chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		descRequests, descQueue, descPromises, descSessions, descRefused, descStreams, descDropped, descStagings, descReady,
 		descHits, descMisses, descCacheBytes,
-		descCacheCount, descApplied, descLogBytes, descUnsynced, descPosition, descFree, descPebbleBytes,
+		descCacheCount, descApplied, descLogBytes, descUnsynced, descPosition, descFree, descMinFree, descRoom, descPebbleBytes,
 		descCompactions, descReadAmp, descFlushes, descStaged,
 		descMemory, descMemoryWaits, descNoRoom, descLimit,
 	} {
@@ -132,6 +134,8 @@ func (m *metrics) Collect(c chan<- prometheus.Metric) {
 	gauge(descUnsynced, float64(s.UnsyncedBytes))
 	counter(descPosition, float64(s.Position))
 	gauge(descFree, float64(s.FreeBytes))
+	gauge(descMinFree, float64(s.MinFreeBytes))
+	gauge(descRoom, float64(s.Room))
 	gauge(descPebbleBytes, float64(s.PebbleBytes))
 	counter(descCompactions, float64(s.Compactions))
 	gauge(descReadAmp, float64(s.ReadAmp))

@@ -96,7 +96,7 @@ func (d *Daemon) handle(s *rpc.Session, class rpc.Class, payload []byte) {
 		// A frame's bytes stay in memory as long as any of its requests: it is
 		// counted for each of its lanes.
 		if d.draining.Load() || !d.lanes[i].push(items, len(payload)) {
-			d.refuse(s, items)
+			d.refuse(s, items, caspaxos.Busy)
 		}
 		clear(items)
 		sort.byLane[i] = items[:0]
@@ -109,14 +109,14 @@ func (d *Daemon) noRoom(s *rpc.Session, _ rpc.Class, head []byte) {
 	switch {
 	case !ok:
 	case kind == wire.KindRequest:
-		d.refuse(s, []item{{request: &caspaxos.Request{ID: id, Kind: caspaxos.KindAccept}}})
+		d.refuse(s, []item{{request: &caspaxos.Request{ID: id, Kind: caspaxos.KindAccept}}}, caspaxos.Busy)
 	case kind == wire.KindPiece:
 		if st := d.stagings.find(stagingKey{s, id}); st != nil {
 			st.skipped = true
 			st.end(errNoRoom)
 			return
 		}
-		d.refuse(s, []item{{request: &caspaxos.Request{ID: id, Kind: caspaxos.KindAccept}}})
+		d.refuse(s, []item{{request: &caspaxos.Request{ID: id, Kind: caspaxos.KindAccept}}}, caspaxos.Busy)
 	}
 }
 
@@ -177,13 +177,13 @@ func (d *Daemon) message(s *rpc.Session, class rpc.Class, b *wire.Batch, sort *s
 	return nil
 }
 
-// refuse answers requests that there is no room for.
-func (d *Daemon) refuse(s *rpc.Session, items []item) {
+// refuse answers requests that cannot be taken, or done.
+func (d *Daemon) refuse(s *rpc.Session, items []item, outcome caspaxos.Outcome) {
 	var b []byte
 	for i := range items {
 		q := items[i].request
-		d.lanes[0].count(q.Kind, caspaxos.Busy)
-		b = wire.AppendReply(b, &caspaxos.Reply{ID: q.ID, Outcome: caspaxos.Busy})
+		d.lanes[0].count(q.Kind, outcome)
+		b = wire.AppendReply(b, &caspaxos.Reply{ID: q.ID, Outcome: outcome})
 	}
 	d.sent(s, s.Send(rpc.Votes, b))
 }

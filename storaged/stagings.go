@@ -149,7 +149,7 @@ func (d *Daemon) beginStaging(st *staging) bool {
 	st.ctx, st.end = context.WithCancelCause(d.stopped)
 	if d.draining.Load() || !d.stagings.admit(st) {
 		st.end(nil)
-		d.refuse(st.session, []item{{request: st.request}})
+		d.refuse(st.session, []item{{request: st.request}}, caspaxos.Busy)
 		return false
 	}
 	if st.session.Err() != nil { // endStagings may have missed it
@@ -169,7 +169,7 @@ func (d *Daemon) stage(st *staging) {
 	if !d.foresee(st) {
 		return
 	}
-	store, err := d.engine.Stage(q.Register, q.Ballot, q.Change.Header)
+	store, err := d.engine.Stage(q.Register, q.Ballot, q.Change.Header, q.Needed)
 	if err != nil {
 		d.stageFails(st, err)
 		return
@@ -183,7 +183,7 @@ func (d *Daemon) stage(st *staging) {
 	result := make(chan bool, 1)
 	if !st.lane.push([]item{{do: func() { result <- st.lane.voteStaged(st, store) }}}, 0) {
 		store.Discard()
-		d.refuse(st.session, []item{{request: q}})
+		d.refuse(st.session, []item{{request: q}}, caspaxos.Busy)
 		return
 	}
 	select {
@@ -252,7 +252,7 @@ func (d *Daemon) foresee(st *staging) bool {
 		answer <- votes && err == nil
 	}}}, 0)
 	if !asked {
-		d.refuse(st.session, []item{{request: st.request}})
+		d.refuse(st.session, []item{{request: st.request}}, caspaxos.Busy)
 		return false
 	}
 	select {
@@ -291,7 +291,7 @@ func (d *Daemon) stageFails(st *staging, err error) {
 	case !errors.Is(err, engine.ErrNoSpace) && !errors.Is(err, engine.ErrClosed):
 		d.log.Error("cannot take in a large state", peer, zap.Error(err))
 	}
-	d.refuse(st.session, []item{{request: st.request}})
+	d.refuse(st.session, []item{{request: st.request}}, failed(err))
 }
 
 // errGone says that the session has ended, errLate that it brings nothing more.

@@ -296,7 +296,7 @@ func TestPiecesWithoutRoom(t *testing.T) {
 	g.free.Store(0)
 	waitFor(t, "the node to notice", func() bool { return n.d.engine.Ready() != nil })
 	c.sendPieces(ps[1:]...)
-	if r := c.await(ch).reply; r.Outcome != caspaxos.Busy {
+	if r := c.await(ch).reply; r.Outcome != caspaxos.DiskFull {
 		t.Errorf("outcome %d", r.Outcome)
 	}
 	n.idle()

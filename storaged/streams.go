@@ -163,7 +163,7 @@ func (d *Daemon) streamed(s *stream, err error) {
 	switch {
 	case err == nil, d.stopped.Err() != nil, s.session.Err() != nil:
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, rpc.ErrBacklog):
-		d.refuse(s.session, []item{{request: &caspaxos.Request{ID: s.reply.ID, Kind: caspaxos.KindRead}}})
+		d.refuse(s.session, []item{{request: &caspaxos.Request{ID: s.reply.ID, Kind: caspaxos.KindRead}}}, caspaxos.Busy)
 	case !errors.Is(err, engine.ErrClosed):
 		d.log.Error("cannot read a large state", zap.Error(err))
 	}

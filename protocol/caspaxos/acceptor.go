@@ -173,7 +173,7 @@ func (a *Acceptor) promise(r Register, rec *Record) Ballot {
 // tell fills in what Read and Prepare answer.
 func (a *Acceptor) tell(now Now, req *Request, rec *Record, reply *Reply) error {
 	if req.WantHistory {
-		reply.History = &History{Floor: a.floor(req.Register), Dropped: a.node.State().Dropped}
+		reply.History = &History{Floor: a.floor(req.Register), Dropped: a.node.State().Dropped, Room: a.store.Room()}
 	}
 	if rec == nil {
 		reply.Held = time.Duration(now.Mono - a.start)
@@ -239,6 +239,10 @@ func (a *Acceptor) prepare(now Now, req *Request, rec *Record, reply *Reply) (bo
 		return true, nil
 	}
 	if req.Ballot.Time > a.node.State().Ceiling && !a.omit.has(RuleCeiling) {
+		if a.store.Room() == RoomNone {
+			reply.Outcome = DiskFull // the ceiling stays
+			return true, nil
+		}
 		a.node.wantCeiling(req.Ballot.Time)
 		if len(a.deferred) < maxDeferred {
 			a.deferred = append(a.deferred, req)
@@ -307,6 +311,10 @@ func (a *Acceptor) accept(now Now, req *Request, rec *Record, reply *Reply) erro
 	if !req.Prepared && rec != nil && rec.Intent != nil {
 		reply.Outcome, reply.Intent, reply.After = IntentMet, rec.Intent, rec.Pos
 		return nil
+	}
+	if ok, err := a.hasRoom(req, rec); err != nil || !ok {
+		reply.Outcome = DiskFull
+		return err
 	}
 	back, keep := a.inverse(req, rec)
 	pos, err := a.store.Append(LogEntry{Accept: req})
@@ -464,32 +472,6 @@ func (a *Acceptor) Forget() {
 
 // Promises returns how many promises the lane holds in memory.
 func (a *Acceptor) Promises() int { return len(a.promises.old) + len(a.promises.young) }
-
-// voted reports whether this acceptor is known to have accepted b.
-func (r *Record) voted(b Ballot) bool {
-	for i := len(r.Votes) - 1; i >= 0; i-- {
-		switch r.Votes[i].Compare(b) {
-		case 0:
-			return true
-		case -1:
-			return false
-		}
-	}
-	return false
-}
-
-func (r *Record) addVote(b Ballot) {
-	i := len(r.Votes)
-	for i > 0 && b.Less(r.Votes[i-1]) {
-		i--
-	}
-	if i > 0 && r.Votes[i-1] == b {
-		return
-	}
-	r.Votes = append(r.Votes, Ballot{})
-	copy(r.Votes[i+1:], r.Votes[i:])
-	r.Votes[i] = b
-}
 
 // accepted is the record's accepted ballot, zero for none.
 func accepted(rec *Record) Ballot {

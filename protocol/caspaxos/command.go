@@ -70,7 +70,7 @@ type Command struct {
 
 	// Result is the operation's result, if Err is nil.
 	Result any
-	// Err is one of the errors above, or an Outage.
+	// Err is one of the errors above, ErrDiskFull or an Outage.
 	Err error
 	// Seen, of a read-only command: the ballot of the state that it was
 	// executed on, and whether a quorum held it before Started (§7). If its
@@ -83,6 +83,7 @@ type Command struct {
 	changes  int       // how many changes of the present round it executed behind
 	asked    bool      // it was waiting when the present round's Prepare was sent
 	nacked   bool      // another proposer was met
+	diskFull bool      // a member had no room for a round of it
 	verdict  verdict   // of the attempts, in the present round
 	parked   *parked   // it has been parked, and others may have gone before it since
 }

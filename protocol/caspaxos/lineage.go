@@ -58,6 +58,7 @@ type History struct {
 	Votes   []Ballot // the ballots this acceptor itself accepted, ascending
 	Floor   Ballot   // as it applies to the register
 	Dropped Ballot   // the highest ballot of a tombstone the node has forgotten
+	Room    Room     // of the node's disk
 }
 
 // shorten leaves out the oldest entries beyond most, but none at or above a

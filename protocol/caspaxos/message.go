@@ -71,6 +71,9 @@ type Request struct {
 	Change   register.Change
 	Next     Ballot   // a Prepare for the proposer's next round; zero for none
 	History  *Lineage // travels with a Full change that was not blind; nil otherwise
+	// Needed tells that the round adds nothing and has no quorum without this
+	// member, which is behind: it uses some of what it keeps in reserve for it.
+	Needed bool
 
 	// Encoded is the message as it came over the wire, if it did: a changelog
 	// entry can take it as it is. Not sent, not compared.
@@ -100,7 +103,7 @@ func (q *Request) newest() Ballot {
 // Outcome is what an acceptor made of a Request.
 type Outcome uint8
 
-// The outcomes. The last five say that the node did not answer in the sense of
+// The outcomes. The last six say that the node did not answer in the sense of
 // §3: it changed nothing and is not counted.
 const (
 	Promised    Outcome = iota + 1 // to a Prepare: promised; the record follows
@@ -113,6 +116,7 @@ const (
 	WrongEpoch                     // the message's epoch is older than the node's, or it is no member
 	ClockAhead                     // the ballot is too far ahead of the node's clock
 	Busy                           // the node cannot take more now
+	DiskFull                       // the node's disk has no room for what an Accept adds, or a Prepare needs
 	Unreachable                    // made by the driver: the request may or may not have been delivered
 	NoRoom                         // made by the driver: the reply was more than there is memory for
 	Unsent                         // made by the driver: nothing of the request was sent, nor will be

@@ -22,10 +22,12 @@ func (s *bare) Pages(*Record, register.Projection) (Pages, error) { return nil, 
 func (s *bare) Project(*Record, register.Projection, int) (register.View, bool, error) {
 	return register.Nothing(), true, nil
 }
-func (s *bare) Append(LogEntry) (uint64, error)    { s.pos++; return s.pos, nil }
-func (s *bare) Apply(*Record, register.Change)     {}
-func (s *bare) Large(*Record) bool                 { return false }
-func (s *bare) Above(Ballot, func(*Record)) Ballot { return Ballot{} }
+func (s *bare) Append(LogEntry) (uint64, error)               { s.pos++; return s.pos, nil }
+func (s *bare) Apply(*Record, register.Change)                {}
+func (s *bare) Large(*Record) bool                            { return false }
+func (s *bare) Room() Room                                    { return RoomEnough }
+func (s *bare) Grows(*Record, *register.Change) (bool, error) { return true, nil }
+func (s *bare) Above(Ballot, func(*Record)) Ballot            { return Ballot{} }
 
 // bareAcceptor returns an acceptor over a bare store, a clock to take ballots
 // from, and what has it answer.

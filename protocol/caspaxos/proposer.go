@@ -108,6 +108,7 @@ type Proposer struct {
 	parked    []*Command           // in doubt, until a member answers that knows more
 	parkedAt  Mono                 // when to look at them again, zero for never
 	tardy     map[NodeID]Mono      // nodes that were late where others answered and have not answered since, and until when that counts
+	short     map[NodeID]Mono      // nodes that are short of room, and when they last said so
 	sweepAt   Mono                 // when to look for repairs that came to nothing, zero for never
 }
 
@@ -343,6 +344,8 @@ func (p *Proposer) start(r *reg) {
 		p.startRead(r, apart)
 	case reads == len(r.queue):
 		p.startRead(r, reads)
+	case p.asksFirst(r.cfg):
+		p.startPrepare(r)
 	case p.startCarried(r):
 	case r.queue[0].Op.Blind() && p.mayBlind(r):
 		p.startBlind(r)
@@ -356,7 +359,7 @@ func (p *Proposer) reset(r *reg, ph phase) {
 	p.drop(&r.reqID)
 	p.endFetch(r)
 	r.phase = ph
-	r.asked, r.asksState, r.replied, r.lost, r.refused, r.refusedAt = 0, 0, 0, 0, 0, 0
+	r.asked, r.asksState, r.replied, r.lost, r.refused, r.roomless, r.refusedAt = 0, 0, 0, 0, 0, 0, 0
 	if n := len(r.cfg.nodes); cap(r.replies) < n {
 		r.replies = make([]Reply, n)
 	} else {
@@ -384,6 +387,9 @@ func (p *Proposer) abandon(r *reg) {
 // finish answers a command.
 func (p *Proposer) finish(c *Command, result any, err error) {
 	p.pending--
+	if err == nil && result == any(refused{}) {
+		result, err = nil, ErrDiskFull
+	}
 	if err == nil && time.Duration(p.now.Mono-c.Started) > p.Limits.Command {
 		err = p.tooLate(c)
 	}
@@ -396,6 +402,8 @@ func (p *Proposer) finish(c *Command, result any, err error) {
 		p.Stats.Contention.Add(1)
 	case errors.Is(err, ErrNoQuorum):
 		p.Stats.NoQuorum.Add(1)
+	case err == ErrDiskFull:
+		p.Stats.DiskFull.Add(1)
 	}
 	c.Err = err
 	c.attempts, c.answer = nil, nil

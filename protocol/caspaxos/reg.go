@@ -39,6 +39,7 @@ type reg struct {
 	asksState Set  // members that were asked for the state with the ballots
 	lost      Set  // members that did not, and will not to this request
 	refused   Set  // of these, those that Nacked
+	roomless  Set  // of these, those that have no room to promise
 	refusedAt Mono // when the first of them did
 	replies   []Reply
 	proj      register.Projection
@@ -63,6 +64,7 @@ type reg struct {
 
 	carry    carried
 	shared   bool   // another proposer has written it lately
+	tight    bool   // the round adds nothing, as a quorum has no room for more
 	rmw      bool   // the register sees commands that depend on its state
 	fails    int    // tries in a row that did not get through
 	noBlind  Mono   // until when blind writes are not tried

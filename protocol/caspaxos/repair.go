@@ -59,6 +59,7 @@ func (p *Reply) since() []Ballot {
 func (p *Proposer) startRepair(r *reg, target int) bool {
 	others := (r.try.acks | p.answering(r.cfg)) &^ (r.lost | r.stale | r.fixing | 1<<target)
 	rep := &repair{cfg: r.cfg, target: target, reg: r, try: r.try, accept: p.redelivery(r), needed: !r.cfg.IsQuorum(others) || r.waited.Has(target)}
+	rep.accept.Needed = rep.needed && r.addsNothing()
 	if r.view.Whole() && r.view.Bytes() <= smallState {
 		rep.accept.Change, rep.accept.History = r.view.Full(), r.history(p.Omit)
 		if !p.beginRepair(rep) {
@@ -77,7 +78,7 @@ func (p *Proposer) startRepair(r *reg, target int) bool {
 	if rep.needed {
 		want = lagsFar
 	}
-	if want == lagsLittle {
+	if want == lagsLittle || p.isShort(r.cfg.nodes[target]) && !rep.needed {
 		p.pass(r, target)
 		return false
 	}
@@ -149,7 +150,7 @@ func (p *Proposer) lateReply(from NodeID, reply *Reply) {
 		p.follows(rep.key())
 		return
 	}
-	if want := p.lags(rep.key(), &e.header); want != lagsLittle {
+	if want := p.lags(rep.key(), &e.header); want != lagsLittle && !p.isShort(from) {
 		rep.whole = want == lagsFar
 		p.pull(rep)
 	}
@@ -412,7 +413,8 @@ func (p *Proposer) onRepair(rep *repair, from NodeID, reply *Reply) {
 		p.onAck(r, rep.target, reply)
 		return
 	}
-	if !rep.whole && rep.accept.Change.Kind != register.Full {
+	forLater := !rep.whole && rep.accept.Change.Kind != register.Full
+	if forLater || reply.Outcome == DiskFull && !rep.accept.Needed && r.addsNothing() {
 		p.pass(r, rep.target)
 	}
 	p.missed(r, rep.target)

@@ -56,6 +56,9 @@ const (
 	RuleOrder                             // a command that changed nothing is not executed again behind those that followed it
 	RuleOrderAside                        // … nor a read that has left its register
 	RuleOutage                            // §5 an outage leaves what was attempted in doubt
+	RuleRoomOpen                          // §3 a refusal for want of room is not final: the Accept may be voted for later
+	RuleRoomChosen                        // §4.2.3 a command is refused for want of room under the rules of those that change nothing
+	RuleRoomOrder                         // … and nothing is answered before one that was so refused and waits for its answer
 	ruleEnd
 )
 

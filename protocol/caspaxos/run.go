@@ -12,6 +12,7 @@ type run struct {
 	changes int            // how many changes they made to it
 	early   bool           // commands that change nothing may be answered at once
 	stale   bool           // the state was past its expiry
+	room    Room           // that a quorum has
 	need    *register.Projection
 }
 
@@ -82,6 +83,10 @@ func (run *run) execute(c *Command, first bool) bool {
 		}
 		return false
 	}
+	if run.refuses(c, run.draft.View(), e.Change) {
+		c.answer, c.changed = refused{}, false
+		return true
+	}
 	c.answer = e.Result
 	c.changed = e.Change.Kind != register.None
 	if c.changed {
@@ -104,12 +109,16 @@ func (run *run) mayAnswer(c *Command) bool {
 		behind--
 	}
 	switch {
+	case c.answer == any(refused{}) && omit.has(RuleRoomChosen):
+		return true
 	case !run.early || c.changed:
 		return false
 	case !c.asked && !omit.has(RuleReplies):
 		return false // the promises may be older than the command (§4.1)
 	case behind > 0 && !omit.has(RuleEarlyBatch):
 		return false
+	case behind == 0 && len(run.r.batch) > 0 && !omit.has(RuleRoomOrder):
+		return false // one before it waits for its answer, and may yet change something
 	case len(c.attempts) > 0 && c.verdict == tookEffect:
 		return false
 	}

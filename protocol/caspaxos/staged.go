@@ -3,6 +3,8 @@ package caspaxos
 import (
 	"errors"
 	"time"
+
+	"synod/protocol/register"
 )
 
 // Foresee tells whether Step would vote for an Accept as things stand. If not, it
@@ -85,3 +87,6 @@ var errForeseen = errors.New("an Accept would be voted for")
 type foreseeing struct{ Store }
 
 func (foreseeing) Append(LogEntry) (uint64, error) { return 0, errForeseen }
+
+// Grows says yes, as nobody knows yet how large the state is.
+func (foreseeing) Grows(*Record, *register.Change) (bool, error) { return true, nil }

@@ -28,6 +28,7 @@ type Stats struct {
 	Uncertain  atomic.Uint64 // commands answered so
 	NoQuorum   atomic.Uint64
 	Contention atomic.Uint64
+	DiskFull   atomic.Uint64
 	ClockAhead atomic.Uint64 // replies ignored for their ballot, or refused by a node's clock
 
 	Commands atomic.Uint64 // commands that rounds carried

@@ -27,6 +27,32 @@ type Record struct {
 	Since Mono
 }
 
+// voted reports whether this acceptor is known to have accepted b.
+func (r *Record) voted(b Ballot) bool {
+	for i := len(r.Votes) - 1; i >= 0; i-- {
+		switch r.Votes[i].Compare(b) {
+		case 0:
+			return true
+		case -1:
+			return false
+		}
+	}
+	return false
+}
+
+func (r *Record) addVote(b Ballot) {
+	i := len(r.Votes)
+	for i > 0 && b.Less(r.Votes[i-1]) {
+		i--
+	}
+	if i > 0 && r.Votes[i-1] == b {
+		return
+	}
+	r.Votes = append(r.Votes, Ballot{})
+	copy(r.Votes[i+1:], r.Votes[i:])
+	r.Votes[i] = b
+}
+
 // Mono is a reading of a node's monotonic clock, in nanoseconds since an
 // arbitrary start within the process's life.
 type Mono int64
@@ -59,6 +85,11 @@ type Store interface {
 	// Large reports whether a record's state is so large that sending it costs
 	// much more than sending a change of it.
 	Large(rec *Record) bool
+	// Room is how much room there is at present. It costs next to nothing.
+	Room() Room
+	// Grows reports whether a change makes a record's state (nil: none yet) take
+	// as much room as before, or more (register.Change.Grows).
+	Grows(rec *Record, c *register.Change) (bool, error)
 	// Append writes an entry to the changelog without waiting for a sync.
 	Append(e LogEntry) (pos uint64, err error)
 	// Apply changes the record's header and elements by the change of a write

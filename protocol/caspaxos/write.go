@@ -58,6 +58,9 @@ func (p *Proposer) onPromise(r *reg, i int, reply *Reply) {
 	case Promised:
 		r.replied = r.replied.With(i)
 		r.replies[i] = *reply
+		if h := reply.History; h != nil {
+			p.heardRoom(r.cfg.nodes[i], h.Room)
+		}
 		if p.quorum(r, r.replied) {
 			p.promised(r)
 		}
@@ -73,6 +76,10 @@ func (p *Proposer) onPromise(r *reg, i int, reply *Reply) {
 			return
 		}
 		p.fewer(r)
+	case DiskFull:
+		p.heardRoom(r.cfg.nodes[i], RoomNone)
+		r.lost, r.roomless = r.lost.With(i), r.roomless.With(i)
+		p.fewer(r)
 	default:
 		r.lost = r.lost.With(i)
 		p.fewer(r)
@@ -83,7 +90,7 @@ func (p *Proposer) onPromise(r *reg, i int, reply *Reply) {
 func (p *Proposer) fewer(r *reg) {
 	switch {
 	case !r.cfg.CanReach(r.lost):
-		p.retryLater(r)
+		p.cannotPromise(r)
 	case p.quorum(r, r.replied):
 		p.promised(r)
 	}
@@ -98,6 +105,9 @@ func (p *Proposer) quorum(r *reg, s Set) bool {
 func (p *Proposer) promised(r *reg) {
 	h := p.highest(r)
 	at := p.holders(r, h)
+	if p.awaitsRoom(r) {
+		return
+	}
 	if !p.settleDoubt(r) {
 		return // rule 4: wait for the other members
 	}
@@ -136,6 +146,9 @@ func (p *Proposer) execute(r *reg) {
 	run := p.newRun(r)
 	run.early = r.kind == twoTrip && (!run.stale || p.Omit.has(RuleEarlyExpired)) &&
 		(p.quorum(r, r.at) || p.Omit.has(RuleEarlyChosen))
+	if r.kind == twoTrip {
+		run.room = r.room()
+	}
 	n := run.executeQueue()
 	if run.need != nil {
 		r.proj = *run.need
@@ -171,7 +184,7 @@ func (p *Proposer) preparedOnly(r *reg) {
 // sendAccept sends the round's Accept to all members. A member that is known
 // not to be at the base gets the whole state at once, if that is small.
 func (p *Proposer) sendAccept(r *reg, run *run) {
-	r.change, r.view, r.changes = run.change(), run.draft.View(), run.changes
+	r.change, r.view, r.changes, r.tight = run.change(), run.draft.View(), run.changes, run.room != RoomEnough
 	r.granted, r.fixing, r.stale, r.passed, r.waited = 0, 0, 0, 0, 0
 	r.try = &try{ballot: r.ballot, cfg: r.cfg}
 	r.attempt(p.Omit)
@@ -260,6 +273,8 @@ func (p *Proposer) onAck(r *reg, i int, reply *Reply) {
 			r.try.unsent = r.try.unsent.With(i)
 		}
 		p.missed(r, i)
+	case DiskFull:
+		p.diskFull(r, i)
 	default:
 		p.missed(r, i)
 	}

@@ -24,6 +24,7 @@ var (
 var (
 	ErrClusterDown = Err("CLUSTERDOWN nothing was done: no quorum of the slot's nodes answered in time")
 	ErrTryAgain    = Err("TRYAGAIN nothing was done: contention beyond the time limit")
+	ErrDisksFull   = Err("OOM nothing was done: the disks of the slot's nodes are nearly full")
 	ErrUncertain   = Err("UNCERTAIN the outcome of this write is unknown")
 )
 

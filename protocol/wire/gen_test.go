@@ -69,6 +69,7 @@ func genHistory(t *rapid.T) *caspaxos.History {
 	return &caspaxos.History{
 		Lineage: genLineage(t), Votes: genBallots(t, 70),
 		Floor: genBallot().Draw(t, "floor"), Dropped: genBallot().Draw(t, "dropped"),
+		Room: caspaxos.Room(rapid.IntRange(0, int(caspaxos.RoomNone)).Draw(t, "room")),
 	}
 }
 
@@ -207,6 +208,7 @@ func genRequest() *rapid.Generator[*caspaxos.Request] {
 		q.Prepared = rapid.Bool().Draw(t, "prepared")
 		q.Base = genBallot().Draw(t, "base")
 		q.Next = genBallot().Draw(t, "next")
+		q.Needed = rapid.Bool().Draw(t, "needed")
 		q.Change = genChange(t)
 		if rapid.Bool().Draw(t, "with lineage") {
 			l := genLineage(t)
@@ -313,7 +315,7 @@ func genLogEntry() *rapid.Generator[caspaxos.LogEntry] {
 		switch rapid.IntRange(0, 3).Draw(t, "entry") {
 		case 0:
 			q := genRequest().Filter(func(q *caspaxos.Request) bool { return q.Kind == caspaxos.KindAccept }).Draw(t, "accept")
-			q.ID, q.Next = 0, caspaxos.Ballot{}
+			q.ID, q.Next, q.Needed = 0, caspaxos.Ballot{}, false
 			return caspaxos.LogEntry{Accept: q}
 		case 1:
 			return caspaxos.LogEntry{Node: &caspaxos.NodeState{

@@ -93,7 +93,7 @@ func AppendHistory(dst []byte, h *caspaxos.History) []byte {
 	dst = AppendLineage(dst, &h.Lineage)
 	dst = appendVotes(dst, h.Votes)
 	dst = AppendBallot(dst, h.Floor)
-	return AppendBallot(dst, h.Dropped)
+	return append(AppendBallot(dst, h.Dropped), byte(h.Room))
 }
 
 func (r *reader) history() *caspaxos.History {
@@ -102,5 +102,8 @@ func (r *reader) history() *caspaxos.History {
 	h.Votes = r.votes()
 	h.Floor = r.ballot()
 	h.Dropped = r.ballot()
+	if h.Room = caspaxos.Room(r.byte()); h.Room > caspaxos.RoomNone {
+		r.fail(badKind)
+	}
 	return h
 }

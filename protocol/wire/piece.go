@@ -28,6 +28,7 @@ const maxPieces = 1 << 20
 const (
 	pieceLast = 1 << iota
 	pieceNext // the Accept has a Next
+	pieceNeeded
 )
 
 // Divisible reports whether an Accept with such a change may go in pieces: what
@@ -65,7 +66,7 @@ func AppendPiece(dst []byte, p *Piece) []byte {
 	dst = binary.AppendUvarint(dst, p.ID)
 	dst = binary.AppendUvarint(dst, uint64(p.Number))
 	next := p.Accept != nil && !p.Accept.Next.IsZero()
-	dst = append(dst, bit(p.Last, pieceLast)|bit(next, pieceNext))
+	dst = append(dst, bit(p.Last, pieceLast)|bit(next, pieceNext)|bit(p.Accept != nil && p.Accept.Needed, pieceNeeded))
 	if p.Number == 0 {
 		request := *p.Accept
 		request.Change.Ops = nil
@@ -92,13 +93,14 @@ func (r *reader) piece(p *Piece, s *slabs) {
 	p.ID = r.uvarint()
 	p.Number = uint32(r.atMost(maxPieces))
 	flags := r.byte()
-	if flags&^(pieceLast|pieceNext) != 0 || flags&pieceNext != 0 && p.Number > 0 {
+	if flags&^(pieceLast|pieceNext|pieceNeeded) != 0 || flags&^pieceLast != 0 && p.Number > 0 {
 		r.fail(badFlags)
 	}
 	p.Last = flags&pieceLast != 0
 	if p.Number == 0 {
 		p.Accept = &caspaxos.Request{ID: p.ID}
 		r.wholeChange(p.Accept, s)
+		p.Accept.Needed = flags&pieceNeeded != 0
 		if flags&pieceNext != 0 {
 			p.Accept.Next = r.ballot()
 		}

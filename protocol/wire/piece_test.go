@@ -123,7 +123,7 @@ func TestMalformedPieces(t *testing.T) {
 func TestStagedEntries(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		q := genWhole().Draw(t, "whole")
-		q.ID, q.Next = 0, caspaxos.Ballot{}
+		q.ID, q.Next, q.Needed = 0, caspaxos.Ballot{}, false
 		q.Change.Stage = rapid.Uint32Range(1, 1<<32-1).Draw(t, "stage")
 		b := AppendLogEntry(nil, &caspaxos.LogEntry{Accept: q})
 		got, err := DecodeLogEntry(b)

@@ -29,17 +29,24 @@ const (
 	requestAccept   = requestKind | requestPrepared | requestBase | requestLineage | requestOn | 3<<requestChange
 )
 
+// needed follows the Next of an Accept that is Needed.
+const needed = 1
+
 // AppendRequest appends a message with the fields of q that its kind gives a
-// meaning to. ID and Next, which a changelog does not keep, enclose the rest:
+// meaning to. ID, Next and Needed, which a changelog does not keep, enclose the
+// rest:
 //
-//	body = ID · request · [Next, if there is one]
+//	body = ID · request · [Next · [1, if it is needed]]
 func AppendRequest(dst []byte, q *caspaxos.Request) []byte {
 	dst, start := open(dst, KindRequest)
 	dst = binary.AppendUvarint(dst, q.ID)
 	if q.Kind == caspaxos.KindAccept {
 		dst = appendAccept(dst, q)
-		if !q.Next.IsZero() {
+		if !q.Next.IsZero() || q.Needed {
 			dst = AppendBallot(dst, q.Next)
+		}
+		if q.Needed {
+			dst = append(dst, needed)
 		}
 	} else {
 		dst = appendQuestion(dst, q)
@@ -126,6 +133,11 @@ func (r *reader) message(q *caspaxos.Request, s *slabs) {
 	q.Encoded = r.b[start:r.i:r.i]
 	if r.left() > 0 {
 		q.Next = r.ballot()
+	}
+	if r.left() > 0 {
+		if q.Needed = true; r.byte() != needed {
+			r.fail(badFlags)
+		}
 	}
 }
 

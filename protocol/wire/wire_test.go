@@ -95,7 +95,7 @@ func message(kind Kind, body []byte) []byte {
 func TestTruncatedBody(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		q := genRequest().Draw(t, "request")
-		q.Next = caspaxos.Ballot{}
+		q.Next, q.Needed = caspaxos.Ballot{}, false
 		p := genReply().Draw(t, "reply")
 		for kind, whole := range map[Kind][]byte{KindRequest: AppendRequest(nil, q), KindReply: AppendReply(nil, p)} {
 			b := NewBatch(whole)
@@ -213,7 +213,7 @@ func TestMalformed(t *testing.T) {
 		{"op kind", accept(1, 1, 3, 0, 0), badKind},
 		{"patch offset", accept(1, 1, 1, 0, 0x81, 0x80, 0x80, 0x80, 4, 0), overflow},
 		{"outcome", told(0, 0), badKind},
-		{"outcome beyond the last", told(12, 0), badKind},
+		{"outcome beyond the last", told(13, 0), badKind},
 		{"states to go back to", told(5, 0, 5, 0, 0, 0, 0, 0), tooMany},
 		{"way from nothing", told(7, 0, 0, 0, 0, 0, 0), badKind},
 		{"way that is a state", told(7, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0), badKind},

@@ -181,7 +181,7 @@ func ErrorOf(err error) error {
 	if errors.As(err, &outage) {
 		return outage
 	}
-	for _, e := range []error{caspaxos.ErrUncertain, caspaxos.ErrContention, caspaxos.ErrOverloaded, caspaxos.ErrNoRoom} {
+	for _, e := range []error{caspaxos.ErrUncertain, caspaxos.ErrContention, caspaxos.ErrOverloaded, caspaxos.ErrNoRoom, caspaxos.ErrDiskFull} {
 		if errors.Is(err, e) {
 			return e
 		}

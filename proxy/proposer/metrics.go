@@ -54,6 +54,7 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	count(failuresDesc, &s.Uncertain, "uncertain")
 	count(failuresDesc, &s.NoQuorum, "no_quorum")
 	count(failuresDesc, &s.Contention, "contention")
+	count(failuresDesc, &s.DiskFull, "disk_full")
 	count(sendsDesc, &sends.sent, "sent")
 	count(sendsDesc, &sends.failed, "failed")
 	count(sendsDesc, &sends.refused, "refused")

@@ -43,9 +43,10 @@ type changelog struct {
 	closed   bool
 	failed   bool
 
-	synced atomic.Uint64
-	full   atomic.Bool
-	bytes  atomic.Int64 // ever written, for metrics and checkpoints
+	synced  atomic.Uint64
+	full    atomic.Bool
+	pressed atomic.Bool  // room is short: nothing is kept for others, segments are small
+	bytes   atomic.Int64 // ever written, for metrics and checkpoints
 
 	kicked   chan struct{}
 	noted    chan struct{} // the position file has something to be synced
@@ -60,8 +61,9 @@ type changelog struct {
 	position *positionFile
 
 	// The flusher's own.
-	file   *os.File
+	file   *os.File // nil: the first segment waits for room
 	offset int64
+	size   int64 // up to which offset file is written
 }
 
 type logConfig struct {
@@ -75,6 +77,8 @@ type logConfig struct {
 	log          *zap.Logger
 	onSync       func(Synced)
 	fatal        func(error)
+	short        bool        // there is little room as the log is opened
+	diskFull     func() bool // a write has failed for want of room; whether to try again
 }
 
 // Synced describes one sync of the changelog.
@@ -85,8 +89,6 @@ type Synced struct {
 	Took     time.Duration // write and sync
 }
 
-const fullRetry = 200 * time.Millisecond
-
 // openLog makes the log that goes on behind what recoverLog found. Nothing is
 // written before it begins.
 func openLog(cfg logConfig, found recovered) *changelog {
@@ -96,6 +98,7 @@ func openLog(cfg logConfig, found recovered) *changelog {
 	}
 	l.moved = sync.NewCond(&l.waitMu)
 	l.synced.Store(found.next - 1)
+	l.pressed.Store(cfg.short)
 	return l
 }
 
@@ -113,9 +116,11 @@ func (l *changelog) begin() (err error) {
 	if l.position, err = openPosition(filepath.Dir(l.dir), l.store, l.next-1, &l.disk); err != nil {
 		return err
 	}
-	if err := l.beginSegment(l.next); err != nil {
+	err = l.tryTwice(func() error { return l.beginSegment(l.next) })
+	if err != nil && !isFull(err) {
 		return err
 	}
+	l.full.Store(err != nil) // the segment waits for room; meanwhile nothing can be appended
 	l.routines.Go(l.flusher)
 	l.routines.Go(l.keepPosition)
 	return nil
@@ -184,6 +189,13 @@ func (l *changelog) wait(pos uint64) bool {
 
 func (l *changelog) flusher() {
 	defer l.end()
+	if l.file == nil {
+		first := l.synced.Load() + 1
+		if err := l.untilRoom(func() error { return l.beginSegment(first) }); err != nil {
+			l.fail(err)
+			return
+		}
+	}
 	for {
 		stopping := false
 		select {
@@ -276,7 +288,7 @@ func (l *changelog) publish(pos uint64) {
 
 // write brings the records in buf onto the disk.
 func (l *changelog) write(buf []byte) error {
-	if l.offset > segmentHeader && l.offset+int64(len(buf)) > l.segmentBytes {
+	if l.offset > segmentHeader && l.offset+int64(len(buf)) > l.size {
 		first := l.synced.Load() + 1
 		if err := l.untilRoom(func() error { return l.beginSegment(first) }); err != nil {
 			return err
@@ -301,75 +313,6 @@ func (l *changelog) write(buf []byte) error {
 	return nil
 }
 
-// untilRoom repeats do as long as the disk is full. Meanwhile nothing can be
-// appended, and nothing that waits is acknowledged.
-func (l *changelog) untilRoom(do func() error) error {
-	err := do()
-	if !isFull(err) {
-		return err
-	}
-	l.full.Store(true)
-	l.log.Error("the disk is full: writes are refused until there is room", zap.Error(err))
-	tick := time.NewTicker(fullRetry)
-	defer tick.Stop()
-	for isFull(err) {
-		select {
-		case <-l.stop:
-			return fmt.Errorf("closed while the disk was full: %w", err)
-		case <-tick.C:
-			err = do()
-		}
-	}
-	if err == nil {
-		l.full.Store(false)
-		l.log.Info("the disk has room again: writes are accepted")
-	}
-	return err
-}
-
-// beginSegment makes the file that takes the records from first on and writes
-// to it from now on. It appears under its name only when its header is durable.
-func (l *changelog) beginSegment(first uint64) error {
-	path := segmentPath(l.dir, first, segmentSuffix)
-	tmp := segmentPath(l.dir, first, unfinished)
-	file, err := os.OpenFile(tmp, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o644)
-	if err != nil {
-		return fmt.Errorf("begin changelog segment: %w", err)
-	}
-	err = func() error {
-		if err := l.disk.Allocate(file, l.segmentBytes); err != nil {
-			return err
-		}
-		if err := l.disk.Write(file, encodeHeader(l.store, first), 0); err != nil {
-			return err
-		}
-		// A full fsync: the size is new.
-		if err := file.Sync(); err != nil {
-			return err
-		}
-		if err := os.Rename(tmp, path); err != nil {
-			return err
-		}
-		return syncDir(l.dir)
-	}()
-	if err != nil {
-		file.Close()
-		os.Remove(tmp)
-		return fmt.Errorf("begin changelog segment: %w", err)
-	}
-	if l.file != nil {
-		l.file.Close()
-	}
-	l.file, l.offset = file, segmentHeader
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if n := len(l.segments); n > 0 && l.segments[n-1].first == first {
-		l.segments = l.segments[:n-1] // it was empty: replaced
-	}
-	l.segments = append(l.segments, segment{path: path, first: first, size: segmentHeader})
-	return nil
-}
-
 // fail ends the log after an error that leaves the disk's state unknown.
 func (l *changelog) fail(err error) {
 	l.mu.Lock()
@@ -389,30 +332,6 @@ func (l *changelog) end() {
 	l.ended = true
 	l.waitMu.Unlock()
 	l.moved.Broadcast()
-}
-
-// release removes the segments whose records are all at or below pos, as far
-// as the configured number of bytes stays. It returns how many it removed.
-func (l *changelog) release(pos uint64) (int, error) {
-	l.mu.Lock()
-	var total int64
-	for _, s := range l.segments {
-		total += s.size
-	}
-	n := 0
-	for n+1 < len(l.segments) && l.segments[n+1].first <= pos+1 && total-l.segments[n].size >= l.retainBytes {
-		total -= l.segments[n].size
-		n++
-	}
-	drop := append([]segment(nil), l.segments[:n]...)
-	l.segments = l.segments[n:]
-	l.mu.Unlock()
-	for _, s := range drop {
-		if err := os.Remove(s.path); err != nil {
-			return 0, fmt.Errorf("remove changelog segment: %w", err)
-		}
-	}
-	return len(drop), nil
 }
 
 // close writes what is waiting and ends the log.

@@ -30,7 +30,7 @@ type Options struct {
 	Cluster, Node string
 	Lanes         int   // of a new store; an old one keeps its own
 	CacheBytes    int64 // for hot registers, shared by the lanes; Pebble takes a quarter of it besides
-	MinFreeBytes  int64 // votes are refused when the disk has less room
+	MinFreeBytes  int64 // kept free for what makes room: with less, what adds is refused (room.go)
 	Log           *zap.Logger
 
 	// Start is the node's monotonic time when it comes up: a record that is
@@ -115,7 +115,6 @@ type Engine struct {
 	stages       atomic.Uint64 // the number of the last staging
 	stageFiles   atomic.Uint64
 	stagedBytes  atomic.Int64
-	unseen       atomic.Int64 // bytes staged since somebody looked how much room there is
 
 	laneBytes int // a lane's share of the cache
 	dirtyMax  int // bytes of a lane that may wait for Pebble
@@ -129,15 +128,19 @@ type Engine struct {
 	appliedMu   sync.Mutex
 	appliedCond *sync.Cond // a lane's applied moved, or the store ends
 
-	low      atomic.Bool // less than MinFreeBytes left
-	freeDisk atomic.Int64
-	failure  atomic.Pointer[error]
-	ending   atomic.Bool
+	space      space
+	freed      atomic.Int64 // about how many bytes deletes have freed since the last squeeze
+	squeezeDue atomic.Bool
+	squeezes   chan struct{}
+	squeezeAt  int // the slot that the next squeeze begins at; the squeezer's
+	failure    atomic.Pointer[error]
+	ending     atomic.Bool
 
 	checkpoints chan struct{}
 	sweeps      chan struct{}
 	late        chan struct{} // closed when Close has waited long enough
 	left        chan struct{} // closed when the store has ended with Pebble at work still
+	marked      atomic.Uint64 // Pebble has everything up to here, durably
 	lastMark    int64         // bytes of changelog and large states at the last checkpoint
 
 	stop     chan struct{}
@@ -161,8 +164,10 @@ func Open(o Options) (*Engine, error) {
 	e := &Engine{
 		opts: o, stop: make(chan struct{}),
 		checkpoints: make(chan struct{}, 1), sweeps: make(chan struct{}, 1), late: make(chan struct{}), left: make(chan struct{}),
-		pages: make(map[*pages]struct{}),
+		squeezes: make(chan struct{}, 1),
+		pages:    make(map[*pages]struct{}),
 	}
+	e.space.look = make(chan struct{}, 1)
 	e.appliedCond = sync.NewCond(&e.appliedMu)
 	if err := e.open(); err != nil {
 		return nil, errors.Join(e.explain(err), e.closeFiles())
@@ -175,6 +180,7 @@ func (e *Engine) open() (err error) {
 	if e.lock, err = lockDir(o.Dir); err != nil {
 		return err
 	}
+	e.findBallast()
 	e.identity, err = identify(o.Dir, Identity{Cluster: o.Cluster, Node: o.Node, Lanes: o.Lanes}, o.omit)
 	if err != nil {
 		return err
@@ -204,7 +210,6 @@ func (e *Engine) open() (err error) {
 	if err := e.loadMeta(); err != nil {
 		return err
 	}
-	e.checkFree()
 	return e.failed()
 }
 
@@ -255,17 +260,23 @@ func (e *Engine) WaitSynced(pos uint64) error {
 	return nil
 }
 
-// Ready returns nil if the store can take votes, else why it cannot.
+// Ready returns nil if the store can take all votes, else why it cannot.
 func (e *Engine) Ready() error {
+	if err := e.Usable(); err != nil {
+		return err
+	}
+	if e.room() != caspaxos.RoomEnough {
+		return errLow
+	}
+	return nil
+}
+
+// Usable returns nil if what is appended becomes durable, else why it does not.
+func (e *Engine) Usable() error {
 	if err := e.failed(); err != nil {
 		return err
 	}
-	return e.admits()
-}
-
-// admits tells whether votes may be appended.
-func (e *Engine) admits() error {
-	if e.low.Load() || e.changes.full.Load() {
+	if e.changes.full.Load() {
 		return ErrNoSpace
 	}
 	return nil

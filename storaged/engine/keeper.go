@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	freeCheck  = time.Second
+	sweepEvery = time.Second
 	sweepChunk = 256
 )
 
@@ -23,18 +23,25 @@ func (e *Engine) logPath() string { return filepath.Join(e.opts.Dir, logDir) }
 func (e *Engine) synced(s Synced) {
 	// What was staged counts, too: the disk has its predecessors' room back when
 	// their deletion has been flushed.
-	if written := e.changes.bytes.Load() + e.stagedBytes.Load(); written-e.lastMark > e.opts.CheckpointBytes {
+	written, most := e.written(), e.opts.CheckpointBytes
+	if e.changes.pressed.Load() {
+		most /= 4
+	}
+	if written-e.lastMark > most {
 		e.lastMark = written
 		notify(e.checkpoints)
+	}
+	if written-e.space.seen.Load() > freeBytes {
+		notify(e.space.look)
 	}
 	e.opts.Synced(s)
 }
 
-// keep is the keeper: the goroutine that looks after the disk. It watches the
-// free space, makes checkpoints, and sweeps what flushes covered.
+// keep is the keeper: the goroutine that makes checkpoints and sweeps what flushes
+// covered.
 func (e *Engine) keep() {
 	defer e.routines.Done()
-	tick := time.NewTicker(freeCheck)
+	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
 	for {
 		var err error
@@ -42,7 +49,6 @@ func (e *Engine) keep() {
 		case <-e.stop:
 			return
 		case <-tick.C:
-			e.checkFree()
 			err = e.sweepFlushed()
 		case <-e.checkpoints:
 			err = e.regularCheckpoint()
@@ -53,42 +59,6 @@ func (e *Engine) keep() {
 			e.opts.Log.Warn("storage upkeep failed; it is tried again later", zap.Error(err))
 		}
 	}
-}
-
-// checkFree refuses votes while the disk is nearly full, and says so when that
-// begins and ends.
-func (e *Engine) checkFree() {
-	seen := e.unseen.Load()
-	n, err := e.opts.Disk.Free(e.opts.Dir)
-	if err != nil {
-		e.opts.Log.Warn("cannot tell how much room the disk has", zap.Error(err))
-		return
-	}
-	e.unseen.Add(-seen)
-	e.freeDisk.Store(n)
-	low := n < e.opts.MinFreeBytes
-	if e.low.Swap(low) == low {
-		return
-	}
-	fields := []zap.Field{zap.Int64("free_bytes", n), zap.Int64("min_free_bytes", e.opts.MinFreeBytes)}
-	if low {
-		e.opts.Log.Error("the disk is nearly full: writes are refused until there is room", fields...)
-		notify(e.checkpoints) // gives back changelog
-	} else {
-		e.opts.Log.Info("the disk has room again: writes are accepted", fields...)
-	}
-}
-
-// admitsStaging tells whether more of a large state may be written: what was
-// since the last look at the disk counts.
-func (e *Engine) admitsStaging() error {
-	if err := e.Ready(); err != nil {
-		return err
-	}
-	if n := e.freeDisk.Load(); n > 0 && n-e.unseen.Load() < e.opts.MinFreeBytes {
-		return ErrNoSpace
-	}
-	return nil
 }
 
 func (e *Engine) regularCheckpoint() error {
@@ -137,6 +107,7 @@ func (e *Engine) checkpoint(target uint64) error {
 	case <-e.stop:
 		return fmt.Errorf("checkpoint: %w", ErrClosed)
 	}
+	e.marked.Store(target)
 	if _, err := e.changes.release(target); err != nil {
 		return fmt.Errorf("checkpoint: %w", err)
 	}
@@ -254,6 +225,7 @@ func (l *Lane) sweep(f *flushRow, registers []caspaxos.Register) error {
 		}
 		l.sweeps = append(l.sweeps, sweep{register: e.rec.Register, expiry: e.diskExpiry, rows: e.onDisk || e.wipe, last: f.vote.Ballot})
 		l.swept[e.rec.Register.Key] = struct{}{}
+		l.engine.freed.Add(int64(e.held()))
 		l.drop(e)
 	}
 	return nil

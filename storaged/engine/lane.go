@@ -207,9 +207,6 @@ func (l *Lane) Append(entry caspaxos.LogEntry) (uint64, error) {
 	if entry.Epoch != nil {
 		return l.engine.AppendEpoch(*entry.Epoch)
 	}
-	if err := l.engine.admits(); err != nil {
-		return 0, err
-	}
 	if l.dirtyBytes > max(backlogMax, 4*l.engine.dirtyMax) {
 		return 0, ErrBacklog
 	}
@@ -232,7 +229,13 @@ func (l *Lane) Append(entry caspaxos.LogEntry) (uint64, error) {
 func (l *Lane) Apply(rec *caspaxos.Record, c register.Change) {
 	e := l.entry(rec)
 	before := e.unsaved()
-	e.apply(l, c)
+	if l.engine.changes.pressed.Load() {
+		held := e.held()
+		e.apply(l, c)
+		l.engine.freed.Add(int64(max(0, held-e.held())))
+	} else {
+		e.apply(l, c)
+	}
 	l.tally(e)
 	if l.maxAcc.Less(rec.Accepted) {
 		l.maxAcc = rec.Accepted

@@ -189,16 +189,19 @@ func (e *Engine) loadMeta() error {
 	if err != nil {
 		return err
 	}
+	e.checkFree()
 	cfg := logConfig{
 		dir: e.logPath(), store: e.identity.number(), segmentBytes: e.opts.SegmentBytes,
 		maxUnsynced: e.opts.MaxUnsynced, retainBytes: e.opts.RetainBytes,
-		disk: *e.opts.Disk, omit: e.opts.omit, log: e.opts.Log, onSync: e.synced, fatal: e.fail,
+		disk: *e.opts.Disk, omit: e.opts.omit, log: e.opts.Log, onSync: e.synced, fatal: e.fail, diskFull: e.diskFull,
+		short: e.pressed(e.space.free.Load()),
 	}
 	found, err := recoverLog(cfg, from+1, max(durable, witnessed), e.recoverNode)
 	if err != nil {
 		return err
 	}
 	e.recovered = found.next - 1
+	e.marked.Store(from)
 	e.changes = openLog(cfg, found)
 	return nil
 }
@@ -344,6 +347,10 @@ func (e *Engine) replay(redo func(lane int, entry *caspaxos.LogEntry, pos uint64
 	if err := e.clearStages(); err != nil {
 		return err
 	}
+	e.routines.Add(3)
+	go e.keep()
+	go e.watchRoom()
+	go e.squeezer()
 	if err := e.leftovers.release(); err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"strings"
 	"sync"
 	"time"
 
@@ -20,9 +21,19 @@ const (
 // one, again and again without a pause, and from saying so each time. Pebble
 // begins a flush or a compaction by creating a file, with none of its locks
 // held: that is where it is made to wait.
+//
+// A write that finds no room is done again when what was reserved has been given
+// back, but not for a compaction, which is to leave that to others. A table that
+// finds no room then is given up, which makes some. Pebble takes any error at its
+// manifest as fatal, though: what is no table waits until there is room. (Pebble's own vfs.OnDiskFull would do a sync again, too, and a sync that
+// succeeds after one that failed says nothing of what the first should have
+// written.)
 type pace struct {
 	vfs.FS
-	log *zap.Logger
+	log   *zap.Logger
+	full  func() bool     // a write has failed for want of room; whether to try again
+	spare func(int) error // whether compactions may write so many bytes more
+	stop  <-chan struct{} // ends the wait for room
 
 	mu       sync.Mutex
 	failures int // since the last success
@@ -37,7 +48,70 @@ func (p *pace) Create(name string, category vfs.DiskWriteCategory) (vfs.File, er
 	if pause > 0 {
 		<-time.After(pause)
 	}
-	return p.FS.Create(name, category)
+	f := &pacedFile{pace: p, waits: !strings.HasSuffix(name, tableSuffix), optional: category == compaction}
+	err := f.withRoom(func() (err error) {
+		f.File, err = p.FS.Create(name, category)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+const (
+	tableSuffix                       = ".sst"
+	compaction  vfs.DiskWriteCategory = "pebble-compaction"
+)
+
+// pacedFile is a file whose writes are tried again when they find no room.
+type pacedFile struct {
+	vfs.File
+	pace     *pace
+	waits    bool // until there is some
+	optional bool // what is reserved is not for it
+}
+
+// Write writes all of b, which may have been written in part when the disk was
+// found full.
+func (f *pacedFile) Write(b []byte) (n int, err error) {
+	if f.optional {
+		if err := f.pace.spare(len(b)); err != nil {
+			return 0, err
+		}
+	}
+	err = f.withRoom(func() error {
+		k, err := f.File.Write(b[n:])
+		n += k
+		return err
+	})
+	return n, err
+}
+
+// withRoom repeats do if there is room now, or for as long as there is none.
+func (f *pacedFile) withRoom(do func() error) error {
+	err := do()
+	if !isFull(err) {
+		return err
+	}
+	if !f.optional && f.pace.full() {
+		err = do()
+	}
+	if !isFull(err) || !f.waits {
+		return err
+	}
+	f.pace.log.Error("the disk is full: the store's own records wait for room", zap.Error(err))
+	tick := time.NewTicker(fullRetry)
+	defer tick.Stop()
+	for isFull(err) {
+		select {
+		case <-f.pace.stop:
+			return err
+		case <-tick.C:
+			err = do()
+		}
+	}
+	return err
 }
 
 // Unwrap returns the file system behind.

@@ -30,7 +30,7 @@ func openPebble(e *Engine) (*pebble.DB, error) {
 	cache := pebble.NewCache(blockCache(e.opts.CacheBytes))
 	defer cache.Unref()
 	e.leftovers = &leftovers{FS: e.opts.FS}
-	pace := &pace{FS: e.leftovers, log: e.opts.Log}
+	pace := &pace{FS: e.leftovers, log: e.opts.Log, full: e.diskFull, spare: e.spares, stop: e.stop}
 	opts := &pebble.Options{
 		FS:                          pace,
 		Cache:                       cache,

@@ -133,6 +133,9 @@ func (r *rig) tryAccept(k caspaxos.Register, c register.Change) (caspaxos.Reply,
 	}
 	var reply caspaxos.Reply
 	_, err := r.accs[r.lane(k)].Step(r.clock, q, &reply)
+	if err == nil && reply.Outcome == caspaxos.DiskFull {
+		err = ErrNoSpace
+	}
 	return reply, err
 }
 

@@ -53,6 +53,7 @@ type Staging struct {
 	register    caspaxos.Register
 	incarnation incarnation
 	change      register.Change
+	needed      bool // what is kept in reserve may be used (caspaxos.Request.Needed)
 
 	elements, buckets, marker tables
 
@@ -80,8 +81,8 @@ var errStages = errors.New("no numbers are left for large states: restart the no
 // Stage begins to stage the state that an Accept of a ballot brings, to which the
 // lane of the register has said that it would vote for it (Foresee). It ends with
 // Discard, or when its register's lane holds it.
-func (e *Engine) Stage(r caspaxos.Register, b caspaxos.Ballot, h register.Header) (*Staging, error) {
-	if err := e.admitsStaging(); err != nil {
+func (e *Engine) Stage(r caspaxos.Register, b caspaxos.Ballot, h register.Header, needed bool) (*Staging, error) {
+	if err := e.admitsStaging(needed); err != nil {
 		return nil, fmt.Errorf("stage a state: %w", err)
 	}
 	number := e.stages.Add(1)
@@ -89,7 +90,7 @@ func (e *Engine) Stage(r caspaxos.Register, b caspaxos.Ballot, h register.Header
 		return nil, fmt.Errorf("stage a state: %w", errStages)
 	}
 	h.Aux = bytes.Clone(h.Aux)
-	s := &Staging{engine: e, register: r, incarnation: incarnation{ballot: b, stage: uint32(number)}}
+	s := &Staging{engine: e, register: r, needed: needed, incarnation: incarnation{ballot: b, stage: uint32(number)}}
 	s.change = register.Change{Kind: register.Full, Header: h, Stage: s.incarnation.stage}
 	s.span, s.counted = h.Type.Counted()
 	s.elements = tables{engine: e, prefix: appendRows(nil, r, rowElement, s.incarnation)}
@@ -108,11 +109,11 @@ func (s *Staging) Add(ops []register.Op) error {
 	if s.sealed || s.ended {
 		return errStaged
 	}
-	if err := s.engine.admitsStaging(); err != nil {
+	if err := s.engine.admitsStaging(s.needed); err != nil {
 		return fmt.Errorf("stage a state: %w", err)
 	}
 	before := s.elements.bytes
-	defer func() { s.engine.unseen.Add(s.elements.bytes - before) }()
+	defer func() { s.engine.space.unseen.Add(s.elements.bytes - before) }()
 	for i := range ops {
 		op := &ops[i]
 		if op.Kind != register.Put || s.any && bytes.Compare(op.Key, s.last) <= 0 {
@@ -194,7 +195,7 @@ func (s *Staging) Ingest() error {
 	if err := s.seal(); err != nil {
 		return err
 	}
-	if err := e.Ready(); err != nil {
+	if err := e.Usable(); err != nil {
 		return fmt.Errorf("ingest a state: %w", err)
 	}
 	paths := slices.Concat(s.elements.paths, s.buckets.paths, s.marker.paths)

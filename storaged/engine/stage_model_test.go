@@ -130,7 +130,7 @@ func (l *lifetime) begin(i int) {
 	if !votes {
 		return
 	}
-	s, err := l.e.Stage(q.Register, q.Ballot, c.Header)
+	s, err := l.e.Stage(q.Register, q.Ballot, c.Header, false)
 	must(l.t, err)
 	must(l.t, s.Add(c.Ops))
 	if l.rnd.IntN(3) > 0 {

@@ -22,7 +22,7 @@ func (r *rig) staged(k caspaxos.Register, c register.Change) (*caspaxos.Request,
 	if votes, err := r.accs[r.lane(k)].Foresee(r.clock, q, &reply); err != nil || !votes {
 		r.t.Fatalf("no vote foreseen: %+v, %v", reply, err)
 	}
-	s, err := r.e.Stage(k, q.Ballot, c.Header)
+	s, err := r.e.Stage(k, q.Ballot, c.Header, false)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -237,7 +237,7 @@ func TestTwoStagingsOfOneBallot(t *testing.T) {
 		k, c := key(0, "k"), large(register.SortedSet, 2000, "v")
 		q, s := r.ingested(k, c)
 		q2 := *q
-		s2, err := r.e.Stage(k, q.Ballot, c.Header)
+		s2, err := r.e.Stage(k, q.Ballot, c.Header, false)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,5 +1,7 @@
 package engine
 
+import "synod/protocol/caspaxos"
+
 // Stats is a reading of the store, for metrics.
 type Stats struct {
 	Hits, Misses uint64 // of the cache
@@ -11,19 +13,21 @@ type Stats struct {
 	UnsyncedBytes int
 	Position      uint64 // durable
 
-	FreeBytes   int64 // of the disk, when last looked
-	PebbleBytes int64 // on disk
-	Compactions int64
-	ReadAmp     int
-	Flushes     int // range tombstones in force
-	StagedBytes int64
+	FreeBytes    int64 // of the disk, when last looked, with what the node has reserved for itself
+	MinFreeBytes int64
+	Room         caspaxos.Room
+	PebbleBytes  int64 // on disk
+	Compactions  int64
+	ReadAmp      int
+	Flushes      int // range tombstones in force
+	StagedBytes  int64
 }
 
 // Stats returns the present reading. It does not disturb the lanes.
 func (e *Engine) Stats() Stats {
 	s := Stats{
 		LogBytes: e.changes.bytes.Load(), UnsyncedBytes: e.changes.unsynced(),
-		Position: e.Synced(), FreeBytes: e.freeDisk.Load(),
+		Position: e.Synced(), FreeBytes: e.space.free.Load(), MinFreeBytes: e.opts.MinFreeBytes, Room: e.room(),
 		StagedBytes: e.stagedBytes.Load(),
 	}
 	for _, l := range e.lanes {

@@ -258,7 +258,7 @@ func (l *tallyLife) stage(k caspaxos.Register) {
 		return
 	}
 	l.say("stage %q", k.Key)
-	s, err := l.e.Stage(k, q.Ballot, c.Header)
+	s, err := l.e.Stage(k, q.Ballot, c.Header, false)
 	must(l.t, err)
 	must(l.t, s.Add(c.Ops))
 	must(l.t, s.Ingest())

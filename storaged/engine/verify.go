@@ -147,12 +147,27 @@ type leftovers struct {
 	mu       sync.Mutex
 	released bool
 	due      []string
+	made     map[string]struct{} // in this life: they are nothing of the last one
+}
+
+// Create makes a file.
+func (l *leftovers) Create(path string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	l.mu.Lock()
+	if !l.released {
+		if l.made == nil {
+			l.made = make(map[string]struct{})
+		}
+		l.made[path] = struct{}{}
+	}
+	l.mu.Unlock()
+	return l.FS.Create(path, category)
 }
 
 // Remove removes a file, be it later.
 func (l *leftovers) Remove(path string) error {
 	l.mu.Lock()
-	if name := l.PathBase(path); !l.released && (strings.HasSuffix(name, ".sst") || strings.HasPrefix(name, "MANIFEST")) {
+	_, made := l.made[path]
+	if name := l.PathBase(path); !l.released && !made && (strings.HasSuffix(name, ".sst") || strings.HasPrefix(name, "MANIFEST")) {
 		l.due = append(l.due, path)
 		l.mu.Unlock()
 		return nil
@@ -168,7 +183,7 @@ func (l *leftovers) Unwrap() vfs.FS { return l.FS }
 func (l *leftovers) release() error {
 	l.mu.Lock()
 	due := l.due
-	l.released, l.due = true, nil
+	l.released, l.due, l.made = true, nil, nil
 	l.mu.Unlock()
 	for _, path := range due {
 		if err := l.FS.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {

@@ -36,7 +36,7 @@ func classify(err error) (outcome, error) {
 	switch {
 	case err == nil || errors.Is(err, redis.Nil):
 		return done, nil
-	case redis.HasErrorPrefix(err, "CLUSTERDOWN"), redis.HasErrorPrefix(err, "TRYAGAIN"):
+	case redis.HasErrorPrefix(err, "CLUSTERDOWN"), redis.HasErrorPrefix(err, "TRYAGAIN"), redis.HasErrorPrefix(err, "OOM"):
 		return notDone, nil
 	case redis.HasErrorPrefix(err, "UNCERTAIN"):
 		return unknown, nil

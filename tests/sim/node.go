@@ -309,7 +309,7 @@ func (n *node) tick() {
 
 // advance moves floor and ceiling, by way of the log.
 func (n *node) advance() {
-	if n.due != nil {
+	if n.due != nil || n.store.Free == caspaxos.RoomNone {
 		return
 	}
 	if n.w.Omit.Omits(caspaxos.RuleFloorRaised) {

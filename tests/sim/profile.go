@@ -50,6 +50,8 @@ type Profile struct {
 	WildSkew   time.Duration // … jumps, that go this far
 	Shuffle    float64       // of the order in which a proxy prefers nodes
 	Epochs     float64       // changes of the placement's epoch
+	Fill       float64       // of a node's disk
+	FillFor    time.Duration // until it has room again
 
 	Omit caspaxos.Rules
 }
@@ -101,6 +103,9 @@ func Random(seed uint64) Profile {
 	p.Joint = p.Acceptors == 5 && r.IntN(3) == 0
 	p.Pipeline = pick(0, 0, 0.3)
 	p.Full = pick(0, 0, 0.3, 1)
+	if seed%8 == 7 {
+		p.Fill, p.FillFor = 20, 20*time.Millisecond
+	}
 	return p
 }
 
@@ -219,6 +224,14 @@ var (
 		p.Regs, p.Clients, p.Ops, p.Think = 3, 4, 120, 2*time.Millisecond
 		p.Skew, p.WildSkew = 14*time.Millisecond, 10*time.Millisecond
 	})
+	// filling disks, of one node or of more: what adds is refused, also when some
+	// have voted for it, while old copies of it are under way.
+	filling = focused(func(p *Profile) {
+		p.Mix = [kinds]int{Get: 2, GetAll: 1, Set: 4, Append: 4, Incr: 2, Del: 3, Remove: 2, SetNX: 2}
+		p.Clients, p.Ops, p.Think = 4, 40, time.Millisecond
+		p.Fill, p.FillFor = 150, 10*time.Millisecond
+		p.Lose, p.LoseReply, p.Double, p.Slow, p.Tail = 0.05, 0.1, 0.3, 0.2, 10*time.Millisecond
+	})
 	// doubtful writes: answers are lost, lists are short, retries many.
 	doubtful = focused(func(p *Profile) {
 		p.Mix = [kinds]int{Get: 2, Set: 4, Append: 4, Incr: 2}
@@ -231,4 +244,4 @@ var (
 // profiles are those that tests name.
 var profiles = map[string]func(uint64) Profile{"crashing": crashing, "expiring": expiring, "creating": creating,
 	"partial": partial, "failing": failing, "flushing": flushing_, "snapshots": snapshots, "doubtful": doubtful,
-	"collecting": collecting, "pipelining": pipelining, "fading": fading}
+	"collecting": collecting, "pipelining": pipelining, "fading": fading, "filling": filling}

@@ -75,6 +75,9 @@ var ruleCases = []ruleCase{
 	{name: "Parked", rule: caspaxos.RuleParked, trace: "parked behind a later command"},
 	{name: "ParkedChosen", rule: caspaxos.RuleParkedChosen, trace: "parked, and brought up by others"},
 	{name: "Order", rule: caspaxos.RuleOrder, profile: Random, seed: 1022},
+	{name: "RoomOpen", rule: caspaxos.RuleRoomOpen, trace: "room for a late copy"},
+	{name: "RoomOrder", rule: caspaxos.RuleRoomOrder, trace: "early answer behind a refusal"},
+	{name: "RoomChosen", rule: caspaxos.RuleRoomChosen, trace: "no room for a retry"},
 	{name: "OrderAside", rule: caspaxos.RuleOrderAside, profile: pipelining, seed: 45},
 	{name: "Outage", rule: caspaxos.RuleOutage, profile: Random, seed: 1},
 }

@@ -165,6 +165,19 @@ func (w *World) harm() {
 		p.prefer = w.order(len(p.cfg.Nodes()))
 	})
 	every(w.Epochs, w.nextEpoch)
+	every(w.Fill, func() { w.fill(w.nodes[w.rng.IntN(len(w.nodes))]) })
+}
+
+// fill leaves a node's disk with little room for a while, or with none.
+func (w *World) fill(n *node) {
+	rooms := []caspaxos.Room{caspaxos.RoomLow, caspaxos.RoomLow, caspaxos.RoomScarce, caspaxos.RoomNone}
+	n.makeRoom(rooms[w.rng.IntN(len(rooms))])
+	w.after(w.spread(w.FillFor), func() { n.makeRoom(caspaxos.RoomEnough) })
+}
+
+func (n *node) makeRoom(room caspaxos.Room) {
+	n.store.Free = room
+	n.w.trace("%s has room: %d", n, room)
 }
 
 func (w *World) crashNode(n *node) {
@@ -233,6 +246,7 @@ func (w *World) heal() {
 	w.faults = false
 	clear(w.cut)
 	for _, n := range w.nodes {
+		n.makeRoom(caspaxos.RoomEnough)
 		n.clock.offset = min(max(n.clock.offset, -w.Skew), w.Skew)
 		if !n.up {
 			n.restart()

@@ -21,7 +21,7 @@ func (w *World) trace(format string, args ...any) {
 func (w *World) Trace() string { return strings.Join(w.lines, "\n") }
 
 var outcomes = [...]string{"?", "Promised", "Told", "Nacked", "Acked", "Stale", "Pending", "Led", "WrongEpoch",
-	"ClockAhead", "Busy", "Unreachable", "NoRoom", "Unsent"}
+	"ClockAhead", "Busy", "DiskFull", "Unreachable", "NoRoom", "Unsent"}
 
 // ballot prints a ballot with its time since the run began.
 func (w *World) ballot(b caspaxos.Ballot) string {
@@ -57,6 +57,9 @@ func (w *World) request(q *caspaxos.Request) string {
 		s += " blind"
 	}
 	s += " " + changeText(q.Change)
+	if q.Needed {
+		s += " needed"
+	}
 	if !q.Next.IsZero() {
 		s += " next " + w.ballot(q.Next)
 	}

@@ -51,6 +51,9 @@ var traceCases = []traceCase{
 	{name: "flushed where nothing was", rule: caspaxos.RuleFlushAbsent, script: flushedNothing},
 	{name: "flush below a promise", rule: caspaxos.RuleFlushRefuses, script: flushBelowPromise},
 	{name: "flush forgets votes", rule: caspaxos.RuleFlushCut, script: flushForgetsVotes},
+	{name: "room for a late copy", rule: caspaxos.RuleRoomOpen, script: roomForLateCopy},
+	{name: "early answer behind a refusal", rule: caspaxos.RuleRoomOrder, script: earlyBehindRefusal},
+	{name: "no room for a retry", rule: caspaxos.RuleRoomChosen, script: noRoomForRetry},
 	{name: "old epoch acked", rule: caspaxos.RuleEpoch, script: oldEpochAcked, nodes: 5},
 	{name: "epoch made up", rule: caspaxos.RuleEpochShown, script: epochMadeUp},
 	{name: "parked behind a later command", rule: caspaxos.RuleParked, script: parkedBehind},
@@ -493,4 +496,68 @@ func roundAcrossEpochs(s *Script) {
 	s.do(1, app, 3, 4)
 	s.place(4, []caspaxos.NodeID{2, 3, 4}, nil, []int{0, 2, 3}, nil)
 	s.do(0, app, 2, 3)
+}
+
+// roomForLateCopy: all members refuse a write for want of room. When there is some
+// again, one of them votes for a copy of it that was late.
+func roomForLateCopy(s *Script) {
+	for _, n := range s.nodes {
+		n.makeRoom(caspaxos.RoomLow)
+	}
+	r := s.begin(0, set)
+	again := s.late(0, 2)
+	s.to(0, 0, 1)
+	again()
+	s.prefer(0, 0, 1)
+	s.back(0, 0, 1, 2)
+	s.finish(r, 0, 0, 1)
+	s.lose(0, s.all()...)
+	for _, n := range s.nodes {
+		n.makeRoom(caspaxos.RoomEnough)
+	}
+	again()
+	s.do(1, app, 1, 2)
+}
+
+// noRoomForRetry: one member has voted for a write, the others have no room for
+// it, also when it is tried again.
+func noRoomForRetry(s *Script) {
+	s.nodes[0].makeRoom(caspaxos.RoomLow)
+	s.nodes[1].makeRoom(caspaxos.RoomLow)
+	r := s.begin(0, set)
+	s.to(0, 0, 1, 2)
+	s.lose(0, 2)
+	s.prefer(0, 0, 1)
+	s.back(0, 0, 1)
+	s.finish(r, 0, 0, 1)
+	s.lose(0, s.all()...)
+	s.nodes[0].makeRoom(caspaxos.RoomEnough)
+	s.nodes[1].makeRoom(caspaxos.RoomEnough)
+	s.do(1, app, 1, 2)
+}
+
+// earlyBehindRefusal: there is no room for the first of two commands of a client
+// when it is tried again, but it has an attempt in doubt and is not answered yet. In
+// the end it takes effect: after what the second has seen.
+func earlyBehindRefusal(s *Script) {
+	first := s.begin(0, app)
+	second := s.beginNow(0, Op{Kind: Get})
+	for _, r := range []*record{first, second} {
+		r.in.client, r.in.place = 1, r.op.ID
+	}
+	s.prefer(0, 0, 1)
+	s.trip(0, 0, 1)
+	s.lose(0, s.all()...)
+	s.nodes[0].makeRoom(caspaxos.RoomLow)
+	s.nodes[1].makeRoom(caspaxos.RoomLow)
+	for range 100 {
+		if s.pass(time.Millisecond); s.waiting(0) {
+			break
+		}
+	}
+	s.trip(0, 0, 1)
+	s.lose(0, s.all()...)
+	s.nodes[0].makeRoom(caspaxos.RoomEnough)
+	s.nodes[1].makeRoom(caspaxos.RoomEnough)
+	s.retry(0, 0, 1)
 }

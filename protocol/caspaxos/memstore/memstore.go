@@ -17,6 +17,8 @@ type Store struct {
 	records map[string]*held
 	// Full makes Append fail, as a full disk does.
 	Full error
+	// Free is how much room there is, as Room tells it.
+	Free caspaxos.Room
 	// Small is up to how many bytes, as View.Bytes has it, a state is not Large.
 	Small int
 }
@@ -59,6 +61,17 @@ func (s *Store) Pages(rec *caspaxos.Record, p register.Projection) (caspaxos.Pag
 // Large implements caspaxos.Store.
 func (s *Store) Large(rec *caspaxos.Record) bool {
 	return s.records[rec.Register.Key].view.Bytes() > s.Small
+}
+
+// Room implements caspaxos.Store.
+func (s *Store) Room() caspaxos.Room { return s.Free }
+
+// Grows implements caspaxos.Store.
+func (s *Store) Grows(rec *caspaxos.Record, c *register.Change) (bool, error) {
+	if rec == nil {
+		return register.Nothing().Grows(*c), nil
+	}
+	return s.records[rec.Register.Key].view.Grows(*c), nil
 }
 
 // Append implements caspaxos.Store.
@@ -123,7 +136,7 @@ func (s *Store) Sync(upTo uint64) { s.synced = max(s.synced, min(upTo, uint64(le
 // into a new acceptor.
 func (s *Store) Crash(at uint64) *Store {
 	at = max(s.synced, min(at, uint64(len(s.log))))
-	return &Store{log: slices.Clone(s.log[:at]), synced: at, Small: s.Small, records: make(map[string]*held)}
+	return &Store{log: slices.Clone(s.log[:at]), synced: at, Small: s.Small, Free: s.Free, records: make(map[string]*held)}
 }
 
 // Log returns the entries of the changelog; the position of entry i is i+1.

@@ -23,7 +23,7 @@ type flags struct {
 	Listen    string       `help:"Address for proxies and other nodes. They are told this address: name one that they can reach." default:"127.0.0.1:7101" placeholder:"HOST:PORT"`
 	Admin     string       `help:"Address for /healthz, /readyz, /metrics and profiles over HTTP." default:"127.0.0.1:8101" placeholder:"HOST:PORT"`
 	CacheSize program.Size `help:"Memory for hot keys, a part of --memory-limit." default:"256MiB" placeholder:"SIZE"`
-	MinFree   program.Size `help:"Refuse writes when the disk has less than this left." default:"256MiB" placeholder:"SIZE"`
+	MinFree   program.Size `help:"Keep this much of the disk free for what makes room: a segment of the changelog (32 MiB), a flush (64 MiB) and a compaction (as much again and more). With less, writes that add are refused; reads and deletes go on. A quarter of it, up to 64 MiB, is reserved in a file." default:"256MiB" placeholder:"SIZE"`
 	Lanes     int          `help:"How many lanes work on keys in parallel; 0 is one per CPU." default:"0" placeholder:"N"`
 
 	program.MemoryLimit
