@@ -327,6 +327,12 @@ func (l *changelog) fail(err error) {
 	l.fatal(err)
 }
 
+func (l *changelog) hasFailed() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.failed
+}
+
 func (l *changelog) end() {
 	l.waitMu.Lock()
 	l.ended = true
@@ -349,7 +355,7 @@ func (l *changelog) close() error {
 	}
 	var errs []error
 	if l.position != nil {
-		errs = append(errs, l.position.close())
+		errs = append(errs, l.position.close(!l.hasFailed()))
 	}
 	if l.file != nil {
 		errs = append(errs, l.file.Close())

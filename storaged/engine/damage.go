@@ -3,7 +3,6 @@ package engine
 import (
 	"errors"
 	"fmt"
-	"testing"
 
 	"github.com/cockroachdb/pebble/v2"
 )
@@ -31,8 +30,8 @@ func (e *Engine) explain(err error) error {
 	return err
 }
 
-// rules are the store's rules against damage. A test may leave some out, to see
-// that it would be noticed.
+// rules are the store's rules against damage. Tests of this package, and nobody
+// else, may leave some out (Options.omit), to see that it would be noticed.
 type rules uint32
 
 const (
@@ -49,9 +48,4 @@ const (
 	ruleTables
 )
 
-func (r rules) omits(x rules) bool {
-	if r != 0 && !testing.Testing() {
-		panic("engine: rules may be omitted in tests only")
-	}
-	return r&x != 0
-}
+func (r rules) omits(x rules) bool { return r&x != 0 }

@@ -158,7 +158,10 @@ func (p *positionFile) sync() error {
 	return nil
 }
 
-// close makes the file durable as it is.
-func (p *positionFile) close() error {
-	return errors.Join(p.sync(), p.file.Close())
+// close closes the file, and makes it durable first unless the disk has failed.
+func (p *positionFile) close(sound bool) (err error) {
+	if sound {
+		err = p.sync()
+	}
+	return errors.Join(err, p.file.Close())
 }
