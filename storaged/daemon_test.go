@@ -513,7 +513,10 @@ func TestStartIsRefused(t *testing.T) {
 	start := func(change func(*Config)) error {
 		cfg := n.cfg
 		change(&cfg)
-		d, err := Start(n.context(), cfg)
+		// What is taken is waited for; the test does not.
+		ctx, cancel := context.WithTimeout(n.context(), time.Second)
+		defer cancel()
+		d, err := Start(ctx, cfg)
 		if err == nil {
 			d.Close(n.context())
 		}

@@ -14,8 +14,9 @@ import (
 	"synod/tests/harness"
 )
 
-// Bytes that are no session of ours, a peer of another version and one of
-// another cluster are turned away with a log line each; nobody else notices.
+// Bytes that are no session of ours, a peer of another version, one of another
+// cluster and a stranger are turned away, with a log line for each reason, and
+// counted; nobody else notices.
 func TestGarbageOnTheRPCPort(t *testing.T) {
 	c := harness.StartCluster(t, harness.Size{Nodes: 3, Proxies: 1})
 	w := run(t, 4, c.Addrs()...)
@@ -28,21 +29,23 @@ func TestGarbageOnTheRPCPort(t *testing.T) {
 	for _, test := range []struct {
 		name string
 		sent []byte
-		says string // in the node's log
+		says string // in the node's log: nothing again for what it said just before
+		why  string // as the node counts it
 		half bool   // then nothing is sent any more
 	}{
-		{"random", random, "does not speak Synod's protocol", false},
-		{"HTTP", []byte("GET / HTTP/1.1\r\nHost: n1\r\n\r\n"), "does not speak Synod's protocol", false},
-		{"TLS", []byte("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"), "does not speak Synod's protocol", false},
-		{"RESP", harness.Command("PING"), "does not speak Synod's protocol", false},
-		{"zeros", make([]byte, 64<<10), "does not speak Synod's protocol", false},
-		{"version", hello(wire.Version+1, "main"), "version", false},
-		{"cluster", hello(wire.Version, "somewhere else"), "somewhere else", false},
-		{"garbage after the hello", append(bytes.Clone(valid), random...), "", false},
-		{"end in the hello", valid[:7], "", true},
+		{"random", random, "does not speak Synod's protocol", "protocol", false},
+		{"HTTP", []byte("GET / HTTP/1.1\r\nHost: n1\r\n\r\n"), "", "protocol", false},
+		{"TLS", []byte("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"), "", "protocol", false},
+		{"RESP", harness.Command("PING"), "", "protocol", false},
+		{"zeros", make([]byte, 64<<10), "", "protocol", false},
+		{"version", hello(wire.Version+1, "main"), "version", "version", false},
+		{"cluster", hello(wire.Version, "somewhere else"), "somewhere else", "cluster", false},
+		{"stranger", valid, "wrong cluster secret", "secret", false},
+		{"garbage after the hello", append(bytes.Clone(valid), random...), "", "secret", false},
+		{"end in the hello", valid[:7], "", "silent", true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			before := len(n.Stderr())
+			before, refused := len(n.Stderr()), refusals(t, n, test.why)
 			conn := harness.Dial(t, n.Addr)
 			_ = conn.Send(test.sent)
 			if test.half {
@@ -52,6 +55,9 @@ func TestGarbageOnTheRPCPort(t *testing.T) {
 			}
 			if !harness.Poll(harness.Patience, func() bool { return strings.Contains(n.Stderr()[before:], test.says) }) {
 				t.Errorf("the log does not say %q:\n%s", test.says, n.Stderr()[before:])
+			}
+			if !harness.Poll(harness.Patience, func() bool { return refusals(t, n, test.why) == refused+1 }) {
+				t.Errorf("the node does not count it as %q", test.why)
 			}
 			if got := strings.Count(n.Stderr()[before:], "\n"); got > 3 {
 				t.Errorf("%d log lines:\n%s", got, n.Stderr()[before:])
@@ -69,15 +75,24 @@ func TestGarbageOnTheRPCPort(t *testing.T) {
 	w.check(c.Proxies[0].Addr)
 }
 
-// hello is the beginning of a session, as protocol/rpc documents it.
+// refusals returns how many connections a node has refused for a reason.
+func refusals(t *testing.T, n *harness.Member, why string) float64 {
+	t.Helper()
+	return n.Metric(t, `synod_node_refused_connections_total{reason="`+why+`"}`)
+}
+
+// hello is the beginning of a session, as protocol/rpc documents it, of somebody
+// who does not know the cluster's secret.
 func hello(version byte, cluster string) []byte {
-	const name = "stranger"
+	body := []byte{0}
+	for i, value := range []string{"\x01", cluster, "stranger", strings.Repeat("n", 32), "a secret"} {
+		body = append(body, byte(i+1))
+		body = binary.BigEndian.AppendUint16(body, uint16(len(value)))
+		body = append(body, value...)
+	}
 	b := append([]byte("SYNOD"), version)
-	b = binary.BigEndian.AppendUint16(b, uint16(4+len(cluster)+len(name)))
-	b = append(b, 0, 1, byte(len(cluster)))
-	b = append(b, cluster...)
-	b = append(b, byte(len(name)))
-	return append(b, name...)
+	b = binary.BigEndian.AppendUint16(b, uint16(len(body)))
+	return append(b, body...)
 }
 
 // 100,000 commands are sent before one reply is read. All are answered, in
