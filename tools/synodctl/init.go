@@ -30,9 +30,12 @@ func (f *flags) run(ctx context.Context, out io.Writer, k *kong.Context) error {
 	if err != nil {
 		return err
 	}
-	if k.Command() == "init" {
+	switch k.Command() {
+	case "init":
 		err = f.Init.run(ctx, out, st)
-	} else {
+	case "rotate-secret":
+		err = f.Rotate.run(ctx, out, st)
+	default:
 		err = f.Status.run(ctx, out, st)
 	}
 	return errors.Join(err, st.Close())
@@ -107,6 +110,29 @@ func (c *initCommand) await(ctx context.Context, out io.Writer, st *store.Store,
 		}
 		snap = next
 	}
+}
+
+// rotateCommand is `synodctl rotate-secret`.
+type rotateCommand struct{}
+
+// Help is printed by `synodctl rotate-secret --help`.
+func (rotateCommand) Help() string {
+	return `Nodes and proxies prove to each other that they know this secret. They learn of the new one by themselves; connections that are open stay.
+The one before is taken until the next call: to shut out who knows it, call twice. Has no effect where --cluster-secret-file is used.
+
+Example:
+
+    synodctl rotate-secret`
+}
+
+func (rotateCommand) run(ctx context.Context, out io.Writer, st *store.Store) error {
+	limited, cancel := context.WithTimeout(ctx, answerLimit)
+	defer cancel()
+	if err := st.RotateSecret(limited); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(out, "cluster %s has a new secret; the one before is taken until the next call\n", st.Cluster())
+	return err
 }
 
 func count(n int, what string) string {

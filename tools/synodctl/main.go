@@ -10,6 +10,7 @@ type flags struct {
 	program.Cluster
 	Init   initCommand   `cmd:"" help:"Create the cluster: lay out its slots over the named nodes."`
 	Status statusCommand `cmd:"" help:"Show nodes, proxies, groups, slots and epochs."`
+	Rotate rotateCommand `cmd:"" name:"rotate-secret" help:"Replace the secret by which the cluster's processes know each other."`
 	Import importCommand `cmd:"" help:"Copy a running Redis, or an RDB file, into the cluster."`
 	Export exportCommand `cmd:"" help:"Copy the cluster's data into a running Redis, or an RDB file."`
 }
