@@ -375,25 +375,6 @@ func (b *batch) encode(v *resp.Value, proto int) (err error) {
 	return err
 }
 
-// Put makes the batch a resp.Sink.
-func (b *batch) Put(encoded, whole []byte) ([]byte, error) {
-	write := b.s.out.write
-	if b.streaming {
-		write = b.s.out.more
-	}
-	b.streaming = true
-	b.size += len(encoded) + len(whole)
-	if len(encoded) > 0 {
-		if err := write(encoded); err != nil {
-			return nil, err
-		}
-	}
-	if len(whole) == 0 {
-		return encoded[:0], nil
-	}
-	return encoded[:0], b.s.out.give(whole)
-}
-
 func (b *batch) flush() error {
 	if len(b.buf) == 0 {
 		return nil

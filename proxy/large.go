@@ -166,3 +166,22 @@ func (in *input) refusal() *resp.Value {
 	in.large.refusal = nil
 	return r
 }
+
+// Put makes the batch a resp.Sink: large replies leave bit by bit.
+func (b *batch) Put(encoded, whole []byte) ([]byte, error) {
+	write := b.s.out.write
+	if b.streaming {
+		write = b.s.out.more
+	}
+	b.streaming = true
+	b.size += len(encoded) + len(whole)
+	if len(encoded) > 0 {
+		if err := write(encoded); err != nil {
+			return nil, err
+		}
+	}
+	if len(whole) == 0 {
+		return encoded[:0], nil
+	}
+	return encoded[:0], b.s.out.give(whole)
+}
