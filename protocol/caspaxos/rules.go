@@ -53,6 +53,8 @@ const (
 	RuleOrder                             // a command that changed nothing is not executed again behind those that followed it
 	RuleOrderAside                        // … nor a read that has left its register
 	RuleOutage                            // §5 an outage leaves what was attempted in doubt
+	RuleProposerOnce                      // §1 a node admits one start under a proposer id
+	RuleRollback                          // §2 a node that has been rolled back does not vote
 	ruleEnd
 )
 
