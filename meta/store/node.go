@@ -35,6 +35,9 @@ func (s *Store) RegisterNode(ctx context.Context, info NodeInfo) (*Registration,
 	if info.StoreID == "" {
 		return nil, fmt.Errorf("register node %s: the data directory has no id", info.ID)
 	}
+	if info.Synced == nil {
+		info.Synced = func() uint64 { return info.Past.Recovered }
+	}
 	what := "register node " + info.ID
 	if info.ClusterID != "" {
 		if err := s.expect(info.ClusterID); err != nil {

@@ -54,6 +54,7 @@ const (
 	RuleOrderAside                        // … nor a read that has left its register
 	RuleOutage                            // §5 an outage leaves what was attempted in doubt
 	RuleProposerOnce                      // §1 a node admits one start under a proposer id
+	RuleProposerQuorum                    // §1 nothing is sent before a quorum has admitted the id
 	RuleRollback                          // §2 a node that has been rolled back does not vote
 	ruleEnd
 )

@@ -56,7 +56,7 @@ type Cluster struct {
 // Open takes a proposer id, waits until the cluster has a placement and begins
 // to connect to its nodes. It does not wait for the nodes.
 func Open(ctx context.Context, cfg Config) (*Cluster, error) {
-	id, err := cfg.Store.NextProposerID(ctx)
+	id, err := cfg.Store.NextProposerID(ctx, 0)
 	if err != nil {
 		return nil, fmt.Errorf("take a proposer id: %w", err)
 	}

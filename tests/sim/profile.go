@@ -46,6 +46,8 @@ type Profile struct {
 	WildSkew   time.Duration // … jumps, that go this far
 	Shuffle    float64       // of the order in which a proxy prefers nodes
 	Epochs     float64       // changes of the placement's epoch
+	Restore    float64       // of etcd, from an older backup, while a proxy starts
+	Rollback   float64       // of a node's disk to a copy, or the making of that copy
 
 	Omit caspaxos.Rules
 }
@@ -211,6 +213,19 @@ var (
 		p.Regs, p.Clients, p.Ops, p.Think = 3, 4, 120, 2*time.Millisecond
 		p.Skew, p.WildSkew = 14*time.Millisecond, 10*time.Millisecond
 	})
+	// restoring: an etcd that gives out proposer ids twice.
+	restoring = focused(func(p *Profile) {
+		p.Mix = [kinds]int{Get: 3, Set: 4, Append: 3, Incr: 2}
+		p.Clients, p.Ops, p.Think, p.Proxies = 5, 80, time.Millisecond, 3
+		p.Skew, p.WildSkew, p.Jump = 0, 10*time.Millisecond, 0
+		p.Restore, p.CrashProxy, p.Crash, p.Down = 60, 3, 15, 5*time.Millisecond
+	})
+	// rollingBack: a node comes up on an old copy of its disk.
+	rollingBack = focused(func(p *Profile) {
+		p.Mix = [kinds]int{Get: 4, Set: 2, Append: 3, Incr: 2}
+		p.Clients, p.Ops, p.Think = 4, 80, time.Millisecond
+		p.Rollback, p.Shuffle, p.Slow = 60, 20, 0.2
+	})
 	// doubtful writes: answers are lost, lists are short, retries many.
 	doubtful = focused(func(p *Profile) {
 		p.Mix = [kinds]int{Get: 2, Set: 4, Append: 4, Incr: 2}
@@ -223,4 +238,4 @@ var (
 // profiles are those that tests name.
 var profiles = map[string]func(uint64) Profile{"crashing": crashing, "expiring": expiring, "creating": creating,
 	"partial": partial, "failing": failing, "flushing": flushing_, "snapshots": snapshots, "doubtful": doubtful,
-	"collecting": collecting, "pipelining": pipelining, "fading": fading}
+	"collecting": collecting, "pipelining": pipelining, "fading": fading, "restoring": restoring, "rollingBack": rollingBack}
