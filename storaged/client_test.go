@@ -104,10 +104,10 @@ func (n *testNode) kill() {
 
 // registrationKill signs off, lest the next start of the test waits for a lease.
 func (d *Daemon) registrationKill() {
-	if d.registration != nil {
+	if r := d.registration.Load(); r != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
-		_ = d.registration.Close(ctx)
+		_ = r.Close(ctx)
 	}
 }
 
@@ -153,7 +153,7 @@ func (n *testNode) dial() *client {
 	n.t.Helper()
 	c := &client{t: n.t, n: n, pending: make(map[uint64]chan *answer)}
 	s, err := rpc.Dial(n.context(), n.d.Addr(), rpc.Options{
-		Cluster: cluster, Secrets: n.d.knownSecrets, Kind: rpc.Proxy, Name: "p1", Expect: n.cfg.ID, Log: zap.NewNop(), Handle: c.handle,
+		Cluster: cluster, Secrets: n.d.knownSecrets, Kind: rpc.Proxy, Name: "p1", Claim: claimOf(1), Expect: n.cfg.ID, Log: zap.NewNop(), Handle: c.handle,
 	})
 	if err != nil {
 		n.t.Fatal(err)
@@ -161,6 +161,11 @@ func (n *testNode) dial() *client {
 	c.s = s
 	n.t.Cleanup(func() { s.Close(); <-s.Done() })
 	return c
+}
+
+// claimOf claims a proposer id.
+func claimOf(id caspaxos.ProposerID) func() caspaxos.Claim {
+	return func() caspaxos.Claim { return caspaxos.Claim{Proposer: id, Start: 1} }
 }
 
 func (c *client) handle(_ *rpc.Session, class rpc.Class, payload []byte) {

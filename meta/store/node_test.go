@@ -1,7 +1,9 @@
 package store_test
 
 import (
+	"bytes"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -237,32 +239,33 @@ func TestSavedPlacement(t *testing.T) {
 	newer := *snap
 	newer.Table = plan(t)
 	newer.Table.Ranges[0].Epoch = 9
-	b, err := newer.Save()
+	b, err := s.Save(&newer)
 	if err != nil {
 		t.Fatal(err)
 	}
-	restored, err := store.Restore(b)
-	if err != nil || restored.ClusterID != snap.ClusterID || len(restored.Nodes) != 3 || restored.Table.Ranges[0].Epoch != 9 {
-		t.Fatalf("%+v, %v", restored, err)
-	}
 	other := open(t, e, "c")
-	if err := other.Trust(restored); err != nil {
-		t.Fatal(err)
+	restored, err := other.Restore(b)
+	if err != nil || restored.ClusterID != snap.ClusterID || len(restored.Nodes) != 3 || restored.Nodes[0].Addr != "n1:7101" ||
+		restored.Table.Ranges[0].Epoch != 9 || !slices.EqualFunc(restored.Secrets, snap.Secrets, bytes.Equal) {
+		t.Fatalf("%+v, %v", restored, err)
 	}
 	if got, err := other.Get(ctx); err != nil || got.Table.Ranges[0].Epoch != 9 {
 		t.Errorf("%+v, %v", got, err)
 	}
-	foreign := *restored
+	foreign := newer
 	foreign.ClusterID = store.NewID()
+	if b, err = s.Save(&foreign); err != nil {
+		t.Fatal(err)
+	}
 	third := open(t, e, "c")
-	if err := third.Trust(&foreign); err != nil {
+	if _, err := third.Restore(b); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := third.Get(ctx); !errors.Is(err, store.ErrOtherCluster) {
 		t.Errorf("another cluster than the one trusted: %v", err)
 	}
 	for _, bad := range []string{"", "{}", string(b[:len(b)/2])} {
-		if _, err := store.Restore([]byte(bad)); err == nil {
+		if _, err := s.Restore([]byte(bad)); err == nil {
 			t.Errorf("restored from %q", bad)
 		}
 	}

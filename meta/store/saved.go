@@ -5,32 +5,47 @@ import (
 	"fmt"
 
 	"synod/meta/placement"
+	"synod/protocol/rpc"
 )
 
-// saved is a Snapshot as processes keep it, to go on from it when they start
+// saved is what processes keep of a Snapshot, to go on from it when they start
 // while etcd is away.
 type saved struct {
 	Format    int             `json:"format"`
-	Revision  int64           `json:"revision"`
 	ClusterID string          `json:"cluster_id"`
 	Table     json.RawMessage `json:"table"`
-	Nodes     []Node          `json:"nodes"`
+	Addrs     []savedNode     `json:"nodes"`
+	// Secrets are etcd's; those of a file stay there.
+	Secrets []rpc.Secret `json:"secrets,omitempty"`
+}
+
+type savedNode struct {
+	ID   string `json:"id"`
+	Addr string `json:"addr"`
 }
 
 const savedFormat = 1
 
-// Save returns a form of a snapshot with a table that Restore reads: all that is
-// needed to serve.
-func (s *Snapshot) Save() ([]byte, error) {
-	table, err := s.Table.Encode()
+// Save returns what Restore reads: all that it takes to serve. Equal placements
+// have equal forms. The snapshot has a table.
+func (s *Store) Save(snap *Snapshot) ([]byte, error) {
+	table, err := snap.Table.Encode()
 	if err != nil {
 		return nil, err
 	}
-	return json.Marshal(saved{Format: savedFormat, Revision: s.Revision, ClusterID: s.ClusterID, Table: table, Nodes: s.Nodes})
+	kept := saved{Format: savedFormat, ClusterID: snap.ClusterID, Table: table}
+	for i := range snap.Nodes {
+		kept.Addrs = append(kept.Addrs, savedNode{snap.Nodes[i].ID, snap.Nodes[i].Addr})
+	}
+	if len(s.fileSecrets) == 0 {
+		kept.Secrets = snap.Secrets
+	}
+	return json.Marshal(kept)
 }
 
-// Restore returns a snapshot that was saved. It has no proxies.
-func Restore(b []byte) (*Snapshot, error) {
+// Restore returns a snapshot that was saved, without proxies. From now on the
+// store follows no other cluster, and no older placement.
+func (s *Store) Restore(b []byte) (*Snapshot, error) {
 	var kept saved
 	if err := json.Unmarshal(b, &kept); err != nil {
 		return nil, fmt.Errorf("restore placement: %w", err)
@@ -42,15 +57,15 @@ func Restore(b []byte) (*Snapshot, error) {
 	if err != nil {
 		return nil, fmt.Errorf("restore placement: %w", err)
 	}
-	return &Snapshot{Revision: kept.Revision, ClusterID: kept.ClusterID, Table: table, Nodes: kept.Nodes}, nil
-}
-
-// Trust makes the store follow no other cluster than that of a snapshot that was
-// restored, and no older placement.
-func (s *Store) Trust(snap *Snapshot) error {
-	if err := s.expect(snap.ClusterID); err != nil {
-		return err
+	if err := s.expect(kept.ClusterID); err != nil {
+		return nil, fmt.Errorf("restore placement: %w", err)
 	}
-	s.newest(snap.Table)
-	return nil
+	snap := &Snapshot{ClusterID: kept.ClusterID, Table: s.newest(table), Secrets: kept.Secrets}
+	if len(s.fileSecrets) > 0 {
+		snap.Secrets = s.fileSecrets
+	}
+	for _, n := range kept.Addrs {
+		snap.Nodes = append(snap.Nodes, Node{ID: n.ID, Addr: n.Addr})
+	}
+	return snap, nil
 }

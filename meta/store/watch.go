@@ -163,7 +163,7 @@ func (f *follower) watch(ctx context.Context, out chan *Snapshot) {
 			}
 		}
 		if f.lacksSecret() {
-			break // to list again, and make one
+			return // to list again, and make one
 		}
 	}
 }
