@@ -63,7 +63,7 @@ type Daemon struct {
 	secrets atomic.Pointer[[]rpc.Secret] // as the placement came with them
 
 	registration atomic.Pointer[store.Registration]
-	registered   atomic.Bool
+	joined       atomic.Bool // it serves: registered, or by the placement last seen
 	recovered    atomic.Bool
 	draining     atomic.Bool
 	clockSaid    atomic.Int64 // when a clock was last complained about
@@ -257,7 +257,7 @@ func (d *Daemon) ready() error {
 		return errors.New("replaying the changelog")
 	case d.draining.Load():
 		return errors.New("shutting down")
-	case !d.registered.Load():
+	case !d.joined.Load():
 		return errors.New("waiting for etcd")
 	case d.rewound.Load() != nil:
 		return errors.New(*d.rewound.Load())

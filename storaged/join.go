@@ -42,6 +42,9 @@ func (d *Daemon) join(ctx context.Context) error {
 	}
 	select {
 	case err := <-done:
+		if err == nil && snap != nil {
+			err = d.adopt(snap) // as one that was running all the time would have it
+		}
 		return err
 	case <-patience.C:
 	}
@@ -52,7 +55,11 @@ func (d *Daemon) join(ctx context.Context) error {
 			d.fatal(err)
 		}
 	})
-	return d.adopt(snap)
+	if err := d.adopt(snap); err != nil {
+		return err
+	}
+	d.joined.Store(true)
+	return nil
 }
 
 // restore returns the placement that the data directory keeps, nil if there is
@@ -86,7 +93,7 @@ func (d *Daemon) register(ctx context.Context) error {
 		return err
 	}
 	d.registration.Store(r)
-	d.registered.Store(true)
+	d.joined.Store(true)
 	d.routines.Go(func() {
 		select {
 		case err := <-r.Lost():

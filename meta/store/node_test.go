@@ -1,9 +1,8 @@
 package store_test
 
 import (
-	"bytes"
 	"errors"
-	"slices"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -246,7 +245,7 @@ func TestSavedPlacement(t *testing.T) {
 	other := open(t, e, "c")
 	restored, err := other.Restore(b)
 	if err != nil || restored.ClusterID != snap.ClusterID || len(restored.Nodes) != 3 || restored.Nodes[0].Addr != "n1:7101" ||
-		restored.Table.Ranges[0].Epoch != 9 || !slices.EqualFunc(restored.Secrets, snap.Secrets, bytes.Equal) {
+		restored.Table.Ranges[0].Epoch != 9 || !reflect.DeepEqual(restored.Secrets, snap.Secrets) {
 		t.Fatalf("%+v, %v", restored, err)
 	}
 	if got, err := other.Get(ctx); err != nil || got.Table.Ranges[0].Epoch != 9 {

@@ -27,8 +27,9 @@ var (
 	// ErrRolledBack: the directory is older than what is remembered of its node.
 	// What the node acknowledged since then is not in it.
 	ErrRolledBack = errors.New("the data directory has been rolled back to an older copy")
-	// ErrForked: the node has been started on another copy of the directory.
-	ErrForked = errors.New("the node has been started on another copy of this data directory")
+	// ErrForked: the node has been started on another copy of the directory, since
+	// or instead.
+	ErrForked = errors.New("the data directory is a copy that was left behind: its node has been started on another one")
 )
 
 // Past is what a data directory remembers of its node. The present life is the
