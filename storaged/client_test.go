@@ -26,6 +26,7 @@ const cluster = "test"
 // testNode is a node of a cluster of its own, which it alone holds.
 type testNode struct {
 	t     testing.TB
+	etcd  *storetest.Etcd
 	cfg   Config
 	d     *Daemon
 	epoch uint64
@@ -39,12 +40,13 @@ func prepareNode(t testing.TB) *testNode {
 	if p, ok := t.(interface{ Parallel() }); ok { // most of the time goes by waiting for etcd
 		p.Parallel()
 	}
-	st, err := store.Open(store.Config{Endpoints: []string{storetest.Start(t).Endpoint}, Cluster: cluster, Log: zap.NewNop()})
+	etcd := storetest.Start(t)
+	st, err := store.Open(store.Config{Endpoints: []string{etcd.Endpoint}, Cluster: cluster, Log: zap.NewNop()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { st.Close() })
-	return &testNode{t: t, epoch: 1, cfg: Config{
+	return &testNode{t: t, etcd: etcd, epoch: 1, cfg: Config{
 		ID: "n1", Cluster: cluster, ListenAddr: "127.0.0.1:0", AdminAddr: "127.0.0.1:0", DataDir: t.TempDir(),
 		Store: st, Limits: caspaxos.DefaultLimits(), Log: zap.NewNop(), CacheBytes: 8 << 20, Lanes: 3,
 	}}
