@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -25,6 +26,7 @@ type Config struct {
 	Password   string
 	Lanes      int // of proposers; zero is one for each processor
 	Memory     Memory
+	StateDir   string
 	Log        *zap.Logger
 	Version    string
 }
@@ -36,12 +38,16 @@ type Proxy struct {
 	cluster *cluster.Cluster
 	server  *Server
 	admin   *Admin
-	entry   *store.Registration
+
+	stop   context.CancelFunc
+	listed chan struct{} // closed when the proxy is not listed any more
+	errs   chan error
 }
 
 // Start brings a proxy up. It takes its ports first, then waits for etcd and
 // for the cluster to be initialised, and returns when it serves clients; it
-// does not wait for the storage nodes.
+// does not wait for the storage nodes. With a state directory it goes on without
+// an etcd that does not answer.
 func Start(ctx context.Context, cfg Config) (_ *Proxy, err error) {
 	ln, err := takeover.Listen(ctx, cfg.Log, cfg.ListenAddr)
 	if err != nil {
@@ -51,9 +57,10 @@ func Start(ctx context.Context, cfg Config) (_ *Proxy, err error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("listen for admin requests: %w", err), ln.Close())
 	}
-	p := &Proxy{cfg: cfg}
+	p := &Proxy{cfg: cfg, listed: make(chan struct{}), errs: make(chan error, 1)}
 	p.cluster, err = cluster.Open(ctx, cluster.Config{Name: cfg.Name, Cluster: cfg.Cluster, Store: cfg.Store,
-		Limits: cfg.Limits, Lanes: cfg.Lanes, Memory: cfg.Memory.Replies, CachedBytes: cfg.Memory.cache(), Log: cfg.Log})
+		Limits: cfg.Limits, Lanes: cfg.Lanes, Memory: cfg.Memory.Replies, CachedBytes: cfg.Memory.cache(),
+		StateDir: cfg.StateDir, Lost: p.lost, Log: cfg.Log})
 	if err != nil {
 		return nil, errors.Join(err, ln.Close(), adminLn.Close())
 	}
@@ -66,15 +73,79 @@ func Start(ctx context.Context, cfg Config) (_ *Proxy, err error) {
 	p.admin, err = NewAdmin(adminLn, AdminOptions{Log: cfg.Log, Ready: p.ready,
 		Collectors: append(p.cluster.Collectors(), p.server)})
 	if err != nil {
-		err = errors.Join(err, adminLn.Close())
-	} else {
-		p.entry, err = cfg.Store.RegisterProxy(ctx, store.ProxyInfo{ProposerID: id, Name: cfg.Name,
-			Addr: p.Addr(), Admin: p.AdminAddr(), Version: cfg.Version})
+		close(p.listed)
+		return nil, errors.Join(err, adminLn.Close(), p.Close(ctx))
 	}
-	if err != nil {
-		return nil, errors.Join(err, p.Close(ctx))
-	}
+	var running context.Context
+	running, p.stop = context.WithCancel(context.Background())
+	go p.list(running)
 	return p, nil
+}
+
+// list keeps the proxy listed in etcd, when that answers, for operators. An id
+// under which somebody else is listed is one that etcd gave out twice.
+func (p *Proxy) list(ctx context.Context) {
+	defer close(p.listed)
+	for ctx.Err() == nil {
+		id := p.cluster.ProposerID()
+		entry, err := p.cfg.Store.RegisterProxy(ctx, store.ProxyInfo{ProposerID: id, Name: p.cfg.Name,
+			Addr: p.Addr(), Admin: p.AdminAddr(), Version: p.cfg.Version})
+		if err == nil {
+			err = p.stayListed(ctx, entry, id)
+		}
+		switch {
+		case err == nil || ctx.Err() != nil:
+			continue
+		case errors.Is(err, store.ErrOtherCluster):
+			p.lost(err)
+			return
+		case errors.Is(err, store.ErrProposerListed):
+			p.cluster.Refused(caspaxos.Claim{Proposer: id}, id)
+		}
+		p.cfg.Log.Warn("cannot be listed in etcd", zap.Error(err))
+		rest(ctx, listPause)
+	}
+}
+
+// lost notes that the proxy must not go on.
+func (p *Proxy) lost(err error) {
+	select {
+	case p.errs <- err:
+	default:
+	}
+}
+
+// listPause is the time between attempts to be listed, and between looks whether
+// the proposer id is still the same.
+const listPause = time.Second
+
+// stayListed stays until ctx ends or the proposer id is another.
+func (p *Proxy) stayListed(ctx context.Context, entry *store.Registration, id caspaxos.ProposerID) error {
+	tick := time.NewTicker(listPause)
+	defer tick.Stop()
+	for ctx.Err() == nil && p.cluster.ProposerID() == id {
+		select {
+		case <-ctx.Done():
+		case <-tick.C:
+		case err := <-entry.Lost():
+			return err
+		}
+	}
+	leaving, cancel := context.WithTimeout(context.Background(), listPause)
+	defer cancel()
+	if err := entry.Close(leaving); err != nil {
+		p.cfg.Log.Warn("could not sign off", zap.Error(err))
+	}
+	return nil
+}
+
+func rest(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
 }
 
 var errNoQuorum = errors.New("not connected to a quorum of every slot's nodes")
@@ -93,21 +164,16 @@ func (p *Proxy) Addr() string { return p.server.Addr().String() }
 func (p *Proxy) AdminAddr() string { return p.admin.Addr().String() }
 
 // Err reports that the proxy must not go on; at most one error.
-func (p *Proxy) Err() <-chan error {
-	if p.entry == nil {
-		return nil
-	}
-	return p.entry.Lost()
-}
+func (p *Proxy) Err() <-chan error { return p.errs }
 
 // Close drains the proxy: it signs off, finishes what clients have begun, and
 // ends. When ctx ends first, the clients that are left are cut off.
 func (p *Proxy) Close(ctx context.Context) error {
-	var err error
-	if p.entry != nil {
-		err = p.entry.Close(ctx)
+	if p.stop != nil {
+		p.stop()
 	}
-	err = errors.Join(err, p.server.Close(ctx))
+	<-p.listed
+	err := p.server.Close(ctx)
 	if p.admin != nil {
 		err = errors.Join(err, p.admin.Close(ctx))
 	}

@@ -26,6 +26,7 @@ const cluster = "test"
 // testNode is a node of a cluster of its own, which it alone holds.
 type testNode struct {
 	t     testing.TB
+	etcd  *storetest.Etcd
 	cfg   Config
 	d     *Daemon
 	epoch uint64
@@ -39,12 +40,13 @@ func prepareNode(t testing.TB) *testNode {
 	if p, ok := t.(interface{ Parallel() }); ok { // most of the time goes by waiting for etcd
 		p.Parallel()
 	}
-	st, err := store.Open(store.Config{Endpoints: []string{storetest.Start(t).Endpoint}, Cluster: cluster, Log: zap.NewNop()})
+	etcd := storetest.Start(t)
+	st, err := store.Open(store.Config{Endpoints: []string{etcd.Endpoint}, Cluster: cluster, Log: zap.NewNop()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { st.Close() })
-	return &testNode{t: t, epoch: 1, cfg: Config{
+	return &testNode{t: t, etcd: etcd, epoch: 1, cfg: Config{
 		ID: "n1", Cluster: cluster, ListenAddr: "127.0.0.1:0", AdminAddr: "127.0.0.1:0", DataDir: t.TempDir(),
 		Store: st, Limits: caspaxos.DefaultLimits(), Log: zap.NewNop(), CacheBytes: 8 << 20, Lanes: 3,
 	}}
@@ -104,10 +106,10 @@ func (n *testNode) kill() {
 
 // registrationKill signs off, lest the next start of the test waits for a lease.
 func (d *Daemon) registrationKill() {
-	if d.registration != nil {
+	if r := d.registration.Load(); r != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
-		_ = d.registration.Close(ctx)
+		_ = r.Close(ctx)
 	}
 }
 
@@ -153,7 +155,7 @@ func (n *testNode) dial() *client {
 	n.t.Helper()
 	c := &client{t: n.t, n: n, pending: make(map[uint64]chan *answer)}
 	s, err := rpc.Dial(n.context(), n.d.Addr(), rpc.Options{
-		Cluster: cluster, Secrets: n.d.knownSecrets, Kind: rpc.Proxy, Name: "p1", Expect: n.cfg.ID, Log: zap.NewNop(), Handle: c.handle,
+		Cluster: cluster, Secrets: n.d.knownSecrets, Kind: rpc.Proxy, Name: "p1", Claim: claimOf(1), Expect: n.cfg.ID, Log: zap.NewNop(), Handle: c.handle,
 	})
 	if err != nil {
 		n.t.Fatal(err)
@@ -161,6 +163,11 @@ func (n *testNode) dial() *client {
 	c.s = s
 	n.t.Cleanup(func() { s.Close(); <-s.Done() })
 	return c
+}
+
+// claimOf claims a proposer id.
+func claimOf(id caspaxos.ProposerID) func() caspaxos.Claim {
+	return func() caspaxos.Claim { return caspaxos.Claim{Proposer: id, Start: 1} }
 }
 
 func (c *client) handle(_ *rpc.Session, class rpc.Class, payload []byte) {

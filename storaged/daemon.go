@@ -38,6 +38,9 @@ type Config struct {
 	MinFreeBytes int64 // kept free for what makes room; with less, writes that add are refused
 	Lanes        int   // of a new data directory; zero: one per CPU, at least two
 	Memory       Memory
+	// Moved is the operator's word that the data directory was moved here, and
+	// that nothing runs where it was.
+	Moved bool
 
 	disk         *engine.Disk // for tests: lets the changelog's disk fail
 	stagingBytes int64        // for tests: how large a state may be
@@ -59,8 +62,8 @@ type Daemon struct {
 
 	secrets atomic.Pointer[[]rpc.Secret] // as the placement came with them
 
-	registration *store.Registration
-	registered   atomic.Bool
+	registration atomic.Pointer[store.Registration]
+	joined       atomic.Bool // it serves: registered, or by the placement last seen
 	recovered    atomic.Bool
 	draining     atomic.Bool
 	clockSaid    atomic.Int64 // when a clock was last complained about
@@ -82,8 +85,12 @@ type Daemon struct {
 
 	ended throttle.Lines // of sessions, for the log
 
+	past caspaxos.Past // what the data directory remembers
+	kept []byte        // the placement that the directory keeps; of the watching routine
+
 	sessMu   sync.Mutex
 	sessions map[*rpc.Session]struct{}
+	ids      map[caspaxos.ProposerID]int // of the sessions
 
 	stop     context.CancelFunc // ends the routines
 	stopped  context.Context
@@ -95,13 +102,14 @@ type Daemon struct {
 }
 
 // Start brings a node up: it opens the data directory, replays the changelog,
-// serves, and registers with etcd, for which it waits until ctx ends.
+// registers with etcd and serves. If etcd does not answer it goes on from the
+// placement last seen, or waits until ctx ends if it has seen none.
 func Start(ctx context.Context, cfg Config) (*Daemon, error) {
 	d := &Daemon{
 		cfg: cfg, log: cfg.Log, start: time.Now(), errs: make(chan error, 1),
 		due: make(chan struct{}, 1), lists: make(chan listing, listQueue), tallies: make(chan tallying, tallyQueue),
 		behind: make(chan struct{}, 1), fetched: make(chan *store.Snapshot),
-		sessions: make(map[*rpc.Session]struct{}),
+		sessions: make(map[*rpc.Session]struct{}), ids: make(map[caspaxos.ProposerID]int),
 	}
 	d.secrets.Store(new([]rpc.Secret))
 	d.stopped, d.stop = context.WithCancel(context.Background())
@@ -123,6 +131,7 @@ func (d *Daemon) bringUp(ctx context.Context) (err error) {
 	d.server = rpc.NewServer(rpc.Options{
 		Cluster: d.cfg.Cluster, Secrets: d.knownSecrets, Kind: rpc.Node, Name: d.cfg.ID, Log: d.log,
 		Handle: d.handle, Opened: d.opened, Closed: d.closed,
+		Self: d.self, Judge: d.judge,
 		Memory: d.cfg.Memory.Frames, Weigh: weigh, Refused: d.noRoom,
 	})
 	d.metrics = newMetrics(d)
@@ -134,19 +143,14 @@ func (d *Daemon) bringUp(ctx context.Context) (err error) {
 	}
 	d.startRoutines()
 	d.recovered.Store(true)
+	if err := d.join(ctx); err != nil {
+		return err
+	}
 	d.routines.Go(func() {
 		if err := d.server.Serve(d.listener); !errors.Is(err, rpc.ErrServerClosed) {
 			d.fatal(err)
 		}
 	})
-	id := d.engine.Identity()
-	d.registration, err = d.cfg.Store.RegisterNode(ctx, store.NodeInfo{
-		ID: d.cfg.ID, Addr: d.Addr(), Admin: d.AdminAddr(), StoreID: id.StoreID, ClusterID: id.ClusterID, Version: d.cfg.Version,
-	})
-	if err != nil {
-		return err
-	}
-	d.registered.Store(true)
 	d.routines.Go(d.watch)
 	d.routines.Go(d.lookAgain)
 	return nil
@@ -179,7 +183,7 @@ func (d *Daemon) openEngine(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.engine = e
+	d.engine, d.past = e, e.Past()
 	d.node = caspaxos.NewNode(d.cfg.Limits, e.NodeState(), 0)
 	for _, t := range e.Epochs() {
 		d.node.TakeEpoch(t)
@@ -253,7 +257,7 @@ func (d *Daemon) ready() error {
 		return errors.New("replaying the changelog")
 	case d.draining.Load():
 		return errors.New("shutting down")
-	case !d.registered.Load():
+	case !d.joined.Load():
 		return errors.New("waiting for etcd")
 	case d.rewound.Load() != nil:
 		return errors.New(*d.rewound.Load())
@@ -267,8 +271,9 @@ func (d *Daemon) ready() error {
 // the store.
 func (d *Daemon) Close(ctx context.Context) error {
 	d.once.Do(func() {
-		if d.registration != nil {
-			if err := d.registration.Close(ctx); err != nil {
+		registration := d.registration.Load()
+		if registration != nil {
+			if err := registration.Close(ctx); err != nil {
 				d.log.Warn("could not sign off", zap.Error(err))
 			}
 		}
@@ -276,7 +281,11 @@ func (d *Daemon) Close(ctx context.Context) error {
 		if err := d.drain(ctx); err != nil {
 			d.log.Warn("closing before everything was answered", zap.Error(err))
 		}
-		d.closeErr = d.shut((*engine.Engine).Close)
+		if d.closeErr = d.shut((*engine.Engine).Close); d.closeErr == nil && registration != nil {
+			if err := registration.Left(ctx, d.engine.Synced()); err != nil {
+				d.log.Warn("could not sign off", zap.Error(err))
+			}
+		}
 	})
 	return d.closeErr
 }

@@ -256,6 +256,10 @@ func (r *replies) send(f frame) {
 		r.lane.daemon.streams.push(f.stream)
 		return
 	}
+	if f.class == rpc.Votes {
+		// What others remember of how far this node has come.
+		f.b = wire.AppendMark(f.b, r.lane.daemon.engine.Synced())
+	}
 	if len(f.b) >= bulkReply {
 		r.lane.daemon.sent(f.session, f.session.SendShared(f.class, f.b))
 		return

@@ -48,11 +48,17 @@ func (d *Daemon) opened(s *rpc.Session) {
 	d.sessMu.Lock()
 	defer d.sessMu.Unlock()
 	d.sessions[s] = struct{}{}
+	d.ids[s.Peer().Claim.Proposer]++
 }
 
 func (d *Daemon) closed(s *rpc.Session, err error) {
 	d.sessMu.Lock()
 	delete(d.sessions, s)
+	if id := s.Peer().Claim.Proposer; d.ids[id] > 1 {
+		d.ids[id]--
+	} else {
+		delete(d.ids, id)
+	}
 	d.sessMu.Unlock()
 	d.endStagings(s)
 	d.reaping.ends(s)

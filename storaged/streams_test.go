@@ -26,7 +26,7 @@ func (n *testNode) reader() *reader {
 	n.t.Helper()
 	r := &reader{parts: make(chan *caspaxos.Reply, 1<<12)}
 	s, err := rpc.Dial(n.context(), n.d.Addr(), rpc.Options{
-		Cluster: cluster, Secrets: n.d.knownSecrets, Kind: rpc.Proxy, Name: "reader", Expect: n.cfg.ID, Log: zap.NewNop(),
+		Cluster: cluster, Secrets: n.d.knownSecrets, Kind: rpc.Proxy, Name: "reader", Claim: claimOf(2), Expect: n.cfg.ID, Log: zap.NewNop(),
 		Handle: func(_ *rpc.Session, class rpc.Class, payload []byte) {
 			if class == rpc.Bulk {
 				r.hold.Lock()
@@ -34,6 +34,9 @@ func (n *testNode) reader() *reader {
 			}
 			b := wire.NewBatch(payload)
 			for b.Next() {
+				if b.Kind() == wire.KindMark {
+					continue
+				}
 				reply, err := b.Reply()
 				if err != nil {
 					n.t.Error(err)

@@ -111,9 +111,6 @@ func (d *Daemon) watch() {
 		select {
 		case <-d.stopped.Done():
 			return
-		case err := <-d.registration.Lost():
-			d.fatal(err)
-			return
 		case snap, ok := <-snaps:
 			if !ok {
 				return
@@ -173,6 +170,7 @@ func (d *Daemon) adopt(snap *store.Snapshot) error {
 	}
 	d.compareEpochs(ranges)
 	d.node.SetSlots(ranges)
+	d.keep(snap)
 	return nil
 }
 

@@ -80,6 +80,18 @@ func (t *Table) Members(group string) []string {
 	return nil
 }
 
+// Older reports whether some slot is under an older epoch than in another table.
+func (t *Table) Older(than *Table) bool {
+	for slot := 0; slot < caspaxos.Slots; {
+		a, b := t.Lookup(uint16(slot)), than.Lookup(uint16(slot))
+		if a.Epoch < b.Epoch {
+			return true
+		}
+		slot = int(min(a.Last, b.Last)) + 1
+	}
+	return false
+}
+
 // Nodes returns the names of all nodes that the table mentions, sorted.
 func (t *Table) Nodes() []string {
 	var names []string

@@ -19,13 +19,13 @@
 // # What a storage node does
 //
 //	reg, err := st.RegisterNode(ctx, store.NodeInfo{ID: "n1", Addr: rpc, Admin: admin,
-//		StoreID: dir.StoreID, ClusterID: dir.ClusterID, Version: version})
-//	if err != nil { … }      // ErrNodeTaken, ErrOtherCluster: not to be retried
+//		StoreID: dir.StoreID, ClusterID: dir.ClusterID, Version: version, Past: …, Site: …, Synced: …})
+//	if err != nil { … }      // ErrNodeTaken, ErrRolledBack, …: not to be retried
 //	snap, err := st.WaitTable(ctx)      // says that it waits for `synodctl init`
 //	if dir.ClusterID == "" { … }        // remember snap.ClusterID, durably
-//	id, err := st.NextProposerID(ctx)
 //	for snap := range st.Watch(ctx) { … }   // and <-reg.Lost() is fatal
-//	reg.Close(ctx)
+//	reg.Close(ctx)           // and when nothing is written any more:
+//	reg.Left(ctx, position)
 //
 // StoreID is a random number that the data directory was given when it was
 // made (NewID); a node that lost its disk is not the node it was and needs a
@@ -44,6 +44,8 @@
 //	placement                the table, as package placement encodes it
 //	proposer                 the last proposer id given out
 //	nodes/<id>               a node's record; stays when the node goes
+//	marks/<id>               its last start and how far its changelog was durable
+//	                         then, at most 5 s ago; stays, too
 //	alive/nodes/<id>         under a lease: the node is up
 //	alive/proxies/<id>       under a lease: a proxy's record, by proposer id
 package store

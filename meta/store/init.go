@@ -67,9 +67,11 @@ func Missing(snap *Snapshot, names []string) []string {
 	return missing
 }
 
-// NextProposerID returns a proposer id that was never given out before in this
-// cluster. An id whose answer was lost stays unused.
-func (s *Store) NextProposerID(ctx context.Context) (caspaxos.ProposerID, error) {
+// NextProposerID returns a proposer id above another that etcd has never given
+// out before in this cluster, unless it was restored from an older backup: nodes
+// know, and name the highest id that they have met. An id whose answer was lost
+// stays unused.
+func (s *Store) NextProposerID(ctx context.Context, above caspaxos.ProposerID) (caspaxos.ProposerID, error) {
 	key := s.key("proposer")
 	return retry(ctx, s, "take a proposer id", func(ctx context.Context) (caspaxos.ProposerID, error) {
 		got, err := s.client.Get(ctx, key)
@@ -82,6 +84,7 @@ func (s *Store) NextProposerID(ctx context.Context) (caspaxos.ProposerID, error)
 					return 0, fmt.Errorf("%w: %s: %w", errCorrupt, key, err)
 				}
 			}
+			last = max(last, uint64(above))
 			// The highest id stands for "every proposer" in a floor (§2).
 			if last+1 >= math.MaxUint32 {
 				return 0, fmt.Errorf("%w: %s: all proposer ids are used up", errCorrupt, key)

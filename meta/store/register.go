@@ -10,20 +10,27 @@ import (
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
 	"google.golang.org/grpc"
-
-	"synod/meta/placement"
 )
 
 // leaseTTL is the time after which a process that is gone is seen as down.
 const leaseTTL = 5 * time.Second
+
+// markEvery is how often is looked whether a node's mark has moved, markPause
+// the least time between two writes of it: they stay in etcd until it is
+// compacted.
+const (
+	markEvery = time.Second
+	markPause = 5 * time.Second
+)
 
 // Registration keeps a node or a proxy listed as up until it is closed. When
 // etcd was away it comes back by itself.
 type Registration struct {
 	store    *Store
 	claim    claim
-	instance string // tells this start of the process from others
+	instance string // tells this registration from others
 	lease    clientv3.LeaseID
 	cancel   context.CancelFunc
 	done     chan struct{} // closed when run has returned
@@ -34,39 +41,21 @@ type Registration struct {
 type claim interface {
 	// aliveKey is the key under the lease, below the cluster's prefix.
 	aliveKey() string
-	// check reports what forbids the registration. The rows are those of
-	// aliveKey and durableKey, nil where there is none.
-	check(durable *mvccpb.KeyValue) error
+	// others are more keys whose rows are checked.
+	others() []string
+	// check reports what forbids the registration, by the rows of aliveKey and
+	// others, nil where there is none.
+	check(r *Registration, first bool, alive *mvccpb.KeyValue, others []*mvccpb.KeyValue) error
 	// puts returns what is to be written, under the lease where one is needed.
 	puts(s *Store, instance string, lease clientv3.LeaseID) []clientv3.Op
+	// report returns what is to be written because something has moved.
+	report(s *Store) []clientv3.Op
 	// leave returns what is to be written when the process signs off.
 	leave(s *Store) []clientv3.Op
-	durableKey() string // "" if there is none
-}
-
-// RegisterNode lists a storage node as up. It waits for etcd until ctx ends.
-// It fails with ErrNodeTaken if the id belongs to another data directory, and
-// with ErrOtherCluster if the data directory does not belong to this cluster.
-// An earlier registration of the same data directory (the process died and was
-// started again) is taken over.
-func (s *Store) RegisterNode(ctx context.Context, info NodeInfo) (*Registration, error) {
-	if err := placement.CheckName(info.ID); err != nil {
-		return nil, fmt.Errorf("node %w", err)
-	}
-	if info.StoreID == "" {
-		return nil, fmt.Errorf("register node %s: the data directory has no id", info.ID)
-	}
-	what := "register node " + info.ID
-	if info.ClusterID != "" {
-		if err := s.expect(info.ClusterID); err != nil {
-			return nil, fmt.Errorf("%s: %w", what, err)
-		}
-	}
-	return s.register(ctx, what, &nodeClaim{NodeInfo: info})
 }
 
 // RegisterProxy lists a proxy as up, under its proposer id. It waits for etcd
-// until ctx ends.
+// until ctx ends. ErrProposerListed means that etcd has given out the id twice.
 func (s *Store) RegisterProxy(ctx context.Context, info ProxyInfo) (*Registration, error) {
 	if info.ProposerID == 0 {
 		return nil, fmt.Errorf("register proxy %s: no proposer id", info.Name)
@@ -126,15 +115,15 @@ func (r *Registration) Close(ctx context.Context) error {
 // from a start that came after it.
 func (r *Registration) put(ctx context.Context, first bool) (int64, error) {
 	s := r.store
-	gets := []clientv3.Op{clientv3.OpGet(s.key("identity")), clientv3.OpGet(s.key(r.claim.aliveKey()))}
-	if r.claim.durableKey() != "" {
-		gets = append(gets, clientv3.OpGet(s.key(r.claim.durableKey())))
+	var gets []clientv3.Op
+	for _, key := range append([]string{"identity", r.claim.aliveKey()}, r.claim.others()...) {
+		gets = append(gets, clientv3.OpGet(s.key(key)))
 	}
 	got, err := s.client.Txn(ctx).Then(gets...).Commit()
 	if err != nil {
 		return 0, err
 	}
-	rows := make([]*mvccpb.KeyValue, 3) // identity, alive, durable
+	rows := make([]*mvccpb.KeyValue, len(gets)) // identity, alive, others
 	var conditions []clientv3.Cmp
 	for i, resp := range got.Responses {
 		var rev int64
@@ -172,10 +161,11 @@ func (r *Registration) check(rows []*mvccpb.KeyValue, first bool) error {
 	if err := r.store.meet(id.ID); err != nil {
 		return err
 	}
-	if rows[1] != nil && !first && !r.owns(rows[1]) {
-		return ErrSuperseded
+	alive := rows[1]
+	if alive != nil && r.owns(alive) {
+		alive = nil // the answer to an earlier attempt was lost
 	}
-	return r.claim.check(rows[2])
+	return r.claim.check(r, first, alive, rows[2:])
 }
 
 func (r *Registration) owns(kv *mvccpb.KeyValue) bool {
@@ -187,10 +177,8 @@ func (r *Registration) owns(kv *mvccpb.KeyValue) bool {
 // or the registration is lost for good.
 func (r *Registration) run(ctx context.Context, what string, rev int64) error {
 	s := r.store
-	ticker := time.NewTicker(leaseTTL / 3)
-	defer ticker.Stop()
 	for ctx.Err() == nil {
-		err := r.hold(ctx, ticker.C, rev)
+		err := r.hold(ctx, rev)
 		if err != nil || ctx.Err() != nil {
 			return err
 		}
@@ -204,9 +192,12 @@ func (r *Registration) run(ctx context.Context, what string, rev int64) error {
 }
 
 // hold returns nil when the record must be written again.
-func (r *Registration) hold(ctx context.Context, tick <-chan time.Time, rev int64) error {
+func (r *Registration) hold(ctx context.Context, rev int64) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	renew, report := time.NewTicker(leaseTTL/3), time.NewTicker(markEvery)
+	defer renew.Stop()
+	defer report.Stop()
 	key := r.store.key(r.claim.aliveKey())
 	changes := r.store.client.Watch(ctx, key, clientv3.WithRev(rev+1))
 	for {
@@ -225,7 +216,9 @@ func (r *Registration) hold(ctx context.Context, tick <-chan time.Time, rev int6
 					return fmt.Errorf("%s: %w", key, ErrSuperseded)
 				}
 			}
-		case <-tick:
+		case <-report.C:
+			r.report(ctx)
+		case <-renew.C:
 			if err := r.keepAlive(ctx); errors.Is(err, rpctypes.ErrLeaseNotFound) {
 				return nil
 			} else if err != nil && ctx.Err() == nil {
@@ -234,6 +227,22 @@ func (r *Registration) hold(ctx context.Context, tick <-chan time.Time, rev int6
 				r.store.outage.over()
 			}
 		}
+	}
+}
+
+// report writes what has moved since the last time, if anything. A report that
+// fails is made up for by the next.
+func (r *Registration) report(ctx context.Context) {
+	s := r.store
+	puts := r.claim.report(s)
+	if len(puts) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
+	defer cancel()
+	held := clientv3.Compare(clientv3.LeaseValue(s.key(r.claim.aliveKey())), "=", r.lease)
+	if _, err := s.client.Txn(ctx).If(held).Then(puts...).Commit(); err != nil && ctx.Err() == nil {
+		s.log.Debug("could not report to etcd", zap.Error(err))
 	}
 }
 
@@ -259,55 +268,26 @@ func (r *Registration) keepAlive(ctx context.Context) error {
 	return nil
 }
 
-type nodeClaim struct {
-	NodeInfo
-	since time.Time // of the last put
-}
-
-func (c *nodeClaim) aliveKey() string   { return "alive/nodes/" + c.ID }
-func (c *nodeClaim) durableKey() string { return "nodes/" + c.ID }
-
-func (c *nodeClaim) check(durable *mvccpb.KeyValue) error {
-	if durable == nil {
-		return nil
-	}
-	rec, err := decode[nodeRecord](c.durableKey(), durable.Value)
-	if err != nil {
-		return err
-	}
-	if rec.StoreID != c.StoreID {
-		return fmt.Errorf("%w: %s is data directory %s, last at %s, this one is %s; a node that lost its disk needs a new id",
-			ErrNodeTaken, c.ID, rec.StoreID, rec.Addr, c.StoreID)
-	}
-	return nil
-}
-
-func (c *nodeClaim) record() nodeRecord {
-	return nodeRecord{ID: c.ID, Addr: c.Addr, Admin: c.Admin, StoreID: c.StoreID, Version: c.Version, Since: c.since}
-}
-
-func (c *nodeClaim) puts(s *Store, instance string, lease clientv3.LeaseID) []clientv3.Op {
-	c.since = s.now().UTC()
-	return []clientv3.Op{
-		clientv3.OpPut(s.key(c.durableKey()), encode(c.record())),
-		clientv3.OpPut(s.key(c.aliveKey()), encode(aliveRecord{Instance: instance}), clientv3.WithLease(lease)),
-	}
-}
-
-func (c *nodeClaim) leave(s *Store) []clientv3.Op {
-	rec := c.record()
-	rec.Down = s.now().UTC()
-	return []clientv3.Op{clientv3.OpPut(s.key(c.durableKey()), encode(rec))}
-}
-
 type proxyClaim struct{ ProxyInfo }
 
 func (c *proxyClaim) aliveKey() string {
 	return fmt.Sprintf("alive/proxies/%010d", c.ProposerID)
 }
-func (c *proxyClaim) durableKey() string           { return "" }
-func (c *proxyClaim) check(*mvccpb.KeyValue) error { return nil }
-func (c *proxyClaim) leave(*Store) []clientv3.Op   { return nil }
+func (c *proxyClaim) others() []string            { return nil }
+func (c *proxyClaim) report(*Store) []clientv3.Op { return nil }
+func (c *proxyClaim) leave(*Store) []clientv3.Op  { return nil }
+
+// check refuses an id under which another proxy is listed. One that was listed
+// first waits until the other has found out that the nodes refuse it.
+func (c *proxyClaim) check(_ *Registration, first bool, alive *mvccpb.KeyValue, _ []*mvccpb.KeyValue) error {
+	switch {
+	case alive == nil:
+		return nil
+	case first:
+		return fmt.Errorf("%w: %d", ErrProposerListed, c.ProposerID)
+	}
+	return fmt.Errorf("another proxy is listed under proposer id %d at present", c.ProposerID)
+}
 
 func (c *proxyClaim) puts(s *Store, instance string, lease clientv3.LeaseID) []clientv3.Op {
 	rec := proxyRecord{Instance: instance, Proxy: Proxy{ProxyInfo: c.ProxyInfo, Since: s.now().UTC()}}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"synod/meta/placement"
+	"synod/meta/site"
 	"synod/protocol/caspaxos"
 	"synod/protocol/rpc"
 )
@@ -24,6 +25,15 @@ type NodeInfo struct {
 	// ClusterID is the identity that the data directory remembers; empty for
 	// one that has not been in a cluster yet.
 	ClusterID string
+	// Past is what the data directory remembers of its node, Site where it is.
+	Past caspaxos.Past
+	Site site.Site
+	// Moved is the operator's word that the directory has been moved, and that
+	// nothing runs on it, nor on a copy, elsewhere.
+	Moved bool
+	// Synced returns the position up to which the changelog is durable. It is
+	// asked as long as the node is registered.
+	Synced func() uint64
 }
 
 // ProxyInfo is what a proxy registers.
@@ -97,10 +107,32 @@ type nodeRecord struct {
 	Down    time.Time `json:"down,omitzero"` // when it was seen to be gone since
 }
 
-// aliveRecord is the record below "alive/nodes/". Instance tells two starts of
-// one node apart.
+// aliveRecord is the record below "alive/nodes/". Instance tells two
+// registrations apart, Life two starts of the node, Site where it runs.
 type aliveRecord struct {
-	Instance string `json:"instance"`
+	Instance string     `json:"instance"`
+	Life     lifeRecord `json:"life,omitzero"`
+	Site     site.Site  `json:"site,omitzero"`
+}
+
+// lifeRecord is a caspaxos.Life.
+type lifeRecord struct {
+	Number uint64 `json:"start"`
+	ID     uint64 `json:"id"`
+}
+
+// markRecord is the record below "marks/": how far the node's durable history had
+// come when it was last asked. Whoever registers it must not be behind.
+type markRecord struct {
+	Life     lifeRecord `json:"life"`
+	Position uint64     `json:"position"`
+	Site     site.Site  `json:"site"`
+	// Left: the node ended in order, with the position as its last.
+	Left bool `json:"left,omitempty"`
+}
+
+func (m *markRecord) mark() caspaxos.Mark {
+	return caspaxos.Mark{Life: caspaxos.Life(m.Life), Position: m.Position}
 }
 
 // proxyRecord is the record below "alive/proxies/".

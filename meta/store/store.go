@@ -18,6 +18,7 @@ import (
 	grpcbackoff "google.golang.org/grpc/backoff"
 
 	"synod/meta/placement"
+	"synod/protocol/caspaxos"
 	"synod/protocol/rpc"
 )
 
@@ -34,6 +35,12 @@ var (
 	ErrNodeTaken = errors.New("node id belongs to another data directory")
 	// ErrSuperseded: another process registered with the same data directory.
 	ErrSuperseded = errors.New("another process took over this registration")
+	// ErrRunning: the node runs elsewhere, so this data directory is a copy.
+	ErrRunning = errors.New("the node is running elsewhere, on another copy of this data directory")
+	// ErrMoved: the data directory is a copy of one that was not left in order.
+	ErrMoved = errors.New("the data directory is a copy of one that its node did not leave in order")
+	// ErrProposerListed: a proxy is listed under the proposer id.
+	ErrProposerListed = errors.New("another proxy is listed under this proposer id")
 	// ErrOtherCluster: what this process holds belongs to another cluster
 	// than etcd describes under this name.
 	ErrOtherCluster = errors.New("belongs to another cluster")
@@ -79,7 +86,8 @@ type Store struct {
 	wg     sync.WaitGroup // the goroutines of Watch and of registrations
 
 	mu        sync.Mutex
-	clusterID string // the identity that this process has met; then fixed
+	clusterID string           // the identity that this process has met; then fixed
+	table     *placement.Table // the newest that this process has met
 	closed    bool
 }
 
@@ -197,6 +205,20 @@ func (s *Store) expect(id string) error {
 	return nil
 }
 
+// newest returns the table, unless this process has met a newer one: then etcd
+// was restored from a backup, nodes refuse the older epochs, and what is known
+// goes on to be used.
+func (s *Store) newest(t *placement.Table) *placement.Table {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.table != nil && t.Older(s.table) {
+		s.log.Error("etcd has an older placement than was known; going on with what was known: restore a newer backup of etcd")
+		return s.table
+	}
+	s.table = t
+	return t
+}
+
 func (s *Store) key(parts ...string) string {
 	return "/synod/" + s.cluster + "/" + strings.Join(parts, "/")
 }
@@ -249,7 +271,8 @@ func pauses() *backoff.ExponentialBackOff {
 }
 
 func isFinal(err error) bool {
-	for _, e := range []error{ErrExists, ErrNotRegistered, ErrNodeTaken, ErrSuperseded, ErrOtherCluster, ErrNoSecret, ErrClosed, errCorrupt} {
+	for _, e := range []error{ErrExists, ErrNotRegistered, ErrNodeTaken, ErrSuperseded, ErrOtherCluster, ErrNoSecret, ErrClosed, errCorrupt,
+		ErrMoved, ErrProposerListed, errHeld, caspaxos.ErrRolledBack, caspaxos.ErrForked} {
 		if errors.Is(err, e) {
 			return true
 		}

@@ -17,6 +17,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"synod/meta/placement"
+	"synod/meta/site"
 	"synod/meta/store"
 	"synod/meta/store/storetest"
 	"synod/protocol/caspaxos"
@@ -53,8 +54,12 @@ func openLog(t *testing.T, endpoint, cluster string, log *zap.Logger) *store.Sto
 }
 
 func node(id string) store.NodeInfo {
-	return store.NodeInfo{ID: id, Addr: id + ":7101", Admin: id + ":8101", StoreID: "disk-of-" + id, Version: "test"}
+	return store.NodeInfo{ID: id, Addr: id + ":7101", Admin: id + ":8101", StoreID: "disk-of-" + id, Version: "test",
+		Past: caspaxos.Past{Lives: []caspaxos.Life{{Number: 1, ID: 11}}}, Site: home, Synced: func() uint64 { return 0 }}
 }
+
+// home is where the nodes of these tests are.
+var home = site.Site{Boot: "first", Device: 1, Inode: 2, Made: 3}
 
 func register(t *testing.T, s *store.Store, info store.NodeInfo) *store.Registration {
 	t.Helper()
@@ -180,12 +185,12 @@ func TestSeveralClustersInOneEtcd(t *testing.T) {
 	}
 	for range 2 {
 		for _, s := range []*store.Store{a, b} {
-			if _, err := s.NextProposerID(ctx); err != nil {
+			if _, err := s.NextProposerID(ctx, 0); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
-	if id, err := b.NextProposerID(ctx); err != nil || id != 3 {
+	if id, err := b.NextProposerID(ctx, 0); err != nil || id != 3 {
 		t.Errorf("proposer id %d, %v", id, err)
 	}
 }
@@ -201,7 +206,7 @@ func TestProposerIDsAreNeverGivenTwice(t *testing.T) {
 		s := open(t, e, "c")
 		wg.Go(func() {
 			for range 10 {
-				id, err := s.NextProposerID(ctx)
+				id, err := s.NextProposerID(ctx, 0)
 				if err != nil {
 					t.Error(err)
 					return
@@ -284,7 +289,7 @@ func TestRegistrationsComeAndGo(t *testing.T) {
 	register(t, s, node("n1"))
 	until(t, snaps, "n1 up again", up("n1"))
 
-	id, err := s.NextProposerID(ctx)
+	id, err := s.NextProposerID(ctx, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -344,7 +349,7 @@ func TestRestartOfEtcd(t *testing.T) {
 	cancel()
 	got := make(chan caspaxos.ProposerID, 1)
 	go func() {
-		id, err := s.NextProposerID(ctx)
+		id, err := s.NextProposerID(ctx, 0)
 		if err != nil {
 			t.Error(err)
 		}

@@ -121,27 +121,65 @@ func (f *follower) follow(ctx context.Context, out chan *Snapshot) {
 		return // ctx ended
 	}
 	f.publish(ctx, out)
+	f.watch(ctx, out)
+	pause(ctx)
+}
+
+// watch applies what changes until the watch breaks. An etcd that was restored
+// from a backup is at an older revision than before and would say nothing until
+// it has come to where it was: that is looked after.
+func (f *follower) watch(ctx context.Context, out chan *Snapshot) {
+	s := f.store
 	// Without a leader etcd would just stay silent; this way the watch breaks
 	// and the next attempt goes to another member.
-	watching, cancel := context.WithCancel(clientv3.WithRequireLeader(ctx))
+	ctx, cancel := context.WithCancel(clientv3.WithRequireLeader(ctx))
 	defer cancel()
-	for resp := range s.client.Watch(watching, s.key(""), clientv3.WithPrefix(), clientv3.WithRev(f.rev+1)) {
-		if err := resp.Err(); err != nil { // compacted away, or no leader
-			s.log.Debug("watch of etcd broke", zap.Error(err))
-			break
-		}
-		f.rev = resp.Header.Revision
-		for _, ev := range resp.Events {
-			f.set(string(ev.Kv.Key), ev.Kv.Value, ev.Kv.ModRevision, ev.Type == clientv3.EventTypeDelete)
-		}
-		if len(resp.Events) > 0 {
-			f.publish(ctx, out)
+	look := time.NewTicker(lookEvery)
+	defer look.Stop()
+	changes := s.client.Watch(ctx, s.key(""), clientv3.WithPrefix(), clientv3.WithRev(f.rev+1))
+	for {
+		select {
+		case resp, ok := <-changes:
+			if !ok {
+				return
+			}
+			if err := resp.Err(); err != nil { // compacted away, or no leader
+				s.log.Debug("watch of etcd broke", zap.Error(err))
+				return
+			}
+			f.rev = resp.Header.Revision
+			changed := false
+			for _, ev := range resp.Events {
+				changed = f.set(string(ev.Kv.Key), ev.Kv.Value, ev.Kv.ModRevision, ev.Type == clientv3.EventTypeDelete) || changed
+			}
+			if changed {
+				f.publish(ctx, out)
+			}
+		case <-look.C:
+			if rev, err := s.revision(ctx); err == nil && rev < f.rev {
+				s.log.Warn("etcd is older than it was: it has been restored from a backup; following it anew",
+					zap.Int64("revision", rev), zap.Int64("was", f.rev))
+				return
+			}
 		}
 		if f.lacksSecret() {
-			break // to list again, and make one
+			return // to list again, and make one
 		}
 	}
-	pause(ctx)
+}
+
+// lookEvery is the time between looks at etcd's revision.
+const lookEvery = 2 * time.Second
+
+// revision returns etcd's present revision.
+func (s *Store) revision(ctx context.Context) (int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
+	defer cancel()
+	resp, err := s.client.Get(ctx, s.key("identity"), clientv3.WithCountOnly())
+	if err != nil {
+		return 0, err
+	}
+	return resp.Header.Revision, nil
 }
 
 // pause keeps a watch that breaks at once from being a busy loop.
@@ -159,6 +197,9 @@ func (f *follower) list(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if resp.Header.Revision < f.rev {
+		f.table = nil // another one may have its row's revision
+	}
 	f.rev = resp.Header.Revision
 	f.rows = make(map[string]row, len(resp.Kvs))
 	for _, kv := range resp.Kvs {
@@ -167,13 +208,19 @@ func (f *follower) list(ctx context.Context) error {
 	return nil
 }
 
-func (f *follower) set(key string, value []byte, rev int64, deleted bool) {
+// set notes a row, and reports whether a snapshot shows it. Nodes' marks are for
+// the nodes alone, and change often.
+func (f *follower) set(key string, value []byte, rev int64, deleted bool) bool {
 	key = strings.TrimPrefix(key, f.store.key(""))
+	if strings.HasPrefix(key, "marks/") {
+		return false
+	}
 	if deleted {
 		delete(f.rows, key)
-		return
+	} else {
+		f.rows[key] = row{value, rev}
 	}
-	f.rows[key] = row{value, rev}
+	return true
 }
 
 // publish replaces what is in out by the present state. Only the follower
@@ -214,7 +261,7 @@ func (f *follower) snapshot() (*Snapshot, error) {
 			if err != nil {
 				return nil, fmt.Errorf("%w: %w", errCorrupt, err)
 			}
-			f.table, f.tableRev = table, r.rev
+			f.table, f.tableRev = s.newest(table), r.rev
 		}
 		snap.Table = f.table
 	}

@@ -10,7 +10,7 @@ import (
 // wall clock, never goes back, and moves past every ballot it is shown. All
 // lanes of a proxy share one Clock; it is safe for concurrent use.
 type Clock struct {
-	id   ProposerID
+	id   atomic.Uint32
 	wall func() int64 // Unix milliseconds
 	last atomic.Uint64
 }
@@ -18,11 +18,17 @@ type Clock struct {
 // NewClock returns the clock of proposer id over a wall clock that returns
 // Unix milliseconds.
 func NewClock(id ProposerID, wall func() int64) *Clock {
-	return &Clock{id: id, wall: wall}
+	c := &Clock{wall: wall}
+	c.id.Store(uint32(id))
+	return c
 }
 
 // ID returns the proposer id that the clock's ballots carry.
-func (c *Clock) ID() ProposerID { return c.id }
+func (c *Clock) ID() ProposerID { return ProposerID(c.id.Load()) }
+
+// Renew replaces the proposer id. It is for a proposer that has made no ballot
+// yet: a quorum must admit the id first (see Claims).
+func (c *Clock) Renew(id ProposerID) { c.id.Store(uint32(id)) }
 
 // Next returns a ballot above every ballot that this clock made or observed.
 func (c *Clock) Next() Ballot { return c.Ahead(0) }
@@ -34,7 +40,7 @@ func (c *Clock) Ahead(d time.Duration) Ballot {
 		last := c.last.Load()
 		next := max(now, last+1)
 		if c.last.CompareAndSwap(last, next) {
-			return Ballot{Time: Time(next), Proposer: c.id}
+			return Ballot{Time: Time(next), Proposer: c.ID()}
 		}
 	}
 }

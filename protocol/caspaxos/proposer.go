@@ -27,7 +27,8 @@ type Env interface {
 	// in which a read of the slot should ask them: sticky, those that answer
 	// fast first, those known to be down last. The proposer does not keep it.
 	Prefer(cfg *Config, slot uint16) []int
-	// Reachable returns the members that there is a connection to. While they
+	// Reachable returns the members that there is a connection to and that have
+	// admitted the proposer's id, at some time (§1). While they
 	// hold no quorum, commands wait and nothing is sent, so that a command that
 	// runs out of time then is known not to be done.
 	Reachable(cfg *Config) Set
@@ -326,7 +327,7 @@ func (p *Proposer) start(r *reg) {
 		p.settle(r)
 		return
 	}
-	if !r.cfg.IsQuorum(p.Env.Reachable(r.cfg)) {
+	if !r.cfg.IsQuorum(p.Env.Reachable(r.cfg)) { // no ballot before a quorum has admitted the id (§1)
 		p.pause(r)
 		return
 	}

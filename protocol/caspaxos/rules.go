@@ -59,6 +59,9 @@ const (
 	RuleRoomOpen                          // §3 a refusal for want of room is not final: the Accept may be voted for later
 	RuleRoomChosen                        // §4.2.3 a command is refused for want of room under the rules of those that change nothing
 	RuleRoomOrder                         // … and nothing is answered before one that was so refused and waits for its answer
+	RuleProposerOnce                      // §1 a node admits one start under a proposer id
+	RuleProposerQuorum                    // §1 nothing is sent before a quorum has admitted the id
+	RuleRollback                          // §2 a node that has been rolled back does not vote
 	ruleEnd
 )
 

@@ -11,11 +11,16 @@
 //	field = number (1) · length (2, big endian) · value, in ascending order
 //
 //	client                                   server
-//	  kind, cluster, name, nonce, secrets  →
-//	                                       ←   kind, cluster, name, nonce, secret
+//	  kind, cluster, name, nonce, secrets,
+//	  claim, seen                          →
+//	                                       ←   kind, cluster, name, nonce, secret, self
 //	                                       ←   proof
 //	  proof                                →
-//	                                       ←   status
+//	                                       ←   status, highest
+//
+// A proxy claims its proposer id and says what it has seen of the node, a node
+// says who it is (self) and, if it does not admit the id, the highest that it has
+// met.
 //
 // A proof is HMAC-SHA256 by the secret over which side it is of and the first
 // hello of both sides, so it vouches for all that stands in them. A status other

@@ -3,6 +3,8 @@ package rpc
 import (
 	"errors"
 	"fmt"
+
+	"synod/protocol/caspaxos"
 )
 
 // Why a session did not come about, or ended.
@@ -27,6 +29,19 @@ var (
 	// ErrServerClosed is what Serve returns after Close.
 	ErrServerClosed = errors.New("server closed")
 )
+
+// ErrNotTheNode says that a storage node is not, or is no longer, the one that a
+// proxy knows by that name: it runs on another data directory, on a copy that it
+// was not last started on, or on one that lacks what it has acknowledged.
+var ErrNotTheNode = errors.New("the node is not, or is behind, the one known by that name")
+
+// ProposerError says that a node does not admit a proposer id: another start of
+// a proxy has it, or may have it.
+type ProposerError struct{ ID, Highest caspaxos.ProposerID }
+
+func (e *ProposerError) Error() string {
+	return fmt.Sprintf("proposer id %d belongs to another start of a proxy; the highest known to the node is %d", e.ID, e.Highest)
+}
 
 // ErrBacklog is what Send returns when the peer takes less than is sent to it.
 // The payload was not queued.

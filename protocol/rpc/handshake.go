@@ -4,12 +4,14 @@ import (
 	"bufio"
 	"crypto/rand"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"slices"
 	"time"
 
+	"synod/protocol/caspaxos"
 	"synod/protocol/wire"
 )
 
@@ -41,6 +43,17 @@ type Peer struct {
 	Kind Kind
 	Name string
 	Addr net.Addr
+
+	Claim caspaxos.Claim // of a client: the proposer id that it took
+	Seen  Mark           // of a client: what it has seen of this server before
+	Self  Mark           // of a server: how far it had come when it started
+}
+
+// Mark is how far a node had come at some time, and on which data directory.
+// The zero Mark is of nothing.
+type Mark struct {
+	Store uint64
+	caspaxos.Mark
 }
 
 func (p Peer) String() string { return fmt.Sprintf("%s %q at %s", p.Kind, p.Name, p.Addr) }
@@ -65,6 +78,8 @@ const (
 	statusSecret   // the peer does not know the sender's secret
 	statusNoSecret // the server does not know the cluster's secret yet
 	statusPeerBusy // the server takes no more sessions of this peer
+	statusProposer // the client's proposer id belongs to another
+	statusNode     // the server is not, or is behind, what the client has seen of it
 )
 
 // The fields of a hello. A reader skips those that it does not know, so fields
@@ -76,6 +91,10 @@ const (
 	fieldNonce              // 32 bytes that the sender has never used before
 	fieldSecrets            // ids of the secrets that the sender knows; of the one that it takes
 	fieldProof              // that the sender knows the secret
+	fieldClaim              // proposer id (4), number of the start that took it (8)
+	fieldSeen               // a Mark: what a client has seen of the server
+	fieldSelf               // a Mark: what a server is
+	fieldHighest            // the highest proposer id that the server has met (4)
 )
 
 // hello is a message of the handshake. What is zero is not sent.
@@ -87,6 +106,10 @@ type hello struct {
 	nonce   []byte
 	secrets []secretID
 	proof   []byte
+	claim   caspaxos.Claim
+	seen    Mark
+	self    Mark
+	highest caspaxos.ProposerID
 }
 
 func (h *hello) append(dst []byte) []byte {
@@ -105,8 +128,41 @@ func (h *hello) append(dst []byte) []byte {
 	}
 	dst = appendField(dst, fieldSecrets, ids)
 	dst = appendField(dst, fieldProof, h.proof)
+	if h.claim.Proposer != 0 {
+		claim := binary.BigEndian.AppendUint32(nil, uint32(h.claim.Proposer))
+		dst = appendField(dst, fieldClaim, binary.BigEndian.AppendUint64(claim, h.claim.Start))
+	}
+	dst = appendField(dst, fieldSeen, h.seen.encode())
+	dst = appendField(dst, fieldSelf, h.self.encode())
+	if h.highest != 0 {
+		dst = appendField(dst, fieldHighest, binary.BigEndian.AppendUint32(nil, uint32(h.highest)))
+	}
 	binary.BigEndian.PutUint16(dst[head+helloHead-2:], uint16(len(dst)-head-helloHead))
 	return dst
+}
+
+// markSize is the size of an encoded Mark.
+const markSize = 4 * 8
+
+func (m Mark) encode() []byte {
+	if m == (Mark{}) {
+		return nil
+	}
+	b := make([]byte, 0, markSize)
+	for _, n := range []uint64{m.Store, m.Number, m.ID, m.Position} {
+		b = binary.BigEndian.AppendUint64(b, n)
+	}
+	return b
+}
+
+func (m *Mark) decode(b []byte) bool {
+	if len(b) != markSize {
+		return false
+	}
+	for i, n := range []*uint64{&m.Store, &m.Number, &m.ID, &m.Position} {
+		*n = binary.BigEndian.Uint64(b[8*i:])
+	}
+	return true
 }
 
 func appendField[T ~string | ~[]byte](dst []byte, field byte, value T) []byte {
@@ -196,6 +252,21 @@ func (h *hello) set(field byte, value []byte) bool {
 	case fieldProof:
 		h.proof = value
 		return len(value) == proofSize
+	case fieldClaim:
+		if len(value) != 12 {
+			return false
+		}
+		h.claim = caspaxos.Claim{Proposer: caspaxos.ProposerID(binary.BigEndian.Uint32(value)), Start: binary.BigEndian.Uint64(value[4:])}
+		return h.claim.Proposer != 0
+	case fieldSeen:
+		return h.seen.decode(value)
+	case fieldSelf:
+		return h.self.decode(value)
+	case fieldHighest:
+		if len(value) != 4 {
+			return false
+		}
+		h.highest = caspaxos.ProposerID(binary.BigEndian.Uint32(value))
 	}
 	return true
 }
@@ -225,6 +296,12 @@ func greet(c *conn, o *Options) (Peer, error) {
 	}
 	us := introduction(o)
 	us.nonce, us.secrets = newNonce(), idsOf(secrets)
+	if o.Claim != nil {
+		us.claim = o.Claim()
+	}
+	if o.Seen != nil {
+		us.seen = o.Seen()
+	}
 	ours := us.append(nil)
 	if err := say(c, ours); err != nil {
 		return Peer{}, err
@@ -253,11 +330,19 @@ func greet(c *conn, o *Options) (Peer, error) {
 	if err := say(c, (&hello{proof: secret.proof(clientProof, ours, theirs)}).append(nil)); err != nil {
 		return Peer{}, explain(err)
 	}
+	peer := Peer{Kind: them.kind, Name: them.name, Addr: c.RemoteAddr(), Self: them.self}
 	verdict, _, err := readHello(c.in)
-	if err == nil {
+	switch {
+	case err != nil:
+	case verdict.status == statusProposer:
+		err = &ProposerError{ID: us.claim.Proposer, Highest: verdict.highest}
+	default:
 		err = statusError(verdict.status)
 	}
-	return Peer{Kind: them.kind, Name: them.name, Addr: c.RemoteAddr()}, explain(err)
+	if err == nil && o.Judge != nil {
+		err = o.Judge(peer)
+	}
+	return peer, explain(err)
 }
 
 // refusal returns why the server's first hello is no welcome.
@@ -281,6 +366,8 @@ func statusError(status byte) error {
 		return ErrSecret
 	case statusNoSecret:
 		return fmt.Errorf("the peer says: %w", ErrNoSecret)
+	case statusNode:
+		return ErrNotTheNode
 	}
 	return fmt.Errorf("status %d in hello: %w", status, ErrNotSynod)
 }
@@ -291,7 +378,7 @@ func statusError(status byte) error {
 func welcome(c *conn, o *Options, enter func(Peer) (status byte, err error)) (Peer, error) {
 	us := introduction(o)
 	them, theirs, err := readHello(c.in)
-	peer := Peer{Kind: them.kind, Name: them.name, Addr: c.RemoteAddr()}
+	peer := Peer{Kind: them.kind, Name: them.name, Addr: c.RemoteAddr(), Claim: them.claim, Seen: them.seen}
 	var secret Secret
 	switch _, otherVersion := err.(*VersionError); {
 	case otherVersion:
@@ -305,6 +392,9 @@ func welcome(c *conn, o *Options, enter func(Peer) (status byte, err error)) (Pe
 		return peer, err
 	}
 	us.nonce, us.secrets = newNonce(), []secretID{secret.id()}
+	if o.Self != nil {
+		us.self = o.Self()
+	}
 	ours := us.append(nil)
 	proof := hello{proof: secret.proof(serverProof, theirs, ours)}
 	if err := say(c, ours, proof.append(nil)); err != nil {
@@ -317,6 +407,9 @@ func welcome(c *conn, o *Options, enter func(Peer) (status byte, err error)) (Pe
 	var verdict hello
 	if answer.status == statusWelcome && secret.proves(clientProof, theirs, ours, answer.proof) {
 		verdict.status, err = enter(peer)
+		if taken := (*ProposerError)(nil); errors.As(err, &taken) {
+			verdict.highest = taken.Highest
+		}
 	} else {
 		verdict.status, err = statusSecret, ErrSecret
 	}

@@ -126,6 +126,9 @@ func (v *Server) ServeConn(nc net.Conn) {
 	}()
 	err := s.handshake(func(c *conn, o *Options) (Peer, error) {
 		return welcome(c, o, func(p Peer) (byte, error) {
+			if status, err := judge(o, p); err != nil {
+				return status, err
+			}
 			status, err := v.enter(nc, p)
 			entered = err == nil
 			return status, err
@@ -142,6 +145,23 @@ func (v *Server) ServeConn(nc net.Conn) {
 		opt.Opened(s)
 	}
 	s.supervise(s.acceptStreams)
+}
+
+// judge asks whether the server has something against a peer.
+func judge(o *Options, p Peer) (status byte, err error) {
+	if o.Judge == nil {
+		return statusWelcome, nil
+	}
+	var taken *ProposerError
+	switch err = o.Judge(p); {
+	case err == nil:
+		return statusWelcome, nil
+	case errors.As(err, &taken):
+		return statusProposer, err
+	case errors.Is(err, ErrNotTheNode):
+		return statusNode, err
+	}
+	return statusBusy, err
 }
 
 // enter takes one of the places for sessions.

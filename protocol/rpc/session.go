@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"synod/protocol/budget"
+	"synod/protocol/caspaxos"
 )
 
 const (
@@ -41,6 +42,17 @@ type Options struct {
 	// Expect is, for Dial, the name that the peer must have: an address may
 	// have gone over to another node. Empty: any.
 	Expect string
+
+	// Claim returns, for Dial, the proposer id that this side has taken, and Seen
+	// what it has seen of the server before; Self, for a server that is a node,
+	// what it is. Nil: nothing is said.
+	Claim func() caspaxos.Claim
+	Seen  func() Mark
+	Self  func() Mark
+	// Judge, if not nil, is asked about a peer that has proved that it belongs
+	// here; an error ends the handshake. A server says what it was if it is a
+	// *ProposerError or ErrNotTheNode, and that it is busy otherwise.
+	Judge func(Peer) error
 
 	// Handle is called with every payload that arrives, which belongs to it. It
 	// is called in order for each class, from a goroutine per class; while it

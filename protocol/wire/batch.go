@@ -20,6 +20,7 @@ const (
 	KindPiece
 	KindTallyRequest
 	KindTallyReply
+	KindMark
 )
 
 // open begins a message. Its length takes one byte for now; seal makes room if
@@ -156,6 +157,13 @@ func (b *Batch) ReplyInto(p *caspaxos.Reply) error {
 	r := reader{b: b.body}
 	r.reply(p, &b.slabs)
 	return r.end("reply")
+}
+
+// Mark decodes the current message, a KindMark.
+func (b *Batch) Mark() (uint64, error) {
+	r := reader{b: b.body}
+	position := r.uvarint()
+	return position, r.end("mark")
 }
 
 // FlushRequest decodes the current message, a KindFlushRequest.

@@ -11,6 +11,13 @@ import (
 // asked for.
 const maxListed = 1 << 20
 
+// AppendMark appends a message: the sender's changelog is durable up to a
+// position. It goes along with replies.
+func AppendMark(dst []byte, position uint64) []byte {
+	dst, start := open(dst, KindMark)
+	return seal(binary.AppendUvarint(dst, position), start)
+}
+
 // AppendFlushRequest appends a message.
 func AppendFlushRequest(dst []byte, q *caspaxos.FlushRequest) []byte {
 	dst, start := open(dst, KindFlushRequest)

@@ -37,6 +37,9 @@ func again(b *Batch) (first, second any, err error) {
 		return reencode(b, AppendTallyReply, (*Batch).TallyReply)
 	case KindPiece:
 		return reencode(b, AppendPiece, (*Batch).Piece)
+	case KindMark:
+		return reencode(b, func(dst []byte, position *uint64) []byte { return AppendMark(dst, *position) },
+			func(b *Batch) (*uint64, error) { position, err := b.Mark(); return &position, err })
 	}
 	return nil, nil, nil
 }

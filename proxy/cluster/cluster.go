@@ -6,7 +6,6 @@ package cluster
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
@@ -36,6 +35,12 @@ type Config struct {
 	Memory *budget.Share
 	// CachedBytes bounds what is remembered of registers; zero: the default.
 	CachedBytes int
+	// StateDir, if not empty, is a directory of this proxy's own: it keeps there
+	// what it takes to start while etcd is away.
+	StateDir string
+	// Lost is told, at most once, that the proxy must not go on: ErrProposerTaken.
+	// It must not block.
+	Lost func(error)
 }
 
 // Cluster runs commands on the registers of a cluster. It is safe for
@@ -46,7 +51,11 @@ type Cluster struct {
 
 	log       *zap.Logger
 	limits    caspaxos.Limits
-	id        caspaxos.ProposerID
+	store     *store.Store
+	state     *state // nil if nothing is kept
+	clock     *caspaxos.Clock
+	refused   chan refusal
+	lost      func(error)
 	router    *router.Router
 	snapshots txn.Snapshots
 	cancel    context.CancelFunc
@@ -54,15 +63,16 @@ type Cluster struct {
 }
 
 // Open takes a proposer id, waits until the cluster has a placement and begins
-// to connect to its nodes. It does not wait for the nodes.
+// to connect to its nodes. It does not wait for the nodes. If etcd does not
+// answer it goes on from what its state directory keeps, if it has one.
 func Open(ctx context.Context, cfg Config) (*Cluster, error) {
-	id, err := cfg.Store.NextProposerID(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("take a proposer id: %w", err)
-	}
-	snap, err := cfg.Store.WaitTable(ctx)
+	kept, err := openState(cfg.StateDir, cfg.Cluster)
 	if err != nil {
 		return nil, err
+	}
+	id, snap, err := join(ctx, cfg.Store, kept, cfg.Log)
+	if err != nil {
+		return nil, errors.Join(err, kept.close())
 	}
 	wall := func() int64 { return time.Now().UnixMilli() }
 	clock := caspaxos.NewClock(id, wall)
@@ -72,18 +82,33 @@ func Open(ctx context.Context, cfg Config) (*Cluster, error) {
 	for i, l := range pool.Lanes() {
 		lanes[i] = l
 	}
-	c := &Cluster{Pool: pool, log: cfg.Log, limits: cfg.Limits, id: id}
-	c.router = router.New(router.Config{Cluster: cfg.Cluster, Name: cfg.Name, Memory: cfg.Memory, Log: cfg.Log}, lanes)
+	c := &Cluster{Pool: pool, log: cfg.Log, limits: cfg.Limits, store: cfg.Store, state: kept, clock: clock,
+		refused: make(chan refusal, 1), lost: cfg.Lost}
+	c.router = router.New(router.Config{Cluster: cfg.Cluster, Name: cfg.Name, Claim: newClaim(id), Refused: c.Refused,
+		Memory: cfg.Memory, Log: cfg.Log}, lanes)
 	c.snapshots = txn.Snapshots{Registers: pool, Limits: cfg.Limits}
 	c.Keys = &keyspace.Keyspace{Nodes: c.router, Registers: pool, Clock: clock, Limits: cfg.Limits, Wall: wall}
 	pool.Start(c.router)
 	c.router.Update(snap)
 	var running context.Context
 	running, c.cancel = context.WithCancel(context.Background())
-	c.wg.Go(func() { c.router.Follow(cfg.Store.Watch(running)) })
+	c.wg.Go(func() { c.follow(running) })
+	c.wg.Go(func() { c.keepID(running) })
 	c.wg.Go(func() { c.Keys.Reap(running) })
 	c.wg.Go(func() { c.watchClocks(running, clockEvery) })
 	return c, nil
+}
+
+// follow keeps the router, and what a start without etcd needs, up to date.
+func (c *Cluster) follow(ctx context.Context) {
+	for snap := range c.store.Watch(ctx) {
+		c.router.Update(snap)
+		if c.state != nil && snap.Table != nil {
+			if err := c.state.keep(ctx, c.store, snap); err != nil && ctx.Err() == nil {
+				c.log.Warn("cannot keep what a start without etcd needs", zap.Error(err))
+			}
+		}
+	}
 }
 
 // clockEvery is the time between looks at whether clocks disagree.
@@ -115,10 +140,14 @@ func (c *Cluster) Close() {
 	c.wg.Wait()
 	c.router.Close()
 	c.Pool.Close()
+	if err := c.state.close(); err != nil {
+		c.log.Warn("cannot close the state directory", zap.Error(err))
+	}
 }
 
-// ProposerID returns the id that this start of the proxy took.
-func (c *Cluster) ProposerID() caspaxos.ProposerID { return c.id }
+// ProposerID returns the id that this proxy has taken. It takes another one only
+// before it has worked with it.
+func (c *Cluster) ProposerID() caspaxos.ProposerID { return c.clock.ID() }
 
 // Ready reports whether a quorum of every slot's nodes is connected.
 func (c *Cluster) Ready() bool { return c.router.Ready() }

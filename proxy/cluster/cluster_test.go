@@ -39,7 +39,7 @@ func openAt(t testing.TB, snap *store.Snapshot, id caspaxos.ProposerID, limits c
 	for _, l := range pool.Lanes() {
 		lanes = append(lanes, l)
 	}
-	c := &Cluster{Pool: pool, log: zap.NewNop(), limits: limits, id: id}
+	c := &Cluster{Pool: pool, log: zap.NewNop(), limits: limits, clock: clock}
 	c.router = router.New(router.Config{Cluster: nodetest.Cluster, Name: "p", Log: zap.NewNop()}, lanes)
 	c.snapshots = txn.Snapshots{Registers: pool, Limits: limits}
 	c.Keys = &keyspace.Keyspace{Nodes: c.router, Registers: pool, Clock: clock, Limits: limits, Wall: wall}

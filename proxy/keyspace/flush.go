@@ -50,7 +50,7 @@ func (k *Keyspace) flushRange(ctx context.Context, rng router.SlotRange, db byte
 		if cfg := k.Nodes.Config(rng.First); cfg != rng.Config {
 			return fmt.Errorf("flush slots %d to %d: %w", rng.First, rng.Last, caspaxos.ErrUncertain)
 		}
-		refused, done := k.flushAt(ctx, rng, db, k.Clock.Next())
+		refused, done := k.flushAt(ctx, rng, db)
 		if err := k.each(ctx, refused, remove{}, func(int, any) {}); err != nil {
 			return fmt.Errorf("flush slots %d to %d: %w", rng.First, rng.Last, caspaxos.ErrUncertain)
 		}
@@ -65,10 +65,10 @@ func (k *Keyspace) flushRange(ctx context.Context, rng router.SlotRange, db byte
 	}
 }
 
-// flushAt sends the range tombstone at one ballot to all members and waits for
+// flushAt sends the range tombstone at a new ballot to all members and waits for
 // a quorum. It returns what any member that answered refused, and whether a
 // quorum took the tombstone.
-func (k *Keyspace) flushAt(ctx context.Context, rng router.SlotRange, db byte, ballot caspaxos.Ballot) ([]caspaxos.Register, bool) {
+func (k *Keyspace) flushAt(ctx context.Context, rng router.SlotRange, db byte) ([]caspaxos.Register, bool) {
 	type answer struct {
 		index int
 		reply *caspaxos.FlushReply
@@ -77,6 +77,10 @@ func (k *Keyspace) flushAt(ctx context.Context, rng router.SlotRange, db byte, b
 	ctx, cancel := context.WithTimeout(ctx, k.Limits.Command/2)
 	defer cancel()
 	cfg := rng.Config
+	if !cfg.IsQuorum(k.Nodes.Reachable(cfg)) { // no ballot is sent before a quorum knows the proxy (§1)
+		return nil, false
+	}
+	ballot := k.Clock.Next()
 	answers := make(chan answer, len(cfg.Nodes()))
 	for i, node := range cfg.Nodes() {
 		go func() {

@@ -27,6 +27,7 @@ type Nodes interface {
 	Ranges() []router.SlotRange
 	Prefer(cfg *caspaxos.Config, slot uint16) []int
 	Outage(slot uint16) *caspaxos.Outage
+	Reachable(cfg *caspaxos.Config) caspaxos.Set
 	List(ctx context.Context, to caspaxos.NodeID, req caspaxos.ListRequest) (*caspaxos.ListReply, error)
 	Tally(ctx context.Context, to caspaxos.NodeID, req caspaxos.TallyRequest) (*caspaxos.TallyReply, error)
 	Flush(ctx context.Context, to caspaxos.NodeID, req caspaxos.FlushRequest) (*caspaxos.FlushReply, error)

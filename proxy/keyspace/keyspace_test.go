@@ -51,6 +51,8 @@ func (f *fakeNodes) Prefer(cfg *caspaxos.Config, _ uint16) (order []int) {
 	return order
 }
 
+func (f *fakeNodes) Reachable(cfg *caspaxos.Config) caspaxos.Set { return cfg.All() }
+
 func (f *fakeNodes) List(ctx context.Context, to caspaxos.NodeID, req caspaxos.ListRequest) (*caspaxos.ListReply, error) {
 	if f.frozen.Has(int(to)) {
 		<-ctx.Done()

@@ -3,6 +3,7 @@ package router
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -34,6 +35,12 @@ type node struct {
 	name   string
 
 	session atomic.Pointer[rpc.Session]
+	// admitted is the claim that the node has admitted last.
+	admitted atomic.Pointer[caspaxos.Claim]
+	// position is how far the node's changelog is known to have been durable, self
+	// what it was then.
+	position atomic.Uint64
+	self     atomic.Pointer[rpc.Mark]
 	// waiting is when the oldest request that may be unanswered was sent, on
 	// the router's clock; zero when the node has answered since.
 	waiting atomic.Int64
@@ -115,21 +122,31 @@ func wait(ctx context.Context, moved <-chan struct{}, d time.Duration) {
 func (n *node) connect(ctx context.Context, addr string, moved <-chan struct{}, opened func()) error {
 	var ended error
 	closed := make(chan struct{})
+	claim := n.router.claim.Load()
 	s, err := rpc.Dial(ctx, addr, rpc.Options{
 		Traffic: &n.router.traffic,
 		Cluster: n.router.cfg.Cluster, Secrets: func() []rpc.Secret { return *n.router.secrets.Load() }, Kind: rpc.Proxy, Name: n.router.cfg.Name, Expect: n.name,
+		Claim: func() caspaxos.Claim { return *claim }, Seen: n.seen, Judge: n.recognise,
 		Handle: n.handler(), Memory: n.router.cfg.Memory, Refused: n.refused,
 		Closed: func(_ *rpc.Session, err error) { ended = err; close(closed) },
 		Log:    n.router.cfg.Log,
 	})
 	if err != nil {
+		var taken *rpc.ProposerError
+		if errors.As(err, &taken) && n.router.cfg.Refused != nil {
+			n.router.cfg.Refused(*claim, taken.Highest)
+		}
 		return err
 	}
 	opened()
+	n.admitted.Store(claim)
 	n.waiting.Store(0)
 	n.silent.Store(false)
 	n.session.Store(s)
 	n.changed()
+	if n.router.claim.Load() != claim { // renewed meanwhile: say the new one
+		s.Close()
+	}
 	select {
 	case <-closed:
 	case <-ctx.Done():
@@ -147,6 +164,48 @@ func (n *node) connect(ctx context.Context, addr string, moved <-chan struct{}, 
 		return nil
 	}
 	return ended
+}
+
+// seen is what the proxy remembers of the node, over all its sessions.
+func (n *node) seen() rpc.Mark {
+	self := n.self.Load()
+	if self == nil {
+		return rpc.Mark{}
+	}
+	m := *self
+	m.Position = n.position.Load()
+	return m
+}
+
+// recognise compares the node that has been reached with what the proxy remembers of
+// it. The node does so too; but one that does not know better may be older than
+// the one that was there before, or a copy of it.
+func (n *node) recognise(p rpc.Peer) error {
+	seen, self := n.seen(), p.Self
+	switch {
+	case self == (rpc.Mark{}):
+		return nil // it says nothing of itself
+	case seen == (rpc.Mark{}):
+	case self.Store != seen.Store:
+		return fmt.Errorf("%w: it is on another data directory than before", rpc.ErrNotTheNode)
+	case self.Number < seen.Number || self.Number == seen.Number && self.ID != seen.ID:
+		return fmt.Errorf("%w: this is its start %d, start %d has been seen: it is a copy, or was rolled back", rpc.ErrNotTheNode, self.Number, seen.Number)
+	case self.Number > seen.Number && self.Position < seen.Position:
+		return fmt.Errorf("%w: it holds entries up to %d, it had entries up to %d", rpc.ErrNotTheNode, self.Position, seen.Position)
+	}
+	n.self.Store(&self)
+	n.durable(self.Position)
+	return nil
+}
+
+// durable notes how far the node's changelog is durable.
+func (n *node) durable(position uint64) {
+	for {
+		old := n.position.Load()
+		if position <= old || n.position.CompareAndSwap(old, position) {
+			return
+		}
+	}
 }
 
 // changed recomputes whom reads ask first.
@@ -204,6 +263,12 @@ func (n *node) take(payload []byte) error {
 			}
 			lane := reply.ID % uint64(len(lanes))
 			byLane[lane] = append(byLane[lane], reply)
+		case wire.KindMark:
+			position, err := b.Mark()
+			if err != nil {
+				return err
+			}
+			n.durable(position)
 		case wire.KindFlushReply:
 			reply, err := b.FlushReply()
 			if err != nil {

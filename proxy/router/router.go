@@ -38,6 +38,10 @@ type Config struct {
 	Cluster string
 	Name    string        // this proxy's, for the nodes' logs
 	Memory  *budget.Share // for what nodes send; nil: without a limit
+	Claim   caspaxos.Claim
+	// Refused, if not nil, is told that a node does not admit the claim, and the
+	// highest proposer id that it has met. It must not block.
+	Refused func(caspaxos.Claim, caspaxos.ProposerID)
 	Log     *zap.Logger
 }
 
@@ -51,6 +55,8 @@ type Router struct {
 	secrets atomic.Pointer[[]rpc.Secret]
 	table   atomic.Pointer[table]
 	nodes   atomic.Pointer[[]*node] // by NodeID; grows only
+	claim   atomic.Pointer[caspaxos.Claim]
+	working atomic.Bool // a quorum has admitted the claim, and ballots are made
 
 	mu     sync.Mutex // changes of table and nodes
 	ctx    context.Context
@@ -97,6 +103,7 @@ func newRouter(cfg Config, lanes []Lane) *Router {
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	r.nodes.Store(new([]*node))
 	r.table.Store(new(table))
+	r.claim.Store(&cfg.Claim)
 	r.secrets.Store(new([]rpc.Secret))
 	r.calls.init()
 	return r
@@ -252,13 +259,21 @@ func (r *Router) Prefer(cfg *caspaxos.Config, slot uint16) []int {
 	return order
 }
 
-// Reachable returns the members that there is a connection to.
+// Reachable returns the members that there is a connection to: those have
+// admitted the proxy's proposer id. As no round begins without a quorum of them,
+// no ballot is sent before (PROTOCOL §1).
 func (r *Router) Reachable(cfg *caspaxos.Config) caspaxos.Set {
 	var s caspaxos.Set
-	nodes := *r.nodes.Load()
+	nodes, claim := *r.nodes.Load(), r.claim.Load()
 	for i, id := range cfg.Nodes() {
-		if nodes[id].session.Load() != nil {
+		if n := nodes[id]; n.session.Load() != nil && n.admitted.Load() == claim {
 			s = s.With(i)
+		}
+	}
+	if !r.working.Load() && cfg.IsQuorum(s) {
+		r.working.Store(true)
+		if r.claim.Load() != claim { // Renew was quicker, or will see working
+			return 0
 		}
 	}
 	return s
@@ -275,6 +290,27 @@ func (r *Router) Answering(cfg *caspaxos.Config) caspaxos.Set {
 		}
 	}
 	return s
+}
+
+// Renew replaces the claim, and calls swap at a time at which no round is under
+// way and none can begin. It returns false, and does nothing, if a quorum has
+// admitted the claim before: then ballots have been made with it.
+func (r *Router) Renew(claim caspaxos.Claim, swap func()) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	old := r.claim.Swap(new(caspaxos.Claim)) // which nobody admits
+	if r.working.Load() {
+		r.claim.Store(old)
+		return false
+	}
+	swap()
+	r.claim.Store(&claim)
+	for _, n := range *r.nodes.Load() {
+		if s := n.session.Load(); s != nil {
+			s.Close()
+		}
+	}
+	return true
 }
 
 // Ready reports whether a quorum of every group is connected.

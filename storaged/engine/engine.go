@@ -119,7 +119,8 @@ type Engine struct {
 	laneBytes int // a lane's share of the cache
 	dirtyMax  int // bytes of a lane that may wait for Pebble
 
-	node nodeRows
+	node   nodeRows
+	memory memory
 
 	flushMu sync.RWMutex
 	flushes []*flushRow // in force, all lanes'
@@ -185,6 +186,9 @@ func (e *Engine) open() (err error) {
 	if err != nil {
 		return err
 	}
+	if err := errors.Join(e.beginLife(), e.openClaims()); err != nil {
+		return err
+	}
 	for _, dir := range []string{logDir, pebbleDir} {
 		if err := os.MkdirAll(filepath.Join(o.Dir, dir), 0o755); err != nil {
 			return fmt.Errorf("data directory: %w", err)
@@ -210,6 +214,7 @@ func (e *Engine) open() (err error) {
 	if err := e.loadMeta(); err != nil {
 		return err
 	}
+	e.memory.recovered = e.Synced()
 	return e.failed()
 }
 

@@ -24,7 +24,7 @@ var layers = []struct {
 	{"fan-out", []string{"proxy/router"}},
 	{"daemon", []string{"storaged", "storaged/catchup"}},
 	{"storage", []string{"storaged/engine"}},
-	{"placement", []string{"meta/placement", "meta/store"}},
+	{"placement", []string{"meta/placement", "meta/store", "meta/sealed", "meta/site"}},
 	{"wire", []string{"protocol/wire", "protocol/rpc"}},
 	{"shared words", []string{"protocol/budget", "protocol/caspaxos", "protocol/register", "protocol/resp", "protocol/takeover", "protocol/throttle"}},
 }

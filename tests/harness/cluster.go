@@ -2,6 +2,7 @@ package harness
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -23,7 +24,7 @@ type Member struct {
 	ID       string   // "n1", "p1"
 	Addr     string   // where it listens
 	Admin    string   // where it listens for HTTP
-	Dir      string   // a node's data
+	Dir      string   // a node's data, or what a proxy keeps
 	Extra    []string // flags besides the usual
 	start    func() *Process
 }
@@ -75,13 +76,43 @@ func (c *Cluster) node(id string, extra []string) *Member {
 }
 
 func (c *Cluster) proxy(name string, extra []string) *Member {
-	m := &Member{ID: name, Addr: Addr(c.t), Admin: Addr(c.t), Extra: extra}
+	m := &Member{ID: name, Addr: Addr(c.t), Admin: Addr(c.t), Dir: filepath.Join(c.t.TempDir(), name), Extra: extra}
 	m.start = func() *Process {
 		return Start(c.t, name, Binary(c.t, "synod-proxy"), append([]string{
 			"--name", name, "--listen", m.Addr, "--admin", m.Admin, "--etcd", c.Etcd.URL, "--cluster", c.Name,
+			"--state-dir", m.Dir,
 		}, m.Extra...)...)
 	}
 	return m
+}
+
+// AddProxy starts one more proxy, which is not among those that Start or a test
+// goes through.
+func (c *Cluster) AddProxy(name string) *Member {
+	c.t.Helper()
+	m := c.proxy(name, nil)
+	m.Start()
+	AwaitServing(c.t, m.Process, m.Addr)
+	return m
+}
+
+// Copy returns a member like a node, with a copy of its directory and other
+// ports. The node is frozen while it is copied.
+func (c *Cluster) Copy(of *Member) *Member {
+	c.t.Helper()
+	m := c.node(of.ID, of.Extra)
+	of.Freeze()
+	defer of.Thaw()
+	CopyDir(c.t, of.Dir, m.Dir)
+	return m
+}
+
+// CopyDir copies a directory to one that does not exist.
+func CopyDir(t testing.TB, from, to string) {
+	t.Helper()
+	if err := os.CopyFS(to, os.DirFS(from)); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // Start begins the member's next life. The last must have ended.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -33,8 +34,9 @@ type Etcd struct {
 	*Process
 	URL string
 
-	t    testing.TB
-	args []string
+	t      testing.TB
+	args   []string // the first two: where the data is
+	backup string
 }
 
 // StartEtcd starts an etcd, on a new directory.
@@ -61,6 +63,24 @@ func (e *Etcd) Start() {
 	e.t.Helper()
 	e.Process = Start(e.t, "etcd", tool(e.t, "etcd"), e.args...)
 	Await(e.t, "etcd", func() bool { return healthy(e.URL + "/health") })
+}
+
+// Backup keeps the etcd's data for Restore. The etcd is away meanwhile.
+func (e *Etcd) Backup() {
+	e.t.Helper()
+	e.Kill()
+	e.backup = filepath.Join(e.t.TempDir(), "backup")
+	CopyDir(e.t, e.args[1], e.backup)
+	e.Start()
+}
+
+// Restore ends the etcd and starts it with the data of the last Backup.
+func (e *Etcd) Restore() {
+	e.t.Helper()
+	e.Kill()
+	e.args[1] = filepath.Join(e.t.TempDir(), "restored")
+	CopyDir(e.t, e.backup, e.args[1])
+	e.Start()
 }
 
 // healthy reports whether the URL answers with 200.

@@ -34,6 +34,12 @@ type node struct {
 
 	epoch uint64 // of the placement that it has seen
 	taken uint64 // that its log shows
+
+	lives  []caspaxos.Life  // on its disk
+	claims *caspaxos.Claims // on its disk
+	seen   caspaxos.Mark    // how far others know it to have come
+	copied *disk            // an old copy of its disk
+	gone   bool             // for good: its disk was found to be rolled back
 }
 
 // held is an answer that may not leave yet (§2, durability rule).
@@ -64,7 +70,11 @@ func (c *clock) wall() int64 {
 
 // start brings the node up on what its disk holds.
 func (n *node) start(store *memstore.Store) {
-	n.store, n.up, n.life = store, true, n.life+1
+	n.store, n.life = store, n.life+1
+	if !n.begin() {
+		return
+	}
+	n.up = true
 	n.waiting, n.syncing, n.due, n.ticking = nil, false, nil, false
 	n.watched = len(store.Log())
 	n.clock.start = n.w.now
@@ -242,6 +252,8 @@ func (n *node) tally() {
 const pageBytes = 1
 
 func (n *node) hold(after uint64, send func()) {
+	inner := send
+	send = func() { n.show(); inner() }
 	if after <= n.store.Synced() || n.w.Omit.Omits(caspaxos.RuleDurability) {
 		send()
 		return

@@ -52,6 +52,8 @@ type Profile struct {
 	Epochs     float64       // changes of the placement's epoch
 	Fill       float64       // of a node's disk
 	FillFor    time.Duration // until it has room again
+	Restore    float64       // of etcd, from an older backup, while a proxy starts
+	Rollback   float64       // of a node's disk to a copy, or the making of that copy
 
 	Omit caspaxos.Rules
 }
@@ -232,6 +234,19 @@ var (
 		p.Fill, p.FillFor = 150, 10*time.Millisecond
 		p.Lose, p.LoseReply, p.Double, p.Slow, p.Tail = 0.05, 0.1, 0.3, 0.2, 10*time.Millisecond
 	})
+	// restoring: an etcd that gives out proposer ids twice.
+	restoring = focused(func(p *Profile) {
+		p.Mix = [kinds]int{Get: 3, Set: 4, Append: 3, Incr: 2}
+		p.Clients, p.Ops, p.Think, p.Proxies = 5, 80, time.Millisecond, 3
+		p.Skew, p.WildSkew, p.Jump = 0, 10*time.Millisecond, 0
+		p.Restore, p.CrashProxy, p.Crash, p.Down = 60, 3, 15, 5*time.Millisecond
+	})
+	// rollingBack: a node comes up on an old copy of its disk.
+	rollingBack = focused(func(p *Profile) {
+		p.Mix = [kinds]int{Get: 4, Set: 2, Append: 3, Incr: 2}
+		p.Clients, p.Ops, p.Think = 4, 80, time.Millisecond
+		p.Rollback, p.Shuffle, p.Slow = 60, 20, 0.2
+	})
 	// doubtful writes: answers are lost, lists are short, retries many.
 	doubtful = focused(func(p *Profile) {
 		p.Mix = [kinds]int{Get: 2, Set: 4, Append: 4, Incr: 2}
@@ -244,4 +259,5 @@ var (
 // profiles are those that tests name.
 var profiles = map[string]func(uint64) Profile{"crashing": crashing, "expiring": expiring, "creating": creating,
 	"partial": partial, "failing": failing, "flushing": flushing_, "snapshots": snapshots, "doubtful": doubtful,
-	"collecting": collecting, "pipelining": pipelining, "fading": fading, "filling": filling}
+	"collecting": collecting, "pipelining": pipelining, "fading": fading, "filling": filling,
+	"restoring": restoring, "rollingBack": rollingBack}

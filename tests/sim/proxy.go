@@ -25,6 +25,11 @@ type proxy struct {
 	prefer []int
 	down   caspaxos.Set                // members it knows not to reach
 	asked  map[caspaxos.NodeID]Instant // since when nodes owe an answer
+
+	claim    caspaxos.Claim
+	admitted map[caspaxos.NodeID]bool // by whom
+	working  bool                     // a quorum has admitted it
+
 	wakeAt Instant
 
 	open    []*record // operations that wait here
@@ -40,8 +45,8 @@ const flushIDs = uint64(1) << 63
 func (p *proxy) start() {
 	w := p.w
 	p.up, p.life = true, p.life+1
-	w.lastProposer++
-	p.id = w.lastProposer
+	p.take(0)
+	p.working = false
 	p.clock.start = w.now
 	p.ballot = caspaxos.NewClock(p.id, p.clock.wall)
 	p.cfg = w.config
@@ -90,9 +95,6 @@ func (p *proxy) Prefer(cfg *caspaxos.Config, _ uint16) []int {
 	}
 	return append(first, last...)
 }
-
-// Reachable implements caspaxos.Env.
-func (p *proxy) Reachable(cfg *caspaxos.Config) caspaxos.Set { return cfg.All() &^ p.down }
 
 // Outage implements caspaxos.Env: it knows at once of connections that are cut.
 func (p *proxy) Outage(uint16) *caspaxos.Outage {

@@ -80,6 +80,9 @@ var ruleCases = []ruleCase{
 	{name: "RoomChosen", rule: caspaxos.RuleRoomChosen, trace: "no room for a retry"},
 	{name: "OrderAside", rule: caspaxos.RuleOrderAside, profile: pipelining, seed: 45},
 	{name: "Outage", rule: caspaxos.RuleOutage, profile: Random, seed: 1},
+	{name: "ProposerOnce", rule: caspaxos.RuleProposerOnce, profile: restoring, seed: 60},
+	{name: "ProposerQuorum", rule: caspaxos.RuleProposerQuorum, profile: restoring, seed: 135},
+	{name: "Rollback", rule: caspaxos.RuleRollback, profile: rollingBack, seed: 64},
 }
 
 // TestRule omits each rule of the protocol and requires that the simulator then

@@ -166,6 +166,8 @@ func (w *World) harm() {
 	})
 	every(w.Epochs, w.nextEpoch)
 	every(w.Fill, func() { w.fill(w.nodes[w.rng.IntN(len(w.nodes))]) })
+	every(w.Restore, w.restoreEtcd)
+	every(w.Rollback, w.rollBack)
 }
 
 // fill leaves a node's disk with little room for a while, or with none.
@@ -186,7 +188,7 @@ func (w *World) crashNode(n *node) {
 	}
 	n.crash(w.Tear)
 	w.after(w.spread(w.Down), func() {
-		if !n.up {
+		if !n.up && !n.gone {
 			n.restart()
 		}
 	})
@@ -248,7 +250,7 @@ func (w *World) heal() {
 	for _, n := range w.nodes {
 		n.makeRoom(caspaxos.RoomEnough)
 		n.clock.offset = min(max(n.clock.offset, -w.Skew), w.Skew)
-		if !n.up {
+		if !n.up && !n.gone {
 			n.restart()
 		}
 		n.thaw()
@@ -325,15 +327,18 @@ func (w *World) converge(reg int) {
 // apart says how replicas of a register differ, or "".
 func (w *World) apart(reg int) string {
 	var first caspaxos.Ballot
-	for i, n := range w.nodes {
+	for _, n := range w.nodes {
+		if n.gone {
+			continue
+		}
 		rec, err := n.store.Load(registerOf(reg))
 		switch {
 		case err != nil || rec == nil:
 			return fmt.Sprintf("%s holds nothing", n)
-		case i == 0:
+		case first.IsZero():
 			first = rec.Accepted
 		case rec.Accepted != first:
-			return fmt.Sprintf("x0 is at %s, %s at %s", w.ballot(first), n, w.ballot(rec.Accepted))
+			return fmt.Sprintf("one is at %s, %s at %s", w.ballot(first), n, w.ballot(rec.Accepted))
 		}
 	}
 	return ""
@@ -353,7 +358,7 @@ func (w *World) atRest() {
 		}
 	}
 	for _, n := range w.nodes {
-		if n.acc.Deferred() != 0 {
+		if !n.gone && n.acc.Deferred() != 0 {
 			w.stuck("%s has %d Prepares waiting at rest", n, n.acc.Deferred())
 		}
 	}

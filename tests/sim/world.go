@@ -28,6 +28,9 @@ type World struct {
 	faults  bool
 
 	lastProposer caspaxos.ProposerID
+	lastStart    uint64 // of a proxy
+	lives        uint64 // of nodes
+	rolledBack   bool
 	lastID       int
 	ops          int // that clients have issued
 	clock        int64
@@ -142,8 +145,12 @@ func (w *World) toNode(p *proxy, n *node, id uint64, raw []byte, req *caspaxos.R
 		return
 	}
 	lost := w.faults && w.rng.Float64() < w.Lose
-	if !n.up || w.cut[[2]int{p.index, int(n.id)}] {
+	if !n.up || w.cut[[2]int{p.index, int(n.id)}] || !p.admittedBy(n) {
 		lost = true
+	}
+	if n.gone && id&flushIDs == 0 {
+		p.later(time.Microsecond, func() { p.deliver(n, &caspaxos.Reply{ID: id, Outcome: caspaxos.Unreachable}) })
+		return
 	}
 	if lost && id&flushIDs == 0 && w.rng.Float64() < w.Tell {
 		p.later(w.spread(w.Delay), func() {

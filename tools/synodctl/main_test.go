@@ -71,7 +71,7 @@ func proxy(ts *testscript.TestScript, cluster, name string) error {
 	if err != nil {
 		return err
 	}
-	id, err := st.NextProposerID(ctx)
+	id, err := st.NextProposerID(ctx, 0)
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -22,11 +23,12 @@ const startLimit = 20 * time.Second
 type Etcd struct {
 	Endpoint string
 
-	t    testing.TB
-	dir  string
-	peer string
-	cmd  *exec.Cmd
-	log  *bytes.Buffer
+	t      testing.TB
+	dir    string
+	backup string
+	peer   string
+	cmd    *exec.Cmd
+	log    *bytes.Buffer
 }
 
 // Start starts an etcd on free loopback ports and waits until it answers. The
@@ -115,4 +117,30 @@ func (e *Etcd) Kill() {
 	_ = e.cmd.Process.Kill()
 	_ = e.cmd.Wait()
 	e.cmd = nil
+}
+
+// Backup keeps the server's data for Restore. The server is away meanwhile.
+func (e *Etcd) Backup() {
+	e.t.Helper()
+	e.Kill()
+	e.backup = e.copy(e.dir)
+	e.Start()
+}
+
+// Restore ends the server and starts it with the data of the last Backup.
+func (e *Etcd) Restore() {
+	e.t.Helper()
+	e.Kill()
+	e.dir = e.copy(e.backup)
+	e.Start()
+}
+
+// copy copies a directory and returns the copy.
+func (e *Etcd) copy(dir string) string {
+	e.t.Helper()
+	to := filepath.Join(e.t.TempDir(), "copy")
+	if err := os.CopyFS(to, os.DirFS(dir)); err != nil {
+		e.t.Fatal(err)
+	}
+	return to
 }

@@ -24,6 +24,7 @@ type flags struct {
 	Name       string `help:"Name to be listed by; the host's name and the port if not given." placeholder:"NAME"`
 	MaxClients int    `help:"How many clients may be connected at a time." default:"10000" placeholder:"N"`
 	Password   string `help:"Password that clients must give (AUTH, HELLO); better set by environment or file." placeholder:"SECRET"`
+	StateDir   string `help:"Directory where the proxy keeps what it takes to start while etcd is away: the placement last seen and a proposer id. Its own alone. None: it waits for etcd." placeholder:"DIR" type:"path"`
 	Lanes      int    `help:"How many lanes work on keys in parallel; 0 is one per CPU." default:"0" placeholder:"N"`
 
 	program.MemoryLimit
@@ -42,7 +43,7 @@ func (f *flags) Validate() error {
 
 const help = `A proxy of a Synod cluster: Redis clients connect to it, to any of them.
 
-A proxy holds no data; run as many as you like. It waits for etcd and for the cluster to be created (synodctl init), in whatever order they come. SIGTERM makes it finish what it has begun.
+A proxy holds no data, and next to none with --state-dir; run as many as you like. It waits for etcd and for the cluster to be created (synodctl init), in whatever order they come. SIGTERM makes it finish what it has begun.
 
 Examples:
 
@@ -73,7 +74,7 @@ func (f *flags) run(ctx context.Context, _ io.Writer, _ *kong.Context) error {
 	}
 	p, err := proxy.Start(ctx, proxy.Config{
 		Name: f.name(), Cluster: f.Cluster.Cluster, ListenAddr: f.Listen, AdminAddr: f.Admin, Store: st,
-		Limits: f.Limits(), MaxClients: f.MaxClients, Password: f.Password, Lanes: f.Lanes, Memory: memory,
+		Limits: f.Limits(), MaxClients: f.MaxClients, Password: f.Password, Lanes: f.Lanes, Memory: memory, StateDir: f.StateDir,
 		Log: log, Version: program.Release(),
 	})
 	if err == nil {

@@ -24,6 +24,7 @@ type flags struct {
 	Admin     string       `help:"Address for /healthz, /readyz, /metrics and profiles over HTTP." default:"127.0.0.1:8101" placeholder:"HOST:PORT"`
 	CacheSize program.Size `help:"Memory for hot keys, a part of --memory-limit." default:"256MiB" placeholder:"SIZE"`
 	MinFree   program.Size `help:"Keep this much of the disk free for what makes room: a segment of the changelog (32 MiB), a flush (64 MiB) and a compaction (as much again and more). With less, writes that add are refused; reads and deletes go on. A quarter of it, up to 64 MiB, is reserved in a file." default:"256MiB" placeholder:"SIZE"`
+	Moved     bool         `help:"Accept a data directory that was moved here though its node did not end in order where it was. Make sure that nothing runs there, nor on a copy."`
 	Lanes     int          `help:"How many lanes work on keys in parallel; 0 is one per CPU." default:"0" placeholder:"N"`
 
 	program.MemoryLimit
@@ -67,7 +68,7 @@ func (f *flags) run(ctx context.Context, _ io.Writer, _ *kong.Context) error {
 	}
 	d, err := storaged.Start(ctx, storaged.Config{
 		ID: f.ID, Cluster: f.Cluster.Cluster, ListenAddr: f.Listen, AdminAddr: f.Admin, DataDir: f.DataDir, Store: st,
-		CacheBytes: int64(f.CacheSize), MinFreeBytes: int64(f.MinFree), Memory: memory, Limits: f.Limits(), Lanes: f.Lanes,
+		CacheBytes: int64(f.CacheSize), MinFreeBytes: int64(f.MinFree), Memory: memory, Limits: f.Limits(), Lanes: f.Lanes, Moved: f.Moved,
 		Log: log, Version: program.Release(),
 	})
 	if err == nil {

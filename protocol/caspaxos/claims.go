@@ -1,0 +1,95 @@
+package caspaxos
+
+import (
+	"maps"
+	"slices"
+)
+
+// Claim is what a proxy says of itself at the beginning of a session: the
+// proposer id that it took, and a random number, drawn when it took it, that no
+// other start has. The zero Claim is of somebody who makes no ballots.
+type Claim struct {
+	Proposer ProposerID
+	Start    uint64
+}
+
+// Claims is a node's memory of the proposer ids that it has met, and with which
+// start (§1). A node that admits a claim refuses every other start under that id
+// for all time, so of two with one id at most one is admitted by a quorum. A
+// proposer sends nothing for a register before a quorum of its members has
+// admitted it: therefore ballots are unique even if etcd, restored from an older
+// backup, gives out an id again.
+//
+// The memory is bounded: the lowest ids are forgotten, and from then on every id
+// up to the highest of these is refused that is not remembered.
+type Claims struct {
+	Floor  ProposerID // unknown ids up to this one are refused
+	starts map[ProposerID]uint64
+	omit   Rules
+}
+
+// MaxClaims bounds the ids that a node remembers.
+const MaxClaims = 1024
+
+// NewClaims returns the memory of a node that remembers these claims. omit is
+// zero outside of tests.
+func NewClaims(floor ProposerID, known []Claim, omit Rules) *Claims {
+	c := &Claims{Floor: floor, starts: make(map[ProposerID]uint64, len(known)), omit: omitted(omit)}
+	for _, k := range known {
+		c.starts[k.Proposer] = k.Start
+	}
+	return c
+}
+
+// Known reports whether a claim has been admitted before.
+func (c *Claims) Known(k Claim) bool {
+	start, ok := c.starts[k.Proposer]
+	return ok && start == k.Start
+}
+
+// Refuses reports whether the id belongs to another start, or may do so.
+func (c *Claims) Refuses(k Claim) bool {
+	if c.omit.has(RuleProposerOnce) {
+		return false
+	}
+	start, ok := c.starts[k.Proposer]
+	return ok && start != k.Start || !ok && k.Proposer <= c.Floor || k.Proposer == MaxProposer
+}
+
+// Add remembers a claim that is not refused; it counts as admitted when what
+// All returns is durable. Should there be too many it forgets the lowest id
+// that is not in use.
+func (c *Claims) Add(k Claim, inUse func(ProposerID) bool) {
+	c.starts[k.Proposer] = k.Start
+	for len(c.starts) > MaxClaims {
+		lowest := MaxProposer
+		for id := range c.starts {
+			if id < lowest && id != k.Proposer && !inUse(id) {
+				lowest = id
+			}
+		}
+		if lowest == MaxProposer { // all are in use: as many sessions there cannot be
+			return
+		}
+		delete(c.starts, lowest)
+		c.Floor = max(c.Floor, lowest)
+	}
+}
+
+// All returns the claims that are remembered, by id.
+func (c *Claims) All() []Claim {
+	all := make([]Claim, 0, len(c.starts))
+	for _, id := range slices.Sorted(maps.Keys(c.starts)) {
+		all = append(all, Claim{id, c.starts[id]})
+	}
+	return all
+}
+
+// Highest returns the highest id that was met.
+func (c *Claims) Highest() ProposerID {
+	highest := c.Floor
+	for id := range c.starts {
+		highest = max(highest, id)
+	}
+	return highest
+}

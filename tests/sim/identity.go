@@ -1,0 +1,137 @@
+package sim
+
+import (
+	"slices"
+
+	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/memstore"
+)
+
+// disk is a copy of what a node's disk held.
+type disk struct {
+	store  *memstore.Store
+	lives  []caspaxos.Life
+	claims *caspaxos.Claims
+}
+
+// begin begins a life of the node, unless its disk is behind what others have
+// seen of it: then the node is gone for good.
+func (n *node) begin() bool {
+	n.w.lives++
+	n.lives = append(n.lives, caspaxos.Life{Number: uint64(len(n.lives) + 1), ID: n.w.lives})
+	past := caspaxos.Past{Lives: n.lives, Recovered: n.store.Synced(), Omit: n.w.Omit}
+	if err := past.Check(n.seen, n.store.Synced()); err != nil {
+		n.w.trace("%s is gone: %v", n, err)
+		n.gone = true
+		for _, p := range n.w.proxies {
+			if p.up {
+				p.p.Disconnected(p.clock.now(), n.id)
+				p.pump()
+			}
+		}
+		return false
+	}
+	if n.claims == nil {
+		n.claims = caspaxos.NewClaims(0, nil, n.w.Omit)
+	}
+	return true
+}
+
+// show notes that others learn how far the node has come: an answer leaves.
+func (n *node) show() {
+	n.seen = caspaxos.Mark{Life: n.lives[len(n.lives)-1], Position: n.store.Synced()}
+}
+
+// rollBack copies the disk of a node, or, once in a run, puts the copy back.
+func (w *World) rollBack() {
+	n := w.nodes[w.rng.IntN(len(w.nodes))]
+	switch {
+	case !n.up || w.rolledBack:
+	case n.copied == nil:
+		w.trace("%s's disk is copied at %d", n, n.store.Synced())
+		n.copied = &disk{n.store.Crash(n.store.Synced()), slices.Clone(n.lives),
+			caspaxos.NewClaims(n.claims.Floor, n.claims.All(), w.Omit)}
+	default:
+		w.rolledBack = true
+		n.crash(0)
+		n.store, n.lives, n.claims = n.copied.store, n.copied.lives, n.copied.claims
+		n.restart()
+	}
+}
+
+// restoreEtcd makes etcd give out proposer ids again that it gave out before, to
+// a proxy that starts now.
+func (w *World) restoreEtcd() {
+	w.lastProposer -= min(w.lastProposer, caspaxos.ProposerID(1+w.rng.IntN(w.Proxies)))
+	w.trace("etcd is restored: the last proposer id is %d", w.lastProposer)
+	p := w.proxies[w.rng.IntN(len(w.proxies))]
+	if p.up {
+		p.crash()
+		p.start()
+	}
+}
+
+// take takes a proposer id from etcd above another, and makes the claim to it.
+func (p *proxy) take(above caspaxos.ProposerID) {
+	p.w.lastProposer = max(p.w.lastProposer, above) + 1
+	p.w.lastStart++
+	p.id = p.w.lastProposer
+	p.claim = caspaxos.Claim{Proposer: p.id, Start: p.w.lastStart}
+	p.admitted = make(map[caspaxos.NodeID]bool)
+}
+
+// admittedBy reports whether a node has admitted the proxy's claim. It is asked
+// now, as at the beginning of a session, if it has not been before.
+func (p *proxy) admittedBy(n *node) bool {
+	if p.admitted[n.id] {
+		return true
+	}
+	if !n.up {
+		return false
+	}
+	if !n.claims.Known(p.claim) {
+		if n.claims.Refuses(p.claim) {
+			p.refused(n)
+			return false
+		}
+		n.claims.Add(p.claim, func(caspaxos.ProposerID) bool { return false })
+	}
+	p.admitted[n.id] = true
+	return true
+}
+
+// refused takes another id, soon. A proxy that has begun to work starts over.
+func (p *proxy) refused(n *node) {
+	above := n.claims.Highest()
+	p.w.trace("%s: %s refuses id %d, the highest is %d", p, n, p.id, above)
+	claim := p.claim
+	p.later(1, func() {
+		switch {
+		case p.claim != claim:
+		case p.working:
+			p.crash()
+			p.w.lastProposer = max(p.w.lastProposer, above)
+			p.start()
+		default:
+			p.take(above)
+			p.ballot.Renew(p.id)
+		}
+	})
+}
+
+// Reachable implements caspaxos.Env.
+func (p *proxy) Reachable(cfg *caspaxos.Config) caspaxos.Set {
+	var set caspaxos.Set
+	for i, id := range cfg.Nodes() {
+		if n := p.w.nodes[id]; !n.gone && p.admittedBy(n) {
+			set = set.With(i)
+		}
+	}
+	if p.w.Omit.Omits(caspaxos.RuleProposerQuorum) {
+		return cfg.All() &^ p.down
+	}
+	if set &^= p.down; cfg.IsQuorum(set) {
+		p.working = true
+	}
+	return set
+}
