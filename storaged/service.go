@@ -303,7 +303,7 @@ func (d *Daemon) page(s *rpc.Session, q *caspaxos.ListRequest) caspaxos.ListRepl
 			return refused
 		}
 		reply, err = d.engine.Expired(d.now().Wall, q)
-		reply.Work = d.answered()
+		reply.Reads, reply.Votes = d.answered()
 	} else {
 		reply, err = d.engine.List(q)
 	}
@@ -344,16 +344,21 @@ func (r *reaping) ends(s *rpc.Session) {
 	}
 }
 
-// answered returns how many requests the node has answered.
-func (d *Daemon) answered() (n uint64) {
+// answered returns how many Reads the node has answered, and how many Prepares
+// and Accepts.
+func (d *Daemon) answered() (reads, votes uint64) {
 	for _, l := range d.lanes {
 		for kind := range l.counts {
 			for outcome := range l.counts[kind] {
-				n += l.counts[kind][outcome].Load()
+				if n := l.counts[kind][outcome].Load(); caspaxos.Kind(kind) == caspaxos.KindRead {
+					reads += n
+				} else {
+					votes += n
+				}
 			}
 		}
 	}
-	return n
+	return reads, votes
 }
 
 // tell is a teller: a goroutine that answers how many registers there are.

@@ -86,6 +86,7 @@ type ListReply struct {
 	Done     bool
 	NextSlot uint16
 	NextHash uint64
-	// Work: of Expired, how many requests the node has answered in its life.
-	Work uint64
+	// Of Expired: how many Reads the node has answered in its life, and how many
+	// Prepares and Accepts.
+	Reads, Votes uint64
 }

@@ -114,7 +114,8 @@ func AppendListReply(dst []byte, p *caspaxos.ListReply) []byte {
 	dst = binary.AppendUvarint(dst, p.Epoch)
 	dst = binary.AppendUvarint(dst, uint64(p.NextSlot))
 	dst = binary.AppendUvarint(dst, p.NextHash)
-	dst = binary.AppendUvarint(dst, p.Work)
+	dst = binary.AppendUvarint(dst, p.Reads)
+	dst = binary.AppendUvarint(dst, p.Votes)
 	dst = binary.AppendUvarint(dst, uint64(len(p.Entries)))
 	for i := range p.Entries {
 		e := &p.Entries[i]
@@ -135,7 +136,7 @@ func (r *reader) listReply(p *caspaxos.ListReply) {
 	p.Epoch = r.uvarint()
 	p.NextSlot = r.slot()
 	p.NextHash = r.uvarint()
-	p.Work = r.uvarint()
+	p.Reads, p.Votes = r.uvarint(), r.uvarint()
 	n := r.count(7, maxListed)
 	if n == 0 {
 		return

@@ -304,7 +304,7 @@ func genListReply() *rapid.Generator[*caspaxos.ListReply] {
 		return &caspaxos.ListReply{
 			ID: rapid.Uint64().Draw(t, "id"), Outcome: genOutcome(t), Epoch: rapid.Uint64().Draw(t, "epoch"),
 			Done: rapid.Bool().Draw(t, "done"), NextSlot: rapid.Uint16Range(0, caspaxos.Slots-1).Draw(t, "slot"),
-			NextHash: rapid.Uint64Range(0, 1<<48).Draw(t, "hash"), Work: rapid.Uint64().Draw(t, "work"),
+			NextHash: rapid.Uint64Range(0, 1<<48).Draw(t, "hash"), Reads: rapid.Uint64().Draw(t, "reads"), Votes: rapid.Uint64().Draw(t, "votes"),
 			Entries: orNil(rapid.SliceOfN(listed, 0, 9).Draw(t, "entries")),
 		}
 	})

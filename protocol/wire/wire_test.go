@@ -228,7 +228,7 @@ func TestMalformed(t *testing.T) {
 		{"element twice", told(2|replyState, 0, 1, projectAll, 2, 1, 'b', 0, 1, 'b', 0), badOrder},
 		{"element count", told(2|replyState, 0, append([]byte{1, projectAll}, huge...)...), tooMany},
 		{"flush of slots upside down", message(KindFlushRequest, []byte{1, 0, 0, 2, 1, 0}), badOrder},
-		{"listed type", message(KindListReply, []byte{1, 2, 0, 0, 0, 0, 1, 0, 1, 0, 0, 0, 9, 0}), badKind},
+		{"listed type", message(KindListReply, []byte{1, 2, 0, 0, 0, 0, 0, 1, 0, 1, 0, 0, 0, 9, 0}), badKind},
 		{"tally of a slot that is not there", message(KindTallyRequest, []byte{1, 0, 1, 1, 0xff, 0x7f, 1}), badSlot},
 		{"tallies out of order", message(KindTallyReply, []byte{1, 2, 0, 2,
 			1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0,

@@ -27,9 +27,10 @@ const (
 	reapRest    = 5
 	reapRestMax = time.Second
 	// reapIdle is how many requests of others a second a node may have and still
-	// be idle, reapRequests how many it gets for a key that is deleted.
-	reapIdle     = 100
-	reapRequests = 2
+	// be idle. For a key that is deleted it gets reapVotes, and at most reapReads.
+	reapIdle  = 100
+	reapVotes = 2
+	reapReads = 1
 	// reapFailed is how long a range is left alone where a key could not be
 	// deleted: the node that lists it lets another proxy try meanwhile.
 	reapFailed = 2 * caspaxos.ReapTurn
@@ -79,12 +80,12 @@ type reaper struct {
 	next uint16    // the slot to go on from
 	not  time.Time // before
 
-	// What the node that listed last had done by then.
-	node  caspaxos.NodeID
-	work  uint64
-	when  time.Time
-	own   uint64 // requests made since
-	known bool
+	// What the node that listed last had answered by then.
+	node         caspaxos.NodeID
+	reads, votes uint64
+	when         time.Time
+	own          int64 // keys looked at since
+	known        bool
 }
 
 // turn works on the range for a while. It returns whether there is more to do.
@@ -124,7 +125,7 @@ func (r *reaper) list(ctx context.Context, rng router.SlotRange) (page *caspaxos
 	if err != nil || page.Outcome != caspaxos.Told {
 		return nil, false
 	}
-	return page, r.busy(node, page.Work)
+	return page, r.busy(node, page)
 }
 
 // deleteAll takes away what is due of the registers on a page.
@@ -145,12 +146,14 @@ func (r *reaper) deleteAll(ctx context.Context, page *caspaxos.ListReply, busy b
 
 // busy reports whether a node has had other work since it was asked last. Until
 // that is known, it has.
-func (r *reaper) busy(node caspaxos.NodeID, work uint64) bool {
+func (r *reaper) busy(node caspaxos.NodeID, page *caspaxos.ListReply) bool {
 	now := time.Now()
-	others := float64(int64(work - r.work - r.own))
-	busy := !r.known || r.node != node || work < r.work || others > reapIdle*max(now.Sub(r.when).Seconds(), 0.01)
-	r.node, r.work, r.when, r.own, r.known = node, work, now, 0, true
-	return busy
+	votes := int64(page.Votes-r.votes) - reapVotes*r.own
+	reads := int64(page.Reads-r.reads) - reapReads*r.own
+	idle := r.known && r.node == node && page.Votes >= r.votes &&
+		float64(max(votes, 0)+max(reads, 0)) <= reapIdle*max(now.Sub(r.when).Seconds(), 0.1)
+	r.node, r.reads, r.votes, r.when, r.own, r.known = node, page.Reads, page.Votes, now, 0, true
+	return !idle
 }
 
 // delete takes away what is due of some registers: as often as it takes, for a
@@ -170,7 +173,7 @@ func (r *reaper) delete(ctx context.Context, regs []caspaxos.Register, busy bool
 		if err != nil {
 			return err
 		}
-		r.own += uint64(reapRequests * len(regs))
+		r.own += int64(len(regs))
 		if busy && !rest(ctx, min(reapRest*time.Since(began), reapRestMax)) {
 			return ctx.Err()
 		}

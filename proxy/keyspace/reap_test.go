@@ -109,7 +109,9 @@ func (s *storm) List(ctx context.Context, to caspaxos.NodeID, req caspaxos.ListR
 		return &caspaxos.ListReply{Outcome: caspaxos.Busy}, nil
 	}
 	page, err := s.fakeNodes.List(ctx, to, req)
-	page.Work = uint64(s.others*time.Since(s.start).Seconds()) + reapRequests*uint64(s.began-len(s.keys))
+	deleted := uint64(s.began - len(s.keys))
+	page.Votes = uint64(s.others*time.Since(s.start).Seconds()) + reapVotes*deleted
+	page.Reads = deleted * 2 / 3 // of three members, two are asked
 	return page, err
 }
 
