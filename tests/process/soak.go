@@ -103,6 +103,18 @@ func (w *workload) retire() {
 	}
 }
 
+// calm waits until clients are answered again and none is refused: a client library
+// may take a second to try a server again that was away.
+func (w *workload) calm() {
+	w.t.Helper()
+	harness.Await(w.t, "all clients to be answered", func() bool {
+		refused, uncertain := w.lostSoFar()
+		w.progress(enough)
+		r, u := w.lostSoFar()
+		return r == refused && u == uncertain
+	})
+}
+
 // lostSoFar returns how many commands were refused, and of how many nobody knows
 // what became.
 func (w *workload) lostSoFar() (refused, uncertain int) {

@@ -112,15 +112,16 @@ func (s *soak) usage(t *testing.T) map[string]usage {
 func (s *soak) try(t *testing.T, one trial) {
 	t.Run(one.name, func(t *testing.T) {
 		s.w.gaps.phase(one.name)
-		s.w.progress(enough)
+		s.w.calm()
 		refused, uncertain := s.w.lostSoFar()
+		s.w.newReasons()
 		start := time.Now()
 		one.run(s, t)
 		s.w.progress(enough)
 		r, u := s.w.lostSoFar()
 		t.Logf("%d refused, %d uncertain, in %v", r-refused, u-uncertain, time.Since(start).Round(time.Millisecond))
 		if one.clear && (r != refused || u != uncertain) {
-			t.Errorf("%d commands were refused, %d ended as uncertain", r-refused, u-uncertain)
+			t.Errorf("%d commands were refused, %d ended as uncertain: %v", r-refused, u-uncertain, s.w.newReasons())
 		}
 		for _, m := range s.members() {
 			if !m.Running() {
