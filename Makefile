@@ -14,8 +14,9 @@ SEEDS   ?= 1000
 COMMANDS ?= 100000
 TIMEOUT ?= 14m
 SIZE    ?= full
+FOR     ?= 10m
 
-.PHONY: help build run test lint fmt sim compare bench bench-types clean
+.PHONY: help build run test lint fmt sim compare soak bench bench-types clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 14
@@ -47,6 +48,9 @@ sim: ## run the simulator on SEEDS=1000 seeds
 compare: build ## compare with Redis: COMMANDS=100000 on a cluster, three times as many on the functions
 	$(GO) test ./proxy/command -run TestGenerated -count 1 -timeout 0 -v -generated $$((3 * $(COMMANDS))) -generated-seed 1001
 	cd tests && SYNOD_BIN=$(CURDIR)/bin $(GO) test ./differential -run 'TestSame$$' -count 1 -timeout 0 -v -commands $(COMMANDS) -seed 1001
+
+soak: build ## try everything on one cluster for FOR=10m, beside clients that are checked
+	cd tests && SYNOD_BIN=$(CURDIR)/bin $(GO) test ./process -run 'TestSoak$$' -count 1 -timeout 0 -v -soak $(FOR)
 
 bench: build ## measure against Redis and etcd; SIZE=brief takes a minute
 	cd tests/bench && SYNOD_BIN=$(CURDIR)/bin $(GO) test -run TestBenchmark -count 1 -timeout 0 \

@@ -86,6 +86,7 @@ type workload struct {
 	journals  []*journal
 	failure   error
 	lost      [3]int // commands by outcome
+	reasons   map[string]int
 }
 
 // event is one command on a register.
@@ -130,11 +131,12 @@ type entry struct {
 const (
 	registersPerRound = 24
 	countersInUse     = 4
+	maxReasons        = 1000
 )
 
 // newWorkload returns a workload without clients and keys.
 func newWorkload(t testing.TB) *workload {
-	w := &workload{t: t, started: time.Now(), registers: map[string][]event{}, counters: map[string]*counter{}}
+	w := &workload{t: t, started: time.Now(), registers: map[string][]event{}, counters: map[string]*counter{}, reasons: map[string]int{}}
 	w.stop, w.cancel = context.WithCancel(context.Background())
 	w.gaps.begin()
 	t.Cleanup(w.end)
@@ -193,6 +195,28 @@ func (w *workload) pause() {
 	}
 }
 
+// classify is classify that remembers why commands were not answered.
+func (w *workload) classify(err error) (outcome, error) {
+	o, unexpected := classify(err)
+	if o != done {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if len(w.reasons) < maxReasons {
+			w.reasons[err.Error()]++
+		}
+	}
+	return o, unexpected
+}
+
+// newReasons returns why commands were not answered since it was called last.
+func (w *workload) newReasons() map[string]int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	old := w.reasons
+	w.reasons = map[string]int{}
+	return old
+}
+
 func (w *workload) count(o outcome, err error) {
 	if o == done {
 		w.answers.Add(1)
@@ -210,7 +234,7 @@ func (w *workload) now() int64 { return int64(time.Since(w.started)) }
 
 func (w *workload) write(c *redis.Client, id, n int, key string) (outcome, error) {
 	e := event{client: id, call: w.now(), set: fmt.Sprintf("%d.%d", id, n)}
-	o, err := classify(c.Set(context.Background(), key, e.set, 0).Err())
+	o, err := w.classify(c.Set(context.Background(), key, e.set, 0).Err())
 	w.record(key, e, o)
 	return o, err
 }
@@ -219,7 +243,7 @@ func (w *workload) read(c *redis.Client, id int, key string) (outcome, error) {
 	e := event{client: id, call: w.now()}
 	got, err := c.Get(context.Background(), key).Result()
 	e.got = got
-	o, err := classify(err)
+	o, err := w.classify(err)
 	if o == done { // a read without an answer tells nothing
 		w.record(key, e, o)
 	}
@@ -238,7 +262,7 @@ func (w *workload) record(key string, e event, o outcome) {
 
 func (w *workload) increment(c *redis.Client, key string) (outcome, error) {
 	n, err := c.Incr(context.Background(), key).Result()
-	o, err := classify(err)
+	o, err := w.classify(err)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.counters[key].note(o, n)
@@ -246,7 +270,7 @@ func (w *workload) increment(c *redis.Client, key string) (outcome, error) {
 }
 
 func (w *workload) append(c *redis.Client, j *journal, text string) (outcome, error) {
-	o, err := classify(c.Append(context.Background(), j.key, text).Err())
+	o, err := w.classify(c.Append(context.Background(), j.key, text).Err())
 	j.entries = append(j.entries, entry{text, o})
 	return o, err
 }

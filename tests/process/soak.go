@@ -1,0 +1,124 @@
+package process
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"synod/tests/harness"
+)
+
+// usage is what one member takes of the machine.
+type usage struct {
+	resident, disk    int64 // bytes
+	files, goroutines int
+}
+
+func (u usage) String() string {
+	return fmt.Sprintf("%4d MiB resident, %4d files, %5d goroutines, %5d MiB on disk", u.resident>>20, u.files, u.goroutines, u.disk>>20)
+}
+
+// grown tells in what a member takes more than it did, by more than what comes and
+// goes: buffers, connections, a segment or a compaction.
+func (u usage) grown(before usage) (problems []string) {
+	check := func(what string, now, then, slack int64) {
+		if now > then+then/4+slack {
+			problems = append(problems, fmt.Sprintf("%s grew from %d to %d", what, then, now))
+		}
+	}
+	const mib = 1 << 20
+	check("memory", u.resident, before.resident, 96*mib)
+	check("open files", int64(u.files), int64(before.files), 32)
+	check("goroutines", int64(u.goroutines), int64(before.goroutines), 64)
+	check("disk", u.disk, before.disk, 512*mib)
+	return problems
+}
+
+// usageOf measures a member that runs.
+func usageOf(t testing.TB, m *harness.Member) usage {
+	t.Helper()
+	u := usage{goroutines: int(m.Metric(t, "go_goroutines"))}
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", m.PID()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(status)) {
+		if rest, found := strings.CutPrefix(line, "VmRSS:"); found {
+			kib, err := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			u.resident = kib << 10
+		}
+	}
+	files, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", m.PID()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.files = len(files)
+	if m.Dir != "" {
+		u.disk = treeBytes(m.Dir)
+	}
+	return u
+}
+
+// treeBytes is the size of all files below a directory that other processes
+// change.
+func treeBytes(dir string) (sum int64) {
+	_ = filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return nil // gone meanwhile
+		}
+		if info, err := d.Info(); err == nil {
+			sum += info.Size()
+		}
+		return nil
+	})
+	return sum
+}
+
+// retire checks the registers of earlier rounds, which nobody uses any more, and
+// forgets them, so that a run of hours needs no more memory than one of minutes.
+func (w *workload) retire() {
+	w.t.Helper()
+	current := fmt.Sprintf("register:%d:", w.round.Load())
+	last := fmt.Sprintf("register:%d:", w.round.Load()-1) // commands on it may be under way
+	w.mu.Lock()
+	old := map[string][]event{}
+	for key, events := range w.registers {
+		if !strings.HasPrefix(key, current) && !strings.HasPrefix(key, last) {
+			old[key] = events
+			delete(w.registers, key)
+		}
+	}
+	w.mu.Unlock()
+	for key, events := range old {
+		if !linearizable(events) {
+			w.t.Errorf("%s is not linearizable:\n%s", key, describe(events))
+		}
+	}
+}
+
+// calm waits until clients are answered again and none is refused: a client library
+// may take a second to try a server again that was away.
+func (w *workload) calm() {
+	w.t.Helper()
+	harness.Await(w.t, "all clients to be answered", func() bool {
+		refused, uncertain := w.lostSoFar()
+		w.progress(enough)
+		r, u := w.lostSoFar()
+		return r == refused && u == uncertain
+	})
+}
+
+// lostSoFar returns how many commands were refused, and of how many nobody knows
+// what became.
+func (w *workload) lostSoFar() (refused, uncertain int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.lost[notDone], w.lost[unknown]
+}
