@@ -20,8 +20,11 @@ const (
 	queueItems = 1 << 14
 	queueBytes = 256 << 20
 	// batchItems is how many messages are worked on before the changelog is
-	// asked to sync: with more, the first would wait for the last.
+	// asked to sync and replies leave, batchTime for how long, about, which is
+	// looked at after every batchLook: with more, the first would wait for the last.
 	batchItems = 512
+	batchTime  = time.Millisecond
+	batchLook  = 16
 )
 
 // item is one thing for a lane to do: to step a request, or to call do.
@@ -126,8 +129,7 @@ func (l *lane) drain() {
 	l.depth.Store(0)
 	l.mu.Unlock()
 	for rest := items; len(rest) > 0; {
-		n := min(len(rest), batchItems)
-		l.batch(rest[:n])
+		n := l.batch(rest[:min(len(rest), batchItems)])
 		if rest = rest[n:]; len(rest) > 0 {
 			l.store.Maintain(l.daemon.now().Mono)
 		}
@@ -141,12 +143,20 @@ func (l *lane) drain() {
 	}
 }
 
-// batch steps the acceptor through some messages and lets one sync follow.
-func (l *lane) batch(items []item) {
+// batch steps the acceptor through messages, as many as there is time for, and lets
+// one sync follow. It returns how many these were.
+func (l *lane) batch(items []item) int {
 	now := l.daemon.now()
+	began := now.Mono
 	var reply caspaxos.Reply
 	failed := false
 	for i := range items {
+		if i%batchLook == 0 && i > 0 {
+			if now = l.daemon.now(); time.Duration(now.Mono-began) > batchTime {
+				items = items[:i]
+				break
+			}
+		}
 		it := &items[i]
 		if it.do != nil {
 			it.do()
@@ -166,6 +176,7 @@ func (l *lane) batch(items []item) {
 	l.failing = l.failing && failed
 	l.finish()
 	l.daemon.metrics.batch(len(items))
+	return len(items)
 }
 
 // answer queues the reply to a request.

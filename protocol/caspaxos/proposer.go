@@ -102,6 +102,8 @@ type Proposer struct {
 	heard   []Mono     // by NodeID: when something last came from it
 	fetches []*fetches // by NodeID
 
+	hedgeSpent int // see hedgeShare: goes up with hedges, down with reads
+
 	recent    *recent
 	repairing map[repairKey]*repair
 	behind    map[repairKey]behind // since when members have been behind, or may be sent the state again

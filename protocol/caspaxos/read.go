@@ -18,6 +18,7 @@ func (p *Proposer) startRead(r *reg, n int) {
 		r.proj.Include(c.Op.Needs())
 	}
 	r.have = false
+	p.hedgeSpent = max(p.hedgeSpent-1, 0)
 	prefer := p.Env.Prefer(r.cfg, r.id.Slot)
 	for n, i := range prefer {
 		p.askRead(r, i, n == 0)
@@ -63,20 +64,27 @@ func (p *Proposer) askRest(r *reg) {
 	}
 }
 
-// hedgeBusy is how many times as long as for a silent member a read waits for one
-// that is late and has sent something lately: the others are likely to be as busy.
-const hedgeBusy = 3
+const (
+	// hedgeShare bounds the hedges to one in so many reads, hedgeBurst is how many
+	// there may be at once: when all members are busy, to ask one more of them makes
+	// it worse. hedgeSilent is after how many times as long as a hedge takes a member
+	// of which nothing comes is taken to be gone rather than busy.
+	hedgeShare  = 16
+	hedgeBurst  = 64
+	hedgeSilent = 3
+)
 
-// busyOnly reports whether something has come lately from all members that are late.
-func (p *Proposer) busyOnly(r *reg) bool {
-	if time.Duration(p.now.Mono-r.started) >= hedgeBusy*p.Timing.Hedge {
-		return false
-	}
+// mayHedge reports whether the rest is to be asked now, as members are late.
+func (p *Proposer) mayHedge(r *reg) bool {
 	for i, node := range r.cfg.nodes {
-		if r.asked.Has(i) && !(r.replied | r.lost).Has(i) && !p.speaks(node, 0, p.Timing.Hedge) {
-			return false
+		if r.asked.Has(i) && !(r.replied | r.lost).Has(i) && !p.speaks(node, r.started, hedgeSilent*p.Timing.Hedge) {
+			return true
 		}
 	}
+	if p.hedgeSpent+hedgeShare > hedgeBurst*hedgeShare {
+		return false
+	}
+	p.hedgeSpent += hedgeShare
 	return true
 }
 
@@ -227,7 +235,7 @@ func (p *Proposer) throughRound(r *reg) {
 func (p *Proposer) stateComes(r *reg) bool {
 	late := time.Duration(p.now.Mono-r.started) >= p.Timing.Retry
 	for i, node := range r.cfg.nodes {
-		if r.asksState.Has(i) && !(r.replied | r.lost).Has(i) && !late && p.speaks(node, r.started, p.Timing.Hedge) {
+		if r.asksState.Has(i) && !(r.replied | r.lost).Has(i) && !late && p.speaks(node, r.started, hedgeSilent*p.Timing.Hedge) {
 			p.arm(r, p.Timing.Hedge)
 			return true
 		}
@@ -338,7 +346,7 @@ func (p *Proposer) readLate(r *reg) {
 		return
 	}
 	if r.asked != r.cfg.All() {
-		if !p.busyOnly(r) {
+		if p.mayHedge(r) || time.Duration(p.now.Mono-r.started) >= p.Timing.Retry {
 			p.askRest(r)
 		}
 		p.arm(r, p.Timing.Hedge)

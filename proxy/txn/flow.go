@@ -3,6 +3,7 @@ package txn
 import (
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"synod/protocol/caspaxos"
 )
@@ -10,12 +11,14 @@ import (
 const (
 	// flowBytes is about how many bytes of states may be coming for one client, or
 	// one command on many registers, at a time: enough to keep the nodes busy, and
-	// so few that others do not notice. flowMost bounds the commands.
-	flowBytes = 2 << 20
+	// so few that others do not notice. If it would not be done in time, it is flowWide
+	// times as many at most. flowMost bounds the commands.
+	flowBytes = 1 << 20
+	flowWide  = 8
 	flowMost  = 1024
 	flowLeast = 4
 	// flowSize is what a read is taken to bring before any has.
-	flowSize = 32 << 10
+	flowSize = 8 << 10
 )
 
 // Flow submits commands in order, no more at a time than bring flowBytes: how much
@@ -25,6 +28,8 @@ const (
 // What is held back is on its way in the client's eyes: its time runs.
 type Flow struct {
 	To Submitter
+	// Within, if not zero, is the time in which all should be done.
+	Within time.Duration
 
 	out  atomic.Int64 // under way: commands, and from bit 32 those of them that read
 	size atomic.Int64 // bytes that a read brings, about; zero before any has
@@ -33,6 +38,16 @@ type Flow struct {
 	mu    sync.Mutex
 	queue []*caspaxos.Command // that are held back
 	busy  bool                // somebody submits from the queue
+	pace  pace
+
+	wide atomic.Int64 // by how much more than flowBytes may be coming; zero: not at all
+}
+
+// pace is how quickly a Flow gets on since it began to hold commands back.
+type pace struct {
+	began caspaxos.Mono
+	sent  int64         // commands, of those since
+	look  caspaxos.Mono // when to look again
 }
 
 const flowRead = 1 << 32
@@ -56,7 +71,7 @@ func (f *Flow) window() int64 {
 	if size == 0 {
 		size = flowSize
 	}
-	return max(flowBytes/size, flowLeast)
+	return max(flowBytes*max(f.wide.Load(), 1)/size, flowLeast)
 }
 
 // Submit takes commands. It does not block and keeps the commands, but not the
@@ -74,10 +89,29 @@ func (f *Flow) Submit(cmds []*caspaxos.Command) {
 		}
 	}
 	f.mu.Lock()
-	f.queue = append(f.queue, cmds...)
-	f.held.Store(true)
+	if f.queue = append(f.queue, cmds...); !f.held.Swap(true) {
+		f.pace = pace{began: f.To.Now(), sent: f.out.Load() & (flowRead - 1)}
+		f.pace.look = f.pace.began + caspaxos.Mono(f.Within/8)
+	}
 	f.mu.Unlock()
 	f.pump()
+}
+
+// widen lets more be coming if what is left would not be done in time. mu is held.
+func (f *Flow) widen() {
+	if f.Within == 0 || f.wide.Load() >= flowWide {
+		return
+	}
+	now := f.To.Now()
+	if now < f.pace.look {
+		return
+	}
+	f.pace.look = now + caspaxos.Mono(f.Within/8)
+	out := f.out.Load() & (flowRead - 1)
+	done, left := f.pace.sent-out, int64(len(f.queue))+out
+	if took := float64(now - f.pace.began); took*float64(done+left) > float64(f.Within)*float64(done) {
+		f.wide.Store(max(2*f.wide.Load(), 2))
+	}
 }
 
 // Held reports whether commands are held back.
@@ -132,6 +166,7 @@ func (f *Flow) pump() {
 // next takes what fits out of the queue: none, if that is less than a quarter of
 // what may be under way, as larger batches are cheaper. mu is held.
 func (f *Flow) next() []*caspaxos.Command {
+	f.widen()
 	out, n := f.out.Load(), 0
 	for n < len(f.queue) && f.fits(out+weight(f.queue[n])) {
 		out += weight(f.queue[n])
@@ -147,5 +182,6 @@ func (f *Flow) next() []*caspaxos.Command {
 	for _, c := range cmds {
 		f.out.Add(weight(c))
 	}
+	f.pace.sent += int64(n)
 	return cmds
 }

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"synod/protocol/caspaxos"
 	"synod/protocol/register"
@@ -24,9 +25,10 @@ type nodes struct {
 	under []*caspaxos.Command // that have not ended
 	most  int                 // of under
 	came  chan struct{}       // a token for each command, if not nil
+	now   caspaxos.Mono
 }
 
-func (n *nodes) Now() caspaxos.Mono { return 1 }
+func (n *nodes) Now() caspaxos.Mono { return n.now }
 
 func (n *nodes) Submit(cmds []*caspaxos.Command) {
 	n.mu.Lock()
@@ -106,6 +108,29 @@ func TestFlowKeepsTheOrder(t *testing.T) {
 	f.Submit(commands(flowMost, false))
 	if to.most != flowMost || f.Held() {
 		t.Errorf("%d writes are under way at a time, want %d", to.most, flowMost)
+	}
+}
+
+// A command that would not be done in time may have more coming at once.
+func TestFlowThatIsLate(t *testing.T) {
+	for _, each := range []time.Duration{time.Millisecond / 100, time.Millisecond} {
+		to := new(nodes)
+		f := Flow{To: to, Within: time.Second}
+		f.Submit(commands(10_000, true))
+		most := 0
+		for c := to.take(); c != nil; c = to.take() {
+			to.now += caspaxos.Mono(each)
+			c.Seen.Bytes = 64 << 10
+			f.Ended(c)
+			most = max(most, len(to.under))
+		}
+		want := flowBytes >> 16
+		if late := each == time.Millisecond; late {
+			want *= flowWide
+		}
+		if most > max(want, flowBytes/flowSize) || most < want*9/10 {
+			t.Errorf("%v each: %d reads under way, want about %d", each, most, want)
+		}
 	}
 }
 

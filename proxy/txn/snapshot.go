@@ -58,7 +58,8 @@ func (s *Snapshots) Read(cmds []*caspaxos.Command, then Then, done func([]*caspa
 	if then == nil {
 		run.then = func([]*caspaxos.Command) []*caspaxos.Command { return nil }
 	}
-	run.reads.To, run.looks.To = s.Registers, s.Registers
+	run.reads = Flow{To: s.Registers, Within: s.Limits.Command / 2}
+	run.looks = Flow{To: s.Registers, Within: s.Limits.Command / 2}
 	run.first(cmds)
 }
 

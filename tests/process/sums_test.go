@@ -264,7 +264,8 @@ type others struct {
 	ended chan struct{} // a token for a command that has ended, now and then
 
 	mu   sync.Mutex
-	took []time.Duration
+	n    int
+	took [2][]time.Duration // of writes, of reads
 	errs []error
 }
 
@@ -302,14 +303,15 @@ func (o *others) run(conn *harness.Conn, key string) {
 		if err == nil && string(got) != want {
 			err = fmt.Errorf("%q, want %q", got, want)
 		}
-		o.note(time.Since(began), err)
+		o.note(n%2, time.Since(began), err)
 	}
 }
 
-func (o *others) note(d time.Duration, err error) {
+func (o *others) note(kind int, d time.Duration, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.took = append(o.took, d)
+	o.n++
+	o.took[kind] = append(o.took[kind], d)
 	if err != nil {
 		o.errs = append(o.errs, err)
 	}
@@ -334,24 +336,26 @@ func (o *others) await(n int) {
 func (o *others) count() int {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return len(o.took)
+	return o.n
 }
 
 // phase describes what has ended since it was last called.
 func (o *others) phase() string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	took := o.took
-	o.took = nil
-	if len(took) == 0 {
-		return "none"
+	out := ""
+	for kind, took := range o.took {
+		o.took[kind] = nil
+		if len(took) == 0 {
+			continue
+		}
+		slices.Sort(took)
+		at := func(q float64) time.Duration {
+			return took[int(q*float64(len(took)-1))].Round(100 * time.Microsecond)
+		}
+		out += fmt.Sprintf("%d %s p50 %s p99 %s max %s; ", len(took), []string{"SET", "GET"}[kind], at(0.5), at(0.99), at(1))
 	}
-	slices.Sort(took)
-	at := func(q float64) time.Duration {
-		return took[int(q*float64(len(took)-1))].Round(100 * time.Microsecond)
-	}
-	return fmt.Sprintf("%d commands, p50 %s, p99 %s, p99.9 %s, max %s; errors so far %d",
-		len(took), at(0.5), at(0.99), at(0.999), at(1), len(o.errs))
+	return fmt.Sprintf("%serrors so far %d", out, len(o.errs))
 }
 
 // stop ends the clients and returns what went wrong, if anything did.
