@@ -73,3 +73,30 @@ func (a *Acceptor) remember(req *Request, rec *Record) {
 	}
 	a.past.keep(req)
 }
+
+// askNews asks for what has happened since a large state was read: that may have
+// taken long, and the target may have promised more meanwhile.
+func (p *Proposer) askNews(rep *repair) {
+	rep.ready, rep.began = true, p.now.Mono
+	rep.id = p.newID(nil, rep)
+	p.out = append(p.out, Sent{To: rep.cfg.nodes[rep.asked], Request: &Request{ID: rep.id, Kind: KindRead,
+		Register: rep.accept.Register, Epoch: rep.cfg.Epoch, Since: []Ballot{rep.accept.Ballot}}})
+}
+
+// top adds what has happened since to the state, if the member knows it.
+func (rep *repair) top(reply *Reply) {
+	a, way := &rep.accept, reply.Way
+	if reply.Outcome != Led || a.History == nil || way.On != a.Ballot {
+		return
+	}
+	e, ok := way.Lineage.Find(way.To)
+	if !ok || e.Blind {
+		return
+	}
+	a.Ballot, a.Base = e.Ballot, e.Parent
+	a.History.Merge(&way.Lineage)
+	if way.Change.Kind == register.Delta {
+		a.Change.Header = way.Change.Header
+		a.Change.Ops = slices.Concat(a.Change.Ops, way.Change.Ops)
+	}
+}
