@@ -23,7 +23,7 @@ func (n *testNode) slow() *slow {
 	n.t.Helper()
 	r := &slow{client: &client{t: n.t, n: n, pending: make(map[uint64]chan *answer)}}
 	s, err := rpc.Dial(n.context(), n.d.Addr(), rpc.Options{
-		Cluster: cluster, Secrets: n.d.knownSecrets, Kind: rpc.Proxy, Name: "slow", Expect: n.cfg.ID, Log: zap.NewNop(),
+		Cluster: cluster, Secrets: n.d.knownSecrets, Kind: rpc.Proxy, Name: "slow", Claim: claimOf(3), Expect: n.cfg.ID, Log: zap.NewNop(),
 		Handle: func(s *rpc.Session, class rpc.Class, payload []byte) {
 			r.hold[class].Lock()
 			defer r.hold[class].Unlock()
