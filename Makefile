@@ -12,7 +12,7 @@ MODULES := . tools/synod tests
 LINT    := go tool -modfile=$(CURDIR)/tools/lint/go.mod staticcheck
 SEEDS   ?= 1000
 COMMANDS ?= 100000
-TIMEOUT ?= 14m
+TIMEOUT ?= 40m
 SIZE    ?= full
 FOR     ?= 10m
 
