@@ -13,6 +13,7 @@ type run struct {
 	early   bool           // commands that change nothing may be answered at once
 	stale   bool           // the state was past its expiry
 	room    Room           // that a quorum has
+	waits   bool           // a command that there is no room for waits for its answer
 	need    *register.Projection
 }
 
@@ -55,6 +56,7 @@ func (run *run) executeQueue() int {
 			run.p.finish(c, c.answer, nil)
 		} else {
 			r.batch = append(r.batch, c)
+			run.waits = run.waits || c.answer == any(refused{})
 		}
 	}
 	rest := copy(r.queue, r.queue[taken:])
@@ -117,8 +119,8 @@ func (run *run) mayAnswer(c *Command) bool {
 		return false // the promises may be older than the command (§4.1)
 	case behind > 0 && !omit.has(RuleEarlyBatch):
 		return false
-	case behind == 0 && len(run.r.batch) > 0 && !omit.has(RuleRoomOrder):
-		return false // one before it waits for its answer, and may yet change something
+	case run.waits && !omit.has(RuleRoomOrder):
+		return false // one before it may yet change something
 	case len(c.attempts) > 0 && c.verdict == tookEffect:
 		return false
 	}
