@@ -16,7 +16,7 @@ import (
 var (
 	damageSeed  = flag.Uint64("damage.seed", 1, "the first life whose directory is damaged")
 	damageLives = flag.Uint64("damage.lives", 3, "how many lives")
-	damageTimes = flag.Int("damage.times", 120, "how often each directory is damaged")
+	damageTimes = flag.Int("damage.times", 80, "how often each directory is damaged")
 )
 
 // harm damages an image, and says how.

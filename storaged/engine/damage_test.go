@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"testing"
 
@@ -120,7 +122,7 @@ func live(t *testing.T, seed uint64, steps int) *past {
 		n.eventful(step)
 		if step == steps/2 {
 			n.sync()
-			p.older = takeImage(t, o.Dir, n.opts.FS)
+			p.older = takeImage(t, o.Dir, n.frozen(100))
 		}
 	}
 	p.end(t, n)
@@ -155,6 +157,11 @@ func (n *neighbours) eventful(step int) {
 	}
 }
 
+// frozen returns Pebble's files as a crash would leave them.
+func (n *neighbours) frozen(unsynced int) vfs.FS {
+	return n.opts.FS.(*vfs.MemFS).CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: unsynced, RNG: n.rnd})
+}
+
 func (p *past) end(t *testing.T, n *neighbours) {
 	t.Helper()
 	n.sync()
@@ -170,8 +177,7 @@ func (p *past) end(t *testing.T, n *neighbours) {
 	case 1:
 		must(t, n.e.db.Flush())
 	}
-	fs := n.opts.FS.(*vfs.MemFS).CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: n.rnd.IntN(101), RNG: n.rnd})
-	p.image = takeImage(t, n.opts.Dir, fs)
+	p.image = takeImage(t, n.opts.Dir, n.frozen(n.rnd.IntN(101)))
 	must(t, n.e.Abort())
 	p.opts, p.clock = n.opts, n.clock
 }
@@ -307,8 +313,11 @@ func (p *past) compareOne(r *rig, id caspaxos.Register, want register.View) erro
 	return nil
 }
 
-// compareLists compares what is listed, of all and of what expires.
+// compareLists compares what is listed and counted, of all and of what expires.
 func (p *past) compareLists(r *rig) error {
+	if err := r.tryDriven(r.e.CatchUp); err != nil { // what expires is as Pebble has it
+		return err
+	}
 	for db := byte(1); db <= 2; db++ {
 		want := map[string]bool{}
 		for id, v := range p.whole {
@@ -316,39 +325,64 @@ func (p *past) compareLists(r *rig) error {
 				want[id.Key] = true
 			}
 		}
-		q := &caspaxos.ListRequest{Last: caspaxos.Slots - 1, Space: db, Limit: pageLimit}
-		var page caspaxos.ListReply
-		if err := r.tryDriven(func() (err error) { page, err = r.e.List(q); return err }); err != nil {
+		if err := r.compareTally(db, len(want)); err != nil {
 			return err
 		}
-		for _, e := range page.Entries {
-			if !want[e.Register.Key] {
-				return wrongf("%q is listed", e.Register.Key)
-			}
-			delete(want, e.Register.Key)
+		listed, err := r.everyPage(caspaxos.ListRequest{Space: db}, r.e.List)
+		if err != nil {
+			return err
 		}
-		if len(want) > 0 {
-			return wrongf("%v are not listed", want)
+		if !maps.Equal(listed, want) {
+			return wrongf("%v are listed, want %v", listed, want)
 		}
 	}
-	return p.compareExpired(r)
-}
-
-func (p *past) compareExpired(r *rig) error {
-	page, err := r.e.Expired(1<<40, &caspaxos.ListRequest{Last: caspaxos.Slots - 1, Expired: true, Limit: pageLimit})
-	if err != nil {
-		return err
-	}
-	listed := map[string]bool{}
-	for _, e := range page.Entries {
-		listed[e.Register.Key] = true
-	}
+	listed, err := r.everyPage(caspaxos.ListRequest{Expired: true}, func(q *caspaxos.ListRequest) (caspaxos.ListReply, error) {
+		return r.e.Expired(1<<40, q)
+	})
 	for id, v := range p.whole {
-		if v.Header.Exists() && v.Header.Due() != 0 && !listed[id.Key] {
+		if err == nil && v.Header.Exists() && v.Header.Due() != 0 && !listed[id.Key] {
 			return wrongf("%q does not expire", id.Key)
 		}
 	}
+	return err
+}
+
+func (r *rig) compareTally(db byte, want int) error {
+	var reply caspaxos.TallyReply
+	q := &caspaxos.TallyRequest{Epoch: testEpoch, Databases: caspaxos.AllDatabases, Spans: []caspaxos.SlotSpan{{Last: caspaxos.Slots - 1}}}
+	err := r.tryDriven(func() (err error) { reply, err = r.e.Tally(q); return err })
+	if err != nil || reply.Outcome == caspaxos.Busy {
+		return err // not counted yet
+	}
+	var got uint64
+	for _, t := range reply.Tallies {
+		if t.Database == db {
+			got = t.Keys
+		}
+	}
+	if got != uint64(want) {
+		return wrongf("database %d: %d registers are counted, want %d", db, got, want)
+	}
 	return nil
+}
+
+// everyPage returns the keys on all pages of a list.
+func (r *rig) everyPage(q caspaxos.ListRequest, list func(*caspaxos.ListRequest) (caspaxos.ListReply, error)) (map[string]bool, error) {
+	q.Last, q.Limit = caspaxos.Slots-1, pageLimit
+	keys := map[string]bool{}
+	for {
+		var page caspaxos.ListReply
+		if err := r.tryDriven(func() (err error) { page, err = list(&q); return err }); err != nil {
+			return nil, err
+		}
+		for _, e := range page.Entries {
+			keys[e.Register.Key] = true
+		}
+		if page.Done {
+			return keys, nil
+		}
+		q.First, q.From = page.NextSlot, page.NextHash
+	}
 }
 
 // tryDriven is driven, for what may fail.
@@ -361,6 +395,7 @@ func (r *rig) tryDriven(f func() error) error {
 			return err
 		default:
 			r.maintain()
+			runtime.Gosched() // many do this in parallel
 		}
 	}
 }
