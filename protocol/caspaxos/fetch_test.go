@@ -158,6 +158,26 @@ func TestHedgesAreFewWhenAllAreBusy(t *testing.T) {
 	}
 }
 
+// Hedges that pay, as one member alone is slow, are not counted.
+func TestHedgesThatPay(t *testing.T) {
+	c := newCluster(t)
+	for i := range 200 {
+		cmd, done := c.submit("k", get{})
+		for _, s := range c.p.Take() {
+			if s.To == 0 {
+				c.p.Deliver(c.now, 0, c.answer(s)) // 1 is slow
+			}
+		}
+		c.later(20*time.Millisecond, 0, 1)
+		for _, s := range c.p.Take() {
+			c.p.Deliver(c.now, s.To, c.answer(s))
+		}
+		if !*done || cmd.Err != nil {
+			t.Fatalf("read %d is not hedged", i)
+		}
+	}
+}
+
 // A request that was lost is sent again.
 func TestLostReadIsRepeated(t *testing.T) {
 	c := newCluster(t)

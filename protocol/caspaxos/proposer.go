@@ -362,7 +362,7 @@ func (p *Proposer) reset(r *reg, ph phase) {
 	p.drop(&r.reqID)
 	p.endFetch(r)
 	r.phase = ph
-	r.asked, r.asksState, r.replied, r.lost, r.refused, r.roomless, r.refusedAt = 0, 0, 0, 0, 0, 0, 0
+	r.asked, r.hedged, r.asksState, r.replied, r.lost, r.refused, r.roomless, r.refusedAt = 0, 0, 0, 0, 0, 0, 0, 0
 	if n := len(r.cfg.nodes); cap(r.replies) < n {
 		r.replies = make([]Reply, n)
 	} else {

@@ -55,6 +55,7 @@ func (p *Proposer) askRest(r *reg) {
 		return
 	}
 	p.Stats.Hedged.Add(1)
+	r.hedged = r.cfg.All() &^ r.asked
 	state := r.asksState&^r.lost == 0
 	for i := range r.cfg.nodes {
 		if !r.asked.Has(i) {
@@ -86,6 +87,14 @@ func (p *Proposer) mayHedge(r *reg) bool {
 	}
 	p.hedgeSpent += hedgeShare
 	return true
+}
+
+// hedgePaid is called when a read has its answer. A hedge that was quicker than who
+// was asked first does not count: not all are busy.
+func (p *Proposer) hedgePaid(r *reg) {
+	if r.hedged&r.replied != 0 && r.asked&^(r.hedged|r.replied|r.lost) != 0 {
+		p.hedgeSpent = max(p.hedgeSpent-hedgeShare, 0)
+	}
 }
 
 // askAgain repeats a read to the members that have not answered, for their ballots
@@ -297,6 +306,7 @@ func (p *Proposer) answerReads(r *reg) {
 		p.fetch(r)
 		return
 	}
+	p.hedgePaid(r)
 	p.Stats.Reads.Add(1)
 	p.Stats.batch(len(r.batch))
 	size := r.view.Bytes() / len(r.batch)

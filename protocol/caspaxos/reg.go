@@ -35,6 +35,7 @@ type reg struct {
 	at        Set // members known to be at base
 	ballot    Ballot
 	asked     Set
+	hedged    Set  // of these, those that were asked as others were late
 	replied   Set  // members that answered in the sense of §3
 	asksState Set  // members that were asked for the state with the ballots
 	lost      Set  // members that did not, and will not to this request

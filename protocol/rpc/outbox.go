@@ -138,12 +138,12 @@ func (o *outbox) done(taken []segment) {
 }
 
 // below returns a channel that is closed when no more than most bytes wait to
-// be written, if the outbox is not closed before. forget ends the waiting.
+// be written, or the outbox is closed. forget ends the waiting.
 func (o *outbox) below(most int) chan struct{} {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	c := make(chan struct{})
-	if o.backlog() <= most {
+	if o.closed || o.backlog() <= most {
 		close(c)
 	} else {
 		o.waits = append(o.waits, waiter{most, c})
@@ -166,4 +166,8 @@ func (o *outbox) close() {
 	o.closed = true
 	o.queue, o.chunks, o.spare = nil, nil, nil
 	o.ready.Broadcast()
+	for _, w := range o.waits {
+		close(w.c)
+	}
+	o.waits = nil
 }

@@ -73,3 +73,35 @@ func TestRoomEndsWithTheSession(t *testing.T) {
 		close(open)
 	})
 }
+
+// TestHandlerWaitsForRoom: a handler that waits for its peer to take something does
+// not keep the session from ending.
+func TestHandlerWaitsForRoom(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		waited := make(chan error, 1)
+		server := echoOptions()
+		server.Handle = func(s *Session, _ Class, _ []byte) {
+			for range 20 {
+				if err := s.SendShared(Bulk, make([]byte, 1<<20)); err != nil {
+					t.Error(err)
+				}
+			}
+			waited <- s.Room(context.Background(), Bulk, 0)
+		}
+		open := make(chan struct{})
+		client := newSink(0).options(Proxy, "p1")
+		client.Handle = func(*Session, Class, []byte) { <-open }
+		client.Closed = nil
+		s, stop := pipe(t, client, server)
+		defer stop() // waits for the server's side, too
+		if err := s.Send(Votes, []byte("x")); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		s.Close()
+		if err := <-waited; !errors.Is(err, ErrHungUp) {
+			t.Errorf("Room: %v", err)
+		}
+		close(open)
+	})
+}

@@ -371,13 +371,12 @@ func (s *Session) Flush(ctx context.Context) error {
 }
 
 // Room waits until no more than backlog bytes of a class wait to be written: who
-// has much to send sends the next part then.
+// has much to send sends the next part then. It returns when the session ends, so
+// that a handler may wait, too.
 func (s *Session) Room(ctx context.Context, c Class, backlog int) error {
 	room := s.out[c].below(backlog)
 	select {
 	case <-room:
-		return nil
-	case <-s.done:
 		return s.Err()
 	case <-ctx.Done():
 		s.out[c].forget(room)

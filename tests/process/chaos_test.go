@@ -6,9 +6,6 @@ import (
 	"synod/tests/harness"
 )
 
-// enough is how many answers show that a cluster works.
-const enough = 300
-
 // usual is the cluster that most tests use.
 var usual = harness.Size{Nodes: 3, Proxies: 2}
 

@@ -275,6 +275,9 @@ func (w *workload) append(c *redis.Client, j *journal, text string) (outcome, er
 	return o, err
 }
 
+// enough is how many answers show that a cluster works.
+const enough = 300
+
 // progress waits until n more commands have been answered, and begins new
 // registers.
 func (w *workload) progress(n int64) {
