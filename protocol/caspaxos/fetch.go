@@ -38,11 +38,21 @@ func (p *Proposer) fetchesOf(node NodeID) *fetches {
 
 // hear notes that something came from a node.
 func (p *Proposer) hear(node NodeID) {
-	for len(p.heard) <= int(node) {
-		p.heard = append(p.heard, 0)
-	}
+	p.grow(node)
 	p.heard[node] = p.now.Mono
 	delete(p.tardy, node)
+}
+
+// grow makes room for what is known of a node.
+func (p *Proposer) grow(node NodeID) {
+	for len(p.heard) <= int(node) {
+		p.heard, p.owes = append(p.heard, 0), append(p.owes, 0)
+	}
+}
+
+// silent reports whether nothing has come from a node for long, though it was asked.
+func (p *Proposer) silent(node NodeID) bool {
+	return !p.speaks(node, p.owes[node], hedgeSilent*p.Timing.Hedge)
 }
 
 // speaks reports whether something has come from a node within the last d, which

@@ -100,6 +100,7 @@ type Proposer struct {
 	pending  int
 
 	heard   []Mono     // by NodeID: when something last came from it
+	owes    []Mono     // by NodeID: when it was asked the first of what it was asked since
 	fetches []*fetches // by NodeID
 
 	hedgeSpent int // see hedgeShare: goes up with hedges, down with reads
@@ -294,7 +295,11 @@ func (p *Proposer) drop(id *uint64) {
 }
 
 func (p *Proposer) send(r *reg, i int, req *Request) {
-	p.out = append(p.out, Sent{To: r.cfg.nodes[i], Request: req})
+	node := r.cfg.nodes[i]
+	p.out = append(p.out, Sent{To: node, Request: req})
+	if p.grow(node); p.owes[node] <= p.heard[node] {
+		p.owes[node] = p.now.Mono
+	}
 }
 
 func (p *Proposer) newReg(id Register) *reg {

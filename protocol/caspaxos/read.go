@@ -78,7 +78,7 @@ const (
 // mayHedge reports whether the rest is to be asked now, as members are late.
 func (p *Proposer) mayHedge(r *reg) bool {
 	for i, node := range r.cfg.nodes {
-		if r.asked.Has(i) && !(r.replied | r.lost).Has(i) && !p.speaks(node, r.started, hedgeSilent*p.Timing.Hedge) {
+		if r.asked.Has(i) && !(r.replied | r.lost).Has(i) && p.silent(node) {
 			return true
 		}
 	}
@@ -244,7 +244,7 @@ func (p *Proposer) throughRound(r *reg) {
 func (p *Proposer) stateComes(r *reg) bool {
 	late := time.Duration(p.now.Mono-r.started) >= p.Timing.Retry
 	for i, node := range r.cfg.nodes {
-		if r.asksState.Has(i) && !(r.replied | r.lost).Has(i) && !late && p.speaks(node, r.started, hedgeSilent*p.Timing.Hedge) {
+		if r.asksState.Has(i) && !(r.replied | r.lost).Has(i) && !late && !p.silent(node) {
 			p.arm(r, p.Timing.Hedge)
 			return true
 		}

@@ -106,6 +106,7 @@ func (p *Proposer) promised(r *reg) {
 	h := p.highest(r)
 	at := p.holders(r, h)
 	if p.awaitsRoom(r) {
+		p.armWaiting(r, p.Timing.Retry-time.Duration(p.now.Mono-r.started))
 		return
 	}
 	if !p.settleDoubt(r) {

@@ -76,6 +76,18 @@ func Parts(size int, parts []Value) *Value {
 	return &Value{Kind: Chunks, Int: int64(size), Elems: parts}
 }
 
+// Whole returns v, as one Bulk if it stands in parts.
+func (v *Value) Whole() *Value {
+	if v.Kind != Chunks {
+		return v
+	}
+	b := make([]byte, 0, v.Int)
+	for i := range v.Elems {
+		b = append(b, v.Elems[i].Str...)
+	}
+	return Bytes(b)
+}
+
 // Text returns a Bulk of s.
 func Text(s string) *Value { return &Value{Kind: Bulk, Str: []byte(s)} }
 

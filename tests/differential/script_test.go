@@ -242,6 +242,19 @@ func TestLargeValues(t *testing.T) {
 		on("GETSET", "a", "1"),
 		on("INCR", "a"),
 		on("DEL", "a", "b"),
+		// What reads such a value to work with it.
+		on("SET", "w_1", five[:300_000]),
+		on("SET", "w_2", five[1:300_000]),
+		on("SET", "s", five[280_000:280_100]),
+		on("LCS", "w_1", "s"),
+		on("LCS", "s", "w_1", "IDX", "MINMATCHLEN", "20"),
+		on("LCS", "w_1", "w_2", "LEN"),
+		on("RPUSH", "l", "2", "1", "3"),
+		on("SORT", "l", "BY", "w_*", "ALPHA"),
+		on("SORT", "l", "BY", "w_*", "ALPHA", "DESC", "GET", "w_*"),
+		on("SORT", "l", "BY", "w_*"),
+		on("PFCOUNT", "w_1", "w_2"),
+		on("PFCOUNT", "l", "w_1"),
 	}
 	for i := range steps {
 		steps[i].Conn = i % conns

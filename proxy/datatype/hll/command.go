@@ -202,6 +202,7 @@ func orZero(results []*resp.Value) *resp.Value {
 func union(results []*resp.Value) *resp.Value {
 	var m counters
 	for _, r := range results {
+		r = r.Whole()
 		switch {
 		case r.Kind == resp.Null:
 		case r.Kind != resp.Bulk:

@@ -210,6 +210,7 @@ type weight struct {
 
 // set takes the value to sort by, and reports whether that can be done.
 func (w *weight) set(by *resp.Value, alpha bool) (ok bool) {
+	by = by.Whole()
 	switch {
 	case by.Kind != resp.Bulk:
 		w.absent = true

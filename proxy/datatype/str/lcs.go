@@ -69,7 +69,7 @@ func (o *lcs) combine(results []*resp.Value) *resp.Value {
 	if o.late != nil {
 		return o.late
 	}
-	a, b := results[0].Str, results[1].Str
+	a, b := results[0].Whole().Str, results[1].Whole().Str
 	t, ok := newLengths(a, b)
 	if !ok {
 		return errLCSMemory
