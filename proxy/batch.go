@@ -457,6 +457,8 @@ var errOverloaded = resp.Err("TRYAGAIN nothing was done: too many commands are w
 
 var errNoRoom = resp.Err("OOM nothing was done: what the command reads is more than the memory that the proxy has for it at present (--memory-limit)")
 
+var errNodesBusy = resp.Err("OOM nothing was done: the command is more than the nodes have memory for at present (--memory-limit)")
+
 // failureOf returns the error reply for the way in which a command failed.
 func failureOf(err error) *resp.Value {
 	var outage *caspaxos.Outage
@@ -471,6 +473,8 @@ func failureOf(err error) *resp.Value {
 		return errOverloaded
 	case errors.Is(err, caspaxos.ErrNoRoom):
 		return errNoRoom
+	case errors.Is(err, caspaxos.ErrBusy):
+		return errNodesBusy
 	case errors.Is(err, caspaxos.ErrDiskFull):
 		return resp.ErrDisksFull
 	}

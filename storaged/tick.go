@@ -169,8 +169,8 @@ func (d *Daemon) adopt(snap *store.Snapshot) error {
 		return err
 	}
 	d.compareEpochs(ranges)
+	d.keep(snap) // before it serves by it: it may have to without etcd at its next start
 	d.node.SetSlots(ranges)
-	d.keep(snap)
 	return nil
 }
 

@@ -84,6 +84,7 @@ type Command struct {
 	asked    bool      // it was waiting when the present round's Prepare was sent
 	nacked   bool      // another proposer was met
 	diskFull bool      // a member had no room for a round of it
+	busy     int       // how many rounds of it came to nothing as members could not take them
 	verdict  verdict   // of the attempts, in the present round
 	parked   *parked   // it has been parked, and others may have gone before it since
 }
@@ -111,6 +112,7 @@ type Limits struct {
 	// minutes in a cluster.
 	Entries      int           // bounds each of a register's lists; zero: MaxEntries, or MaxContended
 	VotedState   int           // bytes of a state that come with the ballots; zero: MaxVotedState
+	HeavyChange  int           // bytes of a change that members may have no memory for; zero: 1 MiB
 	CeilingAhead time.Duration // how far ahead of its clock a node's ceiling is moved (§2); zero: a second
 }
 
@@ -134,6 +136,13 @@ func (l Limits) votedState() int {
 		return l.VotedState
 	}
 	return MaxVotedState
+}
+
+func (l Limits) heavyChange() int {
+	if l.HeavyChange > 0 {
+		return l.HeavyChange
+	}
+	return heavyChange
 }
 
 func (l Limits) ceilingAhead() time.Duration {

@@ -2,7 +2,9 @@ package caspaxos_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
+	"time"
 
 	"synod/protocol/caspaxos"
 )
@@ -54,4 +56,33 @@ func TestNoRoomForWhatIsWrittenUpon(t *testing.T) {
 	if after := c.nodes[0].store.View("k"); len(after.Elements()) != len(before.Elements()) {
 		t.Error("it has changed something")
 	}
+}
+
+// A change that members go on to have no memory for is answered as not done, once
+// a round is chosen that rules out its attempts.
+func TestChangeThatMembersCannotTake(t *testing.T) {
+	c := newCluster(t)
+	c.want("k", note{"n"}, "OK")
+	huge := note{strings.Repeat("x", 2<<20)}
+	cmd, done := c.submit("k", huge)
+	asked := 0
+	for !*done {
+		out := c.p.Take()
+		if len(out) == 0 {
+			c.later(20*time.Millisecond, 0, 1, 2)
+			continue
+		}
+		for _, s := range out {
+			if s.Request.Kind == caspaxos.KindAccept && s.Request.Change.Bytes() > 1<<20 {
+				asked++
+				c.p.Deliver(c.now, s.To, &caspaxos.Reply{ID: s.Request.ID, Outcome: caspaxos.Busy})
+				continue
+			}
+			c.deliver(s)
+		}
+	}
+	if !errors.Is(cmd.Err, caspaxos.ErrBusy) || asked == 0 || asked > 9 {
+		t.Errorf("it was sent %d times and ended with %v", asked, cmd.Err)
+	}
+	c.want("k", note{"m"}, "OK")
 }

@@ -395,8 +395,8 @@ func (p *Proposer) abandon(r *reg) {
 // finish answers a command.
 func (p *Proposer) finish(c *Command, result any, err error) {
 	p.pending--
-	if err == nil && result == any(refused{}) {
-		result, err = nil, ErrDiskFull
+	if r, ok := result.(refused); ok && err == nil {
+		result, err = nil, r.why
 	}
 	if err == nil && time.Duration(p.now.Mono-c.Started) > p.Limits.Command {
 		err = p.tooLate(c)
@@ -412,6 +412,8 @@ func (p *Proposer) finish(c *Command, result any, err error) {
 		p.Stats.NoQuorum.Add(1)
 	case err == ErrDiskFull:
 		p.Stats.DiskFull.Add(1)
+	case err == ErrBusy:
+		p.Stats.Busy.Add(1)
 	}
 	c.Err = err
 	c.attempts, c.answer = nil, nil

@@ -65,6 +65,7 @@ type reg struct {
 
 	carry    carried
 	shared   bool   // another proposer has written it lately
+	busy     Set    // members that could not take the Accept now
 	tight    bool   // the round adds nothing, as a quorum has no room for more
 	rmw      bool   // the register sees commands that depend on its state
 	fails    int    // tries in a row that did not get through

@@ -40,8 +40,11 @@ const (
 // space.
 var ErrDiskFull = errors.New("the disks of the slot's nodes are nearly full")
 
-// refused is the result of a command that there is no room for.
-type refused struct{}
+// refused is the result of a command that is not done, as the nodes do not take
+// it.
+type refused struct{ why error }
+
+func isRefused(answer any) bool { _, is := answer.(refused); return is }
 
 // hasRoom reports whether there is room for an Accept that would be voted for
 // otherwise. rec may be nil.
@@ -145,18 +148,26 @@ func (p *Proposer) awaitsRoom(r *reg) bool {
 	return false
 }
 
-// refuses reports whether there is no room for what a command, executed on v,
-// came to.
-func (run *run) refuses(c *Command, v register.View, change register.Change) bool {
+// refuses returns why there is no room for what a command, executed on v, came to,
+// or nil.
+func (run *run) refuses(c *Command, v register.View, change register.Change) error {
+	full := false
 	switch {
-	case run.room == RoomEnough || change.Kind == register.None:
-		return false
+	case change.Kind == register.None:
+	case run.tooBusy(c, change):
+		return ErrBusy
+	case run.room == RoomEnough:
 	case run.room == RoomNone:
-		return true
+		full = true
 	case run.room == RoomScarce || c.diskFull: // the nodes know better how much there was
-		return change.Puts()
+		full = change.Puts()
+	default:
+		full = v.Grows(change)
 	}
-	return v.Grows(change)
+	if full {
+		return ErrDiskFull
+	}
+	return nil
 }
 
 // addsNothing reports whether the round makes less of the state, or nothing: its
@@ -186,7 +197,7 @@ func (p *Proposer) cannotPromise(r *reg) {
 		kept := make([]*Command, 0, len(r.queue))
 		for _, c := range r.queue {
 			if len(c.attempts) == 0 && !c.Op.ReadOnly() {
-				p.finish(c, refused{}, nil)
+				p.finish(c, nil, ErrDiskFull)
 			} else {
 				kept = append(kept, c)
 			}

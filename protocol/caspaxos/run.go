@@ -56,7 +56,7 @@ func (run *run) executeQueue() int {
 			run.p.finish(c, c.answer, nil)
 		} else {
 			r.batch = append(r.batch, c)
-			run.waits = run.waits || c.answer == any(refused{})
+			run.waits = run.waits || isRefused(c.answer)
 		}
 	}
 	rest := copy(r.queue, r.queue[taken:])
@@ -85,8 +85,8 @@ func (run *run) execute(c *Command, first bool) bool {
 		}
 		return false
 	}
-	if run.refuses(c, run.draft.View(), e.Change) {
-		c.answer, c.changed = refused{}, false
+	if why := run.refuses(c, run.draft.View(), e.Change); why != nil {
+		c.answer, c.changed = refused{why}, false
 		return true
 	}
 	c.answer = e.Result
@@ -111,7 +111,7 @@ func (run *run) mayAnswer(c *Command) bool {
 		behind--
 	}
 	switch {
-	case c.answer == any(refused{}) && omit.has(RuleRoomChosen):
+	case isRefused(c.answer) && omit.has(RuleRoomChosen):
 		return true
 	case !run.early || c.changed:
 		return false

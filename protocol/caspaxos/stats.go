@@ -29,6 +29,7 @@ type Stats struct {
 	NoQuorum   atomic.Uint64
 	Contention atomic.Uint64
 	DiskFull   atomic.Uint64
+	Busy       atomic.Uint64
 	ClockAhead atomic.Uint64 // replies ignored for their ballot, or refused by a node's clock
 
 	Commands atomic.Uint64 // commands that rounds carried

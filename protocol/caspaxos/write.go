@@ -186,7 +186,7 @@ func (p *Proposer) preparedOnly(r *reg) {
 // not to be at the base gets the whole state at once, if that is small.
 func (p *Proposer) sendAccept(r *reg, run *run) {
 	r.change, r.view, r.changes, r.tight = run.change(), run.draft.View(), run.changes, run.room != RoomEnough
-	r.granted, r.fixing, r.stale, r.passed, r.waited = 0, 0, 0, 0, 0
+	r.granted, r.fixing, r.stale, r.passed, r.busy, r.waited = 0, 0, 0, 0, 0, 0
 	r.try = &try{ballot: r.ballot, cfg: r.cfg}
 	r.attempt(p.Omit)
 	r.rmw = r.rmw || r.kind != blind
@@ -276,6 +276,9 @@ func (p *Proposer) onAck(r *reg, i int, reply *Reply) {
 		p.missed(r, i)
 	case DiskFull:
 		p.diskFull(r, i)
+	case Busy:
+		r.busy = r.busy.With(i)
+		p.missed(r, i)
 	default:
 		p.missed(r, i)
 	}
@@ -381,7 +384,11 @@ func (c *Command) writes() bool { return c.changed && !c.Op.ReadOnly() }
 // (§5). Its commands go back to the queue with their attempts.
 func (p *Proposer) doubt(r *reg) {
 	p.Stats.InDoubt.Add(1)
+	busy := r.busy != 0 && !r.cfg.CanReach(r.busy|r.lost)
 	for _, c := range r.batch {
+		if busy {
+			c.busy++
+		}
 		if n := len(c.attempts); n > 0 && c.attempts[n-1].try == r.try && r.try.none() == r.cfg.All() {
 			c.attempts = c.attempts[:n-1] // nobody voted for it
 		}

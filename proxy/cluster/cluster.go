@@ -210,7 +210,7 @@ func ErrorOf(err error) error {
 	if errors.As(err, &outage) {
 		return outage
 	}
-	for _, e := range []error{caspaxos.ErrUncertain, caspaxos.ErrContention, caspaxos.ErrOverloaded, caspaxos.ErrNoRoom, caspaxos.ErrDiskFull} {
+	for _, e := range []error{caspaxos.ErrUncertain, caspaxos.ErrContention, caspaxos.ErrOverloaded, caspaxos.ErrNoRoom, caspaxos.ErrDiskFull, caspaxos.ErrBusy} {
 		if errors.Is(err, e) {
 			return e
 		}

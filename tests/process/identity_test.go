@@ -129,6 +129,9 @@ func TestProposerIDGivenTwice(t *testing.T) {
 // away serve by the placement that they saw last, and join when it is back.
 func TestStartWithoutEtcd(t *testing.T) {
 	c := harness.StartCluster(t, usual)
+	for _, n := range c.Nodes {
+		n.AwaitReady(t) // it has seen the placement
+	}
 	harness.Dial(t, c.Proxies[0].Addr).Must(t, "SET", "k", "v")
 	for _, p := range c.Proxies {
 		harness.Await(t, "a spare proposer id", func() bool {

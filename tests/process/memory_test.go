@@ -328,3 +328,32 @@ func TestMoreThanThereIsMemoryFor(t *testing.T) {
 		t.Errorf("the small proxy took %d MiB", peak>>20)
 	}
 }
+
+// A change of a value that the nodes have no memory for is refused in time, and
+// nothing of it is done. What they have memory for is.
+func TestChangesThatNodesHaveNoMemoryFor(t *testing.T) {
+	c := harness.StartCluster(t, harness.Size{Nodes: 3, Proxies: 1,
+		NodeFlags:  []string{"--memory-limit", fmt.Sprint(nodeLimit)},
+		ProxyFlags: []string{"--memory-limit", fmt.Sprint(proxyLimit)}})
+	s := openStream(t, c.Addrs()[0])
+	length := int64(0)
+	for _, n := range []int64{1 << 20, 8 << 20, 200 << 20, 3, 250 << 20, 4 << 20} {
+		if err := s.put(n, 1, "APPEND", "grows"); err != nil {
+			t.Fatal(err)
+		}
+		got, err := s.head()
+		switch {
+		case err != nil:
+			t.Fatal(err)
+		case strings.HasPrefix(got, "-OOM nothing was done") && n >= 100<<20:
+		case got == fmt.Sprint(":", length+n):
+			length += n
+		default:
+			t.Fatalf("APPEND of %d bytes to %d: %s", n, length, got)
+		}
+		t.Logf("APPEND of %d bytes: %.60s", n, got)
+		s.send(t, "STRLEN", "grows")
+		s.want(t, "STRLEN", fmt.Sprint(":", length))
+	}
+	wantBounded(t, c)
+}

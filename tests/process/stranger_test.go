@@ -45,6 +45,7 @@ func fuzz(n *harness.Member, secrets []rpc.Secret, rng *rand.Rand) error {
 	answered := make(chan struct{}, frames)
 	s, err := rpc.Dial(ctx, n.Addr, rpc.Options{
 		Cluster: "main", Secrets: func() []rpc.Secret { return secrets }, Kind: rpc.Proxy, Name: "fuzz", Log: zap.NewNop(),
+		Claim: func() caspaxos.Claim { return caspaxos.Claim{Proposer: 99, Start: 1} },
 		Handle: func(_ *rpc.Session, _ rpc.Class, payload []byte) {
 			for b := wire.NewBatch(payload); b.Next(); {
 				answered <- struct{}{}

@@ -200,6 +200,10 @@ func (n *node) receive(from *proxy, life int, raw []byte) {
 	if n.w.faults && req.WantState && n.w.rng.Float64() < n.w.Full {
 		req.Along = 1
 	}
+	if n.w.faults && req.Kind == caspaxos.KindAccept && n.w.Busy > 0 && n.w.rng.Float64() < n.w.Busy {
+		n.answer(from, life, req, &caspaxos.Reply{ID: req.ID, Outcome: caspaxos.Busy})
+		return
+	}
 	var reply caspaxos.Reply
 	answered, err := n.acc.Step(n.clock.now(), req, &reply)
 	if err != nil {

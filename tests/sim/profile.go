@@ -52,6 +52,7 @@ type Profile struct {
 	Epochs     float64       // changes of the placement's epoch
 	Fill       float64       // of a node's disk
 	FillFor    time.Duration // until it has room again
+	Busy       float64       // share of Accepts that a node does not take
 	Restore    float64       // of etcd, from an older backup, while a proxy starts
 	Rollback   float64       // of a node's disk to a copy, or the making of that copy
 
@@ -107,6 +108,9 @@ func Random(seed uint64) Profile {
 	p.Full = pick(0, 0, 0.3, 1)
 	if seed%8 == 7 {
 		p.Fill, p.FillFor = 20, 20*time.Millisecond
+	}
+	if seed%8 == 3 {
+		p.Busy, p.Limits.HeavyChange = 0.5, 1
 	}
 	return p
 }

@@ -52,7 +52,7 @@ var ruleCases = []ruleCase{
 	{name: "EarlyExpired", rule: caspaxos.RuleEarlyExpired, trace: "early answer from an expired state"},
 	{name: "EarlyChosen", rule: caspaxos.RuleEarlyChosen, profile: Random, seed: 74},
 	{name: "Granted", rule: caspaxos.RuleGranted, trace: "carried on without a grant"},
-	{name: "BallotOnce", rule: caspaxos.RuleBallotOnce, profile: Random, seed: 20},
+	{name: "BallotOnce", rule: caspaxos.RuleBallotOnce, profile: Random, seed: 388},
 	{name: "RoundEpoch", rule: caspaxos.RuleRoundEpoch, trace: "round across epochs"},
 	{name: "ReadQuorum", rule: caspaxos.RuleReadQuorum, profile: Random, seed: 13},
 	{name: "Replies", rule: caspaxos.RuleReplies, trace: "promises older than the command"},
@@ -78,11 +78,11 @@ var ruleCases = []ruleCase{
 	{name: "RoomOpen", rule: caspaxos.RuleRoomOpen, trace: "room for a late copy"},
 	{name: "RoomOrder", rule: caspaxos.RuleRoomOrder, trace: "early answer behind a refusal"},
 	{name: "RoomChosen", rule: caspaxos.RuleRoomChosen, trace: "no room for a retry"},
-	{name: "OrderAside", rule: caspaxos.RuleOrderAside, profile: pipelining, seed: 45},
+	{name: "OrderAside", rule: caspaxos.RuleOrderAside, profile: pipelining, seed: 298},
 	{name: "Outage", rule: caspaxos.RuleOutage, profile: Random, seed: 1},
-	{name: "ProposerOnce", rule: caspaxos.RuleProposerOnce, profile: restoring, seed: 60},
-	{name: "ProposerQuorum", rule: caspaxos.RuleProposerQuorum, profile: restoring, seed: 135},
-	{name: "Rollback", rule: caspaxos.RuleRollback, profile: rollingBack, seed: 64},
+	{name: "ProposerOnce", rule: caspaxos.RuleProposerOnce, profile: restoring, seed: 690},
+	{name: "ProposerQuorum", rule: caspaxos.RuleProposerQuorum, profile: restoring, seed: 2419},
+	{name: "Rollback", rule: caspaxos.RuleRollback, profile: rollingBack, seed: 165},
 }
 
 // TestRule omits each rule of the protocol and requires that the simulator then
