@@ -316,6 +316,7 @@ func (a *Acceptor) accept(now Now, req *Request, rec *Record, reply *Reply) erro
 		reply.Outcome = DiskFull
 		return err
 	}
+	shared := req.isShared(accepted(rec))
 	back, keep := a.inverse(req, rec)
 	pos, err := a.store.Append(LogEntry{Accept: req})
 	if err != nil {
@@ -325,7 +326,7 @@ func (a *Acceptor) accept(now Now, req *Request, rec *Record, reply *Reply) erro
 		a.undo.add(r.Key, back)
 	}
 	rec = a.vote(now, req, rec, pos)
-	reply.Outcome, reply.After = Acked, rec.Pos
+	reply.Outcome, reply.After, reply.Shared = Acked, rec.Pos, shared
 	a.grant(req, rec, reply)
 	if !reply.Granted {
 		a.promises.outdated(req.Register.Key, b)

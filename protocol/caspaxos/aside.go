@@ -99,10 +99,11 @@ func (p *Proposer) stepAside(r *reg) {
 	r.left.count++
 	next := p.newReg(r.id)
 	next.queue, r.queue = r.queue, next.queue
-	next.carry, next.shared, next.rmw, next.noBlind = r.carry, r.shared, r.rmw, r.noBlind
+	next.carry, next.shared, next.rmw = r.carry, r.shared, r.rmw
+	next.noBlind, next.met = r.noBlind, r.met
 	next.large, next.left = true, r.left
 	r.aside = &aside{left: r.left, events: r.left.events, base: r.base, now: p.now.Wall}
-	r.carry, r.noBlind, r.left = carried{}, 0, nil
+	r.carry, r.noBlind, r.met, r.left = carried{}, 0, 0, nil
 	p.start(next)
 }
 

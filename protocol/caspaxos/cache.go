@@ -28,7 +28,7 @@ func (p *Proposer) settle(r *reg) {
 	clear(r.replies) // they may hold large states
 	r.lineage, r.proj = Lineage{}, register.Projection{}
 	some := r.left != nil && r.left.count > 0
-	if p.Cached == 0 || (r.carry.ballot.IsZero() && r.noBlind <= p.now.Mono && !some) {
+	if p.Cached == 0 || (r.carry.ballot.IsZero() && r.met <= p.now.Mono && !some) {
 		p.release(r)
 		return
 	}

@@ -36,7 +36,7 @@ func (p *Proposer) startCarried(r *reg) bool {
 // is then refused, and after 64 more rounds nobody can tell any more that it had
 // no effect, unless all members are there to say so (see unused).
 func (p *Proposer) carriedFor(r *reg) time.Duration {
-	if r.shared || p.answering(r.cfg) != r.cfg.All() {
+	if r.shared || !p.allThere(r) {
 		return p.Timing.Shared
 	}
 	return p.Limits.Command

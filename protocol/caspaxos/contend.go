@@ -15,9 +15,27 @@ func (p *Proposer) interfered(r *reg) {
 	p.pause(r)
 }
 
+const (
+	// noBlindFor is for how long blind writes are kept off a register on which
+	// another proposer was met, metFor for how long it is remembered that one
+	// was.
+	noBlindFor = Mono(time.Second)
+	metFor     = 10 * noBlindFor
+	// sharedWithin is how recent another proposer's write is for the two to be likely
+	// to meet at the next.
+	sharedWithin = 100 * time.Millisecond
+)
+
 // avoidBlind keeps blind writes off a contended register for a while (§4.3).
 func (p *Proposer) avoidBlind(r *reg) {
-	r.noBlind = p.now.Mono + Mono(time.Second)
+	r.noBlind, r.met = p.now.Mono+noBlindFor, p.now.Mono+metFor
+}
+
+// isShared reports whether a blind Accept replaces what another proposer has
+// written lately.
+func (req *Request) isShared(before Ballot) bool {
+	return !req.Prepared && before.Proposer != req.Ballot.Proposer && !before.IsZero() &&
+		req.Ballot.Time < before.Time.Add(sharedWithin)
 }
 
 // mayBlind reports whether a blind write may be tried (§4.3). What others refuse
@@ -25,7 +43,17 @@ func (p *Proposer) avoidBlind(r *reg) {
 // knows whether it voted. A prepared attempt is settled by any quorum, as the next
 // round builds on it or on what came before (§5 rules 1 and 2).
 func (p *Proposer) mayBlind(r *reg) bool {
-	return r.noBlind <= p.now.Mono && p.answering(r.cfg) == r.cfg.All()
+	return r.noBlind <= p.now.Mono && p.allThere(r)
+}
+
+// allThere reports whether all members answer. Where others were met, the first
+// that is late counts; elsewhere one that is gone, or has been silent for longer
+// than a disk keeps a healthy one waiting.
+func (p *Proposer) allThere(r *reg) bool {
+	if r.met > p.now.Mono {
+		return p.answering(r.cfg) == r.cfg.All()
+	}
+	return p.Env.Missing(r.cfg) == 0
 }
 
 // refusedBy notes a Nack. The members that are left have a little time to decide

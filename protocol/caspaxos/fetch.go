@@ -158,11 +158,18 @@ func (p *Proposer) fetchLate(r *reg) {
 	case spoken && !late:
 		p.arm(r, pause)
 	case !r.parts.begun() && p.fetchNext(r):
-	case late:
+	case late, pause < p.Timing.Retry && p.goneQuiet(r):
 		p.fetchFailed(r)
 	default:
 		p.arm(r, pause)
 	}
+}
+
+// goneQuiet reports whether none of the members that are to send a small state
+// answers any more, and others are enough to do without.
+func (p *Proposer) goneQuiet(r *reg) bool {
+	answering := p.answering(r.cfg)
+	return r.fetchAt&answering == 0 && r.cfg.IsQuorum(answering)
 }
 
 // fetchFailed starts over: somebody else has moved the register on, or the

@@ -13,6 +13,7 @@ func (e still) Config(uint16) *Config        { return e.cfg }
 func (e still) Prefer(*Config, uint16) []int { return []int{0, 1, 2} }
 func (e still) Reachable(cfg *Config) Set    { return cfg.All() }
 func (e still) Outage(uint16) *Outage        { return nil }
+func (e still) Missing(*Config) Set          { return 0 }
 func (e still) Answering(cfg *Config) Set    { return cfg.All() }
 func (e still) Random(n int64) int64         { return n / 2 }
 
@@ -37,7 +38,7 @@ func TestIdleRegistersHoldNoStates(t *testing.T) {
 		p.Submit(now, &Command{Register: Register{Key: "k"}, Op: look{}, Started: now.Mono, Done: func(*Command) { done = true }})
 		r := p.regs["k"]
 		if remembered {
-			r.noBlind = now.Mono + 1000
+			r.met = now.Mono + 1000
 		}
 		for _, s := range p.Take() {
 			p.Deliver(now, s.To, &Reply{ID: s.Request.ID, Outcome: Told, HasState: s.Request.WantState, View: large})

@@ -138,6 +138,9 @@ type Reply struct {
 	Promise Ballot
 	// Never: of Nacked to an Accept: this acceptor did not vote for the ballot.
 	Never bool
+	// Shared: of Acked to a blind Accept: what it replaces is another proposer's,
+	// and recent.
+	Shared bool
 	// Granted: of Acked: Next was promised.
 	Granted bool
 

@@ -41,6 +41,9 @@ type Env interface {
 	// says may be wrong and differ from one proxy to the next; it decides how
 	// long to wait, never what is true.
 	Answering(cfg *Config) Set
+	// Missing returns the members that cannot be reached or have not answered for
+	// so long that they must be taken to be gone. The others may be late.
+	Missing(cfg *Config) Set
 	// Random returns a number in [0, n).
 	Random(n int64) int64
 }

@@ -70,6 +70,7 @@ type reg struct {
 	rmw      bool   // the register sees commands that depend on its state
 	fails    int    // tries in a row that did not get through
 	noBlind  Mono   // until when blind writes are not tried
+	met      Mono   // until when it counts that another proposer was met
 	armed    Mono   // when the earliest timer of this reg goes off, zero for none
 	asksMore bool   // what a read asks for is what its commands turned out to need
 	large    bool   // its state comes in parts

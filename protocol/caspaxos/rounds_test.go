@@ -125,6 +125,7 @@ func (c *cluster) Reachable(cfg *caspaxos.Config) caspaxos.Set {
 }
 func (c *cluster) Outage(uint16) *caspaxos.Outage              { return c.outage }
 func (c *cluster) Answering(cfg *caspaxos.Config) caspaxos.Set { return c.Reachable(cfg) &^ c.silent }
+func (c *cluster) Missing(*caspaxos.Config) caspaxos.Set       { return c.silent }
 func (c *cluster) Random(n int64) int64                        { return n / 2 }
 func (c *cluster) advance(d time.Duration) {
 	c.now.Wall += d.Milliseconds()

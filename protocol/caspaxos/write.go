@@ -52,7 +52,8 @@ func (p *Proposer) startPrepare(r *reg) {
 
 func (p *Proposer) onPromise(r *reg, i int, reply *Reply) {
 	if r.phase == fetching {
-		return // the round has its quorum
+		p.latePromise(r, i, reply)
+		return
 	}
 	switch reply.Outcome {
 	case Promised:
@@ -84,6 +85,21 @@ func (p *Proposer) onPromise(r *reg, i int, reply *Reply) {
 		r.lost = r.lost.With(i)
 		p.fewer(r)
 	}
+}
+
+// latePromise looks at a promise to a round that has its quorum and is reading the
+// state: it may bring that, or come from another member that has it.
+func (p *Proposer) latePromise(r *reg, i int, reply *Reply) {
+	if r.kind != twoTrip || reply.Outcome != Promised || reply.Accepted != r.base {
+		return
+	}
+	r.at = r.at.With(i)
+	if r.parts.begun() || r.have || !reply.HasState || !reply.View.Covers(r.proj) {
+		return
+	}
+	p.endFetch(r)
+	r.view, r.have = reply.View, true
+	p.execute(r)
 }
 
 // fewer goes on with a Prepare that one member less will answer.
@@ -235,6 +251,9 @@ func (p *Proposer) onAck(r *reg, i int, reply *Reply) {
 		}
 		r.replied = r.replied.With(i)
 		r.lost &^= 1 << i
+		if reply.Shared {
+			p.avoidBlind(r)
+		}
 		if reply.Granted {
 			r.granted = r.granted.With(i)
 		}

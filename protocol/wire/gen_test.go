@@ -228,7 +228,6 @@ func genReply() *rapid.Generator[*caspaxos.Reply] {
 			ID: rapid.Uint64().Draw(t, "id"), Outcome: genOutcome(t),
 			Epoch:    rapid.Uint64().Draw(t, "epoch"),
 			Promise:  genBallot().Draw(t, "promise"),
-			Never:    rapid.Bool().Draw(t, "never"),
 			Granted:  rapid.Bool().Draw(t, "granted"),
 			Accepted: genBallot().Draw(t, "accepted"),
 			Prepared: rapid.Bool().Draw(t, "prepared"),
@@ -244,6 +243,10 @@ func genReply() *rapid.Generator[*caspaxos.Reply] {
 			p.HasState, p.View = true, genView(t)
 		}
 		switch p.Outcome {
+		case caspaxos.Nacked:
+			p.Never = rapid.Bool().Draw(t, "never")
+		case caspaxos.Acked:
+			p.Shared = rapid.Bool().Draw(t, "shared")
 		case caspaxos.StaleBase:
 			p.Back = orNil(rapid.SliceOfN(genBallot(), 0, caspaxos.MaxBack).Draw(t, "back"))
 		case caspaxos.Led:

@@ -15,7 +15,8 @@ const (
 	replyHistory = 0x0010
 	replyState   = 0x0020
 	replyPrep    = 0x0040
-	replyNever   = 0x0080
+	replyNever   = 0x0080 // of a Nacked
+	replyShared  = 0x0080 // of an Acked
 	replyGranted = 0x0100
 	replyEpoch   = 0x0200
 	replyPromise = 0x0400
@@ -40,7 +41,8 @@ func AppendReply(dst []byte, p *caspaxos.Reply) []byte {
 		flag(p.History != nil, replyHistory) |
 		flag(p.HasState, replyState) |
 		flag(p.Prepared, replyPrep) |
-		flag(p.Never, replyNever) |
+		flag(p.Never && p.Outcome == caspaxos.Nacked, replyNever) |
+		flag(p.Shared && p.Outcome == caspaxos.Acked, replyShared) |
 		flag(p.Granted, replyGranted) |
 		flag(p.Epoch != 0, replyEpoch) |
 		flag(!p.Promise.IsZero(), replyPromise) |
@@ -90,7 +92,8 @@ func (r *reader) reply(p *caspaxos.Reply, s *slabs) {
 	flags |= uint16(r.byte()) << 8
 	p.Outcome = r.outcome(byte(flags & replyOutcome))
 	p.Prepared = flags&replyPrep != 0
-	p.Never = flags&replyNever != 0
+	p.Never = p.Outcome == caspaxos.Nacked && flags&replyNever != 0
+	p.Shared = p.Outcome == caspaxos.Acked && flags&replyShared != 0
 	p.Granted = flags&replyGranted != 0
 	if flags&replyEpoch != 0 {
 		p.Epoch = r.uvarint()

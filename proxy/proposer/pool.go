@@ -30,6 +30,7 @@ type Transport interface {
 	Reachable(cfg *caspaxos.Config) caspaxos.Set
 	Outage(slot uint16) *caspaxos.Outage
 	Answering(cfg *caspaxos.Config) caspaxos.Set
+	Missing(cfg *caspaxos.Config) caspaxos.Set
 	// Send does not block. False: nothing was or will be sent. A payload of the
 	// bulk class is not copied and must not be modified any more.
 	Send(to caspaxos.NodeID, class rpc.Class, payload []byte) bool

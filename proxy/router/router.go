@@ -292,6 +292,19 @@ func (r *Router) Answering(cfg *caspaxos.Config) caspaxos.Set {
 	return s
 }
 
+// Missing returns the members that there is no connection to or that have not
+// answered for long.
+func (r *Router) Missing(cfg *caspaxos.Config) caspaxos.Set {
+	var s caspaxos.Set
+	nodes := *r.nodes.Load()
+	for i, id := range cfg.Nodes() {
+		if n := nodes[id]; n.session.Load() == nil || n.missing.Load() {
+			s = s.With(i)
+		}
+	}
+	return s
+}
+
 // Renew replaces the claim, and calls swap at a time at which no round is under
 // way and none can begin. It returns false, and does nothing, if a quorum has
 // admitted the claim before: then ballots have been made with it.

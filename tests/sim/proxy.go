@@ -120,6 +120,16 @@ func (p *proxy) Answering(cfg *caspaxos.Config) (s caspaxos.Set) {
 	return s &^ p.down
 }
 
+// Missing implements caspaxos.Env.
+func (p *proxy) Missing(cfg *caspaxos.Config) (s caspaxos.Set) {
+	for i, id := range cfg.Nodes() {
+		if since, waits := p.asked[id]; waits && p.w.now-since > Instant(5*p.w.Silence) {
+			s = s.With(i)
+		}
+	}
+	return s | p.down
+}
+
 // Random implements caspaxos.Env.
 func (p *proxy) Random(n int64) int64 { return p.w.random(n) }
 

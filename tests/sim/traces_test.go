@@ -368,6 +368,7 @@ func belowCut(s *Script) {
 	s.do(2, getAll, 0, 1) // sees a
 	for range 4 {
 		s.do(1, set, 0, 1)
+		s.restartProxy(1) // it knows of nobody else: its writes are blind
 	}
 	s.retry(0, 0, 1)
 }
