@@ -43,6 +43,34 @@ func (t *Tree) Metrics() map[string]token.Pos {
 	return found
 }
 
+// MetricLabels returns the values of labels that are literals, and where: what is
+// given, behind a description, to the functions that send metrics.
+func (t *Tree) MetricLabels() map[string]token.Pos {
+	found := make(map[string]token.Pos)
+	for _, f := range t.Files {
+		if f.Test() || f.local("github.com/prometheus/client_golang/prometheus") == "" {
+			continue
+		}
+		ast.Inspect(f.Syntax, func(n ast.Node) bool {
+			call, ok := n.(*ast.CallExpr)
+			if !ok || len(call.Args) < 3 {
+				return true
+			}
+			first, ok := call.Args[0].(*ast.Ident)
+			if !ok || !strings.HasPrefix(first.Name, "desc") && !strings.HasSuffix(first.Name, "Desc") {
+				return true
+			}
+			for _, arg := range call.Args[2:] {
+				if label, ok := text(arg); ok {
+					found[label] = call.Pos()
+				}
+			}
+			return true
+		})
+	}
+	return found
+}
+
 // metricPrefixes notes the functions of a file that make a metric's name out of
 // "synod_…" and an argument.
 func (f *File) metricPrefixes(prefixes map[string]string) {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -28,7 +29,13 @@ func TestDocuments(t *testing.T) {
 	if len(metrics) < 50 {
 		t.Fatalf("only %d metrics were found", len(metrics))
 	}
-	rows, _ := documentedMetrics(read(t, "docs/metrics.md"))
+	page := read(t, "docs/metrics.md")
+	rows, _ := documentedMetrics(page)
+	for label, at := range tree.MetricLabels() {
+		if !strings.Contains(page, "`"+label+"`") {
+			t.Errorf("%s: label `%s` is not in docs/metrics.md", tree.position(at), label)
+		}
+	}
 	for _, name := range slices.Sorted(maps.Keys(metrics)) {
 		if !rows[name] {
 			t.Errorf("%s: %s has no row in docs/metrics.md", tree.position(metrics[name]), name)
@@ -62,7 +69,7 @@ func TestMetricsAndCodesAreFound(t *testing.T) {
 			func desc(name string) *prometheus.Desc { return prometheus.NewDesc("synod_node_"+name, "", nil, nil) }
 			var a = desc("a"); var b = prometheus.NewDesc("synod_b", "", nil, nil)
 			func all() { hist := func(name string) any { return prometheus.HistogramOpts{Name: "synod_h_" + name} }; hist("c"); other("x") }`,
-		"storaged/b.go":      `package storaged; ` + library + `var d = desc("d"); var o = prometheus.CounterOpts{Name: "synod_o"}`,
+		"storaged/b.go":      `package storaged; ` + library + `func g() { send(descA, 1, "la"); send(bDesc, 2, x, "lb"); send(b, 3, "no"); send(descA, "no") }; var d = desc("d"); var o = prometheus.CounterOpts{Name: "synod_o"}`,
 		"storaged/b_test.go": `package storaged; ` + library + `var e = desc("e")`,
 		"proxy/a.go":         `package proxy; func desc(string) {}; func f() { desc("x"); resp.Err("GONE away" + "!"); resp.Errf("ERR %s"); other("MADE up") }`,
 	})
@@ -71,6 +78,9 @@ func TestMetricsAndCodesAreFound(t *testing.T) {
 	}
 	if got := fmt.Sprint(slices.Sorted(maps.Keys(tree.Metrics()))); got != "[synod_b synod_h_c synod_node_a synod_node_d synod_o]" {
 		t.Errorf("metrics: %s", got)
+	}
+	if got := fmt.Sprint(slices.Sorted(maps.Keys(tree.MetricLabels()))); got != "[la lb]" {
+		t.Errorf("labels: %s", got)
 	}
 	if got := fmt.Sprint(slices.Sorted(maps.Keys(tree.ErrorCodes()))); got != "[ERR GONE]" {
 		t.Errorf("codes: %s", got)
