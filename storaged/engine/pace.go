@@ -25,9 +25,10 @@ const (
 // A write that finds no room is done again when what was reserved has been given
 // back, but not for a compaction, which is to leave that to others. A table that
 // finds no room then is given up, which makes some. Pebble takes any error at its
-// manifest as fatal, though: what is no table waits until there is room. (Pebble's own vfs.OnDiskFull would do a sync again, too, and a sync that
-// succeeds after one that failed says nothing of what the first should have
-// written.)
+// manifest as fatal, though: what is no table waits until there is room.
+// (Pebble's own vfs.OnDiskFull tries again once, whatever the file is for. Like
+// it, pace never repeats a sync: one that succeeds after one that failed says
+// nothing of what the first should have written.)
 type pace struct {
 	vfs.FS
 	log   *zap.Logger
