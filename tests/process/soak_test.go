@@ -45,20 +45,37 @@ var trials = []trial{
 	{"random faults", (*soak).faults, false},
 }
 
+// apartEach is how many tests apart follow each round of trials.
+const apartEach = 3
+
 // apart are tests that need a cluster of their own, as they damage it.
 var apart = []struct {
 	name string
 	test func(*testing.T)
 }{
 	{"dead group", TestDeadGroupAnswersAtOnce},
-	{"full disks", TestDiskFull},
+	{"silent node, two proxies", TestSilentNodeTwoProxies},
+	{"one full disk", TestDiskFull},
+	{"all disks full", TestAllDisksFull},
+	{"damaged changelog", TestChangelogDamaged},
+	{"acknowledged on a damaged disk", TestAcknowledgedOnDamagedDisk},
+	{"rolled back directory", TestRolledBackDirectory},
+	{"copy elsewhere", TestCopyElsewhere},
+	{"proposer id given twice", TestProposerIDGivenTwice},
+	{"starts without etcd", TestStartWithoutEtcd},
+	{"frames of other epochs", TestFramesOfOtherEpochs},
+	{"large sums of replies", TestLargeSumsOfReplies},
+	{"largest string", TestLargestString},
+	{"large replies", TestLargeReplies},
+	{"unread replies", TestUnreadReplies},
+	{"no memory for a change", TestChangesThatNodesHaveNoMemoryFor},
 	{"migration", TestMigrate},
 }
 
 // TestSoak tries everything, again and again, on one cluster that lives as long,
 // beside clients whose commands are checked, and looks at the end whether any
 // process takes more memory, files, goroutines or disk than after the first
-// round. What damages a cluster is tried on others beside it.
+// round. What damages a cluster is tried on others beside it, each at least once.
 func TestSoak(t *testing.T) {
 	if *soakFor == 0 {
 		t.Skip("go test ./process -run TestSoak -soak 10m")
@@ -66,16 +83,18 @@ func TestSoak(t *testing.T) {
 	end := time.Now().Add(*soakFor)
 	s := newSoak(t)
 	var before map[string]usage
-	for round := 0; before == nil || time.Now().Before(end); round++ {
+	next := 0 // of those apart
+	for before == nil || next < len(apart) || time.Now().Before(end) {
 		for _, one := range trials {
 			s.try(t, one)
 		}
 		if before == nil {
 			before = s.usage(t)
 		}
-		if len(apart) > 0 && time.Now().Before(end) {
-			one := apart[round%len(apart)]
+		for range apartEach {
+			one := apart[next%len(apart)]
 			t.Run(one.name, one.test)
+			next++
 		}
 		s.w.retire()
 		if t.Failed() {
