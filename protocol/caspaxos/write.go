@@ -51,6 +51,7 @@ func (p *Proposer) startPrepare(r *reg) {
 }
 
 func (p *Proposer) onPromise(r *reg, i int, reply *Reply) {
+	p.promiseTells(r.cfg.nodes[i], reply)
 	if r.phase == fetching {
 		p.latePromise(r, i, reply)
 		return
@@ -59,9 +60,6 @@ func (p *Proposer) onPromise(r *reg, i int, reply *Reply) {
 	case Promised:
 		r.replied = r.replied.With(i)
 		r.replies[i] = *reply
-		if h := reply.History; h != nil {
-			p.heardRoom(r.cfg.nodes[i], h.Room)
-		}
 		if p.quorum(r, r.replied) {
 			p.promised(r)
 		}
