@@ -29,7 +29,7 @@ func (p *Proposer) startBlind(r *reg) {
 func (p *Proposer) startPrepare(r *reg) {
 	r.carry = carried{}
 	p.reset(r, preparing)
-	r.kind, r.have = twoTrip, false
+	r.kind, r.have, r.rulesOut = twoTrip, false, false
 	r.ballot = p.Clock.Ahead(p.lead(r))
 	r.proj = waitingNeeds(r)
 	for _, c := range r.queue {
@@ -171,7 +171,7 @@ func (p *Proposer) execute(r *reg) {
 		p.fetch(r)
 		return
 	}
-	if n == 0 && run.early && run.change().Kind == register.None {
+	if n == 0 && run.early && run.change().Kind == register.None && !r.rulesOut {
 		p.preparedOnly(r)
 		return
 	}
