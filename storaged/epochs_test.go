@@ -180,7 +180,9 @@ func TestStrangersChangeNothing(t *testing.T) {
 	if after := n.state("k", "nothing"); !reflect.DeepEqual(before, after) {
 		t.Errorf("the node was\n%+v, is\n%+v", before, after)
 	}
-	if got := n.d.server.Refused(rpc.RefusedSecret); got != 300 {
+	refused := func() uint64 { return n.d.server.Refused(rpc.RefusedSecret) }
+	waitFor(t, "the refusals to be counted", func() bool { return refused() >= 300 }) // after the peer has been told
+	if got := refused(); got != 300 {
 		t.Errorf("%d refusals", got)
 	}
 }

@@ -1,10 +1,12 @@
 package storaged
 
 import (
+	"bytes"
 	"context"
 	"sync"
 	"sync/atomic"
 
+	"synod/protocol/budget"
 	"synod/protocol/caspaxos"
 	"synod/protocol/rpc"
 	"synod/protocol/wire"
@@ -104,11 +106,7 @@ func (r *replies) add(s *rpc.Session, reply *caspaxos.Reply) {
 			r.dispatch(frame{session: s, class: rpc.Bulk, need: reply.After, b: wire.AppendReply(nil, reply)})
 			return
 		}
-		o.bulk = wire.AppendReply(o.bulk, reply)
-		if len(o.bulk) > frameBytes {
-			r.dispatch(frame{session: s, class: rpc.Bulk, b: o.bulk})
-			o.bulk = nil
-		}
+		r.addBulk(o, reply)
 		return
 	}
 	if !late {
@@ -125,6 +123,27 @@ func (r *replies) add(s *rpc.Session, reply *caspaxos.Reply) {
 		r.dispatch(frame{session: s, class: rpc.Votes, need: o.need, b: o.wait})
 		o.wait, o.need = nil, 0
 	}
+}
+
+// addBulk puts a reply that may leave at once into its session's bulk frame. Of a
+// frame that the receiver has to ask for memory for, and skips if there is none, only
+// the first reply would be known: such a one holds no other.
+func (r *replies) addBulk(o *openFrame, reply *caspaxos.Reply) {
+	before := len(o.bulk)
+	o.bulk = wire.AppendReply(o.bulk, reply)
+	if len(o.bulk) < budget.Large {
+		return
+	}
+	own := o.bulk
+	if o.bulk = nil; before > 0 {
+		r.dispatch(frame{session: o.session, class: rpc.Bulk, b: own[:before:before]})
+		own = bytes.Clone(own[before:])
+	}
+	if len(own) < budget.Large {
+		o.bulk = own
+		return
+	}
+	r.dispatch(frame{session: o.session, class: rpc.Bulk, b: own})
 }
 
 // stateBytes is the size of what a reply brings of a state.

@@ -5,12 +5,15 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"go.uber.org/zap"
 
+	"synod/protocol/budget"
 	"synod/protocol/caspaxos"
 	"synod/protocol/rpc"
+	"synod/protocol/wire"
 )
 
 // slow is a client that takes nothing of a class as long as that is held.
@@ -198,4 +201,40 @@ func TestRepliesWithoutRoom(t *testing.T) {
 		t.Errorf("%d frames of replies were dropped, want 1", got)
 	}
 	r.set("k", "v")
+}
+
+// A payload that may have to wait for memory at the proxy, and is skipped if there
+// is none, holds one reply: of more than one, only the first would be told so.
+func TestLargePayloadsHoldOneReply(t *testing.T) {
+	n := startNode(t)
+	r := &client{t: t, n: n, pending: make(map[uint64]chan *answer)}
+	var crowded atomic.Int64
+	s, err := rpc.Dial(n.context(), n.d.Addr(), rpc.Options{
+		Cluster: cluster, Secrets: n.d.knownSecrets, Kind: rpc.Proxy, Name: "p", Claim: claimOf(3), Expect: n.cfg.ID, Log: zap.NewNop(),
+		Handle: func(s *rpc.Session, class rpc.Class, payload []byte) {
+			replies := 0
+			for b := wire.NewBatch(payload); b.Next(); replies++ {
+			}
+			if class == rpc.Bulk && len(payload) >= budget.Large && replies > 1 {
+				crowded.Add(1)
+			}
+			r.handle(s, class, payload)
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.s = s
+	t.Cleanup(func() { s.Close(); <-s.Done() })
+	var qs []*caspaxos.Request
+	for i := range 64 {
+		r.set(fmt.Sprint("k", i), strings.Repeat("v", 20<<10))
+		qs = append(qs, readRequest(fmt.Sprint("k", i)))
+	}
+	for _, ch := range r.send(qs...) {
+		r.await(ch)
+	}
+	if n := crowded.Load(); n != 0 {
+		t.Errorf("%d payloads that have to ask for memory hold several replies", n)
+	}
 }

@@ -1,9 +1,6 @@
 package caspaxos
 
-import (
-	"maps"
-	"slices"
-)
+import "slices"
 
 // Claim is what a proxy says of itself at the beginning of a session: the
 // proposer id that it took, and a random number, drawn when it took it, that no
@@ -20,11 +17,15 @@ type Claim struct {
 // admitted it: therefore ballots are unique even if etcd, restored from an older
 // backup, gives out an id again.
 //
-// The memory is bounded: the lowest ids are forgotten, and from then on every id
-// up to the highest of these is refused that is not remembered.
+// The memory is bounded: ids are forgotten, and from then on every id up to the
+// highest of these is refused that is not remembered. It is the lowest one of those
+// that have not been in use for long: a proxy that is started again and again drives
+// out none that lives, and a very high id, once met, does not have all others
+// refused.
 type Claims struct {
 	Floor  ProposerID // unknown ids up to this one are refused
 	starts map[ProposerID]uint64
+	order  []ProposerID // those that were in use last come last, as far as is known
 	omit   Rules
 }
 
@@ -37,6 +38,7 @@ func NewClaims(floor ProposerID, known []Claim, omit Rules) *Claims {
 	c := &Claims{Floor: floor, starts: make(map[ProposerID]uint64, len(known)), omit: omitted(omit)}
 	for _, k := range known {
 		c.starts[k.Proposer] = k.Start
+		c.order = append(c.order, k.Proposer)
 	}
 	return c
 }
@@ -56,30 +58,37 @@ func (c *Claims) Refuses(k Claim) bool {
 	return ok && start != k.Start || !ok && k.Proposer <= c.Floor || k.Proposer == MaxProposer
 }
 
-// Add remembers a claim that is not refused; it counts as admitted when what
-// All returns is durable. Should there be too many it forgets the lowest id
-// that is not in use.
+// Add remembers a claim that is unknown and not refused; it counts as admitted when
+// what All returns is durable. Should there be too many it forgets one that is not
+// in use.
 func (c *Claims) Add(k Claim, inUse func(ProposerID) bool) {
 	c.starts[k.Proposer] = k.Start
-	for len(c.starts) > MaxClaims {
-		lowest := MaxProposer
-		for id := range c.starts {
-			if id < lowest && id != k.Proposer && !inUse(id) {
-				lowest = id
-			}
+	var idle, busy []ProposerID
+	for _, id := range c.order {
+		switch {
+		case id == k.Proposer:
+		case inUse(id):
+			busy = append(busy, id)
+		default:
+			idle = append(idle, id)
 		}
-		if lowest == MaxProposer { // all are in use: as many sessions there cannot be
-			return
-		}
+	}
+	for len(idle) > 0 && len(c.starts) > MaxClaims { // all in use: as many sessions there cannot be
+		long := idle[:(len(idle)+1)/2]
+		lowest := slices.Min(long)
 		delete(c.starts, lowest)
 		c.Floor = max(c.Floor, lowest)
+		at := slices.Index(idle, lowest)
+		idle = slices.Delete(idle, at, at+1)
 	}
+	c.order = append(append(idle, busy...), k.Proposer)
 }
 
-// All returns the claims that are remembered, by id.
+// All returns the claims that are remembered, those that were in use last at the
+// end.
 func (c *Claims) All() []Claim {
 	all := make([]Claim, 0, len(c.starts))
-	for _, id := range slices.Sorted(maps.Keys(c.starts)) {
+	for _, id := range c.order {
 		all = append(all, Claim{id, c.starts[id]})
 	}
 	return all

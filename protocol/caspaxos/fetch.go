@@ -210,8 +210,8 @@ func (p *Proposer) fetchPause(r *reg) time.Duration {
 
 // onFetch takes the state that an extra read brought.
 func (p *Proposer) onFetch(r *reg, i int, reply *Reply) {
-	if r.parts.begun() && i != r.fetchFrom {
-		return // another member was faster
+	if !r.fetchAt.Has(i) || r.parts.begun() && i != r.fetchFrom {
+		return // it is not counted on any more, or another member was faster
 	}
 	if reply.Outcome != Told {
 		p.fetchRefused(r, i)

@@ -347,3 +347,27 @@ func TestStatesThatDoNotComeAlong(t *testing.T) {
 		t.Error("a small state does not come along")
 	}
 }
+
+// A member that was told to be gone begins to send the state all the same: by a new
+// connection, to which the end of the old one was mistaken to apply. If that ends,
+// too, nobody tells; the one that was asked instead is listened to.
+func TestPartsOfOneThatIsGone(t *testing.T) {
+	c := newCluster(t)
+	c.large()
+	cmd, done := c.submit("k", every{})
+	for _, s := range c.p.Take() {
+		c.p.Deliver(c.now, s.To, c.answer(s))
+	}
+	first := c.p.Take()[0]
+	parts := c.parted(first, 1)
+	c.p.Deliver(c.now, first.To, &caspaxos.Reply{ID: first.Request.ID, Outcome: caspaxos.Unreachable})
+	second := c.p.Take()[0]
+	c.p.Deliver(c.now, first.To, &parts[0])
+	c.p.Disconnected(c.now, first.To)
+	for _, part := range c.parted(second, 1) {
+		c.p.Deliver(c.now, second.To, &part)
+	}
+	if !*done || cmd.Err != nil || cmd.Result != 6 {
+		t.Errorf("done %v: %v, %v", *done, cmd.Result, cmd.Err)
+	}
+}

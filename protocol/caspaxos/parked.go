@@ -87,6 +87,7 @@ func (p *Proposer) settleRest(r *reg, ev *evidence) {
 		case c.verdict == noEffect && p.final(r, c):
 			p.finish(c, nil, ErrContention)
 		case c.verdict == noEffect:
+			r.rulesOut = true // then it is final
 			p.park(r, c, 0)
 		case r.replied == r.cfg.All() || ev.anyForgotten(c.attempts) || p.unknown(c) != ErrUncertain:
 			p.finish(c, nil, p.unknown(c))

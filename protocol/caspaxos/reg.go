@@ -67,6 +67,7 @@ type reg struct {
 	shared   bool   // another proposer has written it lately
 	busy     Set    // members that could not take the Accept now
 	tight    bool   // the round adds nothing, as a quorum has no room for more
+	rulesOut bool   // the round is to be chosen, change it something or not: parked commands wait for that
 	rmw      bool   // the register sees commands that depend on its state
 	fails    int    // tries in a row that did not get through
 	noBlind  Mono   // until when blind writes are not tried

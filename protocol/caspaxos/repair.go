@@ -133,6 +133,7 @@ func (p *Proposer) keepForRepair(r *reg) {
 
 // lateReply looks at a reply to a round that has ended.
 func (p *Proposer) lateReply(from NodeID, reply *Reply) {
+	p.promiseTells(from, reply)
 	if (reply.Outcome != StaleBase && reply.Outcome != Acked) || p.recent == nil {
 		return
 	}

@@ -84,6 +84,13 @@ func (p *Proposer) heardRoom(node NodeID, room Room) {
 	}
 }
 
+// promiseTells notes what a promise tells of a node's room, be it needed or not.
+func (p *Proposer) promiseTells(node NodeID, reply *Reply) {
+	if h := reply.History; reply.Outcome == Promised && h != nil {
+		p.heardRoom(node, h.Room)
+	}
+}
+
 // isShort reports whether a node takes nothing that nobody needs.
 func (p *Proposer) isShort(node NodeID) bool {
 	_, short := p.short[node]
@@ -96,10 +103,11 @@ func (p *Proposer) asksFirst(cfg *Config) bool {
 	if len(p.short) == 0 {
 		return false
 	}
-	with := p.Env.Reachable(cfg)
+	answering := p.answering(cfg) // others would not tell
+	with := answering
 	for i, node := range cfg.nodes {
 		heard, short := p.short[node]
-		if short && time.Duration(p.now.Mono-heard) >= shortFor {
+		if short && answering.Has(i) && time.Duration(p.now.Mono-heard) >= shortFor {
 			return true
 		}
 		if short {
@@ -136,8 +144,8 @@ func (p *Proposer) awaitsRoom(r *reg) bool {
 	if r.room() == RoomEnough || time.Duration(p.now.Mono-r.started) >= p.Timing.Retry {
 		return false
 	}
-	silent := p.Env.Reachable(r.cfg) &^ (r.replied | r.lost)
-	if !r.cfg.IsQuorum(r.roomier(RoomEnough) | silent) {
+	left := p.answering(r.cfg) &^ (r.replied | r.lost)
+	if !r.cfg.IsQuorum(r.roomier(RoomEnough) | left) {
 		return false
 	}
 	for _, c := range r.queue {

@@ -29,7 +29,7 @@ func (p *Proposer) startBlind(r *reg) {
 func (p *Proposer) startPrepare(r *reg) {
 	r.carry = carried{}
 	p.reset(r, preparing)
-	r.kind, r.have = twoTrip, false
+	r.kind, r.have, r.rulesOut = twoTrip, false, false
 	r.ballot = p.Clock.Ahead(p.lead(r))
 	r.proj = waitingNeeds(r)
 	for _, c := range r.queue {
@@ -51,6 +51,7 @@ func (p *Proposer) startPrepare(r *reg) {
 }
 
 func (p *Proposer) onPromise(r *reg, i int, reply *Reply) {
+	p.promiseTells(r.cfg.nodes[i], reply)
 	if r.phase == fetching {
 		p.latePromise(r, i, reply)
 		return
@@ -59,9 +60,6 @@ func (p *Proposer) onPromise(r *reg, i int, reply *Reply) {
 	case Promised:
 		r.replied = r.replied.With(i)
 		r.replies[i] = *reply
-		if h := reply.History; h != nil {
-			p.heardRoom(r.cfg.nodes[i], h.Room)
-		}
 		if p.quorum(r, r.replied) {
 			p.promised(r)
 		}
@@ -173,7 +171,7 @@ func (p *Proposer) execute(r *reg) {
 		p.fetch(r)
 		return
 	}
-	if n == 0 && run.early && run.change().Kind == register.None {
+	if n == 0 && run.early && run.change().Kind == register.None && !r.rulesOut {
 		p.preparedOnly(r)
 		return
 	}

@@ -18,8 +18,11 @@ const (
 	firstRead = 1 << 20
 	// headBytes is how much is kept of a payload that there is no room for.
 	headBytes = 4 << 10
-	// memoryPatience is how long a payload may wait for room.
+	// memoryPatience is how long a payload may wait for room, votesPatience one
+	// that clients wait for, and all that is behind it: it only slows down who
+	// sends more of these than are taken.
 	memoryPatience = 3 * time.Second
+	votesPatience  = 50 * time.Millisecond
 	// memorySilence is how long the sender of a payload that holds memory may let
 	// it wait for its next bytes.
 	memorySilence = 10 * time.Second
@@ -114,7 +117,11 @@ func (f *frameReader) room(size int) ([]byte, error) {
 	if f.memory.Try(weight) {
 		return f.memory.Allocate(size, weight), nil
 	}
-	ctx, cancel := context.WithTimeout(f.ctx, memoryPatience)
+	patience := memoryPatience
+	if f.class == Votes {
+		patience = votesPatience
+	}
+	ctx, cancel := context.WithTimeout(f.ctx, patience)
 	defer cancel()
 	if err := f.memory.Acquire(ctx, weight); err != nil {
 		if f.class == Bulk && f.refused != nil {

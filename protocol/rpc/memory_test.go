@@ -100,6 +100,34 @@ func TestVotesAreNotSkipped(t *testing.T) {
 	})
 }
 
+// Votes do not wait for as long as a command may take: what fills the memory may be
+// replies that a slow client does not take, or a value that waits for more than there
+// is, and clients of others wait for the votes.
+func TestVotesWaitBriefly(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		share := budget.New(1 << 20).Share(1 << 20)
+		share.Force(1 << 20)
+		got := make(chan []byte, 3)
+		o := echoOptions()
+		o.Memory, o.Refused = share, func(*Session, Class, []byte) {}
+		o.Handle = func(_ *Session, _ Class, p []byte) { got <- p }
+		s, stop := pipe(t, newSink(0).options(Proxy, "p1"), o)
+		defer stop()
+		began := time.Now()
+		for range cap(got) {
+			if err := s.Send(Votes, pattern(budget.Large)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range cap(got) {
+			<-got
+		}
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("%d payloads of votes took %v", cap(got), took)
+		}
+	})
+}
+
 // A peer that announces a large payload and sends nothing of it does not hold its
 // memory for ever.
 func TestAnnouncedAndNotSent(t *testing.T) {

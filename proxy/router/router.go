@@ -270,11 +270,16 @@ func (r *Router) Reachable(cfg *caspaxos.Config) caspaxos.Set {
 			s = s.With(i)
 		}
 	}
-	if !r.working.Load() && cfg.IsQuorum(s) {
+	if !cfg.IsQuorum(s) {
+		return s
+	}
+	if !r.working.Load() {
 		r.working.Store(true)
-		if r.claim.Load() != claim { // Renew was quicker, or will see working
-			return 0
-		}
+	}
+	// Renew was quicker, or will see working. It may have been quicker, too, when
+	// another lane has set that, of the same claim or a later one.
+	if r.claim.Load() != claim {
+		return 0
 	}
 	return s
 }

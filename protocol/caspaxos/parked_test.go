@@ -1,0 +1,101 @@
+package caspaxos_test
+
+import (
+	"testing"
+	"time"
+
+	"synod/protocol/caspaxos"
+	"synod/protocol/register"
+)
+
+// only delivers to some nodes until the command is done, or for so long. What goes
+// to the others is lost, and the proposer is told.
+func (c *cluster) only(done *bool, limit time.Duration, to ...caspaxos.NodeID) {
+	c.t.Helper()
+	for end := c.now.Mono + caspaxos.Mono(limit); !*done && c.now.Mono < end; {
+		sent := c.p.Take()
+		for _, s := range sent {
+			here := false
+			for _, id := range to {
+				here = here || s.To == id
+			}
+			if here {
+				c.step(s)
+			} else if s.Request.Kind == caspaxos.KindAccept {
+				c.p.Deliver(c.now, s.To, &caspaxos.Reply{ID: s.Request.ID, Outcome: caspaxos.Unreachable})
+			}
+		}
+		if len(sent) == 0 {
+			c.tickNodes()
+			c.advance(time.Millisecond)
+			c.p.Tick(c.now)
+		}
+	}
+}
+
+// prepares returns the Prepares that come next.
+func (c *cluster) prepares() []caspaxos.Sent {
+	c.t.Helper()
+	for range 1000 {
+		sent := c.p.Take()
+		for _, s := range sent {
+			if s.Request.Kind == caspaxos.KindPrepare {
+				return sent
+			}
+		}
+		c.advance(time.Millisecond)
+		c.p.Tick(c.now)
+	}
+	c.t.Fatal("no Prepare")
+	return nil
+}
+
+// TestParkedBecomesFinal: a parked command turns out to have had no effect, by the
+// promises of a quorum that shows what was before it. It is answered when that is
+// final, and sees to it that it becomes so: nobody else may ever write.
+func TestParkedBecomesFinal(t *testing.T) {
+	c := newCluster(t)
+	c.want("k", set{"0"}, "OK")
+	lose := func(sent []caspaxos.Sent) {
+		for _, s := range sent {
+			c.p.Deliver(c.now, s.To, &caspaxos.Reply{ID: s.Request.ID, Outcome: caspaxos.Unreachable})
+		}
+	}
+	cmd, done := c.submit("k", set{"x"})
+	blind := c.p.Take()
+	var reply caspaxos.Reply
+	if _, err := c.nodes[2].acc.Step(c.now, blind[2].Request, &reply); err != nil || reply.Outcome != caspaxos.Acked {
+		t.Fatal(reply.Outcome, err) // node 2 has it, and its answer is lost
+	}
+	lose(blind)
+	for _, s := range c.prepares()[:2] { // of nodes 0 and 1, which know nothing of it
+		c.step(s)
+	}
+	c.tickNodes()
+	lose(c.p.Take()) // the second attempt
+	other := caspaxos.NewClock(9, func() int64 { return c.now.Wall + 1 })
+	over := caspaxos.Request{Kind: caspaxos.KindAccept, Register: blind[2].Request.Register, Epoch: 1,
+		Ballot: other.Next(), Change: put(register.Full, "y", 0)}
+	if _, err := c.nodes[2].acc.Step(c.now, &over, &reply); err != nil || reply.Outcome != caspaxos.Acked {
+		t.Fatal(reply.Outcome, err)
+	}
+	c.silent = caspaxos.Set(0).With(1)
+	for _, s := range c.prepares() { // nodes 0 and 2: node 1 may have voted for the first attempt
+		if s.To != 1 {
+			c.step(s)
+		}
+	}
+	c.tickNodes()
+	lose(c.p.Take())
+	if n := c.stats.Parked.Load(); n != 1 {
+		t.Fatalf("%d commands are parked", n)
+	}
+	c.silent = caspaxos.Set(0).With(2)
+	began := c.now.Mono
+	c.only(done, 6*time.Second, 0, 1)
+	if took := time.Duration(c.now.Mono - began); cmd.Err != caspaxos.ErrContention || took > time.Second {
+		t.Errorf("%v after %v", cmd.Err, took)
+	}
+	c.silent = 0
+	c.want("k", get{}, "0")
+}
