@@ -54,6 +54,7 @@ type lane struct {
 	failing bool                               // an error of the store was reported
 
 	ceiling atomic.Bool // has moved: resume
+	forget  atomic.Bool // what Rotate has told may be forgotten
 	counts  [kinds][outcomes]atomic.Uint64
 	depth   atomic.Int64
 	held    atomic.Int64 // promises
@@ -109,6 +110,9 @@ func (l *lane) run() {
 		}
 		if l.ceiling.Swap(false) {
 			l.resume()
+		}
+		if l.forget.Swap(false) {
+			l.acceptor.Forget()
 		}
 		l.drain()
 		// Also when nothing was queued: the store may want something.

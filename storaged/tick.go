@@ -70,10 +70,10 @@ func (d *Daemon) moveState(forget caspaxos.Ballot) error {
 	d.node.Publish(s)
 	for _, l := range d.lanes {
 		l.ceiling.Store(true)
-		l.poke()
 		if !forget.IsZero() {
-			l.push([]item{{do: l.acceptor.Forget}}, 0)
+			l.forget.Store(true)
 		}
+		l.poke()
 	}
 	return nil
 }

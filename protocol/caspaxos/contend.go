@@ -102,7 +102,7 @@ func (p *Proposer) inVain(r *reg, got Set) bool {
 	silent := r.cfg.All() &^ (got | r.lost | answering)
 	if time.Duration(p.now.Mono-r.refusedAt) >= p.grace(r) {
 		late := r.cfg.All() &^ (got | r.lost | r.fixing)
-		p.noteTardy(r.cfg, late)
+		p.noteTardy(r.cfg, late&^r.stale)
 		silent |= late
 	}
 	if left := r.cfg.All() &^ (r.lost | silent); left&^r.stale == 0 {

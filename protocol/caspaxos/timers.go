@@ -61,13 +61,24 @@ func (r *reg) head() *Command {
 	return nil
 }
 
+// oldest returns the command that runs out of time first: mostly the first, but one
+// may have been held back before it came here.
+func oldest(cmds []*Command) (first *Command) {
+	for _, c := range cmds {
+		if first == nil || c.Started < first.Started {
+			first = c
+		}
+	}
+	return first
+}
+
 // arm makes Tick look at the register after d, or a little earlier, and no
 // later than when its oldest command runs out of time.
 func (p *Proposer) arm(r *reg, d time.Duration) {
 	r.wake = p.now.Mono + Mono(d)
 	for _, list := range [][]*Command{r.batch, r.queue} {
-		if len(list) > 0 {
-			r.wake = min(r.wake, list[0].Started+Mono(p.Limits.Command)+1)
+		if c := oldest(list); c != nil {
+			r.wake = min(r.wake, c.Started+Mono(p.Limits.Command)+1)
 		}
 	}
 	if r.armed != 0 && r.armed <= r.wake {
@@ -124,7 +135,7 @@ func (p *Proposer) due(r *reg) {
 		p.newEpoch(r)
 		return
 	}
-	if c := r.head(); c != nil && p.overdue(c) {
+	if c := oldest(r.batch); c != nil && p.overdue(c) {
 		if r.phase == accepting {
 			p.doubt(r)
 		} else {
@@ -132,8 +143,10 @@ func (p *Proposer) due(r *reg) {
 		}
 		return
 	}
-	if len(r.batch) > 0 {
-		p.expire(r) // what waits may have come back: see comeBack
+	if p.expire(r); len(r.batch)+len(r.queue) == 0 {
+		p.abandon(r)
+		p.settle(r)
+		return
 	}
 	switch r.phase {
 	case reading:

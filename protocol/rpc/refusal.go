@@ -66,7 +66,7 @@ func (v *Server) refused(c net.Conn, err error) {
 	why := refusalOf(err)
 	v.refusals.counts[why].Add(1)
 	level := zap.WarnLevel
-	if errors.Is(err, ErrHungUp) || v.isClosed() {
+	if errors.Is(err, ErrHungUp) || (why == RefusedOther || why == RefusedSilent) && v.isClosed() {
 		level = zap.DebugLevel
 	}
 	suppressed, write := v.refusals.lines.Next(hostOf(c.RemoteAddr())+" "+level.String()+" "+why.String(), time.Now())

@@ -412,10 +412,13 @@ func TestHandlerCloses(t *testing.T) {
 // TestServerClose: both ends of every session have ended when Close returns or
 // soon after.
 func TestServerClose(t *testing.T) {
-	server := newSink(0)
-	addr, v := serveTCP(t, server.options(Node, "n1"))
+	server, opened := newSink(0), make(chan struct{})
+	o := server.options(Node, "n1")
+	o.Opened = func(*Session) { close(opened) }
+	addr, v := serveTCP(t, o)
 	k := newSink(0)
 	dial(t, addr, k.options(Proxy, "p1"))
+	<-opened
 	idle, err := net.Dial("tcp", addr) // never says a word
 	if err != nil {
 		t.Fatal(err)

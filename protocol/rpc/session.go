@@ -161,7 +161,7 @@ func muxConfig(log *zap.Logger) *yamux.Config {
 		ConnectionWriteTimeout: silence,
 		MaxStreamWindowSize:    window,
 		StreamOpenTimeout:      handshakeTimeout,
-		StreamCloseTimeout:     handshakeTimeout,
+		StreamCloseTimeout:     0, // streams end with their session, never by themselves
 		Logger:                 muxLog{log.Sugar()},
 	}
 }
