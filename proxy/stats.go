@@ -21,7 +21,7 @@ const (
 	outcomeClusterDown
 	outcomeTryAgain
 	outcomeUncertain
-	outcomeDisksFull
+	outcomeOOM
 	outcomes
 )
 
@@ -32,12 +32,12 @@ var clusterDown = []byte("CLUSTERDOWN ")
 
 func outcomeOf(v *resp.Value) outcome {
 	switch v {
-	case resp.ErrTryAgain, errOverloaded, errNoRoom:
+	case resp.ErrTryAgain, errOverloaded:
 		return outcomeTryAgain
 	case resp.ErrUncertain:
 		return outcomeUncertain
-	case resp.ErrDisksFull:
-		return outcomeDisksFull
+	case resp.ErrDisksFull, errNoRoom, errNodesBusy, errTooLarge, errNoMemory:
+		return outcomeOOM
 	}
 	switch {
 	case !v.IsError():

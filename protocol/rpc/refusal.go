@@ -66,6 +66,9 @@ func (v *Server) refused(c net.Conn, err error) {
 	why := refusalOf(err)
 	v.refusals.counts[why].Add(1)
 	level := zap.WarnLevel
+	if why == RefusedNoSecret {
+		level = zap.InfoLevel // this side is just starting, or the cluster is not initialised yet
+	}
 	if errors.Is(err, ErrHungUp) || (why == RefusedOther || why == RefusedSilent) && v.isClosed() {
 		level = zap.DebugLevel
 	}

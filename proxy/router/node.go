@@ -101,7 +101,11 @@ func (n *node) run() {
 		}
 		if err != nil && err.Error() != told {
 			told = err.Error()
-			log.Warn("no connection to the node", zap.String("addr", addr), zap.Error(err))
+			level := zap.WarnLevel
+			if errors.Is(err, rpc.ErrNoSecret) {
+				level = zap.InfoLevel // both are starting, or the cluster is not initialised yet
+			}
+			log.Log(level, "no connection to the node", zap.String("addr", addr), zap.Error(err))
 		}
 		d := pause.NextBackOff()
 		if errors.Is(err, rpc.ErrUnreached) {
