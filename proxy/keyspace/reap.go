@@ -19,7 +19,7 @@ const (
 	// them are looked at at a time, and reapFor how long one slot range is worked
 	// on before the next.
 	reapPage   = 256
-	reapAtOnce = 32
+	reapAtOnce = 128
 	reapFor    = reapEvery / 2
 	// While the nodes have other work, the reaper rests reapRest times as long as
 	// it worked: it is at work for a sixth of the time at most, and the slower,

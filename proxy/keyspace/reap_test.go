@@ -142,7 +142,7 @@ func (s *storm) reap(t *testing.T, d time.Duration) {
 // is expired takes a sixth of the time, and a few keys at a time.
 func TestReapingLeavesTimeToOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newStorm(10_000)
+		s := newStorm(40_000)
 		s.taking = 40 * time.Millisecond
 		s.others = 5000
 		s.reap(t, 30*time.Second)
