@@ -2,6 +2,7 @@ package sim
 
 import (
 	"slices"
+	"time"
 
 	"synod/protocol/caspaxos"
 	"synod/protocol/caspaxos/memstore"
@@ -86,7 +87,7 @@ func (p *proxy) admittedBy(n *node) bool {
 	if p.admitted[n.id] {
 		return true
 	}
-	if !n.up {
+	if !n.up || p.w.cut[[2]int{p.index, int(n.id)}] {
 		return false
 	}
 	if !n.claims.Known(p.claim) {
@@ -98,6 +99,18 @@ func (p *proxy) admittedBy(n *node) bool {
 	}
 	p.admitted[n.id] = true
 	return true
+}
+
+// meet begins sessions with all nodes, under other ids until all have admitted one:
+// whom a node refuses that it meets late starts over, and what it was doing is lost.
+func (p *proxy) meet() {
+	all := true
+	for _, n := range p.w.nodes {
+		all = (n.gone || p.admittedBy(n)) && all
+	}
+	if !all {
+		p.w.after(time.Millisecond, p.meet)
+	}
 }
 
 // refused takes another id, soon. A proxy that has begun to work starts over.

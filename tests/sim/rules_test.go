@@ -80,8 +80,8 @@ var ruleCases = []ruleCase{
 	{name: "RoomChosen", rule: caspaxos.RuleRoomChosen, trace: "no room for a retry"},
 	{name: "OrderAside", rule: caspaxos.RuleOrderAside, profile: pipelining, seed: 298},
 	{name: "Outage", rule: caspaxos.RuleOutage, profile: Random, seed: 1},
-	{name: "ProposerOnce", rule: caspaxos.RuleProposerOnce, profile: restoring, seed: 861},
-	{name: "ProposerQuorum", rule: caspaxos.RuleProposerQuorum, profile: restoring, seed: 3306},
+	{name: "ProposerOnce", rule: caspaxos.RuleProposerOnce, trace: "two starts under one id"},
+	{name: "ProposerQuorum", rule: caspaxos.RuleProposerQuorum, trace: "ballot before a quorum has admitted the id"},
 	{name: "Rollback", rule: caspaxos.RuleRollback, profile: rollingBack, seed: 165},
 }
 

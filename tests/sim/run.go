@@ -260,6 +260,7 @@ func (w *World) heal() {
 		if !p.up {
 			p.start()
 		}
+		p.meet()
 	}
 }
 

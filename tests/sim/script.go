@@ -265,6 +265,24 @@ func (s *Script) restartProxy(proxy int) {
 	s.proxies[proxy].start()
 }
 
+// sameID crashes a proxy: it comes back with the id that another has, as etcd was
+// restored from a backup that does not show it.
+func (s *Script) sameID(proxy, other int) {
+	s.proxies[proxy].crash()
+	last := s.lastProposer
+	s.lastProposer = s.proxies[other].id - 1
+	s.proxies[proxy].start()
+	s.lastProposer = last
+	s.trace("P%d comes back with the id of P%d", proxy, other)
+}
+
+// disconnect keeps a proxy from beginning a session with nodes, to the end.
+func (s *Script) disconnect(proxy int, nodes ...int) {
+	for _, i := range nodes {
+		s.cut[[2]int{proxy, i}] = true
+	}
+}
+
 func (s *Script) all() []int {
 	all := make([]int, len(s.nodes))
 	for i := range all {
@@ -309,6 +327,7 @@ func (s *Script) place(epoch uint64, members, next []caspaxos.NodeID, proxies, n
 // the history, or "".
 func (s *Script) end() string {
 	s.net.open = true
+	clear(s.cut)
 	for _, m := range s.net.take(func(*message) bool { return true }) {
 		s.after(s.Delay, m.deliver)
 	}

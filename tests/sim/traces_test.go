@@ -58,6 +58,8 @@ var traceCases = []traceCase{
 	{name: "epoch made up", rule: caspaxos.RuleEpochShown, script: epochMadeUp},
 	{name: "parked behind a later command", rule: caspaxos.RuleParked, script: parkedBehind},
 	{name: "parked, and brought up by others", rule: caspaxos.RuleParkedChosen, script: parkedBroughtUp},
+	{name: "two starts under one id", rule: caspaxos.RuleProposerOnce, script: twoStarts},
+	{name: "ballot before a quorum has admitted the id", rule: caspaxos.RuleProposerQuorum, script: ballotBeforeQuorum},
 	{name: "round across epochs", rule: caspaxos.RuleRoundEpoch, script: roundAcrossEpochs, nodes: 5},
 }
 

@@ -137,7 +137,9 @@ func (w *World) toNode(p *proxy, n *node, id uint64, raw []byte, req *caspaxos.R
 	life := p.life
 	deliver := func() { n.awake(func() { n.receive(p, life, raw) }) }
 	if w.manual != nil {
-		w.manual.request(p, n, req, deliver)
+		if p.admittedBy(n) {
+			w.manual.request(p, n, req, deliver)
+		}
 		return
 	}
 	if known := p.down.Has(p.cfg.Index(n.id)); id&flushIDs == 0 && (known || w.faults && w.Refuse > 0 && w.rng.Float64() < w.Refuse) {
