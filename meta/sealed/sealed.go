@@ -57,7 +57,7 @@ func unpack(label string, b []byte) (number uint64, payload []byte, ok bool) {
 // Write replaces a file. When it returns nil the content is durable; after an
 // error the file holds the old content or the new.
 func Write(path, label string, payload []byte) error {
-	return replace(path, pack(label, 0, payload))
+	return Replace(path, pack(label, 0, payload))
 }
 
 // Read returns what was written to a file. The error is os.ErrNotExist if there
@@ -74,8 +74,9 @@ func Read(path, label string) ([]byte, error) {
 	return payload, nil
 }
 
-// replace makes a file that, after a crash, is there as a whole or not.
-func replace(path string, b []byte) (err error) {
+// Replace makes a file of bytes as they are, instead of one that may be there. After
+// a crash it is there as a whole or not.
+func Replace(path string, b []byte) (err error) {
 	dir := filepath.Dir(path)
 	f, err := os.CreateTemp(dir, filepath.Base(path)+".*.tmp")
 	if err != nil {
@@ -144,7 +145,7 @@ func (m *Mirror) Write(payload []byte) error {
 	b := make([]byte, m.half)
 	copy(b, pack(m.label, m.number+1, payload))
 	if m.number == 0 {
-		if err := replace(m.path, append(b, b...)); err != nil {
+		if err := Replace(m.path, append(b, b...)); err != nil {
 			return err
 		}
 		m.number = 1

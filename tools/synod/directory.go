@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"synod/meta/sealed"
 )
 
 // directory is a data directory that this process has to itself:
@@ -127,28 +129,7 @@ func makeLayout(dir, name string, l layout) error {
 	if err != nil {
 		return err
 	}
-	return writeSynced(dir, name, append(data, '\n'))
-}
-
-// writeSynced makes a file that, after a crash, is there as a whole or not.
-func writeSynced(dir, name string, data []byte) (err error) {
-	f, err := os.CreateTemp(dir, filepath.Base(name)+".*")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), name)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return sealed.Replace(name, append(data, '\n'))
 }
 
 // newLayout is the layout that the flags ask for.
