@@ -13,10 +13,11 @@ import (
 // for it, and comes back, within its time, when that member answers again.
 //
 // Commands that waited behind it may have gone before it, some of them perhaps of
-// the same connection. So it is not executed again, though it be found that it had
+// the same connection. Then it is not executed again, though it be found that it had
 // no effect, but answered as not done, when that is final: once a ballot above its
 // attempts is chosen (§5 rule 2).
 type parked struct {
+	alone bool // no other command on the register has come since, or was there
 	cfg   *Config
 	lacks Set  // members that had not answered
 	again Mono // when it may come back
@@ -77,22 +78,23 @@ func (p *Proposer) moreToCome(r *reg, hope bool) bool {
 
 // settleRest parks or answers the commands that must not be executed in this round.
 func (p *Proposer) settleRest(r *reg, ev *evidence) {
+	alone := len(r.queue) == 1
 	kept := make([]*Command, 0, len(r.queue))
 	for _, c := range r.queue {
 		switch {
 		case len(c.attempts) == 0 || c.verdict == tookEffect:
 			kept = append(kept, c)
-		case c.verdict == noEffect && (c.parked == nil || p.Omit.has(RuleParked)):
+		case c.verdict == noEffect && (c.parked == nil || c.parked.alone || p.Omit.has(RuleParked)):
 			kept = append(kept, c)
 		case c.verdict == noEffect && p.final(r, c):
 			p.finish(c, nil, ErrContention)
 		case c.verdict == noEffect:
 			r.rulesOut = true // then it is final
-			p.park(r, c, 0)
+			p.park(r, c, 0, alone)
 		case r.replied == r.cfg.All() || ev.anyForgotten(c.attempts) || p.unknown(c) != ErrUncertain:
 			p.finish(c, nil, p.unknown(c))
 		default:
-			p.park(r, c, r.cfg.All()&^r.replied)
+			p.park(r, c, r.cfg.All()&^r.replied, alone)
 		}
 	}
 	r.queue = kept
@@ -106,19 +108,34 @@ func (p *Proposer) final(r *reg, c *Command) bool {
 		!slices.ContainsFunc(c.attempts, func(a attempt) bool { return !a.ballot.Less(h) })
 }
 
-// park takes a command out of the way until the members answer that it lacks.
-func (p *Proposer) park(r *reg, c *Command, lacks Set) {
+// park takes a command out of the way until the members answer that it lacks. alone
+// tells that no other waits with it.
+func (p *Proposer) park(r *reg, c *Command, lacks Set, alone bool) {
 	if c.parked == nil {
-		c.parked = new(parked)
+		c.parked = &parked{alone: alone}
 		p.Stats.Parked.Add(1)
 	}
 	k := c.parked
+	if k.alone = k.alone && alone; k.alone {
+		if p.alone == nil {
+			p.alone = make(map[string]*Command)
+		}
+		p.alone[r.id.Key] = c
+	}
 	k.cfg, k.lacks = r.cfg, lacks
 	k.again = p.now.Mono + Mono(p.Timing.Hedge)<<min(k.tries, 5)
 	k.tries++
 	p.parked = append(p.parked, c)
 	if p.parkedAt == 0 {
 		p.parkedAt = p.now.Mono + Mono(p.Timing.Hedge)
+	}
+}
+
+// overtake notes that a command comes to a register while another is parked.
+func (p *Proposer) overtake(key string) {
+	if c := p.alone[key]; c != nil {
+		c.parked.alone = false
+		delete(p.alone, key)
 	}
 }
 
@@ -139,6 +156,7 @@ func (p *Proposer) lookAtParked() {
 	var keys []Register
 	p.parked = slices.DeleteFunc(p.parked, func(c *Command) bool {
 		if p.overdue(c) {
+			p.leave(c)
 			p.finish(c, nil, p.tooLate(c))
 			return true
 		}
@@ -172,8 +190,16 @@ func (p *Proposer) unpark(r *reg) {
 		if c.Register != r.id || !p.ripe(c) {
 			return false
 		}
+		p.leave(c)
 		back = append(back, c)
 		return true
 	})
 	r.queue = append(back, r.queue...)
+}
+
+// leave notes that a command is parked no more.
+func (p *Proposer) leave(c *Command) {
+	if p.alone[c.Register.Key] == c {
+		delete(p.alone, c.Register.Key)
+	}
 }

@@ -60,11 +60,12 @@ func parkedBehind(s *Script) {
 	s.finish(a, 0, 0, 1, 2)
 }
 
-// P0's a is parked. x0 has never seen it, and what covers it is at x2 only: P2
-// finds a at x1 and carries it on.
+// P0's a is parked, and b comes behind it. x0 has never seen a, and what covers it is
+// at x2 only: P2 finds a at x1 and carries it on.
 func parkedBroughtUp(s *Script) {
 	s.covered()
 	s.restartProxy(1)
+	s.begin(0, getAll)
 	s.untilParked()
 	s.trip(0, 2)          // the state at x2
 	s.lose(0, s.all()...) // the empty round
