@@ -68,6 +68,10 @@ var apart = []struct {
 	{"largest string", TestLargestString},
 	{"large replies", TestLargeReplies},
 	{"unread replies", TestUnreadReplies},
+	{"many large values", TestManyLargeValues},
+	{"keys that expire at once", TestKeysThatExpireAtOnce},
+	{"full cache", TestFullCache},
+	{"large frames", TestLargeFrames},
 	{"no memory for a change", TestChangesThatNodesHaveNoMemoryFor},
 	{"migration", TestMigrate},
 }
