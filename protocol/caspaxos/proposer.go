@@ -464,30 +464,6 @@ func (p *Proposer) fail(r *reg, err error) {
 	r.queue = queue[:0]
 }
 
-// expire answers the waiting commands whose time is up.
-func (p *Proposer) expire(r *reg) {
-	due := false
-	for _, c := range r.queue {
-		due = due || p.overdue(c)
-	}
-	if !due {
-		return
-	}
-	kept := make([]*Command, 0, len(r.queue))
-	for _, c := range r.queue {
-		if p.overdue(c) {
-			p.finish(c, nil, p.tooLate(c))
-		} else {
-			kept = append(kept, c)
-		}
-	}
-	r.queue = kept
-}
-
-func (p *Proposer) overdue(c *Command) bool {
-	return time.Duration(p.now.Mono-c.Started) > p.Limits.Command
-}
-
 // pause waits a random time before the next try, a growing one (§4.2.1) unless
 // an attempt is in doubt: see lead.
 func (p *Proposer) pause(r *reg) {

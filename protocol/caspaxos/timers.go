@@ -157,3 +157,27 @@ func (p *Proposer) due(r *reg) {
 		p.acceptLate(r)
 	}
 }
+
+// expire answers the waiting commands whose time is up.
+func (p *Proposer) expire(r *reg) {
+	due := false
+	for _, c := range r.queue {
+		due = due || p.overdue(c)
+	}
+	if !due {
+		return
+	}
+	kept := make([]*Command, 0, len(r.queue))
+	for _, c := range r.queue {
+		if p.overdue(c) {
+			p.finish(c, nil, p.tooLate(c))
+		} else {
+			kept = append(kept, c)
+		}
+	}
+	r.queue = kept
+}
+
+func (p *Proposer) overdue(c *Command) bool {
+	return time.Duration(p.now.Mono-c.Started) > p.Limits.Command
+}
