@@ -27,8 +27,12 @@ const (
 
 var outcomeNames = [outcomes]string{"ok", "error", "clusterdown", "tryagain", "uncertain", "oom"}
 
-// clusterDown begins all errors that say that there is no quorum.
-var clusterDown = []byte("CLUSTERDOWN ")
+// clusterDown begins all errors that say that there is no quorum, outOfMemory those
+// that say that there is no room, in memory or on disks.
+var (
+	clusterDown = []byte("CLUSTERDOWN ")
+	outOfMemory = []byte("OOM ")
+)
 
 func outcomeOf(v *resp.Value) outcome {
 	switch v {
@@ -36,14 +40,14 @@ func outcomeOf(v *resp.Value) outcome {
 		return outcomeTryAgain
 	case resp.ErrUncertain:
 		return outcomeUncertain
-	case resp.ErrDisksFull, errNoRoom, errNodesBusy, errTooLarge, errNoMemory:
-		return outcomeOOM
 	}
 	switch {
 	case !v.IsError():
 		return outcomeOK
 	case bytes.HasPrefix(v.Str, clusterDown):
 		return outcomeClusterDown
+	case bytes.HasPrefix(v.Str, outOfMemory):
+		return outcomeOOM
 	}
 	return outcomeError
 }

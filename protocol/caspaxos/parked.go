@@ -78,7 +78,6 @@ func (p *Proposer) moreToCome(r *reg, hope bool) bool {
 
 // settleRest parks or answers the commands that must not be executed in this round.
 func (p *Proposer) settleRest(r *reg, ev *evidence) {
-	alone := len(r.queue) == 1
 	kept := make([]*Command, 0, len(r.queue))
 	for _, c := range r.queue {
 		switch {
@@ -90,11 +89,11 @@ func (p *Proposer) settleRest(r *reg, ev *evidence) {
 			p.finish(c, nil, ErrContention)
 		case c.verdict == noEffect:
 			r.rulesOut = true // then it is final
-			p.park(r, c, 0, alone)
+			p.park(r, c, 0)
 		case r.replied == r.cfg.All() || ev.anyForgotten(c.attempts) || p.unknown(c) != ErrUncertain:
 			p.finish(c, nil, p.unknown(c))
 		default:
-			p.park(r, c, r.cfg.All()&^r.replied, alone)
+			p.park(r, c, r.cfg.All()&^r.replied)
 		}
 	}
 	r.queue = kept
@@ -108,15 +107,15 @@ func (p *Proposer) final(r *reg, c *Command) bool {
 		!slices.ContainsFunc(c.attempts, func(a attempt) bool { return !a.ballot.Less(h) })
 }
 
-// park takes a command out of the way until the members answer that it lacks. alone
-// tells that no other waits with it.
-func (p *Proposer) park(r *reg, c *Command, lacks Set, alone bool) {
+// park takes a command out of the way until the members answer that it lacks. The
+// queue still is as it was judged, with the command.
+func (p *Proposer) park(r *reg, c *Command, lacks Set) {
 	if c.parked == nil {
-		c.parked = &parked{alone: alone}
+		c.parked = &parked{alone: true}
 		p.Stats.Parked.Add(1)
 	}
 	k := c.parked
-	if k.alone = k.alone && alone; k.alone {
+	if k.alone = k.alone && len(r.queue) == 1; k.alone {
 		if p.alone == nil {
 			p.alone = make(map[string]*Command)
 		}

@@ -20,9 +20,6 @@ const (
 	// silence is how long a node may leave requests unanswered before reads ask
 	// others first.
 	silence = 50 * time.Millisecond
-	// missingAfter is after how long without an answer a node is taken to be gone, not
-	// late.
-	missingAfter = 250 * time.Millisecond
 	// healthEvery is how often that is looked at.
 	healthEvery = 20 * time.Millisecond
 	// redialEvery bounds the pause before a node that could not be connected to
@@ -48,7 +45,7 @@ type node struct {
 	// the router's clock; zero when the node has answered since.
 	waiting atomic.Int64
 	silent  atomic.Bool
-	missing atomic.Bool // it is silent, and has been for longer than missingAfter
+	missing atomic.Bool // it is silent, and has been for longer than absence
 	probing atomic.Bool // a sign of life is awaited
 
 	mu    sync.Mutex
@@ -330,6 +327,14 @@ func (r *Router) watchHealth() {
 	}
 }
 
+// answers reports whether there is a connection to the node and it has not fallen
+// silent.
+func (n *node) answers() bool { return n.session.Load() != nil && !n.silent.Load() }
+
+// isMissing reports whether there is no connection to the node or it has not answered
+// for long.
+func (n *node) isMissing() bool { return n.session.Load() == nil || n.missing.Load() }
+
 // judge reports whether the opinion on the node has changed.
 func (n *node) judge(now int64) bool {
 	s := n.session.Load()
@@ -338,7 +343,7 @@ func (n *node) judge(now int64) bool {
 	}
 	waiting := n.waiting.Load()
 	late := waiting != 0 && now-waiting > int64(silence)
-	n.missing.Store(late && now-waiting > int64(missingAfter))
+	n.missing.Store(late && now-waiting > int64(absence))
 	if n.silent.Load() {
 		// Reads do not ask a silent node, so it may have nothing to answer: the
 		// session's own keep-alive tells too that it is back.

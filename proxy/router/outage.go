@@ -12,8 +12,8 @@ const (
 	// outageAfter is how long a group must be without a quorum of present nodes
 	// before commands on its slots are answered at once.
 	outageAfter = time.Second
-	// absence is how long a node that owes an answer may say nothing at all, not
-	// even that it lives, before it counts as gone.
+	// absence is how long a node may owe an answer before it counts as gone, not late:
+	// for an outage, if it says nothing at all meanwhile, not even that it lives.
 	absence = 250 * time.Millisecond
 )
 

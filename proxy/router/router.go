@@ -263,13 +263,8 @@ func (r *Router) Prefer(cfg *caspaxos.Config, slot uint16) []int {
 // admitted the proxy's proposer id. As no round begins without a quorum of them,
 // no ballot is sent before (PROTOCOL §1).
 func (r *Router) Reachable(cfg *caspaxos.Config) caspaxos.Set {
-	var s caspaxos.Set
-	nodes, claim := *r.nodes.Load(), r.claim.Load()
-	for i, id := range cfg.Nodes() {
-		if n := nodes[id]; n.session.Load() != nil && n.admitted.Load() == claim {
-			s = s.With(i)
-		}
-	}
+	claim := r.claim.Load()
+	s := r.those(cfg, func(n *node) bool { return n.session.Load() != nil && n.admitted.Load() == claim })
 	if !cfg.IsQuorum(s) {
 		return s
 	}
@@ -286,24 +281,17 @@ func (r *Router) Reachable(cfg *caspaxos.Config) caspaxos.Set {
 
 // Answering returns the members that there is a connection to and that have not
 // fallen silent.
-func (r *Router) Answering(cfg *caspaxos.Config) caspaxos.Set {
-	var s caspaxos.Set
-	nodes := *r.nodes.Load()
-	for i, id := range cfg.Nodes() {
-		if n := nodes[id]; n.session.Load() != nil && !n.silent.Load() {
-			s = s.With(i)
-		}
-	}
-	return s
-}
+func (r *Router) Answering(cfg *caspaxos.Config) caspaxos.Set { return r.those(cfg, (*node).answers) }
 
 // Missing returns the members that there is no connection to or that have not
 // answered for long.
-func (r *Router) Missing(cfg *caspaxos.Config) caspaxos.Set {
-	var s caspaxos.Set
+func (r *Router) Missing(cfg *caspaxos.Config) caspaxos.Set { return r.those(cfg, (*node).isMissing) }
+
+// those returns the members of which something is so.
+func (r *Router) those(cfg *caspaxos.Config, is func(*node) bool) (s caspaxos.Set) {
 	nodes := *r.nodes.Load()
 	for i, id := range cfg.Nodes() {
-		if n := nodes[id]; n.session.Load() == nil || n.missing.Load() {
+		if is(nodes[id]) {
 			s = s.With(i)
 		}
 	}

@@ -8,8 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/zap"
-
 	"synod/protocol/caspaxos"
 	"synod/protocol/rpc"
 	"synod/tests/harness"
@@ -87,9 +85,7 @@ func fillKeys(t *testing.T, addr, prefix string, keys int, options ...string) {
 
 // 200,000 keys expire at one moment, and are taken away while clients go on.
 func TestKeysThatExpireAtOnce(t *testing.T) {
-	c := harness.StartCluster(t, harness.Size{Nodes: 3, Proxies: 1,
-		NodeFlags:  []string{"--memory-limit", fmt.Sprint(nodeLimit)},
-		ProxyFlags: []string{"--memory-limit", fmt.Sprint(proxyLimit)}})
+	c := bounded(t, nil)
 	const keys = 200_000
 	at := time.Now().Add(12 * time.Second)
 	fillKeys(t, c.Addrs()[0], "expires:", keys, "PXAT", fmt.Sprint(at.UnixMilli()))
@@ -117,9 +113,7 @@ func TestKeysThatExpireAtOnce(t *testing.T) {
 
 // A node with many keys and a full cache stays within its limit.
 func TestFullCache(t *testing.T) {
-	c := harness.StartCluster(t, harness.Size{Nodes: 3, Proxies: 1,
-		NodeFlags:  []string{"--memory-limit", fmt.Sprint(nodeLimit), "--cache-size", "256MiB"},
-		ProxyFlags: []string{"--memory-limit", fmt.Sprint(proxyLimit)}})
+	c := bounded(t, []string{"--cache-size", "256MiB"})
 	const parts = 4
 	var wg sync.WaitGroup
 	for i := range parts {
@@ -140,11 +134,7 @@ func TestLargeFrames(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range 4 {
 		wg.Go(func() {
-			s, err := rpc.Dial(context.Background(), c.Nodes[0].Addr, rpc.Options{
-				Cluster: c.Name, Secrets: func() []rpc.Secret { return secrets }, Kind: rpc.Proxy, Name: fmt.Sprint("large", i), Log: zap.NewNop(),
-				Claim:  func() caspaxos.Claim { return caspaxos.Claim{Proposer: caspaxos.ProposerID(90 + i), Start: 1} },
-				Handle: func(*rpc.Session, rpc.Class, []byte) {},
-			})
+			s, err := pretend(context.Background(), c.Nodes[0], secrets, caspaxos.ProposerID(90+i), func(*rpc.Session, rpc.Class, []byte) {})
 			if err != nil {
 				t.Error(err)
 				return

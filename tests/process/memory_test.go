@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -23,13 +24,20 @@ const (
 	nodeLimit  = 768 << 20
 )
 
-// limited starts a cluster whose processes have limits on their memory.
-func limited(t *testing.T, flags ...string) *harness.Cluster {
+// limited starts a cluster whose processes have limits on their memory, and all the
+// time for a command that there may be.
+func limited(t *testing.T) *harness.Cluster {
 	t.Helper()
-	flags = append(flags, "--command-timeout", "5m")
+	return bounded(t, nil, "--command-timeout", "5m")
+}
+
+// bounded starts a cluster whose processes have limits on their memory, with more
+// flags of the nodes and of all.
+func bounded(t *testing.T, nodeFlags []string, flags ...string) *harness.Cluster {
+	t.Helper()
 	return harness.StartCluster(t, harness.Size{Nodes: 3, Proxies: 1,
-		NodeFlags:  append([]string{"--memory-limit", fmt.Sprint(nodeLimit)}, flags...),
-		ProxyFlags: append([]string{"--memory-limit", fmt.Sprint(proxyLimit)}, flags...)})
+		NodeFlags:  slices.Concat([]string{"--memory-limit", fmt.Sprint(nodeLimit)}, nodeFlags, flags),
+		ProxyFlags: slices.Concat([]string{"--memory-limit", fmt.Sprint(proxyLimit)}, flags)})
 }
 
 // wantBounded wants that no process has ever taken more than a quarter above its
@@ -332,9 +340,7 @@ func TestMoreThanThereIsMemoryFor(t *testing.T) {
 // A change of a value that the nodes have no memory for is refused in time, and
 // nothing of it is done. What they have memory for is.
 func TestChangesThatNodesHaveNoMemoryFor(t *testing.T) {
-	c := harness.StartCluster(t, harness.Size{Nodes: 3, Proxies: 1,
-		NodeFlags:  []string{"--memory-limit", fmt.Sprint(nodeLimit)},
-		ProxyFlags: []string{"--memory-limit", fmt.Sprint(proxyLimit)}})
+	c := bounded(t, nil)
 	s := openStream(t, c.Addrs()[0])
 	length := int64(0)
 	for _, n := range []int64{1 << 20, 8 << 20, 200 << 20, 3, 250 << 20, 4 << 20} {

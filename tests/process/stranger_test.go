@@ -36,6 +36,16 @@ func secretOf(t *testing.T, c *harness.Cluster) []rpc.Secret {
 	return snap.Secrets
 }
 
+// pretend opens a session to a node as a proxy with a proposer id that nobody gave
+// out.
+func pretend(ctx context.Context, n *harness.Member, secrets []rpc.Secret, id caspaxos.ProposerID, handle func(*rpc.Session, rpc.Class, []byte)) (*rpc.Session, error) {
+	return rpc.Dial(ctx, n.Addr, rpc.Options{
+		Cluster: "main", Secrets: func() []rpc.Secret { return secrets }, Kind: rpc.Proxy, Name: fmt.Sprint("pretends ", id), Log: zap.NewNop(),
+		Claim:  func() caspaxos.Claim { return caspaxos.Claim{Proposer: id, Start: 1} },
+		Handle: handle,
+	})
+}
+
 // fuzz opens a session to a node as some proxy and sends well-formed frames of
 // any epoch but the cluster's. It returns when all are answered.
 func fuzz(n *harness.Member, secrets []rpc.Secret, rng *rand.Rand) error {
@@ -43,14 +53,10 @@ func fuzz(n *harness.Member, secrets []rpc.Secret, rng *rand.Rand) error {
 	defer cancel()
 	const frames = 20
 	answered := make(chan struct{}, frames)
-	s, err := rpc.Dial(ctx, n.Addr, rpc.Options{
-		Cluster: "main", Secrets: func() []rpc.Secret { return secrets }, Kind: rpc.Proxy, Name: "fuzz", Log: zap.NewNop(),
-		Claim: func() caspaxos.Claim { return caspaxos.Claim{Proposer: 99, Start: 1} },
-		Handle: func(_ *rpc.Session, _ rpc.Class, payload []byte) {
-			for b := wire.NewBatch(payload); b.Next(); {
-				answered <- struct{}{}
-			}
-		},
+	s, err := pretend(ctx, n, secrets, 99, func(_ *rpc.Session, _ rpc.Class, payload []byte) {
+		for b := wire.NewBatch(payload); b.Next(); {
+			answered <- struct{}{}
+		}
 	})
 	if err != nil {
 		return err
