@@ -218,7 +218,7 @@ func (b *batch) one(c *call, args [][]byte) {
 	}
 	c.cmd.Register = b.s.register(args[spec.FirstKey])
 	b.after(c.cmd.Register.Key)
-	c.cmd.Op, c.cmd.Started, c.cmd.Done = op, b.now(), b.done
+	c.cmd.Op, c.cmd.Origin, c.cmd.Started, c.cmd.Done = op, uint64(b.s.id), b.now(), b.done
 	b.queue = append(b.queue, &c.cmd)
 }
 
@@ -254,7 +254,7 @@ func (b *batch) commands(keys [][]byte, ops []caspaxos.Operation) []*caspaxos.Co
 	block := make([]caspaxos.Command, len(ops))
 	cmds := make([]*caspaxos.Command, len(ops))
 	for i, op := range ops {
-		block[i] = caspaxos.Command{Register: b.s.register(keys[i]), Op: op, Done: b.done}
+		block[i] = caspaxos.Command{Register: b.s.register(keys[i]), Op: op, Origin: uint64(b.s.id), Done: b.done}
 		cmds[i] = &block[i]
 	}
 	return cmds

@@ -61,6 +61,10 @@ var (
 type Command struct {
 	Register Register
 	Op       Operation
+	// Origin is whose command it is: commands of one origin on one register take
+	// effect in the order in which they were submitted. Other than that, whose
+	// they are makes no difference.
+	Origin uint64
 	// Started is when the client's command began, on the proxy's monotonic
 	// clock. The proposer gives up when Limit has passed since.
 	Started Mono

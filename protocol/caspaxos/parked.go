@@ -12,17 +12,25 @@ import (
 // not answer that may know (rule 4). It has left the queue, so that nothing waits
 // for it, and comes back, within its time, when that member answers again.
 //
-// Commands that waited behind it may have gone before it, some of them perhaps of
-// the same connection. Then it is not executed again, though it be found that it had
-// no effect, but answered as not done, when that is final: once a ballot above its
-// attempts is chosen (§5 rule 2).
+// Commands that waited behind it may have gone before it. If one of the same origin
+// is among them, it is not executed again, though it be found that it had no effect,
+// but answered as not done, when that is final: once a ballot above its attempts is
+// chosen (§5 rule 2).
 type parked struct {
-	alone bool // no other command on the register has come since, or was there
-	cfg   *Config
-	lacks Set  // members that had not answered
-	again Mono // when it may come back
-	tries int
+	overtaken bool // another of the same origin on the register was there or has come since
+	cfg       *Config
+	lacks     Set  // members that had not answered
+	again     Mono // when it may come back
+	tries     int
 }
+
+// line is one origin's commands on one register, which keep their order.
+type line struct {
+	key    string
+	origin uint64
+}
+
+func (c *Command) line() line { return line{c.Register.Key, c.Origin} }
 
 // settleDoubt judges every waiting command that has attempts (§5). It returns
 // false if some cannot be judged yet and a member will tell soon, be it asked with a
@@ -83,7 +91,7 @@ func (p *Proposer) settleRest(r *reg, ev *evidence) {
 		switch {
 		case len(c.attempts) == 0 || c.verdict == tookEffect:
 			kept = append(kept, c)
-		case c.verdict == noEffect && (c.parked == nil || c.parked.alone || p.Omit.has(RuleParked)):
+		case c.verdict == noEffect && (c.parked == nil || !c.parked.overtaken || p.Omit.has(RuleParked)):
 			kept = append(kept, c)
 		case c.verdict == noEffect && p.final(r, c):
 			p.finish(c, nil, ErrContention)
@@ -111,15 +119,17 @@ func (p *Proposer) final(r *reg, c *Command) bool {
 // queue still is as it was judged, with the command.
 func (p *Proposer) park(r *reg, c *Command, lacks Set) {
 	if c.parked == nil {
-		c.parked = &parked{alone: true}
+		c.parked = new(parked)
 		p.Stats.Parked.Add(1)
 	}
 	k := c.parked
-	if k.alone = k.alone && len(r.queue) == 1; k.alone {
-		if p.alone == nil {
-			p.alone = make(map[string]*Command)
+	// One before it counts as well: when this one comes back, it is ahead of all.
+	k.overtaken = k.overtaken || slices.ContainsFunc(r.queue, func(o *Command) bool { return o != c && o.Origin == c.Origin })
+	if !k.overtaken {
+		if p.lastOf == nil {
+			p.lastOf = make(map[line]*Command)
 		}
-		p.alone[r.id.Key] = c
+		p.lastOf[c.line()] = c
 	}
 	k.cfg, k.lacks = r.cfg, lacks
 	k.again = p.now.Mono + Mono(p.Timing.Hedge)<<min(k.tries, 5)
@@ -130,11 +140,12 @@ func (p *Proposer) park(r *reg, c *Command, lacks Set) {
 	}
 }
 
-// overtake notes that a command comes to a register while another is parked.
-func (p *Proposer) overtake(key string) {
-	if c := p.alone[key]; c != nil {
-		c.parked.alone = false
-		delete(p.alone, key)
+// overtake notes that a command comes, perhaps behind one of its origin that is
+// parked.
+func (p *Proposer) overtake(cmd *Command) {
+	if c := p.lastOf[cmd.line()]; c != nil {
+		c.parked.overtaken = true
+		delete(p.lastOf, cmd.line())
 	}
 }
 
@@ -198,7 +209,7 @@ func (p *Proposer) unpark(r *reg) {
 
 // leave notes that a command is parked no more.
 func (p *Proposer) leave(c *Command) {
-	if p.alone[c.Register.Key] == c {
-		delete(p.alone, c.Register.Key)
+	if p.lastOf[c.line()] == c {
+		delete(p.lastOf, c.line())
 	}
 }

@@ -56,7 +56,7 @@ func (c *cluster) prepares() []caspaxos.Sent {
 // may ever write.
 func TestParkedBecomesFinal(t *testing.T) {
 	c, cmd, done := parkOne(t)
-	_, read := c.submit("k", get{})
+	_, read := c.submit("k", get{}) // of the same origin
 	began := c.now.Mono
 	c.only(read, 6*time.Second, 0, 1)
 	c.only(done, 6*time.Second, 0, 1)
@@ -74,6 +74,20 @@ func TestParkedAlone(t *testing.T) {
 	c.only(done, 6*time.Second, 0, 1)
 	if took := time.Duration(c.now.Mono - began); cmd.Err != nil || took > time.Second {
 		t.Errorf("%v after %v", cmd.Err, took)
+	}
+	c.silent = 0
+	c.want("k", get{}, "x")
+}
+
+// TestParkedBehindOthers: what others wrote meanwhile does not keep it from being
+// executed again, as it might have begun only now.
+func TestParkedBehindOthers(t *testing.T) {
+	c, cmd, done := parkOne(t)
+	_, wrote := c.submitOf(1, "k", set{"z"})
+	c.only(wrote, 6*time.Second, 0, 1)
+	c.only(done, 6*time.Second, 0, 1)
+	if cmd.Err != nil || !*wrote {
+		t.Error(cmd.Err, *wrote)
 	}
 	c.silent = 0
 	c.want("k", get{}, "x")

@@ -113,7 +113,7 @@ type Proposer struct {
 	behind    map[repairKey]behind // since when members have been behind, or may be sent the state again
 	aside     int                  // reads that have left their registers
 	parked    []*Command           // in doubt, until a member answers that knows more
-	alone     map[string]*Command  // by key: those of the parked that none has come behind
+	lastOf    map[line]*Command    // the parked that none of their line has come behind
 	parkedAt  Mono                 // when to look at them again, zero for never
 	tardy     map[NodeID]Mono      // nodes that were late where others answered and have not answered since, and until when that counts
 	short     map[NodeID]Mono      // nodes that are short of room, and when they last said so
@@ -157,8 +157,8 @@ func (p *Proposer) Submit(now Now, cmd *Command) {
 		p.settle(r)
 		return
 	}
-	if len(p.alone) > 0 {
-		p.overtake(cmd.Register.Key)
+	if len(p.lastOf) > 0 {
+		p.overtake(cmd)
 	}
 	p.pending++
 	r.queue = append(r.queue, cmd)

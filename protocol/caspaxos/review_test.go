@@ -12,8 +12,12 @@ import (
 
 // submit gives a command to the proposer without delivering anything.
 func (c *cluster) submit(key string, op caspaxos.Operation) (cmd *caspaxos.Command, done *bool) {
+	return c.submitOf(0, key, op)
+}
+
+func (c *cluster) submitOf(origin uint64, key string, op caspaxos.Operation) (cmd *caspaxos.Command, done *bool) {
 	done = new(bool)
-	cmd = &caspaxos.Command{Register: caspaxos.Register{Slot: 1, Key: key}, Op: op, Started: c.now.Mono,
+	cmd = &caspaxos.Command{Register: caspaxos.Register{Slot: 1, Key: key}, Op: op, Origin: origin, Started: c.now.Mono,
 		Done: func(*caspaxos.Command) { *done = true }}
 	c.p.Submit(c.now, cmd)
 	return cmd, done

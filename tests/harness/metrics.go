@@ -60,3 +60,11 @@ func fetch(url string) (string, error) {
 	}
 	return string(body), err
 }
+
+// Collect has the member collect its garbage.
+func (m *Member) Collect(t testing.TB) {
+	t.Helper()
+	if _, err := fetch("http://" + m.Admin + "/debug/pprof/heap?gc=1"); err != nil {
+		t.Fatalf("heap of %s: %v", m.ID, err)
+	}
+}

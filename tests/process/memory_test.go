@@ -35,9 +35,13 @@ func limited(t *testing.T) *harness.Cluster {
 // flags of the nodes and of all.
 func bounded(t *testing.T, nodeFlags []string, flags ...string) *harness.Cluster {
 	t.Helper()
-	return harness.StartCluster(t, harness.Size{Nodes: 3, Proxies: 1,
+	return harness.StartCluster(t, boundedSize(1, nodeFlags, flags...))
+}
+
+func boundedSize(proxies int, nodeFlags []string, flags ...string) harness.Size {
+	return harness.Size{Nodes: 3, Proxies: proxies,
 		NodeFlags:  slices.Concat([]string{"--memory-limit", fmt.Sprint(nodeLimit)}, nodeFlags, flags),
-		ProxyFlags: slices.Concat([]string{"--memory-limit", fmt.Sprint(proxyLimit)}, flags)})
+		ProxyFlags: slices.Concat([]string{"--memory-limit", fmt.Sprint(proxyLimit)}, flags)}
 }
 
 // wantBounded wants that no process has ever taken more than a quarter above its
@@ -56,7 +60,7 @@ func wantBounded(t *testing.T, c *harness.Cluster) {
 }
 
 // memoryOf returns a line of a process's memory in bytes.
-func memoryOf(t *testing.T, pid int, name string) int64 {
+func memoryOf(t testing.TB, pid int, name string) int64 {
 	t.Helper()
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {

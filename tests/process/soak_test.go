@@ -79,7 +79,7 @@ var apart = []struct {
 // TestSoak tries everything, again and again, on one cluster that lives as long,
 // beside clients whose commands are checked, and looks at the end whether any
 // process takes more memory, files, goroutines or disk than after the first
-// round. What damages a cluster is tried on others beside it, each at least once.
+// round, and whether memory stays within its limits. What damages a cluster is tried on others beside it, each at least once.
 func TestSoak(t *testing.T) {
 	if *soakFor == 0 {
 		t.Skip("go test ./process -run TestSoak -soak 10m")
@@ -101,7 +101,7 @@ func TestSoak(t *testing.T) {
 			next++
 		}
 		s.w.retire()
-		if t.Failed() {
+		if t.Failed() && next >= len(apart) {
 			break
 		}
 	}
@@ -113,11 +113,12 @@ func TestSoak(t *testing.T) {
 			t.Errorf("%s: %s", m.ID, problem)
 		}
 	}
+	wantBounded(t, s.Cluster)
 	s.w.check(s.Proxies[0].Addr)
 }
 
 func newSoak(t *testing.T) *soak {
-	c := harness.StartCluster(t, usual)
+	c := harness.StartCluster(t, boundedSize(2, nil))
 	return &soak{Cluster: c, w: run(t, 16, c.Addrs()...), random: rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 0)),
 		big: strings.Repeat("0123456789abcdef", 1250)}
 }

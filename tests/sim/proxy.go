@@ -168,9 +168,18 @@ func (p *proxy) run(r *record) {
 		p.snapshot(r)
 		return
 	}
-	p.p.Submit(p.clock.now(), &caspaxos.Command{Register: registerOf(r.op.Reg), Op: r.op, Started: p.Now(),
+	p.p.Submit(p.clock.now(), &caspaxos.Command{Register: registerOf(r.op.Reg), Op: r.op, Origin: r.origin(), Started: p.Now(),
 		Done: func(c *caspaxos.Command) { p.done(r, c) }})
 	p.pump()
+}
+
+// origin tells apart whose commands they are: those that one client pipelines, and
+// each of the others by itself.
+func (r *record) origin() uint64 {
+	if r.in.place > 0 {
+		return 1 + uint64(r.in.client)
+	}
+	return 1 + maxClients + uint64(r.op.ID)
 }
 
 func registerOf(reg int) caspaxos.Register {
@@ -251,7 +260,7 @@ func (p *proxy) snapshot(r *record) {
 	cmds := make([]*caspaxos.Command, len(r.regs))
 	started := p.Now()
 	for i, reg := range r.regs {
-		cmds[i] = &caspaxos.Command{Register: registerOf(reg), Op: &Op{Kind: GetAll, Reg: reg, ID: r.op.ID}, Started: started}
+		cmds[i] = &caspaxos.Command{Register: registerOf(reg), Op: &Op{Kind: GetAll, Reg: reg, ID: r.op.ID}, Origin: r.origin(), Started: started}
 	}
 	life := p.life
 	first, then := cmds, txn.Then(nil)

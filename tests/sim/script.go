@@ -47,7 +47,11 @@ func (s *Script) begin(proxy int, op Op) *record {
 	return s.beginNow(proxy, op)
 }
 
-func (s *Script) beginNow(proxy int, op Op) *record {
+func (s *Script) beginNow(proxy int, op Op) *record { return s.beginOf(0, proxy, op) }
+
+// beginOf is begin for one of a client's commands that are under way at once; client
+// zero has one at a time.
+func (s *Script) beginOf(client, proxy int, op Op) *record {
 	op.ID = s.nextID()
 	if op.Kind == Flush || op.Kind == Snapshot {
 		op.Reg = -1
@@ -58,6 +62,9 @@ func (s *Script) beginNow(proxy int, op Op) *record {
 			r.regs = append(r.regs, reg)
 		}
 		r.in.regs = r.regs
+	}
+	if client > 0 {
+		r.in.client, r.in.place = client, op.ID
 	}
 	s.proxies[proxy].run(r)
 	return r

@@ -26,8 +26,9 @@ func (s *Script) proxyTime(proxy int) caspaxos.Time {
 
 // covered has a blind write of P0 be at x1 only and one of P1, that covers it, at
 // x2 and at more. Nobody hears of x0, so P0 cannot tell what became of its own.
-func (s *Script) covered(more ...int) *record {
-	a := s.begin(0, set)
+func (s *Script) covered(client int, more ...int) *record {
+	s.pass(2 * time.Millisecond)
+	a := s.beginOf(client, 0, set)
 	s.to(0, 1)
 	s.begin(1, set)
 	s.trip(1, append(more, 2)...)
@@ -50,10 +51,9 @@ func (s *Script) untilParked() {
 // P0's a is parked, b of the same client goes before it; x0 then says that it
 // has never seen a.
 func parkedBehind(s *Script) {
-	a := s.covered(1)
-	b := s.begin(0, set)
-	a.in.client, a.in.place = 1, a.op.ID
-	b.in.client, b.in.place = 1, b.op.ID
+	a := s.covered(1, 1)
+	s.pass(2 * time.Millisecond)
+	b := s.beginOf(1, 0, set)
 	s.untilParked()
 	s.finish(b, 0, 1, 2)
 	s.pass(20 * time.Millisecond)
@@ -63,9 +63,10 @@ func parkedBehind(s *Script) {
 // P0's a is parked, and b comes behind it. x0 has never seen a, and what covers it is
 // at x2 only: P2 finds a at x1 and carries it on.
 func parkedBroughtUp(s *Script) {
-	s.covered()
+	s.covered(1)
 	s.restartProxy(1)
-	s.begin(0, getAll)
+	s.pass(2 * time.Millisecond)
+	s.beginOf(1, 0, getAll)
 	s.untilParked()
 	s.trip(0, 2)          // the state at x2
 	s.lose(0, s.all()...) // the empty round

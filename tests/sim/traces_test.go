@@ -543,11 +543,9 @@ func noRoomForRetry(s *Script) {
 // when it is tried again, but it has an attempt in doubt and is not answered yet. In
 // the end it takes effect: after what the second has seen.
 func earlyBehindRefusal(s *Script) {
-	first := s.begin(0, app)
-	second := s.beginNow(0, Op{Kind: Get})
-	for _, r := range []*record{first, second} {
-		r.in.client, r.in.place = 1, r.op.ID
-	}
+	s.pass(2 * time.Millisecond)
+	s.beginOf(1, 0, app)
+	s.beginOf(1, 0, Op{Kind: Get})
 	s.prefer(0, 0, 1)
 	s.trip(0, 0, 1)
 	s.lose(0, s.all()...)
