@@ -16,7 +16,7 @@ TIMEOUT ?= 40m
 SIZE    ?= full
 FOR     ?= 10m
 
-.PHONY: help build run test lint fmt sim compare soak bench bench-types clean
+.PHONY: help build run test lint fmt sim sim-digest compare soak bench bench-types clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 14
@@ -44,6 +44,9 @@ fmt: ## format the code
 
 sim: ## run the simulator on SEEDS=1000 seeds
 	cd tests && $(GO) test ./sim -run TestSeeds -seeds $(SEEDS) -timeout 0
+
+sim-digest: ## compare all that happens in 2,000 runs with what was recorded; RECORD=1 records it anew
+	cd tests && $(GO) test ./sim -run TestDigests -count 1 -timeout 0 $(if $(RECORD),-record-digests,-digests)
 
 compare: build ## compare with Redis: COMMANDS=100000 on a cluster, three times as many on the functions
 	$(GO) test ./proxy/command -run TestGenerated -count 1 -timeout 0 -v -generated $$((3 * $(COMMANDS))) -generated-seed 1001

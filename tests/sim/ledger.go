@@ -73,6 +73,7 @@ func (w *World) checkBase(key string, c *ballotState) {
 func (w *World) watchVotes(n *node) {
 	log := n.store.Log()
 	for ; n.watched < len(log); n.watched++ {
+		w.digest.logged(w.now, n, &log[n.watched])
 		if q := log[n.watched].Accept; q != nil && w.Omit == 0 {
 			w.voted(n, q, uint64(n.watched)+1)
 		}

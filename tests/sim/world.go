@@ -44,6 +44,7 @@ type World struct {
 	tickEvery    time.Duration
 	tracing      bool
 	lines        []string
+	digest       *digest // nil unless one is wanted
 }
 
 // record is an operation in the run's history.
@@ -134,6 +135,7 @@ func (w *World) skew() time.Duration {
 
 // toNode sends a request, or a flush's request if req is nil.
 func (w *World) toNode(p *proxy, n *node, id uint64, raw []byte, req *caspaxos.Request) {
+	w.digest.add('q', w.now, p.index, int(n.id), raw)
 	life := p.life
 	deliver := func() { n.awake(func() { n.receive(p, life, raw) }) }
 	if w.manual != nil {
@@ -170,6 +172,7 @@ func (w *World) toNode(p *proxy, n *node, id uint64, raw []byte, req *caspaxos.R
 
 // toProxy sends a reply to the life of a proxy that asked.
 func (w *World) toProxy(n *node, p *proxy, life int, raw []byte) {
+	w.digest.add('p', w.now, p.index, int(n.id), raw)
 	deliver := func() {
 		if p.life == life {
 			p.receive(n, raw)
@@ -251,6 +254,7 @@ func (w *World) answered(p *proxy, r *record, err error) {
 		r.closed, r.none, r.err = true, true, err
 		w.trace("%s: %v not done: %v", p, r.op, err)
 	}
+	w.digest.answered(w.now, p, r, err)
 	r.took = time.Duration(w.now - r.began)
 	if over := r.took - w.Limits.Command; over > w.Limits.Command/10 && r.op.Kind != Snapshot && r.op.Kind != Flush {
 		w.stuck("%v took %v longer than a command may", r.op, over)
