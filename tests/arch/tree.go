@@ -63,6 +63,7 @@ func (f *File) local(importPath string) string {
 type Tree struct {
 	Files  []*File
 	Pages  map[string]string // Markdown files by path
+	Paths  map[string]bool   // of all files and folders
 	Layers []Layer           // of docs/architecture.md
 	fset   *token.FileSet
 }
@@ -102,11 +103,17 @@ func Parse(sources map[string]string) (*Tree, error) {
 // Read makes a tree of all Go files and Markdown pages below a directory.
 // Directories that the go command passes over are passed over.
 func Read(root string) (*Tree, error) {
-	sources, pages := make(map[string]string), make(map[string]string)
+	sources, pages, paths := make(map[string]string), make(map[string]string), make(map[string]bool)
 	err := filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
+		rel, err := filepath.Rel(root, name)
+		if err != nil {
+			return err
+		}
+		rel = filepath.ToSlash(rel)
+		paths[rel] = true
 		base := d.Name()
 		if d.IsDir() {
 			if name != root && (base == "testdata" || base == "vendor" || strings.HasPrefix(base, ".") || strings.HasPrefix(base, "_")) {
@@ -126,11 +133,7 @@ func Read(root string) (*Tree, error) {
 		if err != nil {
 			return err
 		}
-		rel, err := filepath.Rel(root, name)
-		if err != nil {
-			return err
-		}
-		into[filepath.ToSlash(rel)] = string(text)
+		into[rel] = string(text)
 		return nil
 	})
 	if err != nil {
@@ -140,7 +143,7 @@ func Read(root string) (*Tree, error) {
 	if err != nil {
 		return nil, err
 	}
-	t.Pages = pages
+	t.Pages, t.Paths = pages, paths
 	if t.Layers, err = parseLayers(pages[layersPage]); err != nil {
 		return nil, fmt.Errorf("%s: %w", layersPage, err)
 	}
