@@ -33,7 +33,7 @@ func checkLayers(t *Tree, report func(token.Pos, string, string)) {
 		from := t.layerOf(f.Package())
 		if from < 0 {
 			report(f.Syntax.Package, fmt.Sprintf("package %s has no layer", f.Package()),
-				"what has no place on the map is found by nobody: add a row to the table of layers in docs/architecture.md")
+				"a package that is not on the map is hard to find: add a row to the table of layers in docs/architecture.md")
 			continue
 		}
 		for imported, at := range f.Imports() {
