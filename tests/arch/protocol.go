@@ -73,8 +73,12 @@ type ruleSwitch struct {
 	pos           token.Pos
 }
 
+// bare returns the name of a switch without what tells that it is one: Base is
+// RuleBase, or Base of a package called rules.
+func bare(name string) string { return strings.TrimPrefix(name, "Rule") }
+
 // ruleSwitches returns the switches of the protocol and of the storage node:
-// constants of a type called Rules or rules.
+// constants of a type called Rules or rules, or rules.Set.
 func (t *Tree) ruleSwitches() (all []ruleSwitch) {
 	for _, f := range t.Files {
 		if f.Test() || !matchesAny([]string{"protocol/caspaxos/...", "storaged/..."}, f.Package()) {
@@ -90,7 +94,7 @@ func (t *Tree) ruleSwitches() (all []ruleSwitch) {
 				spec := s.(*ast.ValueSpec)
 				if spec.Type != nil || spec.Values != nil {
 					of, ok := spec.Type.(*ast.Ident)
-					is = ok && strings.EqualFold(of.Name, "rules")
+					is = ok && (strings.EqualFold(of.Name, "rules") || of.Name == "Set" && path.Base(f.Package()) == "rules")
 				}
 				for _, id := range spec.Names {
 					if is && id.Name != "ruleEnd" {
@@ -192,14 +196,14 @@ func checkSwitches(t *Tree, report func(string)) {
 	rows := make(map[string][]string)
 	for _, cells := range tableRows(page, "rule", "section", "what it says", "shown by") {
 		name := strings.Trim(cells[0], "`")
-		if rows[name] != nil {
+		if rows[bare(name)] != nil {
 			report(fmt.Sprintf("%s: %s has two rows", protocolPage, name))
 		}
-		rows[name] = cells
+		rows[bare(name)] = cells
 	}
 	for _, s := range t.ruleSwitches() {
-		cells := rows[s.name]
-		delete(rows, s.name)
+		cells := rows[bare(s.name)]
+		delete(rows, bare(s.name))
 		if cells == nil {
 			report(fmt.Sprintf("%s: %s has no row in %s", t.position(s.pos), s.name, protocolPage))
 			continue
@@ -216,10 +220,10 @@ func checkSwitches(t *Tree, report func(string)) {
 		if m := citation.FindStringSubmatch(s.comment); m != nil && !slices.Contains(own, m[1]) {
 			report(fmt.Sprintf("%s: %s cites §%s, its row in %s does not", t.position(s.pos), s.name, m[1], protocolPage))
 		}
-		checkShown(s.name, cells[3], shown[s.name], functions, traces, report)
+		checkShown(s.name, cells[3], append(shown[bare(s.name)], shown["Rule"+bare(s.name)]...), functions, traces, report)
 	}
 	for _, name := range slices.Sorted(maps.Keys(rows)) {
-		report(fmt.Sprintf("%s: there is no switch %s", protocolPage, name))
+		report(fmt.Sprintf("%s: there is no switch %s", protocolPage, strings.Trim(rows[name][0], "`")))
 	}
 }
 
