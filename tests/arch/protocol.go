@@ -97,7 +97,7 @@ func (t *Tree) ruleSwitches() (all []ruleSwitch) {
 					is = ok && (strings.EqualFold(of.Name, "rules") || of.Name == "Set" && path.Base(f.Package()) == "rules")
 				}
 				for _, id := range spec.Names {
-					if is && id.Name != "ruleEnd" {
+					if is && strings.ToLower(bare(id.Name)) != "end" && id.Name != "ruleEnd" {
 						all = append(all, ruleSwitch{id.Name, spec.Comment.Text(), id.Pos()})
 					}
 				}
