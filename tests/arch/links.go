@@ -64,3 +64,37 @@ func checkLinks(t *Tree, report func(string)) {
 		}
 	}
 }
+
+var decisionPage = regexp.MustCompile(`^docs/decisions/(\d{4})-[a-z0-9-]+\.md$`)
+
+// checkDecisions reports pages of decisions that lack a part, or that the index does
+// not list under their title, and numbers that are used twice or left out.
+func checkDecisions(t *Tree, report func(string)) {
+	const folder = "docs/decisions/"
+	listed := make(map[string]string)
+	for _, cells := range tableRows(t.Pages[folder+"README.md"], "", "decision") {
+		if m := link.FindStringSubmatch(cells[0]); m != nil {
+			listed[folder+m[1]] = cells[1]
+		}
+	}
+	next := 1
+	for _, name := range slices.Sorted(maps.Keys(t.Pages)) {
+		m := decisionPage.FindStringSubmatch(name)
+		if m == nil {
+			continue
+		}
+		if number := fmt.Sprintf("%04d", next); m[1] != number {
+			report(fmt.Sprintf("%s: the next decision is %s", name, number))
+		}
+		next++
+		title, body, _ := strings.Cut(t.Pages[name], "\n")
+		if listed[name] == "" || title != "# "+m[1]+": "+listed[name] {
+			report(fmt.Sprintf("%s: %q is not what %sREADME.md lists it as: %q", name, title, folder, listed[name]))
+		}
+		for _, part := range []string{"Why", "Rejected", "Measured"} {
+			if !strings.Contains(body, "\n## "+part+"\n") {
+				report(fmt.Sprintf("%s: there is no part %q", name, part))
+			}
+		}
+	}
+}

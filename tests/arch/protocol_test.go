@@ -14,6 +14,7 @@ var pageChecks = map[string]func(*Tree, func(string)){
 	"traces":    checkTraces,
 	"names":     checkNamed,
 	"links":     checkLinks,
+	"decisions": checkDecisions,
 }
 
 // TestPages checks the project's documents.
@@ -75,6 +76,7 @@ var goodSources = map[string]string{
 // TestPagesCanFail changes one thing of documents and code that fit together.
 func TestPagesCanFail(t *testing.T) {
 	const page, rules, sim = protocolPage, "protocol/caspaxos/rules.go", "tests/sim/rules_test.go"
+	const decision = "docs/decisions/0001-a.md"
 	for _, c := range []struct {
 		check, file, from, to string
 		says                  string
@@ -102,10 +104,14 @@ func TestPagesCanFail(t *testing.T) {
 		{"names", "README.md", "`storaged/engine.Open`", "`storaged/motor.Open`", "no storaged/motor.Open"},
 		{"links", "README.md", "docs/protocol.md#1-one", "docs/protokol.md", "leads nowhere"},
 		{"links", "README.md", "docs/protocol.md#1-one", "docs/protocol.md#2-one", "no heading #2-one"},
+		{"decisions", decision, "# 0001: A", "# 0001: B", "is not what"},
+		{"decisions", decision, "## Rejected", "## Refused", `no part "Rejected"`},
+		{"decisions", "docs/decisions/README.md", "0001-a.md", "0001-b.md", "is not what"},
 	} {
 		for _, broken := range []bool{false, true} {
 			sources := maps.Clone(goodSources)
-			pages := map[string]string{page: goodProtocol, "README.md": "[a](docs/protocol.md#1-one) `TestC` `storaged/engine` `storaged/engine.Open` `storaged/...`"}
+			pages := map[string]string{page: goodProtocol, "README.md": "[a](docs/protocol.md#1-one) `TestC` `storaged/engine` `storaged/engine.Open` `storaged/...`",
+				decision: "# 0001: A\n\nx\n\n## Why\n\n## Rejected\n\n## Measured\n", "docs/decisions/README.md": "| | decision |\n|---|---|\n| [0001](0001-a.md) | A |\n"}
 			if broken {
 				into := sources
 				if strings.HasSuffix(c.file, ".md") {
@@ -120,7 +126,7 @@ func TestPagesCanFail(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			tree.Pages, tree.Paths = pages, map[string]bool{"storaged": true, "storaged/engine": true, page: true}
+			tree.Pages, tree.Paths = pages, map[string]bool{"storaged": true, "storaged/engine": true, page: true, decision: true}
 			var found []string
 			pageChecks[c.check](tree, func(what string) { found = append(found, what) })
 			ours := func(s string) bool { return strings.Contains(s, c.says) }
