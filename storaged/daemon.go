@@ -262,7 +262,7 @@ func (d *Daemon) ready() error {
 	case d.rewound.Load() != nil:
 		return errors.New(*d.rewound.Load())
 	case d.node.State().Floor.Time > caspaxos.MakeTime(d.now().Wall, 0):
-		return errors.New("waiting for pre-restart promises to expire")
+		return errors.New("started anew: promises of the last life still bind")
 	}
 	return d.engine.Ready()
 }
