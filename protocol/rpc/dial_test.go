@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -24,10 +25,9 @@ func TestConnectOverlaps(t *testing.T) {
 		start := time.Now()
 		const back = 2340 * time.Millisecond
 		late := &closing{}
-		attempts := 0
+		var attempts atomic.Int32
 		dial := func(ctx context.Context) (net.Conn, error) {
-			attempts++
-			if attempts == 20 {
+			if attempts.Add(1) == 20 {
 				<-ctx.Done()
 				return late, nil // came about as it was given up
 			}
