@@ -20,7 +20,7 @@ func (c *closing) Close() error { c.closed = true; return nil }
 
 // The first attempts' packets vanish; one that is made after the peer is back does
 // not wait for them, and what else comes about is closed.
-func TestConnectOverlaps(t *testing.T) {
+func TestConnectDoesNotWaitForLostPackets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
 		const back = 2340 * time.Millisecond
@@ -50,7 +50,7 @@ func TestConnectOverlaps(t *testing.T) {
 	})
 }
 
-func TestConnectRefused(t *testing.T) {
+func TestConnectRefusedEndsAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		refused := errors.New("refused")
 		start := time.Now()

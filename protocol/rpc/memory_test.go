@@ -57,7 +57,7 @@ func TestFramesShareMemory(t *testing.T) {
 
 // What is larger than the memory there is, or waits for too long, is skipped; who
 // sent it is told, and what comes behind it is taken.
-func TestFrameWithoutMemory(t *testing.T) {
+func TestFrameWithoutMemoryIsSkipped(t *testing.T) {
 	for name, size := range map[string]int{"too large": 3 << 20, "waits too long": 1 << 20} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
@@ -139,7 +139,7 @@ func TestVotesWaitBriefly(t *testing.T) {
 
 // A peer that announces a large payload and sends nothing of it does not hold its
 // memory for ever.
-func TestAnnouncedAndNotSent(t *testing.T) {
+func TestAnnouncedPayloadMustCome(t *testing.T) {
 	share := budget.New(1 << 30).Share(1 << 30)
 	f := newFrameReader(Bulk, &silent{begin: frame(make([]byte, 1<<20))[:frameHeader]})
 	f.memory, f.ctx = share, t.Context()
