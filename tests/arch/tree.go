@@ -21,6 +21,7 @@ const module = "synod"
 // File is one Go file.
 type File struct {
 	Path   string // within the project, with slashes
+	Text   string
 	Syntax *ast.File
 	Lines  int
 }
@@ -58,10 +59,13 @@ func (f *File) local(importPath string) string {
 	return ""
 }
 
-// Tree is the project's source.
+// Tree is the project's source and its documents.
 type Tree struct {
-	Files []*File
-	fset  *token.FileSet
+	Files  []*File
+	Pages  map[string]string // Markdown files by path
+	Paths  map[string]bool   // of all files and folders
+	Layers []Layer           // of docs/architecture.md
+	fset   *token.FileSet
 }
 
 // Packages returns the files of each directory.
@@ -90,31 +94,17 @@ func Parse(sources map[string]string) (*Tree, error) {
 		if err != nil {
 			return nil, err
 		}
-		t.Files = append(t.Files, &File{Path: name, Syntax: syntax, Lines: strings.Count(source, "\n")})
+		t.Files = append(t.Files, &File{Path: name, Text: source, Syntax: syntax, Lines: strings.Count(source, "\n")})
 	}
 	slices.SortFunc(t.Files, func(a, b *File) int { return cmp.Compare(a.Path, b.Path) })
 	return t, nil
 }
 
-// Read makes a tree of all Go files below a directory. Directories that the go
-// command passes over are passed over.
+// Read makes a tree of all Go files and Markdown pages below a directory.
+// Directories that the go command passes over are passed over.
 func Read(root string) (*Tree, error) {
-	sources := make(map[string]string)
+	sources, pages, paths := make(map[string]string), make(map[string]string), make(map[string]bool)
 	err := filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		base := d.Name()
-		if d.IsDir() {
-			if name != root && (base == "testdata" || base == "vendor" || strings.HasPrefix(base, ".") || strings.HasPrefix(base, "_")) {
-				return fs.SkipDir
-			}
-			return nil
-		}
-		if !strings.HasSuffix(base, ".go") {
-			return nil
-		}
-		text, err := os.ReadFile(name)
 		if err != nil {
 			return err
 		}
@@ -122,11 +112,40 @@ func Read(root string) (*Tree, error) {
 		if err != nil {
 			return err
 		}
-		sources[filepath.ToSlash(rel)] = string(text)
+		rel = filepath.ToSlash(rel)
+		paths[rel] = true
+		base := d.Name()
+		if d.IsDir() {
+			if name != root && (base == "testdata" || base == "vendor" || strings.HasPrefix(base, ".") || strings.HasPrefix(base, "_")) {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		into := sources
+		switch path.Ext(base) {
+		case ".go":
+		case ".md":
+			into = pages
+		default:
+			return nil
+		}
+		text, err := os.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		into[rel] = string(text)
 		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read the source: %w", err)
 	}
-	return Parse(sources)
+	t, err := Parse(sources)
+	if err != nil {
+		return nil, err
+	}
+	t.Pages, t.Paths = pages, paths
+	if t.Layers, err = parseLayers(pages[layersPage]); err != nil {
+		return nil, fmt.Errorf("%s: %w", layersPage, err)
+	}
+	return t, nil
 }
