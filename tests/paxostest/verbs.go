@@ -214,8 +214,8 @@ func (e *Env) room(a *arguments) {
 	}
 }
 
-// drop-tombstone k0: all nodes forget it, as they all have it.
-func (e *Env) dropTombstone(a *arguments) { e.script.DropTombstone(numbered("k", a.word())) }
+// purge-tombstone k0: all nodes forget it, as they all have it.
+func (e *Env) purgeTombstone(a *arguments) { e.script.PurgeTombstone(numbered("k", a.word())) }
 
 // epoch 3 members=(x0,x1,x2) [next=(x2,x3,x4)] at=(P0,x1) [unless=name]: these
 // proxies and nodes learn an epoch, unless a command has ended.

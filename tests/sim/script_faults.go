@@ -80,9 +80,9 @@ func (s *Script) SetRoom(node int, room caspaxos.Room) { s.nodes[node].store.Fre
 // ExpiresIn returns a time for Op.Expiry.
 func (s *Script) ExpiresIn(d time.Duration) int64 { return s.trueWall() + d.Milliseconds() }
 
-// DropTombstone drops a register's tombstone at every node, as §8 allows when all
-// hold it: floor and dropped are raised first, durably.
-func (s *Script) DropTombstone(reg int) {
+// PurgeTombstone drops a register's tombstone at every node, as §8 allows when all
+// hold it: floor and purgedThrough are raised first, durably.
+func (s *Script) PurgeTombstone(reg int) {
 	for _, n := range s.nodes {
 		rec, _ := n.store.Load(registerOf(reg))
 		state := n.node.State()
@@ -93,7 +93,7 @@ func (s *Script) DropTombstone(reg int) {
 		n.node.Publish(state)
 		n.store.Drop(registerOf(reg).Key)
 		delete(s.ledger.byReg, registerOf(reg).Key)
-		s.trace("%s drops the tombstone of %s at %s", n, regName(reg), s.ballot(rec.Accepted))
+		s.trace("%s purges the tombstone of %s at %s", n, regName(reg), s.ballot(rec.Accepted))
 	}
 }
 
@@ -153,5 +153,5 @@ func (s *Script) DescribeNode(node int) string {
 	if state.Ceiling != 0 {
 		ceiling = s.Ceiling(node).String()
 	}
-	return fmt.Sprintf("%s: floor %s, ceiling %s, dropped %s", n, s.ballot(state.Floor), ceiling, s.ballot(state.Dropped))
+	return fmt.Sprintf("%s: floor %s, ceiling %s, purgedThrough %s", n, s.ballot(state.Floor), ceiling, s.ballot(state.Dropped))
 }

@@ -151,7 +151,7 @@ func (w *World) history(h *caspaxos.History) string {
 	for _, bound := range []struct {
 		name   string
 		ballot caspaxos.Ballot
-	}{{"cut", h.Lineage.Cut}, {"floor", h.Floor}, {"dropped", h.Dropped}} {
+	}{{"truncatedThrough", h.Lineage.Cut}, {"floor", h.Floor}, {"purgedThrough", h.Dropped}} {
 		if !bound.ballot.IsZero() {
 			b.WriteString(", " + bound.name + " " + w.ballot(bound.ballot))
 		}
