@@ -76,7 +76,7 @@ func (m *network) put(msg message) {
 	m.sent = append(m.sent, msg)
 	if msg.reply {
 		if n := len(m.lines); m.deferred == n && n > 0 { // not for long
-			m.lines = m.lines[:n-1]
+			m.lines, m.deferred = m.lines[:n-1], 0
 		}
 		m.show("%s→%s %s", msg.node, msg.proxy, msg.text)
 		return
