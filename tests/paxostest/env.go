@@ -87,8 +87,12 @@ func (e *Env) Handle(cmd string, args []datadriven.CmdArg, input string) (out st
 	a := &arguments{left: slices.Clone(args), input: input}
 	quiet := a.flag("quiet")
 	defer func() {
-		if why, ok := recover().(badArgument); ok {
+		switch why := recover().(type) {
+		case nil:
+		case badArgument:
 			err = fmt.Errorf("%s: %s", cmd, string(why))
+		default:
+			panic(why)
 		}
 	}()
 	if e.script != nil {

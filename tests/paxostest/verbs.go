@@ -115,7 +115,11 @@ func (e *Env) lose(a *arguments) {
 func (e *Env) delay(a *arguments) { e.script.Delay(a.value("as"), a.proxy(), a.node("to")) }
 
 // deliver-late name: delivers what was delayed, each time that it is said.
-func (e *Env) deliverLate(a *arguments) { e.script.DeliverLate(a.word()) }
+func (e *Env) deliverLate(a *arguments) {
+	if name := a.word(); !e.script.DeliverLate(name) {
+		bad("nothing was delayed as %q", name)
+	}
+}
 
 // gossip P0 to=x2: a peer delivers the Accept that is also under way.
 func (e *Env) gossip(a *arguments) { e.script.Gossip(a.proxy(), a.node("to")) }

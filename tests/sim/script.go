@@ -187,12 +187,15 @@ func (s *Script) Delay(name string, proxy, node int) {
 	}
 }
 
-// DeliverLate delivers what Delay has taken off the network.
-func (s *Script) DeliverLate(name string) {
-	for _, m := range s.late[name] {
+// DeliverLate delivers what Delay has taken off the network, and reports whether
+// there was a Delay of this name.
+func (s *Script) DeliverLate(name string) bool {
+	late, ok := s.late[name]
+	for _, m := range late {
 		m.deliver()
 		s.soon()
 	}
+	return ok
 }
 
 func (s *Script) isAccept(m *message, proxy, node int) bool {
