@@ -23,7 +23,14 @@ var (
 	testName    = regexp.MustCompile("`(Test[A-Z]\\w*)`")
 	traceName   = regexp.MustCompile(`"([^"]+)"`)
 	profileName = regexp.MustCompile("runs of `(\\w+)`")
+	omission    = regexp.MustCompile(`(?m)^omit (\w+)`)
+	noFileName  = regexp.MustCompile(`[',]`)
 )
+
+// fileOf returns the name of the transcript of a trace.
+func fileOf(trace string) string {
+	return strings.ReplaceAll(strings.ToLower(noFileName.ReplaceAllString(trace, "")), " ", "_")
+}
 
 // sections returns the numbers of a page's sections, and of the items of numbered
 // lists in them: item 3 of the list in 4.2 is 4.2.3.
@@ -107,10 +114,15 @@ func (t *Tree) ruleSwitches() (all []ruleSwitch) {
 	return all
 }
 
-// shownBy returns what tests/sim says of how each switch is shown: a trace in
-// quotes, or a profile.
+// shownBy returns how each switch is shown: by transcripts that omit it, in quotes,
+// or by a profile that tests/sim names.
 func (t *Tree) shownBy() map[string][]string {
 	found := make(map[string][]string)
+	for _, name := range slices.Sorted(maps.Keys(t.Transcripts)) {
+		for _, m := range omission.FindAllStringSubmatch(t.Transcripts[name], -1) {
+			found[m[1]] = append(found[m[1]], strconv.Quote(name))
+		}
+	}
 	for _, f := range t.Files {
 		if !f.Test() || !matches("tests/sim", f.Package()) {
 			continue
@@ -132,9 +144,6 @@ func (t *Tree) shownBy() map[string][]string {
 			if !ok {
 				return true
 			}
-			if trace, ok := text(fields["trace"]); ok {
-				found[rule.Sel.Name] = append(found[rule.Sel.Name], strconv.Quote(trace))
-			}
 			if profile, ok := fields["profile"].(*ast.Ident); ok {
 				found[rule.Sel.Name] = append(found[rule.Sel.Name], "runs of `"+profile.Name+"`")
 			}
@@ -144,55 +153,46 @@ func (t *Tree) shownBy() map[string][]string {
 	return found
 }
 
-// declared returns the functions of tests, variables that hold one (as profiles
-// do) included, and the names of traces: literals of
-// tests/sim that are a name, and transcripts by the name of their file.
-func (t *Tree) declared() (functions, traces map[string]bool) {
-	functions, traces = make(map[string]bool), make(map[string]bool)
+// declared returns the functions of tests, and variables that hold one, as profiles
+// do.
+func (t *Tree) declared() map[string]bool {
+	functions := make(map[string]bool)
 	for _, f := range t.Files {
-		if f.Test() || matches("tests/sim", f.Package()) {
-			for _, d := range f.Syntax.Decls {
-				switch d := d.(type) {
-				case *ast.FuncDecl:
-					if d.Recv == nil {
-						functions[d.Name.Name] = true
-					}
-				case *ast.GenDecl:
-					for _, s := range d.Specs {
-						if s, ok := s.(*ast.ValueSpec); ok {
-							for _, name := range s.Names {
-								functions[name.Name] = true
-							}
+		if !f.Test() && !matches("tests/sim", f.Package()) {
+			continue
+		}
+		for _, d := range f.Syntax.Decls {
+			switch d := d.(type) {
+			case *ast.FuncDecl:
+				if d.Recv == nil {
+					functions[d.Name.Name] = true
+				}
+			case *ast.GenDecl:
+				for _, s := range d.Specs {
+					if s, ok := s.(*ast.ValueSpec); ok {
+						for _, name := range s.Names {
+							functions[name.Name] = true
 						}
 					}
 				}
 			}
 		}
-		if !matches("tests/sim", f.Package()) {
-			continue
-		}
-		ast.Inspect(f.Syntax, func(n ast.Node) bool {
-			if pair, ok := n.(*ast.KeyValueExpr); ok {
-				if key, ok := pair.Key.(*ast.Ident); ok && key.Name == "name" {
-					if name, ok := text(pair.Value); ok {
-						traces[name] = true
-					}
-				}
-			}
-			return true
-		})
 	}
-	return functions, traces
+	return functions
 }
 
 // checkSwitches compares the tables of rule switches with the code: each switch
 // has one row, each row a switch, sections that exist and among them the one that
-// the constant's comment cites, and a trace, profile or test that exists and that
-// the simulator's own table names.
+// the constant's comment cites, and the profiles and transcripts that show it, or
+// else a test that exists.
 func checkSwitches(t *Tree, report func(string)) {
 	page := t.Pages[protocolPage]
 	there, shown := sections(page), t.shownBy()
-	functions, traces := t.declared()
+	functions := t.declared()
+	traces := make(map[string]bool)
+	for name := range t.Transcripts {
+		traces[name] = true
+	}
 	rows := make(map[string][]string)
 	for _, cells := range tableRows(page, "rule", "section", "what it says", "shown by") {
 		name := strings.Trim(cells[0], "`")
@@ -229,6 +229,7 @@ func checkSwitches(t *Tree, report func(string)) {
 
 // checkShown looks at the last column of a switch's row.
 func checkShown(name, cell string, shown []string, functions, traces map[string]bool, report func(string)) {
+	cell = traceName.ReplaceAllStringFunc(cell, fileOf)
 	any := false
 	look := func(pattern *regexp.Regexp, what string, there map[string]bool) {
 		for _, m := range pattern.FindAllStringSubmatch(cell, -1) {
@@ -250,46 +251,31 @@ func checkShown(name, cell string, shown []string, functions, traces map[string]
 	}
 }
 
-// checkTraces compares the appendix with the traces of tests/sim.
+// checkTraces compares the appendix with the transcripts: a row whose trace has one
+// links to it, and each transcript has a row.
 func checkTraces(t *Tree, report func(string)) {
-	_, traces := t.declared()
 	listed := make(map[string]bool)
-	for _, cells := range tableRows(t.Pages[protocolPage], "name", "trace", "closed by", "in tests/sim") {
-		listed[cells[0]] = true
-		if built := cells[len(cells)-1] == "yes"; built && !traces[cells[0]] {
-			report(fmt.Sprintf("%s: tests/sim has no trace %q", protocolPage, cells[0]))
-		} else if !built && traces[cells[0]] {
-			report(fmt.Sprintf("%s: tests/sim has the trace %q by now", protocolPage, cells[0]))
+	for _, cells := range tableRows(t.Pages[protocolPage], "name", "trace", "closed by", "transcript") {
+		file := fileOf(cells[0])
+		_, built := t.Transcripts[file]
+		listed[file] = true
+		if linked := strings.Contains(cells[len(cells)-1], tracesFolder+"/"+file+".txt)"); built && !linked {
+			report(fmt.Sprintf("%s: the trace %q has a transcript by now", protocolPage, cells[0]))
+		} else if !built && linked {
+			report(fmt.Sprintf("%s: there is no transcript %s", protocolPage, file))
 		}
 	}
-	for _, f := range t.Files {
-		if !f.Test() || !matches("tests/sim", f.Package()) {
-			continue
+	for _, name := range slices.Sorted(maps.Keys(t.Transcripts)) {
+		if !listed[name] {
+			report(fmt.Sprintf("%s/%s.txt is not in the appendix of %s", tracesFolder, name, protocolPage))
 		}
-		ast.Inspect(f.Syntax, func(n ast.Node) bool {
-			table, ok := n.(*ast.ValueSpec)
-			if !ok || len(table.Names) == 0 || table.Names[0].Name != "traceCases" {
-				return true
-			}
-			ast.Inspect(table, func(n ast.Node) bool {
-				if pair, ok := n.(*ast.KeyValueExpr); ok {
-					if key, ok := pair.Key.(*ast.Ident); ok && key.Name == "name" {
-						if name, ok := text(pair.Value); ok && !listed[name] {
-							report(fmt.Sprintf("%s: the trace %q is not in the appendix of %s", t.position(pair.Pos()), name, protocolPage))
-						}
-					}
-				}
-				return true
-			})
-			return false
-		})
 	}
 }
 
 // checkNamed reports tests, and files and folders of the project, that pages name
 // and that do not exist.
 func checkNamed(t *Tree, report func(string)) {
-	functions, _ := t.declared()
+	functions := t.declared()
 	for _, name := range slices.Sorted(maps.Keys(t.Pages)) {
 		for _, m := range inBackticks.FindAllStringSubmatch(t.Pages[name], -1) {
 			switch word := m[1]; {

@@ -24,7 +24,7 @@ func TestPages(t *testing.T) {
 		t.Fatalf("only %d rule switches were found", n)
 	}
 	if n := len(tree.shownBy()); n < 50 {
-		t.Fatalf("only %d switches have a case in tests/sim", n)
+		t.Fatalf("only %d switches are shown by tests/sim and tests/paxostest", n)
 	}
 	for name, check := range pageChecks {
 		t.Run(name, func(t *testing.T) {
@@ -50,9 +50,9 @@ const goodProtocol = `## 1. One
 | ` + "`RuleB` | §2.1, §2 | b | runs of `Random` |" + `
 | ` + "`ruleC` | §2 | c | `TestC` |" + `
 ## Appendix
-| name | trace | closed by | in tests/sim |
+| name | trace | closed by | transcript |
 |---|---|---|---|
-| first trace | x | §1 | yes |
+| First trace | x | §1 | [file](../tests/paxostest/testdata/traces/first_trace.txt) |
 | other trace | x | §9 | with §1 |
 `
 
@@ -69,13 +69,14 @@ var goodSources = map[string]string{
 	"storaged/engine/damage_test.go": `package engine; func TestC() {}`,
 	"tests/sim/rules_test.go": `package sim
 		func Random() {}
-		var ruleCases = []ruleCase{{name: "A", rule: caspaxos.RuleA, trace: "first trace"}, {name: "B", rule: caspaxos.RuleB, profile: Random}}
-		var traceCases = []traceCase{{name: "first trace", rule: caspaxos.RuleA}}`,
+		var ruleCases = []ruleCase{{name: "B", rule: caspaxos.RuleB, profile: Random}}`,
 }
+
+var goodTranscripts = map[string]string{"first_trace": "cluster\n\nend\n----\nomit RuleA\n----\n"}
 
 // TestPagesCanFail changes one thing of documents and code that fit together.
 func TestPagesCanFail(t *testing.T) {
-	const page, rules, sim = protocolPage, "protocol/caspaxos/rules.go", "tests/sim/rules_test.go"
+	const page, rules = protocolPage, "protocol/caspaxos/rules.go"
 	const decision = "docs/decisions/0001-a.md"
 	for _, c := range []struct {
 		check, file, from, to string
@@ -90,15 +91,15 @@ func TestPagesCanFail(t *testing.T) {
 		{"switches", page, "`RuleA` | §1", "`RuleA` | §7", "names §7"},
 		{"switches", page, "`RuleA` | §1", "`RuleA` | one", "names no section"},
 		{"switches", page, "\"first trace\"", "", "neither trace nor profile nor test"},
-		{"switches", page, "\"first trace\"", "\"no trace\"", `"no trace"`},
+		{"switches", page, "\"first trace\"", "\"no trace\"", `"no_trace"`},
 		{"switches", page, "\"first trace\"", "`TestC`", "does not say that it is shown by"},
 		{"switches", page, "runs of `Random`", "runs of `Chance`", `"Chance"`},
 		{"switches", page, "`TestC`", "`TestD`", `"TestD"`},
 		{"switches", page, "`ruleC`", "`RuleA`", "has two rows"},
 		{"switches", "storaged/engine/damage.go", "ruleC rules", "other rules", "no switch ruleC"},
-		{"traces", sim, `{name: "first trace", rule`, `{name: "second trace", rule`, "not in the appendix"},
-		{"traces", page, "| first trace |", "| last trace |", `no trace "last trace"`},
-		{"traces", page, "| first trace | x | §1 | yes |", "| first trace | x | §1 | with §1 |", "by now"},
+		{"traces", page, "| First trace |", "| Last trace |", "first_trace.txt is not in the appendix"},
+		{"traces", page, "| other trace | x | §9 | with §1 |", "| other trace | x | §9 | [file](../tests/paxostest/testdata/traces/other_trace.txt) |", "no transcript other_trace"},
+		{"traces", page, "[file](../tests/paxostest/testdata/traces/first_trace.txt)", "with §1", "by now"},
 		{"names", "README.md", "`TestC`", "`TestNone`", "no test TestNone"},
 		{"names", "README.md", "`storaged/engine`", "`storaged/motor`", "no storaged/motor"},
 		{"names", "README.md", "`storaged/engine.Open`", "`storaged/motor.Open`", "no storaged/motor.Open"},
@@ -126,7 +127,9 @@ func TestPagesCanFail(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			tree.Pages, tree.Paths = pages, map[string]bool{"storaged": true, "storaged/engine": true, page: true, decision: true}
+			tree.Transcripts = goodTranscripts
+			tree.Pages, tree.Paths = pages, map[string]bool{"storaged": true, "storaged/engine": true, page: true, decision: true,
+				"tests/paxostest/testdata/traces/first_trace.txt": true}
 			var found []string
 			pageChecks[c.check](tree, func(what string) { found = append(found, what) })
 			ours := func(s string) bool { return strings.Contains(s, c.says) }

@@ -61,11 +61,14 @@ func (f *File) local(importPath string) string {
 
 // Tree is the project's source and its documents.
 type Tree struct {
-	Files  []*File
-	Pages  map[string]string // Markdown files by path
-	Paths  map[string]bool   // of all files and folders
-	Layers []Layer           // of docs/architecture.md
-	fset   *token.FileSet
+	Files []*File
+	Pages map[string]string // Markdown files by path
+	Paths map[string]bool   // of all files and folders
+	// Transcripts are the traces of tests/paxostest, by their files' names without
+	// the ending.
+	Transcripts map[string]string
+	Layers      []Layer // of docs/architecture.md
+	fset        *token.FileSet
 }
 
 // Packages returns the files of each directory.
@@ -100,10 +103,18 @@ func Parse(sources map[string]string) (*Tree, error) {
 	return t, nil
 }
 
-// Read makes a tree of all Go files and Markdown pages below a directory.
-// Directories that the go command passes over are passed over.
+// transcripts is the folder of tests/paxostest's transcripts, tracesFolder that of
+// those which show why a rule is needed.
+const (
+	transcripts  = "tests/paxostest/testdata"
+	tracesFolder = transcripts + "/traces"
+)
+
+// Read makes a tree of all Go files, Markdown pages and transcripts below a
+// directory. Directories that the go command passes over are passed over, but for
+// that of the transcripts.
 func Read(root string) (*Tree, error) {
-	sources, pages, paths := make(map[string]string), make(map[string]string), make(map[string]bool)
+	sources, pages, traces, paths := make(map[string]string), make(map[string]string), make(map[string]string), make(map[string]bool)
 	err := filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -116,7 +127,7 @@ func Read(root string) (*Tree, error) {
 		paths[rel] = true
 		base := d.Name()
 		if d.IsDir() {
-			if name != root && (base == "testdata" || base == "vendor" || strings.HasPrefix(base, ".") || strings.HasPrefix(base, "_")) {
+			if name != root && (base == "testdata" && rel != transcripts || base == "vendor" || strings.HasPrefix(base, ".") || strings.HasPrefix(base, "_")) {
 				return fs.SkipDir
 			}
 			return nil
@@ -126,6 +137,11 @@ func Read(root string) (*Tree, error) {
 		case ".go":
 		case ".md":
 			into = pages
+		case ".txt":
+			if path.Dir(rel) != tracesFolder {
+				return nil
+			}
+			into, rel = traces, strings.TrimSuffix(base, ".txt")
 		default:
 			return nil
 		}
@@ -143,7 +159,7 @@ func Read(root string) (*Tree, error) {
 	if err != nil {
 		return nil, err
 	}
-	t.Pages, t.Paths = pages, paths
+	t.Pages, t.Paths, t.Transcripts = pages, paths, traces
 	if t.Layers, err = parseLayers(pages[layersPage]); err != nil {
 		return nil, fmt.Errorf("%s: %w", layersPage, err)
 	}
