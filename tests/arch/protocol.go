@@ -272,8 +272,8 @@ func checkTraces(t *Tree, report func(string)) {
 	}
 }
 
-// checkNamed reports tests, and files and folders of the project, that pages name
-// and that do not exist.
+// checkNamed reports tests, targets of make, and files and folders of the project,
+// that pages name and that do not exist.
 func checkNamed(t *Tree, report func(string)) {
 	functions := t.declared()
 	for _, name := range slices.Sorted(maps.Keys(t.Pages)) {
@@ -282,6 +282,10 @@ func checkNamed(t *Tree, report func(string)) {
 			case testName.MatchString("`" + word + "`"):
 				if !functions[word] {
 					report(fmt.Sprintf("%s: there is no test %s", name, word))
+				}
+			case strings.HasPrefix(word, "make "):
+				if target := strings.Fields(word)[1]; !strings.Contains("\n"+t.Makefile, "\n"+target+":") {
+					report(fmt.Sprintf("%s: there is no target of `%s`", name, word))
 				}
 			case ourPath.MatchString(word):
 				if at := strings.TrimSuffix(word, "/..."); !t.exists(at) {

@@ -101,6 +101,7 @@ func TestPagesCanFail(t *testing.T) {
 		{"traces", page, "| other trace | x | §9 | with §1 |", "| other trace | x | §9 | [file](../tests/paxostest/testdata/traces/other_trace.txt) |", "no transcript other_trace"},
 		{"traces", page, "[file](../tests/paxostest/testdata/traces/first_trace.txt)", "with §1", "by now"},
 		{"names", "README.md", "`TestC`", "`TestNone`", "no test TestNone"},
+		{"names", "README.md", "`make sim X=1`", "`make sin X=1`", "no target"},
 		{"names", "README.md", "`storaged/engine`", "`storaged/motor`", "no storaged/motor"},
 		{"names", "README.md", "`storaged/engine.Open`", "`storaged/motor.Open`", "no storaged/motor.Open"},
 		{"links", "README.md", "docs/protocol.md#1-one", "docs/protokol.md", "leads nowhere"},
@@ -111,7 +112,7 @@ func TestPagesCanFail(t *testing.T) {
 	} {
 		for _, broken := range []bool{false, true} {
 			sources := maps.Clone(goodSources)
-			pages := map[string]string{page: goodProtocol, "README.md": "[a](docs/protocol.md#1-one) `TestC` `storaged/engine` `storaged/engine.Open` `storaged/...`",
+			pages := map[string]string{page: goodProtocol, "README.md": "[a](docs/protocol.md#1-one) `TestC` `storaged/engine` `storaged/engine.Open` `storaged/...` `make sim X=1`",
 				decision: "# 0001: A\n\nx\n\n## Why\n\n## Rejected\n\n## Measured\n", "docs/decisions/README.md": "| | decision |\n|---|---|\n| [0001](0001-a.md) | A |\n"}
 			if broken {
 				into := sources
@@ -127,7 +128,7 @@ func TestPagesCanFail(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			tree.Transcripts = goodTranscripts
+			tree.Transcripts, tree.Makefile = goodTranscripts, "sim: ## simulate\n"
 			tree.Pages, tree.Paths = pages, map[string]bool{"storaged": true, "storaged/engine": true, page: true, decision: true,
 				"tests/paxostest/testdata/traces/first_trace.txt": true}
 			var found []string

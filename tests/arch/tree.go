@@ -68,6 +68,7 @@ type Tree struct {
 	// the ending.
 	Transcripts map[string]string
 	Layers      []Layer // of docs/architecture.md
+	Makefile    string
 	fset        *token.FileSet
 }
 
@@ -160,6 +161,11 @@ func Read(root string) (*Tree, error) {
 		return nil, err
 	}
 	t.Pages, t.Paths, t.Transcripts = pages, paths, traces
+	makefile, err := os.ReadFile(filepath.Join(root, "Makefile"))
+	if err != nil {
+		return nil, fmt.Errorf("read the Makefile: %w", err)
+	}
+	t.Makefile = string(makefile)
 	if t.Layers, err = parseLayers(pages[layersPage]); err != nil {
 		return nil, fmt.Errorf("%s: %w", layersPage, err)
 	}
