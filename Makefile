@@ -15,8 +15,9 @@ COMMANDS ?= 100000
 TIMEOUT ?= 40m
 SIZE    ?= full
 FOR     ?= 10m
+TIME    ?= 30s
 
-.PHONY: help build run test lint fmt sim sim-digest compare soak bench bench-types clean
+.PHONY: help build run test race fuzz cover lint fmt sim sim-digest compare soak bench bench-types clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 14
@@ -33,6 +34,26 @@ run: build ## start a whole cluster on loopback, data in ./data
 # notice that these have changed.
 test: build ## build everything and run all tests
 	@set -e; for m in $(MODULES); do (cd $$m && $(GO) test -count 1 -timeout $(TIMEOUT) ./...); done
+
+race: ## run the race detector on all packages of daemons, and on a cluster that is killed and frozen
+	$(GO) test -race -count 1 -timeout $(TIMEOUT) ./protocol/... ./meta/... ./storaged/... ./proxy/...
+	@mkdir -p bin/race
+	$(GO) build -race -o bin/race/ ./storaged/cmd/synod-storaged ./proxy/cmd/synod-proxy ./tools/synodctl
+	cd tools/synod && $(GO) build -race -o $(CURDIR)/bin/race/ .
+	cd tests && SYNOD_BIN=$(CURDIR)/bin/race $(GO) test ./process -run 'TestKillAndFreeze$$' -count 1 -timeout $(TIMEOUT)
+
+# go fuzzes one function of one package at a time.
+fuzz: ## run each Fuzz function of all modules for TIME=30s
+	@set -e; for m in $(MODULES); do (cd $$m && for dir in $$($(GO) list -f '{{.Dir}}' ./...); do \
+		for f in $$(cat $$dir/*_test.go 2>/dev/null | sed -n 's/^func \(Fuzz[A-Za-z0-9]*\)(.*/\1/p'); do \
+			echo "$${dir#$(CURDIR)/} $$f"; $(GO) test $$dir -run '^$$' -fuzz "^$$f$$" -fuzztime $(TIME); \
+		done; done); done
+
+cover: ## measure which statements the root module's tests reach: bin/cover.html
+	@mkdir -p bin
+	$(GO) test -count 1 -timeout $(TIMEOUT) -coverpkg ./... -coverprofile bin/cover.out ./... | sed 's/coverage:.*//'
+	@$(GO) tool cover -html bin/cover.out -o bin/cover.html
+	@$(GO) tool cover -func bin/cover.out | tail -1
 
 lint: ## check formatting, vet, staticcheck
 	@test -z "$$(gofmt -l .)" || { echo "not formatted (make fmt):"; gofmt -l .; exit 1; }

@@ -2,7 +2,12 @@ module synod/tests
 
 go 1.26.0
 
-require synod v0.0.0
+require (
+	github.com/cockroachdb/datadriven v1.0.3
+	synod v0.0.0
+)
+
+require github.com/pmezard/go-difflib v1.0.1-0.20181226105442-5d4384ee4fb2 // indirect
 
 require (
 	github.com/anishathalye/porcupine v1.3.1
@@ -25,9 +30,8 @@ require (
 	github.com/tidwall/redcon v1.6.2 // indirect
 	go.etcd.io/etcd/api/v3 v3.7.3 // indirect
 	go.etcd.io/etcd/client/pkg/v3 v3.7.3 // indirect
-	go.etcd.io/etcd/client/v3 v3.7.3 // indirect
+	go.etcd.io/etcd/client/v3 v3.7.3
 	go.uber.org/atomic v1.12.0 // indirect
-	go.uber.org/goleak v1.3.0 // indirect
 	go.uber.org/multierr v1.11.0 // indirect
 	go.uber.org/zap v1.28.0
 	golang.org/x/net v0.61.0 // indirect

@@ -104,7 +104,7 @@ func TestPlanIsEvenDeterministicAndValid(t *testing.T) {
 	})
 }
 
-func TestPlanFiveNodesThreeReplicas(t *testing.T) {
+func TestPlanIsARingOfGroups(t *testing.T) {
 	table, err := placement.Plan(names(5), 3)
 	if err != nil {
 		t.Fatal(err)
@@ -120,7 +120,7 @@ func TestPlanFiveNodesThreeReplicas(t *testing.T) {
 	}
 }
 
-func TestPlanRefuses(t *testing.T) {
+func TestPlanRefusesWhatCannotBe(t *testing.T) {
 	for _, c := range []struct {
 		nodes    []string
 		replicas int
@@ -166,7 +166,7 @@ func TestTableRoundTrip(t *testing.T) {
 	}
 }
 
-func TestValidateRefuses(t *testing.T) {
+func TestValidateRefusesContradictions(t *testing.T) {
 	for name, breakIt := range map[string]func(*placement.Table){
 		"newer format":            func(t *placement.Table) { t.Format++ },
 		"no ranges":               func(t *placement.Table) { t.Ranges = nil },

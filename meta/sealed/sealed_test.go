@@ -109,9 +109,9 @@ func TestMirrorOutlivesHalf(t *testing.T) {
 	}
 }
 
-// TestTornWriteOfMirror: a write that a crash cut short leaves the old content or
+// TestTornWriteLeavesOldOrNew: a write that a crash cut short leaves the old content or
 // the new, in whichever half it was.
-func TestTornWriteOfMirror(t *testing.T) {
+func TestTornWriteLeavesOldOrNew(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "f")
 	m, _, err := OpenMirror(path, "label", 50)
 	if err != nil {

@@ -29,7 +29,7 @@
 //
 // StoreID is a random number that the data directory was given when it was
 // made (NewID); a node that lost its disk is not the node it was and needs a
-// new node id (PROTOCOL.md §9). A proxy does the same with NextProposerID,
+// new node id (docs/protocol.md §9). A proxy does the same with NextProposerID,
 // WaitTable and RegisterProxy.
 //
 // # Keys

@@ -64,9 +64,9 @@ func TestOlderDirectoryIsRefused(t *testing.T) {
 	leave(t, register(t, s, starts(100, 11, 12, 13, 14, 15, 16)), 100)
 }
 
-// TestCopyBesideTheRunningOne: a copy elsewhere waits to see whether the node
+// TestCopyOfARunningNodeIsRefused: a copy elsewhere waits to see whether the node
 // runs, and is refused then. The one that runs does not notice.
-func TestCopyBesideTheRunningOne(t *testing.T) {
+func TestCopyOfARunningNodeIsRefused(t *testing.T) {
 	t.Parallel()
 	e := storetest.Start(t)
 	real := register(t, open(t, e, "c"), starts(100, 11))
@@ -89,9 +89,9 @@ func TestCopyBesideTheRunningOne(t *testing.T) {
 	}
 }
 
-// TestMovedDirectory: a copy is accepted where the node has left in order what it
+// TestMovedDirectoryIsAcceptedWhenLeftInOrder: a copy is accepted where the node has left in order what it
 // holds, or on the operator's word.
-func TestMovedDirectory(t *testing.T) {
+func TestMovedDirectoryIsAcceptedWhenLeftInOrder(t *testing.T) {
 	t.Parallel()
 	e := storetest.Start(t)
 	s := open(t, e, "c")
@@ -122,8 +122,8 @@ func TestMovedDirectory(t *testing.T) {
 	leave(t, register(t, s, back), 150)
 }
 
-// TestMarkMoves: how far the node has come is reported while it runs.
-func TestMarkMoves(t *testing.T) {
+// TestMarkIsReportedWhileTheNodeRuns: how far the node has come is reported while it runs.
+func TestMarkIsReportedWhileTheNodeRuns(t *testing.T) {
 	t.Parallel()
 	e := storetest.Start(t)
 	s := open(t, e, "c")
@@ -161,10 +161,10 @@ func waitForKey(t *testing.T, e *storetest.Etcd, key, text string) {
 	}
 }
 
-// TestRestoredEtcd: nodes and watches that were there before an etcd was restored
+// TestNodesComeBackToARestoredEtcd: nodes and watches that were there before an etcd was restored
 // from an older backup come back by themselves, although it knows an earlier start
 // of the node, and has to come a long way to the revision that it had.
-func TestRestoredEtcd(t *testing.T) {
+func TestNodesComeBackToARestoredEtcd(t *testing.T) {
 	t.Parallel()
 	e := storetest.Start(t)
 	ctx := testContext(t)
@@ -203,9 +203,9 @@ func TestRestoredEtcd(t *testing.T) {
 	}
 }
 
-// TestProposerListedTwice: an id that etcd gives out again is noticed by the
+// TestSecondProxyOfAnIDIsRefused: an id that etcd gives out again is noticed by the
 // proxy that comes second.
-func TestProposerListedTwice(t *testing.T) {
+func TestSecondProxyOfAnIDIsRefused(t *testing.T) {
 	t.Parallel()
 	e := storetest.Start(t)
 	s := open(t, e, "c")
@@ -223,9 +223,9 @@ func TestProposerListedTwice(t *testing.T) {
 	}
 }
 
-// TestSavedPlacement: what was saved is what is restored, and a store that trusts
+// TestSavedPlacementIsNotReplacedByAnOlderOne: what was saved is what is restored, and a store that trusts
 // it follows neither another cluster nor an older placement.
-func TestSavedPlacement(t *testing.T) {
+func TestSavedPlacementIsNotReplacedByAnOlderOne(t *testing.T) {
 	t.Parallel()
 	e := storetest.Start(t)
 	ctx := testContext(t)

@@ -19,8 +19,8 @@ import (
 
 func secret(s *store.Snapshot) bool { return len(s.Secrets) > 0 }
 
-// TestSecretOfInit: a cluster has a secret from the beginning, of its own.
-func TestSecretOfInit(t *testing.T) {
+// TestInitMakesASecret: a cluster has a secret from the beginning, of its own.
+func TestInitMakesASecret(t *testing.T) {
 	e := storetest.Start(t)
 	var all [][]byte
 	for _, cluster := range []string{"c", "d"} {
@@ -40,9 +40,9 @@ func TestSecretOfInit(t *testing.T) {
 	}
 }
 
-// TestSecretOfOlderCluster: a cluster that was created without one gets one, the
+// TestOlderClusterGetsASecret: a cluster that was created without one gets one, the
 // same for all who watch, and so does one whose secret was deleted.
-func TestSecretOfOlderCluster(t *testing.T) {
+func TestOlderClusterGetsASecret(t *testing.T) {
 	e := storetest.Start(t)
 	initialise(t, open(t, e, "c"))
 	raw, err := clientv3.New(clientv3.Config{Endpoints: []string{e.Endpoint}, Logger: zap.NewNop()})
@@ -80,7 +80,7 @@ func TestSecretOfOlderCluster(t *testing.T) {
 	}
 }
 
-func TestRotateSecret(t *testing.T) {
+func TestRotatedSecretIsSeen(t *testing.T) {
 	e := storetest.Start(t)
 	s := open(t, e, "c")
 	if err := s.RotateSecret(testContext(t)); err == nil || !strings.Contains(err.Error(), store.ErrNoSecret.Error()) {
@@ -103,8 +103,8 @@ func TestRotateSecret(t *testing.T) {
 	}
 }
 
-// TestSecretOfFile: what a file says takes the place of what etcd has.
-func TestSecretOfFile(t *testing.T) {
+// TestSecretOfAFileComesFirst: what a file says takes the place of what etcd has.
+func TestSecretOfAFileComesFirst(t *testing.T) {
 	e := storetest.Start(t)
 	initialise(t, open(t, e, "c"))
 	name := filepath.Join(t.TempDir(), "secret")

@@ -133,7 +133,7 @@ func lost(t *testing.T, r *store.Registration, want error) {
 	}
 }
 
-func TestInit(t *testing.T) {
+func TestInitNeedsItsNodesAndIsDoneOnce(t *testing.T) {
 	t.Parallel()
 	e := storetest.Start(t)
 	s := open(t, e, "one")
@@ -224,7 +224,7 @@ func TestProposerIDsAreNeverGivenTwice(t *testing.T) {
 	}
 }
 
-func TestNodeIdentity(t *testing.T) {
+func TestNameBelongsToOneDirectory(t *testing.T) {
 	t.Parallel()
 	e := storetest.Start(t)
 	ctx := testContext(t)
@@ -247,7 +247,7 @@ func TestNodeIdentity(t *testing.T) {
 	}
 }
 
-func TestOtherCluster(t *testing.T) {
+func TestNodeOfAnotherClusterIsRefused(t *testing.T) {
 	t.Parallel()
 	e := storetest.Start(t)
 	ctx := testContext(t)
@@ -328,7 +328,7 @@ func TestDeadNodeIsSeenDown(t *testing.T) {
 	}
 }
 
-func TestRestartOfEtcd(t *testing.T) {
+func TestRegistrationsOutliveARestartOfEtcd(t *testing.T) {
 	t.Parallel()
 	e := storetest.Start(t)
 	ctx := testContext(t)
@@ -377,7 +377,7 @@ func TestRestartOfEtcd(t *testing.T) {
 }
 
 // The lease is taken away, as after an outage longer than its time.
-func TestLeaseLost(t *testing.T) {
+func TestLostLeaseIsTakenAnew(t *testing.T) {
 	t.Parallel()
 	e := storetest.Start(t)
 	ctx := testContext(t)
@@ -480,7 +480,7 @@ func TestWatchKeepsItsCluster(t *testing.T) {
 	}
 }
 
-func TestOpenRefuses(t *testing.T) {
+func TestOpenRefusesBadEndpointsAndNames(t *testing.T) {
 	for _, cfg := range []store.Config{
 		{Cluster: "c"},
 		{Cluster: "a/b", Endpoints: []string{"http://127.0.0.1:2379"}},
@@ -493,7 +493,7 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
-func TestClosedStore(t *testing.T) {
+func TestCloseEndsWaits(t *testing.T) {
 	s, err := store.Open(store.Config{Endpoints: []string{"http://127.0.0.1:1"}, Cluster: "c"})
 	if err != nil {
 		t.Fatal(err)

@@ -63,7 +63,7 @@ func TestTooLargeIsRefusedAtOnce(t *testing.T) {
 	holds(t, s, 0)
 }
 
-func TestWaitEnds(t *testing.T) {
+func TestWaitEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := New(100)
 		s := b.Share(100)
@@ -87,7 +87,7 @@ func TestWaitEnds(t *testing.T) {
 
 // Who waits for its own share does not hold up another one; who waits for the
 // budget does, or it would never have its turn.
-func TestSharesOverlap(t *testing.T) {
+func TestOnlyTheBudgetIsWaitedForInTurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := New(100)
 		one, other := b.Share(60), b.Share(60)
@@ -115,7 +115,7 @@ func TestSharesOverlap(t *testing.T) {
 
 // What nothing refers to is given back without anybody saying so, as soon as
 // somebody wants it.
-func TestCollected(t *testing.T) {
+func TestGarbageIsGivenBackWhenWanted(t *testing.T) {
 	s := New(10 << 20).Share(10 << 20)
 	for range 100 {
 		b, err := s.Make(t.Context(), 4<<20)
@@ -137,7 +137,7 @@ func TestCollected(t *testing.T) {
 	}
 }
 
-func TestNoShare(t *testing.T) {
+func TestNilShareHasNoLimit(t *testing.T) {
 	var s *Share
 	b, err := s.Make(t.Context(), 1<<20)
 	if err != nil || len(b) != 1<<20 || !s.Try(1<<40) || len(s.TryMake(3)) != 3 {

@@ -7,7 +7,7 @@ import (
 	"synod/protocol/register"
 )
 
-func TestDue(t *testing.T) {
+func TestDueIsTheEarlierOfValueAndFields(t *testing.T) {
 	aux := func(ms uint64) []byte { return binary.BigEndian.AppendUint64(nil, ms) }
 	for _, c := range []struct {
 		header register.Header

@@ -6,8 +6,8 @@ import (
 	"synod/protocol/register"
 )
 
-// TestIncludeAlike: what many commands of one kind ask for is asked for once.
-func TestIncludeAlike(t *testing.T) {
+// TestIncludeAsksForTheSameOnce: what many commands of one kind ask for is asked for once.
+func TestIncludeAsksForTheSameOnce(t *testing.T) {
 	one := register.Projection{Ranges: []register.Range{{From: []byte("a"), Limit: 1}, {From: []byte("b"), Limit: 2}}}
 	var p register.Projection
 	for range 100 {

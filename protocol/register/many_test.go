@@ -11,9 +11,9 @@ import (
 	"synod/protocol/register"
 )
 
-// TestManyOps: many ops at once are the same as one after the other, on whole
+// TestManyOpsAreTheSameAsOneByOne: many ops at once are the same as one after the other, on whole
 // views and on parts.
-func TestManyOps(t *testing.T) {
+func TestManyOpsAreTheSameAsOneByOne(t *testing.T) {
 	number := func(n int) []byte { return binary.BigEndian.AppendUint16(nil, uint16(n)) }
 	rapid.Check(t, func(t *rapid.T) {
 		full := register.Change{Kind: register.Full, Header: register.Header{Type: register.List}}
@@ -59,9 +59,9 @@ func TestManyOps(t *testing.T) {
 	})
 }
 
-// TestManyRanges: parts of a state that overlap, in any order, make up a view
+// TestOverlappingPartsContradictNothing: parts of a state that overlap, in any order, make up a view
 // that contradicts the state in nothing.
-func TestManyRanges(t *testing.T) {
+func TestOverlappingPartsContradictNothing(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		whole := register.Nothing()
 		for range rapid.IntRange(1, 4).Draw(t, "changes") {

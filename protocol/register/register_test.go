@@ -72,9 +72,9 @@ func model(m map[string][]byte, c register.Change) map[string][]byte {
 	return out
 }
 
-// TestApply: a view that knows everything follows a map; two changes as one do
+// TestApplyFollowsAMap: a view that knows everything follows a map; two changes as one do
 // what they do one after the other; the view that was changed stays as it was.
-func TestApply(t *testing.T) {
+func TestApplyFollowsAMap(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		v, m := register.Nothing(), map[string][]byte{}
 		for range rapid.IntRange(1, 5).Draw(t, "pairs") {
@@ -162,10 +162,10 @@ func texts(elems []register.Element) (out []string) {
 	return out
 }
 
-// TestPartialViews: what a view of a part says it knows, it knows right, also
+// TestPartialViewsKnowWhatTheySay: what a view of a part says it knows, it knows right, also
 // after changes, after more of the same state was added, after being made
 // smaller.
-func TestPartialViews(t *testing.T) {
+func TestPartialViewsKnowWhatTheySay(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		whole := register.Nothing()
 		for range rapid.IntRange(1, 4).Draw(t, "changes") {
@@ -254,8 +254,8 @@ func TestTrimmedKeepsNoPages(t *testing.T) {
 	}
 }
 
-// TestJoinPages: a state that arrives in pages is whole when all have come.
-func TestJoinPages(t *testing.T) {
+// TestAllPagesJoinedAreTheWhole: a state that arrives in pages is whole when all have come.
+func TestAllPagesJoinedAreTheWhole(t *testing.T) {
 	var pages []register.View
 	var from []byte
 	for i := byte('a'); i <= 'e'; i++ {
@@ -275,7 +275,7 @@ func TestJoinPages(t *testing.T) {
 	}
 }
 
-func TestExpired(t *testing.T) {
+func TestValueLivesUpToItsExpiry(t *testing.T) {
 	h := register.Header{Type: register.String, Expiry: 100}
 	for now, want := range map[int64]bool{99: false, 100: true, 101: true} {
 		if h.Expired(now) != want {

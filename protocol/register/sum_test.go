@@ -10,9 +10,9 @@ import (
 	"synod/protocol/register"
 )
 
-// TestSum: one change that several amount to does what they do one after the
+// TestSumDoesWhatItsChangesDo: one change that several amount to does what they do one after the
 // other, also when it is made as small as it can be.
-func TestSum(t *testing.T) {
+func TestSumDoesWhatItsChangesDo(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	for round := range 2000 {
 		state := register.Nothing().Apply(register.Change{Kind: register.Full, Header: register.Header{Type: register.Hash, Size: 1},

@@ -20,7 +20,7 @@ var (
 	ErrBusyKey    = Err("BUSYKEY Target key name already exists.")
 )
 
-// Synod's own errors (ARCHITECTURE, "What a client may rely on").
+// Synod's own errors (docs/errors.md).
 var (
 	ErrClusterDown = Err("CLUSTERDOWN nothing was done: no quorum of the slot's nodes answered in time")
 	ErrTryAgain    = Err("TRYAGAIN nothing was done: contention beyond the time limit")

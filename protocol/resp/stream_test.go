@@ -41,7 +41,7 @@ func samples() []*Value {
 
 // What a sink gets is what AppendTo would have made, behind what stood there
 // before.
-func TestStreamIsTheSame(t *testing.T) {
+func TestStreamEncodesAsAppendTo(t *testing.T) {
 	for i, v := range samples() {
 		for version := 2; version <= 3; version++ {
 			c := new(collector)

@@ -8,8 +8,8 @@ import (
 	"synod/protocol/resp"
 )
 
-// TestEncoding has one value of each kind in both versions of the protocol.
-func TestEncoding(t *testing.T) {
+// TestEachKindInBothVersions has one value of each kind in both versions of the protocol.
+func TestEachKindInBothVersions(t *testing.T) {
 	pair := []resp.Value{*resp.Int(1), *resp.Text("a")}
 	for _, c := range []struct {
 		name       string
@@ -46,9 +46,9 @@ func TestEncoding(t *testing.T) {
 	}
 }
 
-// TestQuoting: what is quoted in an error ends at a zero byte, and the error is
+// TestQuotedTextStaysOnOneLine: what is quoted in an error ends at a zero byte, and the error is
 // one line.
-func TestQuoting(t *testing.T) {
+func TestQuotedTextStaysOnOneLine(t *testing.T) {
 	for want, got := range map[string]*resp.Value{
 		"ERR 'a' b  c": resp.Errf("ERR '%s' %s", []byte("a\x00x"), []byte("b\r\nc\r\n")),
 		"ERR 'a  '":    resp.Errf("ERR '%s'", []byte("a\r\n")),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,15 +20,14 @@ func (c *closing) Close() error { c.closed = true; return nil }
 
 // The first attempts' packets vanish; one that is made after the peer is back does
 // not wait for them, and what else comes about is closed.
-func TestConnectOverlaps(t *testing.T) {
+func TestConnectDoesNotWaitForLostPackets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
 		const back = 2340 * time.Millisecond
 		late := &closing{}
-		attempts := 0
+		var attempts atomic.Int32
 		dial := func(ctx context.Context) (net.Conn, error) {
-			attempts++
-			if attempts == 20 {
+			if attempts.Add(1) == 20 {
 				<-ctx.Done()
 				return late, nil // came about as it was given up
 			}
@@ -50,7 +50,7 @@ func TestConnectOverlaps(t *testing.T) {
 	})
 }
 
-func TestConnectRefused(t *testing.T) {
+func TestConnectRefusedEndsAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		refused := errors.New("refused")
 		start := time.Now()

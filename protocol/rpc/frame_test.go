@@ -50,9 +50,9 @@ func rawClient(t *testing.T, addr string) (net.Conn, [classes]*yamux.Stream) {
 	return nc, streams
 }
 
-// TestBadFrames: what breaks the framing ends the session, with an error that
+// TestBadFrameEndsItsSessionOnly: what breaks the framing ends the session, with an error that
 // says how, and no other session.
-func TestBadFrames(t *testing.T) {
+func TestBadFrameEndsItsSessionOnly(t *testing.T) {
 	damaged := frame([]byte("a payload"))
 	damaged[len(damaged)-1] ^= 1
 	huge := binary.BigEndian.AppendUint32(nil, uint32(Votes.MaxPayload()+1))
@@ -129,7 +129,7 @@ func TestMemoryGrowsWithBytes(t *testing.T) {
 	}
 }
 
-func TestLargeFrame(t *testing.T) {
+func TestLargeFrameArrivesWhole(t *testing.T) {
 	want := pattern(5<<20 + 3)
 	f := newFrameReader(Bulk, bytes.NewReader(append(frame(want), frame([]byte("next"))...)))
 	if got, err := f.next(); err != nil || !bytes.Equal(got, want) {
@@ -248,8 +248,8 @@ func TestManyFramesPerWrite(t *testing.T) {
 	})
 }
 
-// TestJoinedAndVectored: bodies on either side of the limit come out the same.
-func TestJoinedAndVectored(t *testing.T) {
+// TestJoinedAndVectoredWritesAreTheSame: bodies on either side of the limit come out the same.
+func TestJoinedAndVectoredWritesAreTheSame(t *testing.T) {
 	for _, n := range []int{1, joinBelow - 1, joinBelow, 3 * joinBelow} {
 		a, b := net.Pipe()
 		c := newConn(a, nil)

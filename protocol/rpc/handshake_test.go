@@ -74,8 +74,8 @@ func TestGarbageOnThePort(t *testing.T) {
 	}
 }
 
-// TestProbe: a connection that says nothing and goes is not worth a line.
-func TestProbe(t *testing.T) {
+// TestProbeIsNotLogged: a connection that says nothing and goes is not worth a line.
+func TestProbeIsNotLogged(t *testing.T) {
 	core, logs := observer.New(zap.InfoLevel)
 	o := echoOptions()
 	o.Log = zap.New(core)
@@ -97,8 +97,8 @@ func TestProbe(t *testing.T) {
 	}
 }
 
-// TestOtherVersion: both sides learn of it.
-func TestOtherVersion(t *testing.T) {
+// TestOtherVersionIsToldToBothSides: both sides learn of it.
+func TestOtherVersionIsToldToBothSides(t *testing.T) {
 	addr, check := guarded(t)
 	c, err := net.Dial("tcp", addr)
 	if err != nil {
@@ -132,7 +132,7 @@ func TestOtherVersion(t *testing.T) {
 	server.Wait()
 }
 
-func TestOtherCluster(t *testing.T) {
+func TestOtherClusterIsToldToBothSides(t *testing.T) {
 	addr, check := guarded(t)
 	o := newSink(0).options(Proxy, "p2")
 	o.Cluster = "production"
@@ -144,9 +144,9 @@ func TestOtherCluster(t *testing.T) {
 	check(`cluster "production"`)
 }
 
-// TestOtherPeer: votes of a node that took over another's address must not
+// TestOtherPeerThanExpectedIsRefused: votes of a node that took over another's address must not
 // count as the other's.
-func TestOtherPeer(t *testing.T) {
+func TestOtherPeerThanExpectedIsRefused(t *testing.T) {
 	addr, _ := serveTCP(t, echoOptions())
 	o := newSink(0).options(Proxy, "p1")
 	o.Expect = "n2"
@@ -159,7 +159,7 @@ func TestOtherPeer(t *testing.T) {
 	dial(t, addr, o)
 }
 
-func TestNoPlaceLeft(t *testing.T) {
+func TestFullServerSaysBusy(t *testing.T) {
 	addr, v := serveTCP(t, echoOptions())
 	v.mu.Lock()
 	v.places.taken += maxSessions
@@ -173,8 +173,8 @@ func TestNoPlaceLeft(t *testing.T) {
 	dial(t, addr, newSink(0).options(Proxy, "p1"))
 }
 
-// TestSilentHandshake: neither side waits for ever for the other's hello.
-func TestSilentHandshake(t *testing.T) {
+// TestSilentHandshakeTimesOut: neither side waits for ever for the other's hello.
+func TestSilentHandshakeTimesOut(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		core, logs := observer.New(zap.WarnLevel)
 		o := echoOptions()
@@ -207,8 +207,8 @@ func TestSilentHandshake(t *testing.T) {
 	})
 }
 
-// TestNoStreams: a client that never opens its streams is let go.
-func TestNoStreams(t *testing.T) {
+// TestClientWithoutStreamsIsLetGo: a client that never opens its streams is let go.
+func TestClientWithoutStreamsIsLetGo(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		a, b := net.Pipe()
 		k := newSink(0)
@@ -224,7 +224,7 @@ func TestNoStreams(t *testing.T) {
 	})
 }
 
-func TestDialNobody(t *testing.T) {
+func TestDialSaysWhereNobodyListens(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -12,30 +12,39 @@ import (
 // Four sessions send at the same time what only one of them has room for. None
 // takes memory before it is free, and all is taken in the end.
 func TestFramesShareMemory(t *testing.T) {
-	const size = 8 << 20
+	const size = 2 << 20
+	payload := pattern(size)
 	b := budget.New(size + size/2)
 	var mu sync.Mutex
 	came := 0
 	o := echoOptions()
 	o.Memory = b.Share(b.Limit())
-	o.Refused = func(*Session, Class, []byte) { t.Error("a payload was refused that only had to wait") }
 	all := make(chan struct{})
-	o.Handle = func(_ *Session, _ Class, p []byte) {
-		mu.Lock()
-		defer mu.Unlock()
-		if !bytes.Equal(p, pattern(size)) {
-			t.Error("another payload came than was sent")
-		}
+	count := func() {
 		if came++; came == 8 {
 			close(all)
 		}
+	}
+	o.Refused = func(*Session, Class, []byte) {
+		mu.Lock()
+		defer mu.Unlock()
+		t.Error("a payload was refused that only had to wait")
+		count()
+	}
+	o.Handle = func(_ *Session, _ Class, p []byte) {
+		mu.Lock()
+		defer mu.Unlock()
+		if !bytes.Equal(p, payload) {
+			t.Error("another payload came than was sent")
+		}
+		count()
 	}
 	addr, v := serveTCP(t, o)
 	defer v.Close()
 	for range 4 {
 		s := dial(t, addr, newSink(0).options(Proxy, "p"))
 		for range 2 {
-			if err := s.SendShared(Bulk, pattern(size)); err != nil {
+			if err := s.SendShared(Bulk, payload); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -48,7 +57,7 @@ func TestFramesShareMemory(t *testing.T) {
 
 // What is larger than the memory there is, or waits for too long, is skipped; who
 // sent it is told, and what comes behind it is taken.
-func TestFrameWithoutMemory(t *testing.T) {
+func TestFrameWithoutMemoryIsSkipped(t *testing.T) {
 	for name, size := range map[string]int{"too large": 3 << 20, "waits too long": 1 << 20} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
@@ -130,7 +139,7 @@ func TestVotesWaitBriefly(t *testing.T) {
 
 // A peer that announces a large payload and sends nothing of it does not hold its
 // memory for ever.
-func TestAnnouncedAndNotSent(t *testing.T) {
+func TestAnnouncedPayloadMustCome(t *testing.T) {
 	share := budget.New(1 << 30).Share(1 << 30)
 	f := newFrameReader(Bulk, &silent{begin: frame(make([]byte, 1<<20))[:frameHeader]})
 	f.memory, f.ctx = share, t.Context()

@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// TestRoom: who waits for room goes on when the peer has taken enough, when
+// TestRoomIsWaitedFor: who waits for room goes on when the peer has taken enough, when
 // patience ends, or with the session, and leaves nothing behind.
-func TestRoom(t *testing.T) {
+func TestRoomIsWaitedFor(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		open := make(chan struct{})
 		o := echoOptions()

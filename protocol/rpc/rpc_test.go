@@ -204,8 +204,8 @@ func TestVotesPassBulk(t *testing.T) {
 	}
 }
 
-// TestUnreadBulk: votes and control go on while nobody takes the bulk payloads.
-func TestUnreadBulk(t *testing.T) {
+// TestUnreadBulkHoldsUpNothingElse: votes and control go on while nobody takes the bulk payloads.
+func TestUnreadBulkHoldsUpNothingElse(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		open := make(chan struct{})
 		var took atomic.Int32
@@ -290,7 +290,7 @@ func TestBacklogIsBounded(t *testing.T) {
 	})
 }
 
-func TestTooLargeToSend(t *testing.T) {
+func TestTooLargePayloadIsRefusedBySend(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s, stop := pipe(t, newSink(0).options(Proxy, "p1"), echoOptions())
 		defer stop()
@@ -304,9 +304,9 @@ func TestTooLargeToSend(t *testing.T) {
 	})
 }
 
-// TestFrozenPeer: a peer that stops reading and answering is given up, and
+// TestFrozenPeerIsGivenUp: a peer that stops reading and answering is given up, and
 // sending to it does not block meanwhile.
-func TestFrozenPeer(t *testing.T) {
+func TestFrozenPeerIsGivenUp(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		a, b := net.Pipe()
 		go func() { // the handshake, then nothing
@@ -346,8 +346,8 @@ func TestFrozenPeer(t *testing.T) {
 	})
 }
 
-// TestIdleSession: a session without traffic stays, and hears from its peer.
-func TestIdleSession(t *testing.T) {
+// TestIdleSessionStays: a session without traffic stays, and hears from its peer.
+func TestIdleSessionStays(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s, stop := pipe(t, newSink(0).options(Proxy, "p1"), echoOptions())
 		defer stop()
@@ -361,8 +361,8 @@ func TestIdleSession(t *testing.T) {
 	})
 }
 
-// TestCloseWhileSending: everybody who sends is told, and everything ends.
-func TestCloseWhileSending(t *testing.T) {
+// TestCloseTellsAllSenders: everybody who sends is told, and everything ends.
+func TestCloseTellsAllSenders(t *testing.T) {
 	addr, _ := serveTCP(t, echoOptions())
 	k := newSink(1 << 20)
 	s := dial(t, addr, k.options(Proxy, "p1"))
@@ -392,8 +392,8 @@ func TestCloseWhileSending(t *testing.T) {
 	}
 }
 
-// TestHandlerCloses: a handler may close its own session.
-func TestHandlerCloses(t *testing.T) {
+// TestHandlerMayClose: a handler may close its own session.
+func TestHandlerMayClose(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		o := echoOptions()
 		o.Handle = func(s *Session, _ Class, _ []byte) { s.Close() }
@@ -409,9 +409,9 @@ func TestHandlerCloses(t *testing.T) {
 	})
 }
 
-// TestServerClose: both ends of every session have ended when Close returns or
+// TestServerCloseEndsSessions: both ends of every session have ended when Close returns or
 // soon after.
-func TestServerClose(t *testing.T) {
+func TestServerCloseEndsSessions(t *testing.T) {
 	server, opened := newSink(0), make(chan struct{})
 	o := server.options(Node, "n1")
 	o.Opened = func(*Session) { close(opened) }

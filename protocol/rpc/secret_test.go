@@ -38,8 +38,8 @@ func strict(t testing.TB, secrets func() []Secret) (addr string, v *Server, coun
 	return addr, v, counted, logs
 }
 
-// TestWrongSecret: both sides say what is wrong, and the server has no session.
-func TestWrongSecret(t *testing.T) {
+// TestWrongSecretIsRefused: both sides say what is wrong, and the server has no session.
+func TestWrongSecretIsRefused(t *testing.T) {
 	addr, v, counted, logs := strict(t, secretsOf("a"))
 	o := newSink(0).options(Proxy, "p1")
 	o.Secrets = secretsOf("b")
@@ -324,7 +324,7 @@ func TestOnePeerKeepsNobodyOut(t *testing.T) {
 	}
 }
 
-func TestPlacesOfAnAddress(t *testing.T) {
+func TestPlacesOfAnAddressAreBounded(t *testing.T) {
 	var p places
 	peer := func(i int, host string) Peer {
 		return Peer{Kind: Proxy, Name: fmt.Sprint("p", i), Addr: fakeAddr(fmt.Sprint(host, ":", i))}

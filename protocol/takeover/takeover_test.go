@@ -16,7 +16,7 @@ import (
 
 var errHeld = errors.New("held")
 
-func TestRetry(t *testing.T) {
+func TestRetryWaitsForTheOwnerToGo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		core, logs := observer.New(zapcore.WarnLevel)
 		start := time.Now()
@@ -52,8 +52,8 @@ func TestRetry(t *testing.T) {
 	})
 }
 
-// TestListen takes an address over from whoever listens there and goes.
-func TestListen(t *testing.T) {
+// TestListenTakesOverAnAddress takes an address over from whoever listens there and goes.
+func TestListenTakesOverAnAddress(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

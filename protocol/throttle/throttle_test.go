@@ -28,9 +28,9 @@ func TestOneLineInAWhile(t *testing.T) {
 	check("b", 0, true)
 }
 
-// TestManyKeys: memory is bounded, and so is the number of lines, by whoever has
+// TestManyKeysAreBounded: memory is bounded, and so is the number of lines, by whoever has
 // many addresses.
-func TestManyKeys(t *testing.T) {
+func TestManyKeysAreBounded(t *testing.T) {
 	var l Lines
 	now := time.Unix(1000, 0)
 	lines, left := 0, 0

@@ -54,7 +54,7 @@ func TestPieceRoundTrip(t *testing.T) {
 }
 
 // A full change that is cut comes together again, and only what may be cut is.
-func TestPiecesOfAChange(t *testing.T) {
+func TestPiecesOfAChangeJoinAgain(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		c := register.Change{Kind: register.Full, Ops: genPuts(t)}
 		if !Divisible(&c) {
@@ -89,7 +89,7 @@ func TestPiecesOfAChange(t *testing.T) {
 	}
 }
 
-func TestMalformedPieces(t *testing.T) {
+func TestMalformedPiecesAreRefused(t *testing.T) {
 	accept := &caspaxos.Request{Kind: caspaxos.KindAccept, Register: caspaxos.Register{Key: "k"}, Change: register.Delete()}
 	delta, read := *accept, *accept
 	delta.Change.Kind, read.Kind = register.Delta, caspaxos.KindRead
@@ -120,7 +120,7 @@ func TestMalformedPieces(t *testing.T) {
 }
 
 // Only a changelog says that elements were there before.
-func TestStagedEntries(t *testing.T) {
+func TestOnlyTheChangelogHasStages(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		q := genWhole().Draw(t, "whole")
 		q.ID, q.Next, q.Needed = 0, caspaxos.Ballot{}, false

@@ -90,9 +90,9 @@ func message(kind Kind, body []byte) []byte {
 	return seal(append(dst, body...), start)
 }
 
-// TestTruncatedBody cuts the body of a message, within an intact batch, at
+// TestTruncatedBodyIsAnError cuts the body of a message, within an intact batch, at
 // every byte. A cut is an error, but for one right before an Accept's Next.
-func TestTruncatedBody(t *testing.T) {
+func TestTruncatedBodyIsAnError(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		q := genRequest().Draw(t, "request")
 		q.Next, q.Needed = caspaxos.Ballot{}, false
@@ -140,9 +140,9 @@ func TestLogEntryRoundTrip(t *testing.T) {
 	})
 }
 
-// TestLogEntryFromWire: an Accept that came over the wire is logged as it came,
+// TestAcceptIsLoggedAsItCame: an Accept that came over the wire is logged as it came,
 // and that is what encoding it again gives.
-func TestLogEntryFromWire(t *testing.T) {
+func TestAcceptIsLoggedAsItCame(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		sent := genRequest().Filter(func(q *caspaxos.Request) bool { return q.Kind == caspaxos.KindAccept }).Draw(t, "accept")
 		b := NewBatch(AppendRequest(nil, sent))
@@ -180,9 +180,9 @@ func TestRecordRoundTrip(t *testing.T) {
 	})
 }
 
-// TestMalformed has one sample of each thing that the decoders refuse beyond
+// TestMalformedMessagesAreRefused has one sample of each thing that the decoders refuse beyond
 // missing bytes.
-func TestMalformed(t *testing.T) {
+func TestMalformedMessagesAreRefused(t *testing.T) {
 	read := func(tail ...byte) []byte { return message(KindRequest, append([]byte{1}, tail...)) }
 	accept := func(change ...byte) []byte {
 		// kind Accept, Full; slot 0, key "\0", epoch 0, zero ballot
@@ -303,8 +303,8 @@ func TestUnknownKindIsSkipped(t *testing.T) {
 	}
 }
 
-// TestSizes pins what the messages of the hot path cost on the wire.
-func TestSizes(t *testing.T) {
+// TestSizesOfTheHotPath pins what the messages of the hot path cost on the wire.
+func TestSizesOfTheHotPath(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		got  int

@@ -3,15 +3,25 @@ package arch
 import (
 	"cmp"
 	"strings"
+	"sync"
 	"testing"
 )
 
-// TestRules checks the project.
-func TestRules(t *testing.T) {
-	tree, err := Read("../..")
+var readProject = sync.OnceValues(func() (*Tree, error) { return Read("../..") })
+
+// project returns the tree of the project. It must not be changed.
+func project(t *testing.T) *Tree {
+	t.Helper()
+	tree, err := readProject()
 	if err != nil {
 		t.Fatal(err)
 	}
+	return tree
+}
+
+// TestRules checks the project.
+func TestRules(t *testing.T) {
+	tree := project(t)
 	for _, want := range []string{"protocol/caspaxos/acceptor.go", "tools/synod/main.go", "tests/arch/arch_test.go"} {
 		found := false
 		for _, f := range tree.Files {
@@ -59,6 +69,7 @@ func find(t *testing.T, rule, file, source, says string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	tree.Layers = project(t).Layers
 	for _, r := range Rules {
 		if r.Name != rule {
 			continue

@@ -21,10 +21,7 @@ func read(t *testing.T, name string) string {
 
 // TestDocuments compares the pages for operators with the code.
 func TestDocuments(t *testing.T) {
-	tree, err := Read("../..")
-	if err != nil {
-		t.Fatal(err)
-	}
+	tree := project(t)
 	metrics := tree.Metrics()
 	if len(metrics) < 50 {
 		t.Fatalf("only %d metrics were found", len(metrics))

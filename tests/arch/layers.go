@@ -7,38 +7,16 @@ import (
 	"strings"
 )
 
-// layers is the table of ARCHITECTURE.md, from the top. A package may import
-// what stands in its own row or below.
-var layers = []struct {
-	name     string
-	packages []string
-}{
-	{"tests of more than one package", []string{"tests/..."}},
-	{"programs", []string{"proxy/cmd/...", "storaged/cmd/...", "tools/synod", "tools/synodctl", "tools/program", "tools/migrate/..."}},
-	{"front end", []string{"proxy"}},
-	{"a proxy's cluster", []string{"proxy/cluster"}},
-	{"several keys", []string{"proxy/txn", "proxy/keyspace", "proxy/script"}},
-	{"commands", []string{"proxy/command"}},
-	{"semantics", []string{"proxy/datatype/..."}},
-	{"one key", []string{"proxy/proposer"}},
-	{"fan-out", []string{"proxy/router"}},
-	{"daemon", []string{"storaged", "storaged/catchup"}},
-	{"storage", []string{"storaged/engine"}},
-	{"placement", []string{"meta/placement", "meta/store", "meta/sealed", "meta/site"}},
-	{"wire", []string{"protocol/wire", "protocol/rpc"}},
-	{"shared words", []string{"protocol/budget", "protocol/caspaxos", "protocol/register", "protocol/resp", "protocol/takeover", "protocol/throttle", "protocol/transfer"}},
-}
+const whyLayers = "knowledge flows down (docs/architecture.md, Layers); a package that knows those above it cannot be understood, tested or replaced alone"
 
-const whyLayers = "knowledge flows down (ARCHITECTURE.md, Layers); a package that knows those above it cannot be understood, tested or replaced alone"
-
-// layerOf returns the row of a package; test doubles stand beside what they
-// double.
-func layerOf(pkg string) int {
+// layerOf returns the number of a package's layer, from the top, or -1 if it
+// has none. Test doubles belong to the layer of what they double.
+func (t *Tree) layerOf(pkg string) int {
 	if double(pkg) {
 		pkg = path.Dir(pkg)
 	}
-	for i, l := range layers {
-		if matchesAny(l.packages, pkg) {
+	for i, l := range t.Layers {
+		if matchesAny(l.Packages, pkg) {
 			return i
 		}
 	}
@@ -52,16 +30,16 @@ func ours(importPath string) (string, bool) {
 
 func checkLayers(t *Tree, report func(token.Pos, string, string)) {
 	for _, f := range t.Files {
-		from := layerOf(f.Package())
+		from := t.layerOf(f.Package())
 		if from < 0 {
 			report(f.Syntax.Package, fmt.Sprintf("package %s has no layer", f.Package()),
-				"what has no place on the map is found by nobody: add it to ARCHITECTURE.md and to the table of tests/arch")
+				"a package that is not on the map is hard to find: add a row to the table of layers in docs/architecture.md")
 			continue
 		}
 		for imported, at := range f.Imports() {
 			pkg, ok := ours(imported)
-			if to := layerOf(pkg); ok && to >= 0 && to < from && !double(pkg) {
-				report(at, fmt.Sprintf("%s (%s) imports %s (%s), which stands above it", f.Package(), layers[from].name, pkg, layers[to].name), whyLayers)
+			if to := t.layerOf(pkg); ok && to >= 0 && to < from && !double(pkg) {
+				report(at, fmt.Sprintf("%s (%s) imports %s (%s), which stands above it", f.Package(), t.Layers[from].Name, pkg, t.Layers[to].Name), whyLayers)
 			}
 		}
 	}

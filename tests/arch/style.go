@@ -45,7 +45,7 @@ func checkDocumentation(t *Tree, report func(token.Pos, string, string)) {
 var vague = []string{"base", "common", "constants", "core", "errors", "helper", "helpers", "interfaces", "lib", "manager", "misc", "models", "shared", "types", "util", "utils"}
 
 func checkNames(t *Tree, report func(token.Pos, string, string)) {
-	const why = "such a package collects whatever has no better place, and all depend on it: name the noun (glob, placement)"
+	const why = "such a package collects whatever has no better place, and everything comes to depend on it: name the noun (glob, placement)"
 	for _, f := range t.Files {
 		name := strings.TrimSuffix(f.Syntax.Name.Name, "_test")
 		if slices.Contains(vague, name) || slices.Contains(vague, path.Base(f.Package())) {
@@ -61,7 +61,7 @@ const (
 )
 
 func checkSizes(t *Tree, report func(token.Pos, string, string)) {
-	const why = "what does not fit on a few screens is read by nobody in full: find the part with a name of its own"
+	const why = "nobody reads in full what does not fit on a few screens: find the part that deserves a name of its own"
 	seen := make(map[string]bool)
 	check := func(at token.Pos, name string, lines, most int) {
 		allowed, excepted := large[name]

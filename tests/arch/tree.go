@@ -21,6 +21,7 @@ const module = "synod"
 // File is one Go file.
 type File struct {
 	Path   string // within the project, with slashes
+	Text   string
 	Syntax *ast.File
 	Lines  int
 }
@@ -58,10 +59,17 @@ func (f *File) local(importPath string) string {
 	return ""
 }
 
-// Tree is the project's source.
+// Tree is the project's source and its documents.
 type Tree struct {
 	Files []*File
-	fset  *token.FileSet
+	Pages map[string]string // Markdown files by path
+	Paths map[string]bool   // of all files and folders
+	// Transcripts are the traces of tests/paxostest, by their files' names without
+	// the ending.
+	Transcripts map[string]string
+	Layers      []Layer // of docs/architecture.md
+	Makefile    string
+	fset        *token.FileSet
 }
 
 // Packages returns the files of each directory.
@@ -90,31 +98,25 @@ func Parse(sources map[string]string) (*Tree, error) {
 		if err != nil {
 			return nil, err
 		}
-		t.Files = append(t.Files, &File{Path: name, Syntax: syntax, Lines: strings.Count(source, "\n")})
+		t.Files = append(t.Files, &File{Path: name, Text: source, Syntax: syntax, Lines: strings.Count(source, "\n")})
 	}
 	slices.SortFunc(t.Files, func(a, b *File) int { return cmp.Compare(a.Path, b.Path) })
 	return t, nil
 }
 
-// Read makes a tree of all Go files below a directory. Directories that the go
-// command passes over are passed over.
+// transcripts is the folder of tests/paxostest's transcripts, tracesFolder that of
+// those which show why a rule is needed.
+const (
+	transcripts  = "tests/paxostest/testdata"
+	tracesFolder = transcripts + "/traces"
+)
+
+// Read makes a tree of all Go files, Markdown pages and transcripts below a
+// directory. Directories that the go command passes over are passed over, but for
+// that of the transcripts.
 func Read(root string) (*Tree, error) {
-	sources := make(map[string]string)
+	sources, pages, traces, paths := make(map[string]string), make(map[string]string), make(map[string]string), make(map[string]bool)
 	err := filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		base := d.Name()
-		if d.IsDir() {
-			if name != root && (base == "testdata" || base == "vendor" || strings.HasPrefix(base, ".") || strings.HasPrefix(base, "_")) {
-				return fs.SkipDir
-			}
-			return nil
-		}
-		if !strings.HasSuffix(base, ".go") {
-			return nil
-		}
-		text, err := os.ReadFile(name)
 		if err != nil {
 			return err
 		}
@@ -122,11 +124,50 @@ func Read(root string) (*Tree, error) {
 		if err != nil {
 			return err
 		}
-		sources[filepath.ToSlash(rel)] = string(text)
+		rel = filepath.ToSlash(rel)
+		paths[rel] = true
+		base := d.Name()
+		if d.IsDir() {
+			if name != root && (base == "testdata" && rel != transcripts || base == "vendor" || strings.HasPrefix(base, ".") || strings.HasPrefix(base, "_")) {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		into := sources
+		switch path.Ext(base) {
+		case ".go":
+		case ".md":
+			into = pages
+		case ".txt":
+			if path.Dir(rel) != tracesFolder {
+				return nil
+			}
+			into, rel = traces, strings.TrimSuffix(base, ".txt")
+		default:
+			return nil
+		}
+		text, err := os.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		into[rel] = string(text)
 		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read the source: %w", err)
 	}
-	return Parse(sources)
+	t, err := Parse(sources)
+	if err != nil {
+		return nil, err
+	}
+	t.Pages, t.Paths, t.Transcripts = pages, paths, traces
+	makefile, err := os.ReadFile(filepath.Join(root, "Makefile"))
+	if err != nil {
+		return nil, fmt.Errorf("read the Makefile: %w", err)
+	}
+	t.Makefile = string(makefile)
+	if t.Layers, err = parseLayers(pages[layersPage]); err != nil {
+		return nil, fmt.Errorf("%s: %w", layersPage, err)
+	}
+	return t, nil
 }

@@ -78,7 +78,7 @@ func (r *report) comparison(p plan, found result) {
 		of := found[l]
 		r.row(l.String(), latency(of, nameRedis), latency(of, nameEtcd), latency(of, nameSynod), times(middle, of[nameSynod], of[nameRedis]))
 	}
-	r.line("\nInside Synod: processor time (µs per operation), how commands shared rounds and entries a sync, and which rounds took one trip:")
+	r.line("\nInside Synod: CPU time (µs per operation), how many commands shared a round and entries a sync, and how many rounds took one trip (`carried`: under a piggybacked prepare):")
 	r.table("", "proxy", "three nodes", "etcd", "commands per round", "one-trip rounds", "read / blind / carried / two-trip / repair / in doubt", "requests per node's batch", "entries per sync", "found in memory")
 	for _, l := range p.loads {
 		if s, ok := found[l][nameSynod]; ok {

@@ -42,6 +42,9 @@ func Start(t testing.TB, name, path string, args ...string) *Process {
 
 func (p *Process) cleanup() {
 	p.Kill()
+	if strings.Contains(p.Stderr(), "WARNING: DATA RACE") { // if built with -race
+		p.t.Errorf("%s: the race detector has found something", p.Name)
+	}
 	if p.t.Failed() {
 		p.t.Logf("%s %s\n%s", p.Name, p.cmd.ProcessState, indent(p.stdout.tail(4<<10)+p.stderr.tail(12<<10)))
 	}

@@ -89,7 +89,7 @@ func describe(ops []porcupine.Operation) string {
 			fmt.Fprintf(&b, "  [%4d ..    ?] %v\n", o.Call, in.op)
 			continue
 		}
-		fmt.Fprintf(&b, "  [%4d .. %4d] %v = %v %v\n", o.Call, o.Return, in.op, out.out, out.outs)
+		fmt.Fprintf(&b, "  [%4d .. %4d] %v = %s\n", o.Call, o.Return, in.op, answerText(in.op, out.out, out.outs))
 	}
 	return b.String()
 }

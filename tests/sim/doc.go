@@ -5,9 +5,8 @@
 // for linearizability, for effects that happened once, and for data that came
 // back; equal seeds give equal runs.
 //
-// A World is one such run. A Profile says what happens in it; a Script is a
-// World whose network a test drives by hand, for the traces of PROTOCOL.md's
-// appendix.
+// A World is one such run. A Profile says what happens in it; a Script is a World
+// whose network the transcripts of tests/paxostest drive by hand.
 //
 // Every safety rule can be omitted (caspaxos.Rules), and TestRule shows for
 // each that the checks then fail: a checker that cannot fail proves nothing.

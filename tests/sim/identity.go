@@ -79,6 +79,9 @@ func (p *proxy) take(above caspaxos.ProposerID) {
 	p.id = p.w.lastProposer
 	p.claim = caspaxos.Claim{Proposer: p.id, Start: p.w.lastStart}
 	p.admitted = make(map[caspaxos.NodeID]bool)
+	if p.w.manual != nil {
+		p.w.manual.own(p)
+	}
 }
 
 // admittedBy reports whether a node has admitted the proxy's claim. It is asked

@@ -211,7 +211,7 @@ func (n *node) receive(from *proxy, life int, raw []byte) {
 	}
 	n.w.watchVotes(n)
 	if !answered {
-		n.w.trace("%s ← %s %s: waits for the ceiling", n, from, n.w.request(req))
+		n.traceDeferred(from, req)
 		n.w.asked[req] = asker{from, life}
 	} else {
 		n.answer(from, life, req, &reply)
@@ -227,7 +227,7 @@ type asker struct {
 
 // answer sends a reply as soon as the durability rule allows it.
 func (n *node) answer(to *proxy, life int, req *caspaxos.Request, reply *caspaxos.Reply) {
-	n.w.trace("%s ← %s %s: %s", n, to, n.w.request(req), n.w.reply(reply))
+	n.traceAnswer(to, req, reply)
 	send := func(p *caspaxos.Reply) error {
 		raw := wire.AppendReply(nil, p)
 		n.hold(p.After, func() { n.w.toProxy(n, to, life, raw) })
@@ -353,7 +353,9 @@ func (n *node) flush(from *proxy, life int, b *wire.Batch) {
 	if err != nil {
 		panic(err)
 	}
-	n.w.trace("%s ← %s Flush %s: %s, refuses %d", n, from, n.w.ballot(req.Ballot), outcomes[reply.Outcome], len(reply.Refused))
+	if n.w.manual == nil {
+		n.w.trace("%s ← %s Flush %s: %s, refuses %d", n, from, n.w.ballot(req.Ballot), outcomes[reply.Outcome], len(reply.Refused))
+	}
 	raw := wire.AppendFlushReply(nil, &reply)
 	n.hold(reply.After, func() { n.w.toProxy(n, from, life, raw) })
 	n.busy()

@@ -69,6 +69,18 @@ func TestCollections(t *testing.T) {
 	}
 }
 
+// TestRestored runs the profile of an etcd that gives out ids twice, with all rules in
+// force. It is no measure for them: without ProposerOnce 2 of 471 runs went wrong,
+// without ProposerQuorum none of 369. That is what the traces are for.
+func TestRestored(t *testing.T) {
+	for seed := range uint64(20) {
+		if why := New(restoring(seed), seed).Run(); why != "" {
+			report(t, restoring(seed), seed, why)
+			t.FailNow()
+		}
+	}
+}
+
 // report prints the trace of a failing seed and how to run it alone.
 func report(t *testing.T, p Profile, seed uint64, why string) {
 	t.Helper()

@@ -11,6 +11,10 @@ import (
 
 // trace adds a line to the run's trace, if one is kept.
 func (w *World) trace(format string, args ...any) {
+	if w.manual != nil {
+		w.manual.say(format, args...)
+		return
+	}
 	if w.tracing {
 		at := time.Duration(w.now) - time.Second
 		w.lines = append(w.lines, fmt.Sprintf("%8.3f  ", float64(at.Microseconds())/1000)+fmt.Sprintf(format, args...))
@@ -20,7 +24,7 @@ func (w *World) trace(format string, args ...any) {
 // Trace returns the trace so far, one line per event.
 func (w *World) Trace() string { return strings.Join(w.lines, "\n") }
 
-var outcomes = [...]string{"?", "Promised", "Told", "Nacked", "Acked", "Stale", "Pending", "Led", "WrongEpoch",
+var outcomes = [...]string{"?", "Promised", "ReadOK", "Nacked", "Acked", "Stale", "Pending", "DeltasOK", "WrongEpoch",
 	"ClockAhead", "Busy", "DiskFull", "Unreachable", "NoRoom", "Unsent"}
 
 // ballot prints a ballot with its time since the run began.
@@ -29,6 +33,9 @@ func (w *World) ballot(b caspaxos.Ballot) string {
 		return "0"
 	}
 	proposer := fmt.Sprint(b.Proposer)
+	if w.manual != nil && w.manual.owners[b.Proposer] != "" {
+		proposer = w.manual.owners[b.Proposer]
+	}
 	if b.Proposer == caspaxos.MaxProposer {
 		proposer = "max"
 	}
@@ -39,6 +46,14 @@ func (w *World) ballot(b caspaxos.Ballot) string {
 	return fmt.Sprintf("%d@%s", at, proposer)
 }
 
+// short prints a request as a reply names it.
+func (w *World) short(q *caspaxos.Request) string {
+	if q.Kind == caspaxos.KindRead {
+		return q.Register.Key[1:]
+	}
+	return q.Register.Key[1:] + " " + w.ballot(q.Ballot)
+}
+
 func (w *World) request(q *caspaxos.Request) string {
 	if !w.tracing {
 		return ""
@@ -46,7 +61,11 @@ func (w *World) request(q *caspaxos.Request) string {
 	key := q.Register.Key[1:]
 	switch q.Kind {
 	case caspaxos.KindRead:
-		return "Read " + key
+		s := "Read " + key
+		for _, b := range q.Since {
+			s += ", deltas since " + w.ballot(b)
+		}
+		return s
 	case caspaxos.KindPrepare:
 		return fmt.Sprintf("Prepare %s %s", key, w.ballot(q.Ballot))
 	}
@@ -57,6 +76,9 @@ func (w *World) request(q *caspaxos.Request) string {
 		s += " blind"
 	}
 	s += " " + changeText(q.Change)
+	if !q.On.IsZero() && q.On != q.Base {
+		s += " from " + w.ballot(q.On)
+	}
 	if q.Needed {
 		s += " needed"
 	}
@@ -66,38 +88,52 @@ func (w *World) request(q *caspaxos.Request) string {
 	return s
 }
 
-func (w *World) reply(r *caspaxos.Reply) string {
+// reply prints a reply, with the request that it answers in short.
+func (w *World) reply(about string, r *caspaxos.Reply) string {
 	if !w.tracing {
 		return ""
 	}
-	s := outcomes[r.Outcome]
+	s := strings.TrimSpace(outcomes[r.Outcome] + " " + about)
 	switch r.Outcome {
 	case caspaxos.Told, caspaxos.Promised:
-		s += " " + w.ballot(r.Accepted)
+		s += ": accepted " + w.ballot(r.Accepted)
 		if r.HasState {
 			s += " {" + stateText(r.View) + "}"
+			if r.Part > 0 || r.More {
+				s += fmt.Sprintf(" chunk %d", r.Part)
+			}
 		}
 		if h := r.History; h != nil {
-			s += " " + w.history(h)
+			s += w.history(h)
 		}
 	case caspaxos.StaleBase:
-		s += " at " + w.ballot(r.Accepted)
+		s += ": accepted " + w.ballot(r.Accepted)
 	case caspaxos.Nacked:
-		s += " " + w.ballot(r.Promise)
+		s += ": promised " + w.ballot(r.Promise)
 		if r.Never {
-			s += " never"
+			s += ", never voted"
 		}
 	case caspaxos.Acked:
 		if r.Granted {
-			s += " granted"
+			s += ", next granted"
+		}
+		if r.Shared {
+			s += ", shared"
+		}
+	case caspaxos.Led:
+		if r.Way != nil {
+			s += fmt.Sprintf(": from %s to %s %s", w.ballot(r.Way.On), w.ballot(r.Way.To), changeText(r.Way.Change))
 		}
 	}
 	return s
 }
 
+// history prints a record's lists, and what bounds them, each after a comma.
 func (w *World) history(h *caspaxos.History) string {
 	var b strings.Builder
-	b.WriteString("lineage")
+	if len(h.Lineage.Entries) > 0 {
+		b.WriteString(", lineage")
+	}
 	for _, e := range h.Lineage.Entries {
 		fmt.Fprintf(&b, " %s", w.ballot(e.Ballot))
 		if e.Blind {
@@ -106,20 +142,78 @@ func (w *World) history(h *caspaxos.History) string {
 			fmt.Fprintf(&b, "(on %s)", w.ballot(e.Parent))
 		}
 	}
-	b.WriteString(" votes")
+	if len(h.Votes) > 0 {
+		b.WriteString(", votes")
+	}
 	for _, v := range h.Votes {
 		b.WriteString(" " + w.ballot(v))
 	}
-	if !h.Lineage.Cut.IsZero() {
-		b.WriteString(" cut " + w.ballot(h.Lineage.Cut))
-	}
-	if !h.Floor.IsZero() {
-		b.WriteString(" floor " + w.ballot(h.Floor))
-	}
-	if !h.Dropped.IsZero() {
-		b.WriteString(" dropped " + w.ballot(h.Dropped))
+	for _, bound := range []struct {
+		name   string
+		ballot caspaxos.Ballot
+	}{{"truncatedThrough", h.Lineage.Cut}, {"floor", h.Floor}, {"purgedThrough", h.Dropped}} {
+		if !bound.ballot.IsZero() {
+			b.WriteString(", " + bound.name + " " + w.ballot(bound.ballot))
+		}
 	}
 	return b.String()
+}
+
+// traceAnswer traces what a node makes of a request. In a script, the messages
+// are shown as they are sent; what is left to say is which of them have to wait.
+func (n *node) traceAnswer(to *proxy, req *caspaxos.Request, reply *caspaxos.Reply) {
+	w := n.w
+	if w.manual == nil {
+		w.trace("%s ← %s %s: %s", n, to, w.request(req), w.reply("", reply))
+		return
+	}
+	if _, held := w.manual.disks[n]; held && reply.After > n.store.Synced() && !w.Omit.Omits(caspaxos.RuleDurability) {
+		w.trace("%s holds back until its disk has synced: %s", n, w.reply(w.short(req), reply))
+	}
+}
+
+func (n *node) traceDeferred(from *proxy, req *caspaxos.Request) {
+	const text = "%s defers %s of %s until its ceiling is raised"
+	m := n.w.manual
+	if m == nil {
+		n.w.trace(text, n, n.w.request(req), from)
+		return
+	}
+	m.show(text, n, n.w.request(req), from)
+	m.deferred = len(m.lines)
+}
+
+// answer prints what an operation was answered with.
+func (r *record) answer() string {
+	return answerText(r.op, r.out, r.outs)
+}
+
+func answerText(op *Op, out Out, outs []Out) string {
+	if op.Kind != Snapshot {
+		return out.answer(op.Kind)
+	}
+	var all []string
+	for _, out := range outs {
+		all = append(all, "["+out.answer(GetAll)+"]")
+	}
+	return strings.Join(all, " ")
+}
+
+func (o Out) answer(kind Kind) string {
+	value := strings.TrimSpace(o.Value)
+	switch {
+	case kind == Call:
+		return o.String()
+	case kind == Flush:
+		return "OK"
+	case !o.Done:
+		return strings.TrimSpace("nothing done " + value)
+	case value != "":
+		return value
+	case kind <= GetVia && !o.Existed:
+		return "absent"
+	}
+	return "OK"
 }
 
 func changeText(c register.Change) string {

@@ -140,7 +140,7 @@ func (w *World) toNode(p *proxy, n *node, id uint64, raw []byte, req *caspaxos.R
 	deliver := func() { n.awake(func() { n.receive(p, life, raw) }) }
 	if w.manual != nil {
 		if p.admittedBy(n) {
-			w.manual.request(p, n, req, deliver)
+			w.manual.request(p, n, raw, req, deliver)
 		}
 		return
 	}
@@ -179,7 +179,7 @@ func (w *World) toProxy(n *node, p *proxy, life int, raw []byte) {
 		}
 	}
 	if w.manual != nil {
-		w.manual.reply(n, p, deliver)
+		w.manual.reply(n, p, life, raw, deliver)
 		return
 	}
 	if (w.faults && w.rng.Float64() < w.LoseReply) || w.cut[[2]int{p.index, int(n.id)}] {
@@ -246,13 +246,13 @@ func (w *World) answered(p *proxy, r *record, err error) {
 	switch err {
 	case nil:
 		w.close(r, r.out)
-		w.trace("%s: %v = %v %v", p, r.op, r.out, r.outs)
+		w.trace("%s answers %v: %s", p, r.op, r.answer())
 	case caspaxos.ErrUncertain:
 		r.closed, r.err = true, err
-		w.trace("%s: %v is uncertain", p, r.op)
+		w.trace("%s answers %v: uncertain", p, r.op)
 	default:
 		r.closed, r.none, r.err = true, true, err
-		w.trace("%s: %v not done: %v", p, r.op, err)
+		w.trace("%s answers %v: not done (%v)", p, r.op, err)
 	}
 	w.digest.answered(w.now, p, r, err)
 	r.took = time.Duration(w.now - r.began)
