@@ -16,6 +16,10 @@ var layers = []struct {
 	{"tests of more than one package", []string{"tests/..."}},
 	{"programs", []string{"proxy/cmd/...", "storaged/cmd/...", "tools/synod", "tools/synodctl", "tools/program", "tools/migrate/..."}},
 	{"front end", []string{"proxy"}},
+	{"server", []string{"proxy/server"}},
+	{"sessions", []string{"proxy/session"}},
+	{"requests and replies", []string{"proxy/respio"}},
+	{"counters", []string{"proxy/stats"}},
 	{"a proxy's cluster", []string{"proxy/cluster"}},
 	{"several keys", []string{"proxy/txn", "proxy/keyspace", "proxy/script"}},
 	{"commands", []string{"proxy/command"}},
@@ -26,7 +30,7 @@ var layers = []struct {
 	{"storage", []string{"storaged/engine"}},
 	{"placement", []string{"meta/placement", "meta/store", "meta/sealed", "meta/site"}},
 	{"wire", []string{"protocol/wire", "protocol/rpc"}},
-	{"shared words", []string{"protocol/budget", "protocol/caspaxos", "protocol/register", "protocol/resp", "protocol/takeover", "protocol/throttle"}},
+	{"shared words", []string{"protocol/admin", "protocol/budget", "protocol/caspaxos", "protocol/register", "protocol/resp", "protocol/takeover", "protocol/throttle"}},
 }
 
 const whyLayers = "knowledge flows down (ARCHITECTURE.md, Layers); a package that knows those above it cannot be understood, tested or replaced alone"
@@ -107,13 +111,13 @@ var owned = []struct {
 		"the schema in etcd, its transactions and watches are one package's secret (the benchmark measures etcd itself)"},
 	{"go.etcd.io/etcd/server", []string{"tools/synod"}, nil,
 		"the embedded server drags in hundreds of packages; the root module stays lean"},
-	{"github.com/tidwall/redcon", []string{"proxy"}, nil,
-		"redcon caps neither arguments nor sizes: whoever calls it must guard it, as proxy does"},
+	{"github.com/tidwall/redcon", []string{"proxy/respio"}, nil,
+		"redcon caps neither arguments nor sizes: its caller must guard it, as respio does"},
 	{"github.com/hashicorp/yamux", []string{"protocol/rpc"}, nil,
 		"traffic classes, limits and versions are set by the session layer alone"},
 	{"github.com/alecthomas/kong", []string{"tools/...", "proxy/cmd/...", "storaged/cmd/..."}, nil,
 		"flags belong to programs; packages take a Config"},
-	{"github.com/prometheus/client_golang", []string{"proxy", "proxy/cluster", "proxy/proposer", "proxy/router", "storaged"}, nil,
+	{"github.com/prometheus/client_golang", []string{"protocol/admin", "proxy/server", "proxy/cluster", "proxy/proposer", "proxy/router", "storaged"}, nil,
 		"code without I/O counts in plain counters, which its daemon shows to Prometheus"},
 	{"math/rand", nil, nil, "math/rand/v2 replaces it; random sources are seeded and passed in where a simulator replays them"},
 }
