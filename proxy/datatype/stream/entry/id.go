@@ -1,4 +1,4 @@
-package stream
+package entry
 
 import (
 	"cmp"
@@ -7,25 +7,26 @@ import (
 	"strconv"
 )
 
-// ID names an entry: a time in milliseconds, and a number among the entries of
+// ID identifies an entry: a time in milliseconds, and a number among the entries of
 // that time.
 type ID struct{ MS, Seq uint64 }
 
-// maxID is the greatest ID there is.
-var maxID = ID{math.MaxUint64, math.MaxUint64}
+// MaxID is the greatest ID.
+var MaxID = ID{math.MaxUint64, math.MaxUint64}
 
-// Compare returns -1, 0 or 1 as a stands before b, is b, or stands behind it.
+// Compare returns -1, 0 or 1: a comes before b, is b, or comes after it.
 func (a ID) Compare(b ID) int {
 	return cmp.Or(cmp.Compare(a.MS, b.MS), cmp.Compare(a.Seq, b.Seq))
 }
 
-func (a ID) less(b ID) bool { return a.Compare(b) < 0 }
+// Less reports whether a comes before b.
+func (a ID) Less(b ID) bool { return a.Compare(b) < 0 }
 
 // Zero reports whether the ID is 0-0, which no entry has.
 func (a ID) Zero() bool { return a == ID{} }
 
-// next returns the ID behind a, which must not be the greatest.
-func (a ID) next() ID {
+// Next returns the ID after a, which must not be the greatest.
+func (a ID) Next() ID {
 	if a.Seq == math.MaxUint64 {
 		return ID{a.MS + 1, 0}
 	}
@@ -48,18 +49,19 @@ func (a ID) text() []byte {
 	return strconv.AppendUint(append(b, '-'), a.Seq, 10)
 }
 
-const idBytes = 16
+// IDBytes is the length of an ID in a key.
+const IDBytes = 16
 
-// appendTo appends the ID so that the order of bytes is that of IDs.
-func (a ID) appendTo(b []byte) []byte {
+// AppendTo appends the ID in IDBytes bytes, whose order is that of IDs.
+func (a ID) AppendTo(b []byte) []byte {
 	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(b, a.MS), a.Seq)
 }
 
-// idAtEnd returns the ID that an element key ends with.
-func idAtEnd(key []byte) ID {
-	if len(key) < idBytes {
+// IDAtEnd returns the ID that an element key ends with.
+func IDAtEnd(key []byte) ID {
+	if len(key) < IDBytes {
 		return ID{}
 	}
-	b := key[len(key)-idBytes:]
+	b := key[len(key)-IDBytes:]
 	return ID{binary.BigEndian.Uint64(b), binary.BigEndian.Uint64(b[8:])}
 }

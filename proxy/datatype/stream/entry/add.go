@@ -1,4 +1,4 @@
-package stream
+package entry
 
 import (
 	"math"
@@ -45,7 +45,7 @@ func Add(args [][]byte) (caspaxos.Operation, *resp.Value) {
 	if !o.autoID && !o.autoSeq && o.id.Zero() {
 		return nil, errZeroID
 	}
-	o.fields, o.value = rest, entryValue(rest)
+	o.fields, o.value = rest, Value(rest)
 	return o, nil
 }
 
@@ -84,55 +84,55 @@ const ahead = 8
 func (o *add) NeedsAhead(waiting int) register.Projection { return o.needs(ahead + waiting) }
 
 func (o *add) Execute(v register.View, now int64) caspaxos.Effect {
-	if err := check(v.Header); err != nil {
+	if err := Check(v.Header); err != nil {
 		return datatype.Reply(err)
 	}
 	if !v.Header.Exists() && o.mustExist {
 		return datatype.Reply(resp.Nil)
 	}
-	m := metaOf(v.Header)
-	id, err := o.newID(m.last, now)
+	m := MetaOf(v.Header)
+	id, err := o.newID(m.Last, now)
 	switch {
 	case err != nil:
 		return datatype.Reply(err)
 	case textBytes(o.fields) > maxEntry:
 		return datatype.Reply(errTooLarge)
 	}
-	m.last = id
-	m.added++
-	if m.length++; m.length == 1 {
-		m.first = id
+	m.Last = id
+	m.Added++
+	if m.Length++; m.Length == 1 {
+		m.First = id
 	}
-	f := front{v: v, meta: &m, closed: m.extend(id, o.fields), fresh: entryKey(id)}
-	if o.trim(&f); lacking(&f.need) {
+	f := front{v: v, Meta: &m, closed: m.Extend(id, o.fields), fresh: Key(id)}
+	if o.trim(&f); Lacking(&f.need) {
 		return datatype.Need(f.need)
 	}
 	if f.closed != nil {
-		f.ops = append(f.ops, f.closed.op())
+		f.ops = append(f.ops, f.closed.Op())
 	}
 	if f.fresh != nil {
-		f.ops = append(f.ops, put(f.fresh, o.value))
+		f.ops = append(f.ops, Put(f.fresh, o.value))
 	}
-	return changes(v.Header, m.header(v.Header), f.ops, idReply(id))
+	return Changes(v.Header, m.Header(v.Header), f.ops, IDReply(id))
 }
 
 // newID returns the ID of the entry behind last.
 func (o *add) newID(last ID, now int64) (ID, *resp.Value) {
 	id := o.id
 	switch {
-	case last == maxID:
+	case last == MaxID:
 		return id, errExhausted
 	case o.autoID && uint64(now) > last.MS:
 		return ID{uint64(now), 0}, nil
 	case o.autoID:
-		return last.next(), nil
+		return last.Next(), nil
 	case o.autoSeq && id.MS == last.MS:
 		if last.Seq == math.MaxUint64 {
 			return id, errOldID
 		}
-		return last.next(), nil
+		return last.Next(), nil
 	}
-	if !last.less(id) {
+	if !last.Less(id) {
 		return id, errOldID
 	}
 	return id, nil

@@ -1,4 +1,4 @@
-package stream
+package entry
 
 import (
 	"github.com/cespare/xxhash/v2"
@@ -8,10 +8,9 @@ import (
 )
 
 // Redis keeps up to a hundred entries, or some 4 KiB, in one node of a tree, and
-// MAXLEN and MINID with ~ take whole nodes away. What they leave is only told to
-// be near what was asked for, but it is what clients see, and whole nodes are
-// cheaper to take than one entry each time. So the nodes are followed here: how
-// many entries each would have.
+// MAXLEN and MINID with ~ remove whole nodes. Clients see what they leave, and removing
+// whole nodes is cheaper than removing an entry with each command. So the nodes that
+// Redis would have are tracked here.
 
 // Redis's stream-node-max-entries and stream-node-max-bytes.
 const (
@@ -19,46 +18,46 @@ const (
 	nodeBytes   = 4096
 )
 
-// node is a run of entries, those behind the one it begins with and before the
-// next node's.
-type node struct {
-	start ID
-	last  ID     // of the last entry, which may have been deleted
-	live  uint64 // entries that are there
-	total uint64 // and those that were deleted
-	bytes uint64 // what they take in Redis
+// Node is a run of entries, from the one at Start to the start of the next node.
+type Node struct {
+	Start ID
+	last  ID     // of the last entry, which may be deleted
+	live  uint64 // entries
+	total uint64 // entries, with the deleted ones
+	bytes uint64 // their size in Redis
 	shape uint64 // hash of the first entry's fields
 }
 
-func nodeOf(e register.Element) node {
-	r := reader(e.Value)
-	return r.node(idAtEnd(e.Key))
+func nodeOf(e register.Element) Node {
+	r := Reader(e.Value)
+	return r.node(IDAtEnd(e.Key))
 }
 
-func (r *reader) node(start ID) node {
-	return node{start: start, last: r.id(), live: r.uint(), total: r.uint(), bytes: r.uint(), shape: r.uint()}
+func (r *Reader) node(start ID) Node {
+	return Node{Start: start, last: r.ID(), live: r.Uint(), total: r.Uint(), bytes: r.Uint(), shape: r.Uint()}
 }
 
-func (n *node) appendTo(b []byte) []byte {
-	return appendUints(appendID(b, n.last), n.live, n.total, n.bytes, n.shape)
+func (n *Node) appendTo(b []byte) []byte {
+	return AppendUints(AppendID(b, n.last), n.live, n.total, n.bytes, n.shape)
 }
 
-func (n *node) op() register.Op { return put(nodeKey(n.start), n.appendTo(nil)) }
+// Op sets the node's element.
+func (n *Node) Op() register.Op { return Put(nodeKey(n.Start), n.appendTo(nil)) }
 
-// extend adds an entry behind all others to the nodes. If that begins a new
-// one, it returns what was the tail, which is to be stored.
-func (m *meta) extend(id ID, fields [][]byte) (closed *node) {
+// Extend adds an entry at the end to the nodes. If a new node begins, it returns the
+// tail so far, which must be stored.
+func (m *Meta) Extend(id ID, fields [][]byte) (closed *Node) {
 	shape := shapeOf(fields)
-	t := &m.tail
-	if m.nodes == 0 || t.bytes+textBytes(fields) >= nodeBytes || t.total >= nodeEntries {
-		if m.nodes > 0 {
+	t := &m.Tail
+	if m.Nodes == 0 || t.bytes+textBytes(fields) >= nodeBytes || t.total >= nodeEntries {
+		if m.Nodes > 0 {
 			old := *t
 			closed = &old
 		}
-		m.nodes++
+		m.Nodes++
 		// The list's own 7 bytes, and the first entry's fields between three
 		// small numbers and one.
-		*t = node{start: id, bytes: 7 + 2 + 2 + integerBytes(int64(len(fields)/2)) + 2, shape: shape}
+		*t = Node{Start: id, bytes: 7 + 2 + 2 + integerBytes(int64(len(fields)/2)) + 2, shape: shape}
 		for i := 0; i < len(fields); i += 2 {
 			t.bytes += elementBytes(fields[i])
 		}
@@ -80,8 +79,8 @@ func textBytes(fields [][]byte) (n uint64) {
 // entryBytes is what an entry takes in its node: flags, what its ID is more than
 // the node's, its fields unless they are the first entry's, its values, and the
 // number of all these.
-func (n *node) entryBytes(id ID, fields [][]byte, shape uint64) uint64 {
-	size := 2 + integerBytes(int64(id.MS-n.start.MS)) + integerBytes(int64(id.Seq-n.start.Seq))
+func (n *Node) entryBytes(id ID, fields [][]byte, shape uint64) uint64 {
+	size := 2 + integerBytes(int64(id.MS-n.Start.MS)) + integerBytes(int64(id.Seq-n.Start.Seq))
 	count := int64(len(fields)/2 + 3)
 	if shape != n.shape {
 		size += integerBytes(int64(len(fields) / 2))
@@ -100,7 +99,7 @@ func shapeOf(fields [][]byte) uint64 {
 	var h xxhash.Digest
 	h.Reset()
 	for i := 0; i < len(fields); i += 2 {
-		_, _ = h.Write(appendUints(nil, uint64(len(fields[i]))))
+		_, _ = h.Write(AppendUints(nil, uint64(len(fields[i]))))
 		_, _ = h.Write(fields[i])
 	}
 	return h.Sum64()

@@ -1,4 +1,4 @@
-package stream
+package entry
 
 import (
 	"synod/protocol/caspaxos"
@@ -18,7 +18,7 @@ type del struct {
 // Del parses XDEL key id [id ...].
 func Del(args [][]byte) (caspaxos.Operation, *resp.Value) {
 	o := &del{}
-	o.ids, o.err = parseIDs(args[2:])
+	o.ids, o.err = ParseIDs(args[2:])
 	return o, nil
 }
 
@@ -28,9 +28,9 @@ func (o *del) Needs() register.Projection {
 	if o.err != nil {
 		return register.Projection{}
 	}
-	p := register.Projection{Ranges: []register.Range{firstOf(entriesPrefix, len(o.ids)+1)}}
+	p := register.Projection{Ranges: []register.Range{FirstOf(Prefix, len(o.ids)+1)}}
 	for _, id := range o.ids {
-		p.Keys = append(p.Keys, entryKey(id))
+		p.Keys = append(p.Keys, Key(id))
 		p.Ranges = append(p.Ranges, nodeAt(id))
 	}
 	return p
@@ -39,13 +39,13 @@ func (o *del) Needs() register.Projection {
 // nodeAt is the range of the stored node that an entry is in, unless that is
 // the tail.
 func nodeAt(id ID) register.Range {
-	r := between(nodesPrefix, ID{}, id, 1)
+	r := Between(NodePrefix, ID{}, id, 1)
 	r.Reverse = true
 	return r
 }
 
 func (o *del) Execute(v register.View, _ int64) caspaxos.Effect {
-	if err := check(v.Header); err != nil {
+	if err := Check(v.Header); err != nil {
 		return datatype.Reply(err)
 	}
 	switch {
@@ -54,57 +54,57 @@ func (o *del) Execute(v register.View, _ int64) caspaxos.Effect {
 	case o.err != nil:
 		return datatype.Reply(o.err)
 	}
-	m := metaOf(v.Header)
-	d := deletion{v: v, meta: &m, gone: map[ID]bool{}, nodes: map[ID]*node{}}
+	m := MetaOf(v.Header)
+	d := deletion{v: v, Meta: &m, gone: map[ID]bool{}, nodes: map[ID]*Node{}}
 	for _, id := range o.ids {
 		d.delete(id)
 	}
-	if len(d.gone) == 0 && !lacking(&d.need) {
+	if len(d.gone) == 0 && !Lacking(&d.need) {
 		return datatype.Reply(resp.Int(0))
 	}
 	d.finish()
-	if lacking(&d.need) {
+	if Lacking(&d.need) {
 		return datatype.Need(d.need)
 	}
-	return changes(v.Header, m.header(v.Header), d.ops, resp.Int(int64(len(d.gone))))
+	return Changes(v.Header, m.Header(v.Header), d.ops, resp.Int(int64(len(d.gone))))
 }
 
 // deletion is a stream while entries are removed from anywhere in it.
 type deletion struct {
 	v register.View
-	*meta
+	*Meta
 	gone  map[ID]bool
-	nodes map[ID]*node // stored ones that lost entries, by their first
-	order []*node      // the same in the order of their first loss
+	nodes map[ID]*Node // stored ones that lost entries, by their first
+	order []*Node      // the same in the order of their first loss
 	ops   []register.Op
 	need  register.Projection
 }
 
 // delete removes an entry, if it is there.
 func (d *deletion) delete(id ID) {
-	key := entryKey(id)
-	if _, exists := lookup(d.v, key, &d.need); !exists || d.gone[id] {
+	key := Key(id)
+	if _, exists := Lookup(d.v, key, &d.need); !exists || d.gone[id] {
 		return
 	}
 	d.gone[id] = true
-	d.ops = append(d.ops, remove(key))
-	d.length--
-	if d.maxDeleted.less(id) {
-		d.maxDeleted = id
+	d.ops = append(d.ops, Remove(key))
+	d.Length--
+	if d.MaxDeleted.Less(id) {
+		d.MaxDeleted = id
 	}
-	if !id.less(d.tail.start) {
-		d.tail.live--
+	if !id.Less(d.Tail.Start) {
+		d.Tail.live--
 		return
 	}
-	row := list(d.v, nodeAt(id), &d.need)
+	row := List(d.v, nodeAt(id), &d.need)
 	if len(row) == 0 {
 		return
 	}
-	n := d.nodes[idAtEnd(row[0].Key)]
+	n := d.nodes[IDAtEnd(row[0].Key)]
 	if n == nil {
 		stored := nodeOf(row[0])
 		n = &stored
-		d.nodes[n.start] = n
+		d.nodes[n.Start] = n
 		d.order = append(d.order, n)
 	}
 	n.live--
@@ -114,23 +114,23 @@ func (d *deletion) delete(id ID) {
 func (d *deletion) finish() {
 	for _, n := range d.order {
 		if n.live > 0 {
-			d.ops = append(d.ops, n.op())
+			d.ops = append(d.ops, n.Op())
 			continue
 		}
-		d.ops = append(d.ops, remove(nodeKey(n.start)))
-		d.meta.nodes--
+		d.ops = append(d.ops, Remove(nodeKey(n.Start)))
+		d.Meta.Nodes--
 	}
-	if d.meta.nodes > 0 && d.tail.live == 0 && d.tailLost() {
-		d.meta.nodes--
+	if d.Meta.Nodes > 0 && d.Tail.live == 0 && d.tailLost() {
+		d.Meta.Nodes--
 		d.promote()
 	}
 	switch {
-	case d.length == 0:
-		d.first = ID{}
-	case d.gone[d.first]:
-		for _, e := range list(d.v, firstOf(entriesPrefix, len(d.gone)+1), &d.need) {
-			if id := idAtEnd(e.Key); !d.gone[id] {
-				d.first = id
+	case d.Length == 0:
+		d.First = ID{}
+	case d.gone[d.First]:
+		for _, e := range List(d.v, FirstOf(Prefix, len(d.gone)+1), &d.need) {
+			if id := IDAtEnd(e.Key); !d.gone[id] {
+				d.First = id
 				return
 			}
 		}
@@ -139,26 +139,26 @@ func (d *deletion) finish() {
 
 // tailLost reports whether the tail has lost an entry. If it has not, it may be
 // empty already, by trimming.
-func (d *deletion) tailLost() bool { return d.tail.live < metaOf(d.v.Header).tail.live }
+func (d *deletion) tailLost() bool { return d.Tail.live < MetaOf(d.v.Header).Tail.live }
 
 // promote makes the last of the stored nodes the tail.
 func (d *deletion) promote() {
-	d.tail = node{}
-	if d.meta.nodes == 0 {
+	d.Tail = Node{}
+	if d.Meta.Nodes == 0 {
 		return
 	}
-	r := prefixed(nodesPrefix)
+	r := Prefixed(NodePrefix)
 	r.Limit, r.Reverse = len(d.nodes)+1, true
-	for _, e := range list(d.v, r, &d.need) {
-		n := d.nodes[idAtEnd(e.Key)]
+	for _, e := range List(d.v, r, &d.need) {
+		n := d.nodes[IDAtEnd(e.Key)]
 		if n == nil {
 			stored := nodeOf(e)
 			n = &stored
 		} else if n.live == 0 {
 			continue
 		}
-		d.tail = *n
-		d.ops = append(d.ops, remove(e.Key))
+		d.Tail = *n
+		d.ops = append(d.ops, Remove(e.Key))
 		return
 	}
 }
@@ -182,7 +182,7 @@ var (
 func SetID(args [][]byte) (caspaxos.Operation, *resp.Value) {
 	o := &setID{added: -1}
 	var err *resp.Value
-	if o.id, err = parseID(args[2], 0); err != nil {
+	if o.id, err = ParseID(args[2], 0); err != nil {
 		return nil, err
 	}
 	for rest := args[3:]; len(rest) > 0; rest = rest[2:] {
@@ -199,10 +199,10 @@ func SetID(args [][]byte) (caspaxos.Operation, *resp.Value) {
 			}
 			o.added = n
 		case datatype.Is(rest[0], "MAXDELETEDID"):
-			if o.maxDeleted, err = parseID(rest[1], 0); err != nil {
+			if o.maxDeleted, err = ParseID(rest[1], 0); err != nil {
 				return nil, err
 			}
-			if o.id.less(o.maxDeleted) {
+			if o.id.Less(o.maxDeleted) {
 				return nil, errDeletedGiven
 			}
 		default:
@@ -212,37 +212,38 @@ func SetID(args [][]byte) (caspaxos.Operation, *resp.Value) {
 	return o, nil
 }
 
-var lastEntry = register.Range{From: prefixed(entriesPrefix).From, To: prefixed(entriesPrefix).To, Limit: 1, Reverse: true}
+// LastEntry is the range of the last entry.
+var LastEntry = register.Range{From: Prefixed(Prefix).From, To: Prefixed(Prefix).To, Limit: 1, Reverse: true}
 
 func (o *setID) Needs() register.Projection {
-	return register.Projection{Ranges: []register.Range{lastEntry}}
+	return register.Projection{Ranges: []register.Range{LastEntry}}
 }
 
 func (o *setID) Execute(v register.View, _ int64) caspaxos.Effect {
-	if err := check(v.Header); err != nil {
+	if err := Check(v.Header); err != nil {
 		return datatype.Reply(err)
 	}
 	if !v.Header.Exists() {
 		return datatype.Reply(resp.ErrNoSuchKey)
 	}
-	m := metaOf(v.Header)
-	top, _ := v.Range(lastEntry)
+	m := MetaOf(v.Header)
+	top, _ := v.Range(LastEntry)
 	switch {
-	case len(top) > 0 && o.id.less(idAtEnd(top[0].Key)):
+	case len(top) > 0 && o.id.Less(IDAtEnd(top[0].Key)):
 		return datatype.Reply(errTopItem)
-	case o.added >= 0 && m.length > uint64(o.added):
+	case o.added >= 0 && m.Length > uint64(o.added):
 		return datatype.Reply(errAddedLength)
 	}
 	was := m
-	m.last = o.id
+	m.Last = o.id
 	if o.added >= 0 {
-		m.added = uint64(o.added)
+		m.Added = uint64(o.added)
 	}
 	if !o.maxDeleted.Zero() {
-		m.maxDeleted = o.maxDeleted
+		m.MaxDeleted = o.maxDeleted
 	}
 	if m == was {
 		return datatype.Reply(resp.OK)
 	}
-	return changes(v.Header, m.header(v.Header), nil, resp.OK)
+	return Changes(v.Header, m.Header(v.Header), nil, resp.OK)
 }

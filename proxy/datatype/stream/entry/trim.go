@@ -1,4 +1,4 @@
-package stream
+package entry
 
 import (
 	"math"
@@ -82,7 +82,7 @@ func (o *trimOptions) parseStrategy(by strategy, args [][]byte) (int, *resp.Valu
 	var err *resp.Value
 	switch by {
 	case trimByID:
-		o.id, err = parseID(args[n], 0)
+		o.id, err = ParseID(args[n], 0)
 	default:
 		length, ok := number.ParseInt(args[n])
 		switch {
@@ -119,16 +119,16 @@ func (t *trimming) needs(more int) register.Projection {
 	if t.by == trimNothing {
 		return register.Projection{}
 	}
-	p := register.Projection{Ranges: []register.Range{firstOf(nodesPrefix, 1+(more+nodeEntries-1)/nodeEntries)}}
+	p := register.Projection{Ranges: []register.Range{FirstOf(NodePrefix, 1+(more+nodeEntries-1)/nodeEntries)}}
 	if !t.near {
-		p.Ranges = append(p.Ranges, firstOf(entriesPrefix, 2+more))
+		p.Ranges = append(p.Ranges, FirstOf(Prefix, 2+more))
 	}
 	return p
 }
 
-// firstOf is the range of the first elements with a prefix.
-func firstOf(prefix []byte, n int) register.Range {
-	r := prefixed(prefix)
+// FirstOf returns the range of the first n elements with a prefix.
+func FirstOf(prefix []byte, n int) register.Range {
+	r := Prefixed(prefix)
 	r.Limit = n
 	return r
 }
@@ -136,10 +136,10 @@ func firstOf(prefix []byte, n int) register.Range {
 // front is a stream's front while it is trimmed.
 type front struct {
 	v register.View
-	*meta
+	*Meta
 	// closed is a node that is not yet stored, behind those that are; fresh
 	// the key of an entry that is not, behind all others. Both may be nil.
-	closed *node
+	closed *Node
 	fresh  []byte
 
 	ops  []register.Op
@@ -148,7 +148,7 @@ type front struct {
 
 // stored is how many nodes are elements of the view.
 func (f *front) stored() uint64 {
-	n := f.nodes
+	n := f.Nodes
 	if n > 0 {
 		n--
 	}
@@ -162,7 +162,7 @@ func (f *front) stored() uint64 {
 type plan struct {
 	nodes uint64 // whole ones
 	count uint64 // entries in them
-	part  *node
+	part  *Node
 	most  uint64 // entries of part, at most
 }
 
@@ -170,8 +170,8 @@ type plan struct {
 func (t *trimming) plan(f *front) (p plan) {
 	stored := f.stored()
 	var rows []register.Element
-	left := f.length
-	for ; p.nodes < f.nodes; p.nodes++ {
+	left := f.Length
+	for ; p.nodes < f.Nodes; p.nodes++ {
 		if t.by == trimByLength && left <= t.length {
 			return p
 		}
@@ -182,7 +182,7 @@ func (t *trimming) plan(f *front) (p plan) {
 				guess += (left - t.length) / nodeEntries
 			}
 			want := min(max(p.nodes+guess, 2*p.nodes), stored)
-			if rows = list(f.v, firstOf(nodesPrefix, limit(int64(want))), &f.need); uint64(len(rows)) <= p.nodes {
+			if rows = List(f.v, FirstOf(NodePrefix, Limit(int64(want))), &f.need); uint64(len(rows)) <= p.nodes {
 				return p
 			}
 		}
@@ -206,7 +206,7 @@ func (t *trimming) plan(f *front) (p plan) {
 }
 
 // node returns the i-th node.
-func (f *front) node(i, stored uint64, rows []register.Element) *node {
+func (f *front) node(i, stored uint64, rows []register.Element) *Node {
 	switch {
 	case i < stored:
 		n := nodeOf(rows[i])
@@ -214,14 +214,14 @@ func (f *front) node(i, stored uint64, rows []register.Element) *node {
 	case i == stored && f.closed != nil:
 		return f.closed
 	}
-	return &f.tail
+	return &f.Tail
 }
 
 // takes reports whether a node goes as a whole, left being the entries from it
 // on.
-func (t *trimming) takes(n *node, left uint64) bool {
+func (t *trimming) takes(n *Node, left uint64) bool {
 	if t.by == trimByID {
-		return n.last.less(t.id)
+		return n.last.Less(t.id)
 	}
 	return left-n.live >= t.length
 }
@@ -233,15 +233,15 @@ func (t *trimming) trim(f *front) uint64 {
 		return 0
 	}
 	p := t.plan(f)
-	if lacking(&f.need) || (p.nodes == 0 && p.part == nil) {
+	if Lacking(&f.need) || (p.nodes == 0 && p.part == nil) {
 		return 0
 	}
-	elems := list(f.v, firstOf(entriesPrefix, limit(int64(min(p.count+p.most, math.MaxInt32-1))+1)), &f.need)
-	if lacking(&f.need) {
+	elems := List(f.v, FirstOf(Prefix, Limit(int64(min(p.count+p.most, math.MaxInt32-1))+1)), &f.need)
+	if Lacking(&f.need) {
 		return 0
 	}
 	if t.by == trimByID && p.part != nil {
-		for p.most = 0; p.count+p.most < uint64(len(elems)) && idAtEnd(elems[p.count+p.most].Key).less(t.id); {
+		for p.most = 0; p.count+p.most < uint64(len(elems)) && IDAtEnd(elems[p.count+p.most].Key).Less(t.id); {
 			p.most++
 		}
 	}
@@ -254,40 +254,40 @@ func (t *trimming) trim(f *front) uint64 {
 func (f *front) apply(p *plan, elems []register.Element) {
 	stored := f.stored()
 	if gone := min(p.nodes, stored); gone > 0 {
-		for _, row := range list(f.v, firstOf(nodesPrefix, limit(int64(gone))), &f.need) {
-			f.ops = append(f.ops, remove(row.Key))
+		for _, row := range List(f.v, FirstOf(NodePrefix, Limit(int64(gone))), &f.need) {
+			f.ops = append(f.ops, Remove(row.Key))
 		}
 	}
 	if p.part != nil && p.most > 0 {
 		p.part.live -= p.most
 		if p.nodes < stored {
-			f.ops = append(f.ops, p.part.op())
+			f.ops = append(f.ops, p.part.Op())
 		}
 	}
 	if p.nodes > stored {
 		f.closed = nil
 	}
-	all := p.nodes == f.nodes
-	if f.nodes -= p.nodes; all {
-		f.tail = node{}
+	all := p.nodes == f.Nodes
+	if f.Nodes -= p.nodes; all {
+		f.Tail = Node{}
 	}
 	count := p.count + p.most
-	f.length -= count
+	f.Length -= count
 	last := f.fresh
 	if all && f.fresh != nil {
 		count--
 		f.fresh = nil
 	}
 	for _, e := range elems[:min(count, uint64(len(elems)))] {
-		f.ops = append(f.ops, remove(e.Key))
+		f.ops = append(f.ops, Remove(e.Key))
 	}
 	switch {
-	case f.length == 0:
-		f.first = ID{}
+	case f.Length == 0:
+		f.First = ID{}
 	case count < uint64(len(elems)):
-		f.first = idAtEnd(elems[count].Key)
+		f.First = IDAtEnd(elems[count].Key)
 	default:
-		f.first = idAtEnd(last)
+		f.First = IDAtEnd(last)
 	}
 }
 
@@ -318,20 +318,20 @@ func Trim(args [][]byte) (caspaxos.Operation, *resp.Value) {
 func (o *trim) Needs() register.Projection { return o.needs(0) }
 
 func (o *trim) Execute(v register.View, _ int64) caspaxos.Effect {
-	if err := check(v.Header); err != nil {
+	if err := Check(v.Header); err != nil {
 		return datatype.Reply(err)
 	}
 	if !v.Header.Exists() {
 		return datatype.Reply(resp.Int(0))
 	}
-	m := metaOf(v.Header)
-	f := front{v: v, meta: &m}
+	m := MetaOf(v.Header)
+	f := front{v: v, Meta: &m}
 	n := o.trim(&f)
 	switch {
-	case lacking(&f.need):
+	case Lacking(&f.need):
 		return datatype.Need(f.need)
-	case len(f.ops) == 0 && n == 0 && m.nodes == metaOf(v.Header).nodes:
+	case len(f.ops) == 0 && n == 0 && m.Nodes == MetaOf(v.Header).Nodes:
 		return datatype.Reply(resp.Int(0))
 	}
-	return changes(v.Header, m.header(v.Header), f.ops, resp.Int(int64(n)))
+	return Changes(v.Header, m.Header(v.Header), f.ops, resp.Int(int64(n)))
 }

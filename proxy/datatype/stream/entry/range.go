@@ -1,4 +1,4 @@
-package stream
+package entry
 
 import (
 	"synod/protocol/caspaxos"
@@ -16,7 +16,7 @@ func Len([][]byte) (caspaxos.Operation, *resp.Value) { return length{}, nil }
 func (length) Needs() register.Projection { return register.Projection{} }
 
 func (length) Execute(v register.View, _ int64) caspaxos.Effect {
-	if err := check(v.Header); err != nil {
+	if err := Check(v.Header); err != nil {
 		return datatype.Reply(err)
 	}
 	return datatype.Reply(resp.Int(int64(v.Header.Size)))
@@ -45,11 +45,11 @@ func GetRevRange(args [][]byte) (caspaxos.Operation, *resp.Value) {
 }
 
 func parseGetRange(start, end []byte, options [][]byte) (*interval, *resp.Value) {
-	from, to, err := parseInterval(start, end)
+	from, to, err := ParseInterval(start, end)
 	if err != nil {
 		return nil, err
 	}
-	o := &interval{entries: entriesBetween(from, to, 0)}
+	o := &interval{entries: Range(from, to, 0)}
 	for ; len(options) > 0; options = options[2:] {
 		if !datatype.Is(options[0], "COUNT") || len(options) < 2 {
 			return nil, resp.ErrSyntax
@@ -58,7 +58,7 @@ func parseGetRange(start, end []byte, options [][]byte) (*interval, *resp.Value)
 		if !ok {
 			return nil, resp.ErrNotInteger
 		}
-		o.entries.Limit, o.none = limit(count), count <= 0
+		o.entries.Limit, o.none = Limit(count), count <= 0
 	}
 	return o, nil
 }
@@ -71,7 +71,7 @@ func (o *interval) Needs() register.Projection {
 }
 
 func (o *interval) Execute(v register.View, _ int64) caspaxos.Effect {
-	if err := check(v.Header); err != nil {
+	if err := Check(v.Header); err != nil {
 		return datatype.Reply(err)
 	}
 	switch {
@@ -81,5 +81,5 @@ func (o *interval) Execute(v register.View, _ int64) caspaxos.Effect {
 		return datatype.Reply(resp.NilArray)
 	}
 	elems, _ := v.Range(o.entries)
-	return datatype.Reply(entryReplies(elems))
+	return datatype.Reply(Replies(elems))
 }
