@@ -9,10 +9,10 @@ import (
 
 	"go.uber.org/zap"
 
-	"synod/proxy/server"
 	"synod/proxy/command"
 	"synod/proxy/command/commandtest"
 	"synod/proxy/proxytest"
+	"synod/proxy/server"
 	"synod/tests/harness"
 )
 

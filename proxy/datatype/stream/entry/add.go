@@ -16,7 +16,7 @@ var (
 	errTooLarge  = resp.Err("ERR Elements are too large to be stored")
 )
 
-// maxEntry is how many bytes Redis takes in one entry.
+// maxEntry is Redis's limit for the bytes of one entry.
 const maxEntry = 1 << 30
 
 // add appends an entry.
@@ -25,8 +25,8 @@ type add struct {
 	trimOptions
 	mustExist bool
 	id        ID
-	autoID    bool // all of it is made
-	autoSeq   bool // the number is
+	autoID    bool // "*": the ID is generated
+	autoSeq   bool // "ms-*": the sequence number is generated
 	fields    [][]byte
 	value     []byte
 }
@@ -49,7 +49,7 @@ func Add(args [][]byte) (caspaxos.Operation, *resp.Value) {
 	return o, nil
 }
 
-// parseOptions reads what stands before the fields, and returns these.
+// parseOptions reads the options and the ID, and returns the fields.
 func (o *add) parseOptions(args [][]byte) ([][]byte, *resp.Value) {
 	for i := 0; i < len(args); {
 		if datatype.Is(args[i], "*") {
@@ -77,10 +77,10 @@ func (o *add) parseOptions(args [][]byte) ([][]byte, *resp.Value) {
 
 func (o *add) Needs() register.Projection { return o.needs(0) }
 
-// ahead is how many further entries' trimming is provided for.
+// ahead is for how many further XADDs the elements that they trim are fetched, too.
 const ahead = 8
 
-// NeedsAhead also asks for what later entries will trim (caspaxos.Ahead).
+// NeedsAhead is Needs, with what later XADDs will trim (caspaxos.Ahead).
 func (o *add) NeedsAhead(waiting int) register.Projection { return o.needs(ahead + waiting) }
 
 func (o *add) Execute(v register.View, now int64) caspaxos.Effect {
@@ -116,7 +116,7 @@ func (o *add) Execute(v register.View, now int64) caspaxos.Effect {
 	return Changes(v.Header, m.Header(v.Header), f.ops, IDReply(id))
 }
 
-// newID returns the ID of the entry behind last.
+// newID returns the ID of the new entry after last.
 func (o *add) newID(last ID, now int64) (ID, *resp.Value) {
 	id := o.id
 	switch {

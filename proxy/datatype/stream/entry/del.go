@@ -12,7 +12,7 @@ import (
 type del struct {
 	datatype.Writes
 	ids []ID
-	err *resp.Value // in the IDs; it shows if there is a stream only
+	err *resp.Value // in the IDs; replied only if there is a stream
 }
 
 // Del parses XDEL key id [id ...].
@@ -22,8 +22,8 @@ func Del(args [][]byte) (caspaxos.Operation, *resp.Value) {
 	return o, nil
 }
 
-// Needs asks for the entries, the nodes that they are in, and what is the first
-// entry if all of those were.
+// Needs returns the entries, their nodes, and as many entries from the front as show
+// which one is the first afterwards.
 func (o *del) Needs() register.Projection {
 	if o.err != nil {
 		return register.Projection{}
@@ -36,8 +36,7 @@ func (o *del) Needs() register.Projection {
 	return p
 }
 
-// nodeAt is the range of the stored node that an entry is in, unless that is
-// the tail.
+// nodeAt returns the range of the node that an entry is in, unless that is the tail.
 func nodeAt(id ID) register.Range {
 	r := Between(NodePrefix, ID{}, id, 1)
 	r.Reverse = true
@@ -69,18 +68,18 @@ func (o *del) Execute(v register.View, _ int64) caspaxos.Effect {
 	return Changes(v.Header, m.Header(v.Header), d.ops, resp.Int(int64(len(d.gone))))
 }
 
-// deletion is a stream while entries are removed from anywhere in it.
+// deletion is a stream while entries are removed.
 type deletion struct {
 	v register.View
 	*Meta
 	gone  map[ID]bool
-	nodes map[ID]*Node // stored ones that lost entries, by their first
-	order []*Node      // the same in the order of their first loss
+	nodes map[ID]*Node // stored nodes that lost entries, by Start
+	order []*Node      // the same, in the order in which they lost the first
 	ops   []register.Op
 	need  register.Projection
 }
 
-// delete removes an entry, if it is there.
+// delete removes an entry if it exists.
 func (d *deletion) delete(id ID) {
 	key := Key(id)
 	if _, exists := Lookup(d.v, key, &d.need); !exists || d.gone[id] {
@@ -110,7 +109,7 @@ func (d *deletion) delete(id ID) {
 	n.live--
 }
 
-// finish drops nodes that have become empty and finds the first entry.
+// finish removes empty nodes and finds the first entry.
 func (d *deletion) finish() {
 	for _, n := range d.order {
 		if n.live > 0 {
@@ -137,11 +136,11 @@ func (d *deletion) finish() {
 	}
 }
 
-// tailLost reports whether the tail has lost an entry. If it has not, it may be
-// empty already, by trimming.
+// tailLost reports whether the tail lost an entry. An empty tail may not have: trimming
+// can leave one.
 func (d *deletion) tailLost() bool { return d.Tail.live < MetaOf(d.v.Header).Tail.live }
 
-// promote makes the last of the stored nodes the tail.
+// promote makes the last stored node the tail.
 func (d *deletion) promote() {
 	d.Tail = Node{}
 	if d.Meta.Nodes == 0 {
@@ -163,7 +162,7 @@ func (d *deletion) promote() {
 	}
 }
 
-// setID sets what a stream remembers of the past.
+// setID sets the last ID and the counters of a stream.
 type setID struct {
 	datatype.Writes
 	id         ID

@@ -55,8 +55,8 @@ func (m *Meta) Extend(id ID, fields [][]byte) (closed *Node) {
 			closed = &old
 		}
 		m.Nodes++
-		// The list's own 7 bytes, and the first entry's fields between three
-		// small numbers and one.
+		// The listpack's own 7 bytes, three small numbers, the first entry's fields
+		// and another small number.
 		*t = Node{Start: id, bytes: 7 + 2 + 2 + integerBytes(int64(len(fields)/2)) + 2, shape: shape}
 		for i := 0; i < len(fields); i += 2 {
 			t.bytes += elementBytes(fields[i])
@@ -76,9 +76,9 @@ func textBytes(fields [][]byte) (n uint64) {
 	return n
 }
 
-// entryBytes is what an entry takes in its node: flags, what its ID is more than
-// the node's, its fields unless they are the first entry's, its values, and the
-// number of all these.
+// entryBytes returns the size of an entry in its node: flags, the difference of its ID
+// to the node's, its fields unless they are the first entry's, its values, and the
+// number of these elements.
 func (n *Node) entryBytes(id ID, fields [][]byte, shape uint64) uint64 {
 	size := 2 + integerBytes(int64(id.MS-n.Start.MS)) + integerBytes(int64(id.Seq-n.Start.Seq))
 	count := int64(len(fields)/2 + 3)
@@ -94,7 +94,7 @@ func (n *Node) entryBytes(id ID, fields [][]byte, shape uint64) uint64 {
 	return size + integerBytes(count)
 }
 
-// shapeOf is a hash of the names of an entry's fields.
+// shapeOf returns a hash of the names of an entry's fields.
 func shapeOf(fields [][]byte) uint64 {
 	var h xxhash.Digest
 	h.Reset()
@@ -105,8 +105,8 @@ func shapeOf(fields [][]byte) uint64 {
 	return h.Sum64()
 }
 
-// elementBytes is what a string takes in Redis's listpack, integerBytes what a
-// number does.
+// elementBytes returns the size of a string in Redis's listpack, integerBytes that of a
+// number.
 func elementBytes(s []byte) uint64 {
 	if n, ok := number.ParseInt(s); ok {
 		return integerBytes(n)
@@ -140,7 +140,7 @@ func integerBytes(n int64) uint64 {
 	return size + 1
 }
 
-// backBytes is what it takes to step back over an element.
+// backBytes returns the size of an element's back length, for walking backwards.
 func backBytes(size uint64) uint64 {
 	n := uint64(1)
 	for limit := uint64(1 << 7); size >= limit && n < 5; limit <<= 7 {

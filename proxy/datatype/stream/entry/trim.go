@@ -10,7 +10,7 @@ import (
 	"synod/proxy/datatype/number"
 )
 
-// strategy is how to tell which entries to trim.
+// strategy is what decides which entries are trimmed.
 type strategy uint8
 
 const (
@@ -19,16 +19,16 @@ const (
 	trimByID
 )
 
-// trimming takes entries from a stream's front.
+// trimming removes entries from the front of a stream.
 type trimming struct {
 	by     strategy
-	near   bool   // whole nodes only
-	most   uint64 // entries; 0: no limit
-	length uint64 // to be left
-	id     ID     // from here on
+	near   bool   // "~": whole nodes only
+	most   uint64 // entries to remove; 0: no limit
+	length uint64 // MAXLEN: entries to keep
+	id     ID     // MINID: the first entry to keep
 }
 
-// defaultMost is Redis's limit for trimming with ~: that of a hundred nodes.
+// defaultMost is Redis's limit for trimming with ~: a hundred nodes.
 const defaultMost = 100 * nodeEntries
 
 var (
@@ -46,8 +46,8 @@ type trimOptions struct {
 	limited bool // LIMIT was given
 }
 
-// parse reads the option at the beginning of args, if it is one of these, and
-// returns how many arguments it takes.
+// parse reads an option at the beginning of args and returns the number of arguments
+// that it takes; zero if it is none of these.
 func (o *trimOptions) parse(args [][]byte) (int, *resp.Value) {
 	switch {
 	case len(args) < 2:
@@ -96,7 +96,7 @@ func (o *trimOptions) parseStrategy(by strategy, args [][]byte) (int, *resp.Valu
 	return n + 1, err
 }
 
-// finish checks how the options go together.
+// finish checks the combination of options.
 func (o *trimOptions) finish(mustTrim bool) *resp.Value {
 	switch {
 	case o.most > 0 && o.by == trimNothing:
@@ -111,10 +111,10 @@ func (o *trimOptions) finish(mustTrim bool) *resp.Value {
 	return nil
 }
 
-// needs is what trimming looks at if there is little to trim: the first node
-// and, unless it takes whole nodes only, the first entries. A stream that is
-// kept at one length loses an entry each time, so more says for how many
-// further times it is to last.
+// needs returns what trimming reads if there is little to trim: the first node and,
+// unless only whole nodes are trimmed, the first entries. A stream at its maximum
+// length loses an entry with each XADD: more is for how many further ones it should
+// be enough.
 func (t *trimming) needs(more int) register.Projection {
 	if t.by == trimNothing {
 		return register.Projection{}
@@ -137,8 +137,8 @@ func FirstOf(prefix []byte, n int) register.Range {
 type front struct {
 	v register.View
 	*Meta
-	// closed is a node that is not yet stored, behind those that are; fresh
-	// the key of an entry that is not, behind all others. Both may be nil.
+	// closed is a node, and fresh the key of an entry, that are not stored yet:
+	// the last before the tail, and the last. Both may be nil.
 	closed *Node
 	fresh  []byte
 
@@ -146,7 +146,7 @@ type front struct {
 	need register.Projection
 }
 
-// stored is how many nodes are elements of the view.
+// stored returns how many nodes are elements of the view.
 func (f *front) stored() uint64 {
 	n := f.Nodes
 	if n > 0 {
@@ -163,10 +163,10 @@ type plan struct {
 	nodes uint64 // whole ones
 	count uint64 // entries in them
 	part  *Node
-	most  uint64 // entries of part, at most
+	most  uint64 // entries to remove from part, at most
 }
 
-// plan finds out how far to trim. If it lacks nodes it asks for them.
+// plan decides how far to trim. Nodes that it lacks are added to f.need.
 func (t *trimming) plan(f *front) (p plan) {
 	stored := f.stored()
 	var rows []register.Element
@@ -176,7 +176,8 @@ func (t *trimming) plan(f *front) (p plan) {
 			return p
 		}
 		if p.nodes < stored && p.nodes == uint64(len(rows)) {
-			// As many as it takes if they are full, at least twice as many as before.
+			// As many as would be enough if they are full, at least twice as many as
+			// before.
 			guess := uint64(1)
 			if t.by == trimByLength {
 				guess += (left - t.length) / nodeEntries
@@ -217,8 +218,8 @@ func (f *front) node(i, stored uint64, rows []register.Element) *Node {
 	return &f.Tail
 }
 
-// takes reports whether a node goes as a whole, left being the entries from it
-// on.
+// takes reports whether the whole node is trimmed; left is the number of entries from
+// it on.
 func (t *trimming) takes(n *Node, left uint64) bool {
 	if t.by == trimByID {
 		return n.last.Less(t.id)
@@ -226,8 +227,8 @@ func (t *trimming) takes(n *Node, left uint64) bool {
 	return left-n.live >= t.length
 }
 
-// trim takes entries away and returns how many. If f.need is not empty then,
-// nothing else counts.
+// trim removes entries and returns how many. If f.need is not empty afterwards, the
+// result is void.
 func (t *trimming) trim(f *front) uint64 {
 	if t.by == trimNothing {
 		return 0
@@ -249,8 +250,8 @@ func (t *trimming) trim(f *front) uint64 {
 	return p.count + p.most
 }
 
-// apply takes away what is planned; elems are the entries that go, except
-// perhaps the fresh one, and the next.
+// apply carries out the plan. elems are the entries to remove, without the fresh one,
+// and the next one.
 func (f *front) apply(p *plan, elems []register.Element) {
 	stored := f.stored()
 	if gone := min(p.nodes, stored); gone > 0 {
