@@ -15,8 +15,8 @@ import (
 	"synod/proxy/stats"
 )
 
-// feed runs what src brings through an input. It returns the commands, and the
-// failure that ended them, if one did.
+// feed reads all requests of src. It returns the commands, and the failure that ended
+// them, if any.
 func feed(src io.Reader, lim Limits) (commands [][]string, failure *resp.Value, in *Input) {
 	in = &Input{src: src, mem: NewMemory(0).Open(func() {}), read: new(stats.Counter)}
 	for {
@@ -43,7 +43,7 @@ func feed(src io.Reader, lim Limits) (commands [][]string, failure *resp.Value, 
 
 var usual = Limits{Bulk: 512 << 20, Request: 1 << 30}
 
-// reference is Redis's processInputBuffer, on all of the input at once.
+// reference is Redis's processInputBuffer on the whole input.
 func reference(b []byte, lim Limits) (commands [][]string, failure string) {
 	for len(b) > 0 {
 		if b[0] != '*' {
@@ -83,13 +83,13 @@ func reference(b []byte, lim Limits) (commands [][]string, failure string) {
 	return commands, ""
 }
 
-// referenceLine reads a line with a number behind its first byte.
+// referenceLine reads a line with a number after its first byte.
 func referenceLine(b []byte) (n int64, rest []byte, failure, ok bool) {
 	i := bytes.IndexByte(b, '\r')
 	if i < 0 || i+2 > len(b) {
 		return 0, nil, false, false
 	}
-	if i == 0 { // an empty line; what is wrong with it is for the caller
+	if i == 0 { // an empty line: the caller knows which error it is
 		return 0, b[2:], true, true
 	}
 	text := string(b[1:i])
@@ -108,9 +108,8 @@ func appendCommand(commands [][]string, words [][]byte) [][]string {
 	return append(commands, command)
 }
 
-// FuzzGuard checks that what the guard lets through, and redcon takes apart, is
-// what Redis would read, with the same failure at the end, however the input
-// is cut.
+// FuzzGuard: guard and redcon read the same commands as Redis, with the same failure at
+// the end, no matter how reads split the input.
 func FuzzGuard(f *testing.F) {
 	for _, script := range proxytest.Requests {
 		if len(script) < 2000 {
@@ -138,7 +137,7 @@ func FuzzGuard(f *testing.F) {
 	})
 }
 
-// endless repeats its text for ever and counts what was read.
+// endless repeats its text forever and counts the bytes read.
 type endless struct {
 	text string
 	at   int
@@ -156,7 +155,7 @@ func (e *endless) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// TestRefusedBeforeMemoryIsTaken has requests that announce or send too much.
+// TestRefusedBeforeMemoryIsTaken: requests that announce or send too much.
 func TestRefusedBeforeMemoryIsTaken(t *testing.T) {
 	small := Limits{Bulk: 1 << 20, Request: 4 << 20}
 	for name, c := range map[string]struct {
@@ -185,8 +184,8 @@ func TestRefusedBeforeMemoryIsTaken(t *testing.T) {
 	}
 }
 
-// TestAnnouncedMemoryIsNotTaken checks that the buffer grows with what comes,
-// not with what is announced.
+// TestAnnouncedMemoryIsNotTaken: the buffer grows with the bytes that come, not with
+// announced lengths.
 func TestAnnouncedMemoryIsNotTaken(t *testing.T) {
 	src := strings.NewReader("*2\r\n$4\r\nECHO\r\n$536870912\r\n" + strings.Repeat("x", 100_000))
 	_, failure, in := feed(src, usual)
@@ -198,8 +197,8 @@ func TestAnnouncedMemoryIsNotTaken(t *testing.T) {
 	}
 }
 
-// TestBufferIsBounded streams requests that never end where a read does: the
-// buffer must not grow with the stream.
+// TestBufferIsBounded: the buffer does not grow with a stream in which requests never
+// end where reads do.
 func TestBufferIsBounded(t *testing.T) {
 	const total = 64 << 20
 	src := io.LimitReader(&endless{text: proxytest.Array("SET", "key", strings.Repeat("v", 1001))}, total)
@@ -212,8 +211,7 @@ func TestBufferIsBounded(t *testing.T) {
 	}
 }
 
-// TestManyWordsAreForgotten checks that a command with many arguments leaves
-// no large memory behind.
+// TestManyWordsAreForgotten: the memory for a command with many arguments is freed.
 func TestManyWordsAreForgotten(t *testing.T) {
 	const n = 300_000
 	src := strings.NewReader(fmt.Sprintf("*%d\r\n", n) + strings.Repeat("$1\r\na\r\n", n) + "PING\r\n")
@@ -226,8 +224,7 @@ func TestManyWordsAreForgotten(t *testing.T) {
 	}
 }
 
-// TestKeptWordsStay checks that what a command keeps is not overwritten by
-// later requests, be it copied or not.
+// TestKeptWordsStay: later requests do not overwrite kept arguments, copied or not.
 func TestKeptWordsStay(t *testing.T) {
 	var script strings.Builder
 	var want []string

@@ -14,8 +14,8 @@ import (
 	"synod/proxy/stats"
 )
 
-// pipeOutput returns an output on a connection without a file descriptor, on
-// which nothing is ever written at once, and the client's end of it.
+// pipeOutput returns an Output to a connection without a file descriptor, so that all
+// is queued, and the client's end of the connection.
 func pipeOutput(t *testing.T, limit int64) (*Output, net.Conn) {
 	t.Helper()
 	server, client := net.Pipe()
@@ -31,7 +31,7 @@ func TestOutputKeepsOrder(t *testing.T) {
 	piece := make([]byte, 0, 200_000)
 	got := make(chan []byte, 1)
 	for i := range 300 {
-		piece = append(piece[:0], bytes.Repeat([]byte{byte(i)}, i*i)...) // reused, as sessions do
+		piece = append(piece[:0], bytes.Repeat([]byte{byte(i)}, i*i)...) // reused, as in sessions
 		want.Write(piece)
 		err := error(nil)
 		if i%3 == 0 {
@@ -42,9 +42,9 @@ func TestOutputKeepsOrder(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if i == 150 { // not before: more waits than a pipe takes
+		if i == 150 { // something must be queued first
 			if o.mem.Bytes() == 0 {
-				t.Error("what waits is not accounted for")
+				t.Error("the queue is not accounted for")
 			}
 			go func() {
 				all, _ := io.ReadAll(client)
@@ -54,7 +54,7 @@ func TestOutputKeepsOrder(t *testing.T) {
 	}
 	o.Finish(proxytest.Patience)
 	if n, buffers := o.Waiting(); n != 0 || buffers != 0 || o.mem.Bytes() != 0 {
-		t.Errorf("%d bytes in %d buffers still wait, %d are accounted for", n, buffers, o.mem.Bytes())
+		t.Errorf("%d bytes in %d buffers are queued, %d are accounted for", n, buffers, o.mem.Bytes())
 	}
 	o.conn.Close()
 	if !bytes.Equal(<-got, want.Bytes()) {
@@ -62,7 +62,7 @@ func TestOutputKeepsOrder(t *testing.T) {
 	}
 }
 
-// When clients hold much together, whoever writes waits for a client that does not read, and goes on when it does.
+// TestOutputHoldsBack: when memory is crowded, the writer waits until the client reads.
 func TestOutputHoldsBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o, client := pipeOutput(t, 0)
@@ -91,8 +91,8 @@ func TestOutputHoldsBack(t *testing.T) {
 	})
 }
 
-// A writer that waits is let go when the connection ends.
-func TestOutputHoldsBackNobodyForEver(t *testing.T) {
+// TestOutputWaitEndsWithConnection: a waiting writer returns when the connection ends.
+func TestOutputWaitEndsWithConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o, client := pipeOutput(t, 0)
 		done := make(chan error, 1)
@@ -101,12 +101,12 @@ func TestOutputHoldsBackNobodyForEver(t *testing.T) {
 		synctest.Wait()
 		client.Close()
 		if err := <-done; err == nil {
-			t.Error("nobody took the reply, and that is no error")
+			t.Error("the reply is lost without an error")
 		}
 	})
 }
 
-// A limit that the operator has set ends a client, but not for one reply alone.
+// TestOutputLimit: the operator's limit ends a client, but never for a single reply.
 func TestOutputLimit(t *testing.T) {
 	o, _ := pipeOutput(t, 1000)
 	if err := o.Write(make([]byte, 600)); err != nil {
@@ -127,8 +127,7 @@ func TestOutputLimit(t *testing.T) {
 	}
 }
 
-// TestOutputFinishIsPatientOnly checks that finish gives up on a client that
-// does not read.
+// TestOutputFinishIsPatientOnly: Finish gives up on a client that does not read.
 func TestOutputFinishIsPatientOnly(t *testing.T) {
 	o, _ := pipeOutput(t, 0)
 	if err := o.Write([]byte("+OK\r\n")); err != nil {
@@ -136,7 +135,7 @@ func TestOutputFinishIsPatientOnly(t *testing.T) {
 	}
 	o.Finish(time.Millisecond)
 	if n, _ := o.Waiting(); n != 0 {
-		t.Errorf("%d bytes wait for nobody", n)
+		t.Errorf("%d bytes are still queued", n)
 	}
 	if err := o.Write([]byte("+OK\r\n")); err == nil {
 		t.Error("a failed output takes more")

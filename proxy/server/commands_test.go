@@ -42,7 +42,7 @@ func TestClientListFields(t *testing.T) {
 	}
 }
 
-// TestClose closes the server while commands run: they are finished and answered.
+// TestClose: commands that run are finished and answered.
 func TestClose(t *testing.T) {
 	f := start(t)
 	busy, idle := f.dial(), f.dial()
@@ -77,8 +77,7 @@ func TestClose(t *testing.T) {
 	}
 }
 
-// TestCloseLosesPatience closes the server while a client does not take its
-// replies.
+// TestCloseLosesPatience: a client that does not read is cut off.
 func TestCloseLosesPatience(t *testing.T) {
 	f := start(t)
 	c := f.dial()

@@ -47,8 +47,7 @@ func startRedis(t *testing.T, args ...string) string {
 // marker ends the replies to a script that does not end its connection.
 const marker = "that was all"
 
-// converse sends a script, cut into the pieces that cut makes, and returns all
-// that comes back.
+// converse sends a script in the parts that cut returns, and returns all replies.
 func converse(t *testing.T, network, addr, script string, cut func(string) []string) string {
 	t.Helper()
 	conn, err := net.Dial(network, addr)
@@ -92,11 +91,11 @@ func randomly(s string) (pieces []string) {
 	return pieces
 }
 
-// varying are the parts of replies that differ from run to run.
+// varying matches the parts of replies that differ between runs.
 var varying = regexp.MustCompile(`(\$2\r\nid\r\n:)\d+`)
 
-// scripts are sent to Synod and to Redis, beside proxytest.Requests; the replies
-// must be equal.
+// scripts are sent to Synod and to Redis, like proxytest.Requests. The replies must be
+// equal.
 var scripts = map[string]string{
 	"quit":   "SET a b\r\nQUIT now\r\nPING\r\n",
 	"reset":  "SELECT 3\r\nHELLO 3\r\nCLIENT SETNAME x\r\nRESET\r\nGET nothing\r\nCLIENT GETNAME\r\nRESET x\r\n",
@@ -152,7 +151,7 @@ func TestSameAsRedis(t *testing.T) {
 	}
 }
 
-// locked are scripts for servers that want the password "secret".
+// locked are scripts for servers with the password "secret".
 var locked = map[string]string{
 	"no auth":      "PING\r\nGET a\r\nfoo\r\nGET\r\nCLIENT foo\r\nHELLO\r\nHELLO 3\r\nHELLO 3 SETNAME x\r\nRESET\r\nAUTH wrong\r\nAUTH default wrong\r\nAUTH nobody secret\r\nAUTH secret\r\nPING\r\nRESET\r\nPING\r\nAUTH default secret\r\nPING\r\n",
 	"hello auth":   "HELLO 3 AUTH default wrong\r\nHELLO 3 AUTH nobody secret\r\nHELLO 2 AUTH default secret\r\nGET a\r\nHELLO 3 AUTH default wrong\r\nGET a\r\n",
@@ -214,7 +213,7 @@ func TestInfoFields(t *testing.T) {
 			t.Errorf("INFO%s: got %q", args, got)
 		}
 	}
-	// Both tell how many keys expire. (Redis looks at how soon only now and then.)
+	// Redis updates avg_ttl only now and then, so it is not compared.
 	const some = "FLUSHALL\r\nSET a 1\r\nSET b 1 EX 1000\r\nSET c 1 PX 3000000\r\nSELECT 2\r\nSET d 1 EX 50\r\nINFO keyspace\r\n"
 	told := regexp.MustCompile(`db\d+:keys=\d+,expires=\d+,avg_ttl=`)
 	want := told.FindAllString(converse(t, "unix", socket, some, whole), -1)

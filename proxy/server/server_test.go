@@ -94,7 +94,7 @@ func TestLargeValue(t *testing.T) {
 	})
 }
 
-// TestPipelineWithoutRead sends 100,000 commands before it reads a reply.
+// TestPipelineWithoutRead: a client may send 100,000 commands before it reads a reply.
 func TestPipelineWithoutRead(t *testing.T) {
 	c := start(t).dial()
 	const n = 100_000
@@ -109,7 +109,7 @@ func TestPipelineWithoutRead(t *testing.T) {
 	c.Expect(replies.String())
 }
 
-// TestNeverReads sends requests without ever reading, until it is cut off.
+// TestNeverReads: a client that never reads is cut off.
 func TestNeverReads(t *testing.T) {
 	f := start(t)
 	f.settings.OutputLimit.Store(1 << 20)
@@ -129,8 +129,8 @@ func TestNeverReads(t *testing.T) {
 	}
 }
 
-// TestMemoryOfAllClients has one client that does not read and another that
-// does; only the first is cut off when all together hold too much.
+// TestMemoryOfAllClients: when all clients together hold too much, the one that does not
+// read is cut off, not the one that does.
 func TestMemoryOfAllClients(t *testing.T) {
 	f := start(t)
 	f.memory.SetLimit(1 << 20)

@@ -6,8 +6,8 @@ import (
 	"synod/proxy/datatype/str"
 )
 
-// TestBulkLimitBoundsStrings: what CONFIG SET proto-max-bulk-len allows is also
-// what APPEND and SETRANGE may build.
+// TestBulkLimitBoundsStrings: CONFIG SET proto-max-bulk-len also bounds the strings that
+// APPEND and SETRANGE build.
 func TestBulkLimitBoundsStrings(t *testing.T) {
 	t.Cleanup(func() { str.SetMaxSize(str.DefaultMaxSize) })
 	c := start(t).dial()

@@ -9,15 +9,15 @@ import (
 	"synod/proxy/proxytest"
 )
 
-// little gives the sessions memory for large arguments, of so many bytes.
+// little gives the sessions n bytes for large arguments.
 func little(n int64) func(*Config, *proxytest.Backend) {
 	return func(c *Config, _ *proxytest.Backend) { c.Requests = budget.New(n).Share(n) }
 }
 
 const tooLargeReply = "-OOM nothing was done: the request is larger than the memory that the proxy has for requests (--memory-limit)\r\n"
 
-// A request that is larger than the memory there is for it is refused, and what
-// comes behind it is understood.
+// TestLargeRequestIsRefused: a request that is larger than the memory for requests is
+// refused; the requests after it run.
 func TestLargeRequestIsRefused(t *testing.T) {
 	c := start(t, little(1<<20)).dial()
 	fits, large := strings.Repeat("f", 1<<20), strings.Repeat("l", 1<<20+1)
@@ -27,8 +27,7 @@ func TestLargeRequestIsRefused(t *testing.T) {
 	c.Expect("+OK\r\n" + tooLargeReply + ":1048576\r\n" + tooLargeReply + ":0\r\n" + "$5\r\nthere\r\n")
 }
 
-// Large and small arguments of one request, in any order, arrive as they are,
-// however their bytes are divided.
+// TestLargeArguments: large and small arguments arrive unchanged in any order.
 func TestLargeArguments(t *testing.T) {
 	c := start(t, little(8<<20)).dial()
 	var want strings.Builder
@@ -46,8 +45,8 @@ func TestLargeArguments(t *testing.T) {
 	c.Expect(want.String())
 }
 
-// What a large request has taken is free again when it has been answered, though
-// its connection is still there.
+// TestLargeRequestIsGivenBack: a large request's memory is free once it is answered,
+// while the connection is still open.
 func TestLargeRequestIsGivenBack(t *testing.T) {
 	c := start(t, little(3<<20)).dial()
 	large := strings.Repeat("l", 2<<20)
@@ -60,14 +59,15 @@ func TestLargeRequestIsGivenBack(t *testing.T) {
 	}
 }
 
-// A client that was promised memory and sends nothing gives way when others wait.
+// TestStalledRequestGivesWay: a client that got memory and sends nothing is disconnected
+// when others wait for memory.
 func TestStalledRequestGivesWay(t *testing.T) {
 	f := start(t, little(1<<20))
 	stalled, other := f.dial(), f.dial()
 	stalled.Send("*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1048576\r\nx")
 	proxytest.Eventually(t, "the memory is taken", func() bool { used, _, _ := f.group.cfg.Requests.Stats(); return used > 0 })
 	other.Send(proxytest.Array("SET", "k", strings.Repeat("v", 1<<20)))
-	// The other one is refused first, or has its turn when the first is gone.
+	// The other client is refused, or gets the memory once the first is gone.
 	if got := other.Line(); got != "+OK\r\n" && !strings.HasPrefix(got, "-OOM nothing was done: other requests") {
 		t.Errorf("got %q", got)
 	}

@@ -34,20 +34,20 @@ func TestFailures(t *testing.T) {
 		fmt.Errorf("slot 7: %w", caspaxos.ErrContention):  resp.ErrTryAgain,
 		caspaxos.ErrOverloaded:                            errOverloaded,
 		caspaxos.ErrUncertain:                             resp.ErrUncertain,
-		errors.New("something that nobody said could be"): resp.ErrUncertain,
+		errors.New("an unexpected error"): resp.ErrUncertain,
 	} {
 		c := start(t, failing(err)).dial()
 		failure := string(want.AppendTo(nil, 2))
 		c.Do("GET good\r\nSET bad x\r\nGET good\r\nMGET good bad", "$-1\r\n"+failure+"$-1\r\n"+failure)
 		c.Do("DEL bad1 bad2", failure)
-		// A part was done: nobody may say that nothing was.
+		// A part was done, so the reply must not say that nothing was.
 		c.Do("DEL good bad", string(resp.ErrUncertain.AppendTo(nil, 2)))
 		c.Do("EXISTS good", ":0\r\n")
 	}
 }
 
-// TestOrderPerKey has a pipeline in which every command depends on the one
-// before it, with snapshots in between.
+// TestOrderPerKey: a pipeline in which every command depends on the one before, with
+// snapshots in between.
 func TestOrderPerKey(t *testing.T) {
 	c := start(t).dial()
 	var requests, replies strings.Builder
@@ -64,9 +64,9 @@ func TestOrderPerKey(t *testing.T) {
 	c.Expect(replies.String())
 }
 
-// TestWriteWaitsForSnapshot checks that a write on a key that an earlier
-// snapshot of the connection reads is not submitted before that is done, since
-// the snapshot may be taken again; and that other keys do not wait.
+// TestWriteWaitsForSnapshot: a write on a key that a running snapshot of the same
+// connection reads waits, since the snapshot may be taken again. Other keys do not
+// wait.
 func TestWriteWaitsForSnapshot(t *testing.T) {
 	f := start(t)
 	c := f.dial()
@@ -88,8 +88,8 @@ func TestCommandsAfterQuitAreIgnored(t *testing.T) {
 	d.Do("GET a", "$1\r\n1\r\n")
 }
 
-// TestLastRepliesArrive has much to read before the connection ends, and more
-// to send after that: all replies arrive.
+// TestLastRepliesArrive: all replies arrive, although much is unread when the connection
+// ends, and the client sends more after that.
 func TestLastRepliesArrive(t *testing.T) {
 	value := strings.Repeat("v", 8<<20)
 	for end, reply := range map[string]string{
@@ -107,8 +107,8 @@ func TestLastRepliesArrive(t *testing.T) {
 	}
 }
 
-// TestRepliesAreTheirOwn leaves long replies unread while more requests come:
-// those that refer to the requests themselves must not change.
+// TestRepliesAreTheirOwn: unread replies that refer to their requests do not change when
+// more requests come.
 func TestRepliesAreTheirOwn(t *testing.T) {
 	c := start(t).dial()
 	const n, size = 400, 100_000
@@ -122,8 +122,8 @@ func TestRepliesAreTheirOwn(t *testing.T) {
 	c.Expect(replies.String())
 }
 
-// TestEachCommandHasItsTime checks that a command's time does not run while an
-// earlier one of its pipeline is waited for.
+// TestEachCommandHasItsTime: a command's time limit does not include the wait for earlier
+// ones of its pipeline.
 func TestEachCommandHasItsTime(t *testing.T) {
 	var mu sync.Mutex
 	started := map[string]caspaxos.Mono{}
@@ -149,7 +149,7 @@ func TestEachCommandHasItsTime(t *testing.T) {
 	}
 }
 
-// TestDrain drains while commands run: they are finished and answered first.
+// TestDrain: commands that run are finished and answered.
 func TestDrain(t *testing.T) {
 	f := start(t)
 	busy, idle, paused := f.dial(), f.dial(), f.dial()
@@ -190,7 +190,7 @@ func TestMaxClients(t *testing.T) {
 	f.dial().Do("PING", "+PONG\r\n")
 }
 
-// TestPanic has a command that panics; it costs its connection only.
+// TestPanic: a handler that panics costs its own connection only.
 func TestPanic(t *testing.T) {
 	f := start(t)
 	spec := command.Lookup([]byte("time"))
@@ -273,8 +273,8 @@ func TestPause(t *testing.T) {
 	proxytest.Eventually(t, "a killed client does not wait for the end of the pause", func() bool { return f.group.clients.count() == 1 })
 }
 
-// TestPausedClientEnds: what a client waits to do when it is killed, or goes
-// away, is not done.
+// TestPausedClientEnds: commands that wait for the end of a pause do not run if their
+// client is killed or disconnects.
 func TestPausedClientEnds(t *testing.T) {
 	for name, end := range map[string]func(f *fixture, d *proxytest.Client){
 		"killed":       func(f *fixture, d *proxytest.Client) { f.group.clients.get(2).kill("test") },
