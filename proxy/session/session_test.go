@@ -30,11 +30,11 @@ func failing(err error) func(*Config, *proxytest.Backend) {
 
 func TestFailures(t *testing.T) {
 	for err, want := range map[error]*resp.Value{
-		caspaxos.ErrNoQuorum:                              resp.ErrClusterDown,
-		fmt.Errorf("slot 7: %w", caspaxos.ErrContention):  resp.ErrTryAgain,
-		caspaxos.ErrOverloaded:                            errOverloaded,
-		caspaxos.ErrUncertain:                             resp.ErrUncertain,
-		errors.New("an unexpected error"): resp.ErrUncertain,
+		caspaxos.ErrNoQuorum:                             resp.ErrClusterDown,
+		fmt.Errorf("slot 7: %w", caspaxos.ErrContention): resp.ErrTryAgain,
+		caspaxos.ErrOverloaded:                           errOverloaded,
+		caspaxos.ErrUncertain:                            resp.ErrUncertain,
+		errors.New("an unexpected error"):                resp.ErrUncertain,
 	} {
 		c := start(t, failing(err)).dial()
 		failure := string(want.AppendTo(nil, 2))
