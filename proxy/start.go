@@ -9,9 +9,11 @@ import (
 	"go.uber.org/zap"
 
 	"synod/meta/store"
+	"synod/protocol/admin"
 	"synod/protocol/caspaxos"
 	"synod/protocol/takeover"
 	"synod/proxy/cluster"
+	"synod/proxy/server"
 )
 
 // Config is what a Proxy is started with.
@@ -25,29 +27,28 @@ type Config struct {
 	MaxClients int
 	Password   string
 	Lanes      int // of proposers; zero is one for each processor
-	Memory     Memory
+	Memory     server.Memory
 	StateDir   string
 	Log        *zap.Logger
 	Version    string
 }
 
-// Proxy is a whole proxy: the server for clients, its view of the cluster and
-// the admin server.
+// Proxy is a whole proxy: the server for clients, the cluster behind it and the
+// admin server.
 type Proxy struct {
 	cfg     Config
 	cluster *cluster.Cluster
-	server  *Server
-	admin   *Admin
+	server  *server.Server
+	admin   *admin.Server
 
 	stop   context.CancelFunc
-	listed chan struct{} // closed when the proxy is not listed any more
+	listed chan struct{} // closed when the proxy is no longer listed
 	errs   chan error
 }
 
-// Start brings a proxy up. It takes its ports first, then waits for etcd and
-// for the cluster to be initialised, and returns when it serves clients; it
-// does not wait for the storage nodes. With a state directory it goes on without
-// an etcd that does not answer.
+// Start starts a proxy. It takes its ports, waits for etcd and for the cluster to be
+// initialised, and returns when it serves clients; it does not wait for storage
+// nodes. With a state directory it starts even if etcd does not answer.
 func Start(ctx context.Context, cfg Config) (_ *Proxy, err error) {
 	ln, err := takeover.Listen(ctx, cfg.Log, cfg.ListenAddr)
 	if err != nil {
@@ -59,18 +60,18 @@ func Start(ctx context.Context, cfg Config) (_ *Proxy, err error) {
 	}
 	p := &Proxy{cfg: cfg, listed: make(chan struct{}), errs: make(chan error, 1)}
 	p.cluster, err = cluster.Open(ctx, cluster.Config{Name: cfg.Name, Cluster: cfg.Cluster, Store: cfg.Store,
-		Limits: cfg.Limits, Lanes: cfg.Lanes, Memory: cfg.Memory.Replies, CachedBytes: cfg.Memory.cache(),
+		Limits: cfg.Limits, Lanes: cfg.Lanes, Memory: cfg.Memory.Replies, CachedBytes: cfg.Memory.Cache(),
 		StateDir: cfg.StateDir, Lost: p.lost, Log: cfg.Log})
 	if err != nil {
 		return nil, errors.Join(err, ln.Close(), adminLn.Close())
 	}
 	id := p.cluster.ProposerID()
-	p.server = NewServer(ln, Options{Backend: backend{p.cluster}, Log: cfg.Log, Version: cfg.Version,
+	p.server = server.New(ln, server.Options{Backend: backend{p.cluster}, Log: cfg.Log, Version: cfg.Version,
 		Password: cfg.Password, MaxClients: cfg.MaxClients, Memory: cfg.Memory, Replicas: p.cluster.Replicas,
-		// 32 bits of clients for each start of a proxy; clients parse ids as
-		// signed 64-bit numbers.
+		// 32 bits for the clients of each start of a proxy. Client libraries parse
+		// ids as signed 64-bit numbers.
 		ClientIDs: int64(id&0x7fffffff) << 32})
-	p.admin, err = NewAdmin(adminLn, AdminOptions{Log: cfg.Log, Ready: p.ready,
+	p.admin, err = admin.New(adminLn, admin.Options{Log: cfg.Log, Ready: p.ready, Failed: p.adminFailed,
 		Collectors: append(p.cluster.Collectors(), p.server)})
 	if err != nil {
 		close(p.listed)
@@ -82,8 +83,8 @@ func Start(ctx context.Context, cfg Config) (_ *Proxy, err error) {
 	return p, nil
 }
 
-// list keeps the proxy listed in etcd, when that answers, for operators. An id
-// under which somebody else is listed is one that etcd gave out twice.
+// list keeps the proxy listed in etcd, for operators, whenever etcd answers. If
+// another proxy is listed under its id, etcd has assigned the id twice.
 func (p *Proxy) list(ctx context.Context) {
 	defer close(p.listed)
 	for ctx.Err() == nil {
@@ -107,7 +108,10 @@ func (p *Proxy) list(ctx context.Context) {
 	}
 }
 
-// lost notes that the proxy must not go on.
+// adminFailed logs the failure of the admin server. Clients are still served.
+func (p *Proxy) adminFailed(err error) { p.cfg.Log.Error("the admin server stopped", zap.Error(err)) }
+
+// lost reports that the proxy must not go on.
 func (p *Proxy) lost(err error) {
 	select {
 	case p.errs <- err:
@@ -115,11 +119,11 @@ func (p *Proxy) lost(err error) {
 	}
 }
 
-// listPause is the time between attempts to be listed, and between looks whether
-// the proposer id is still the same.
+// listPause is the time between attempts to be listed, and between checks whether the
+// proposer id has changed.
 const listPause = time.Second
 
-// stayListed stays until ctx ends or the proposer id is another.
+// stayListed returns when ctx ends, the proposer id changes or the entry is lost.
 func (p *Proxy) stayListed(ctx context.Context, entry *store.Registration, id caspaxos.ProposerID) error {
 	tick := time.NewTicker(listPause)
 	defer tick.Stop()
@@ -134,7 +138,7 @@ func (p *Proxy) stayListed(ctx context.Context, entry *store.Registration, id ca
 	leaving, cancel := context.WithTimeout(context.Background(), listPause)
 	defer cancel()
 	if err := entry.Close(leaving); err != nil {
-		p.cfg.Log.Warn("could not sign off", zap.Error(err))
+		p.cfg.Log.Warn("cannot be removed from the list in etcd", zap.Error(err))
 	}
 	return nil
 }
@@ -163,11 +167,12 @@ func (p *Proxy) Addr() string { return p.server.Addr().String() }
 // AdminAddr returns the address of the admin server.
 func (p *Proxy) AdminAddr() string { return p.admin.Addr().String() }
 
-// Err reports that the proxy must not go on; at most one error.
+// Err sends at most one error, after which the proxy must not go on.
 func (p *Proxy) Err() <-chan error { return p.errs }
 
-// Close drains the proxy: it signs off, finishes what clients have begun, and
-// ends. When ctx ends first, the clients that are left are cut off.
+// Close drains the proxy: it removes itself from the list in etcd, finishes the
+// commands that clients have sent, and stops. When ctx ends first, the remaining
+// clients are disconnected.
 func (p *Proxy) Close(ctx context.Context) error {
 	if p.stop != nil {
 		p.stop()
@@ -181,7 +186,7 @@ func (p *Proxy) Close(ctx context.Context) error {
 	return err
 }
 
-// backend puts a cluster.Cluster behind the Backend interface.
+// backend makes a cluster.Cluster a session.Backend.
 type backend struct{ *cluster.Cluster }
 
 func (b backend) Scan(ctx context.Context, db byte, cursor uint64, match []byte, count int, typ string) (uint64, [][]byte, error) {
@@ -212,7 +217,7 @@ func (b backend) Flush(ctx context.Context, first, last byte) error {
 	return known(b.Cluster.Keys.Flush(ctx, first, last))
 }
 
-// known reduces an error of the key space to one of those that Backend names.
+// known wraps an error of the key space in one that session.Backend names.
 func known(err error) error {
 	if err == nil {
 		return nil

@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"synod/meta/store"
+	"synod/protocol/admin"
 	"synod/protocol/caspaxos"
 	"synod/protocol/rpc"
 	"synod/protocol/takeover"
@@ -58,7 +59,7 @@ type Daemon struct {
 
 	listener net.Listener
 	server   *rpc.Server
-	admin    *admin
+	admin    *admin.Server
 	metrics  *metrics
 
 	secrets atomic.Pointer[[]rpc.Secret] // as the placement came with them
@@ -136,7 +137,7 @@ func (d *Daemon) bringUp(ctx context.Context) (err error) {
 		Memory: d.cfg.Memory.Frames, Weigh: weigh, Refused: d.noRoom,
 	})
 	d.metrics = newMetrics(d)
-	if d.admin, err = startAdmin(ctx, d); err != nil {
+	if err := d.startAdmin(ctx); err != nil {
 		return err
 	}
 	if err := d.recover(); err != nil {
@@ -246,7 +247,7 @@ func (d *Daemon) Err() <-chan error { return d.errs }
 func (d *Daemon) Addr() string { return d.listener.Addr().String() }
 
 // AdminAddr returns the address of the admin port.
-func (d *Daemon) AdminAddr() string { return d.admin.listener.Addr().String() }
+func (d *Daemon) AdminAddr() string { return d.admin.Addr().String() }
 
 // ready returns nil if the node can do its work, else why it cannot.
 func (d *Daemon) ready() error {
@@ -337,7 +338,7 @@ func (d *Daemon) shut(closeEngine func(*engine.Engine) error) error {
 	}
 	d.routines.Wait()
 	if d.admin != nil {
-		errs = append(errs, d.admin.close())
+		d.closeAdmin()
 	}
 	return errors.Join(errs...)
 }

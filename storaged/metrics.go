@@ -4,7 +4,6 @@ import (
 	"strconv"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"synod/protocol/caspaxos"
 	"synod/protocol/rpc"
@@ -34,8 +33,7 @@ func (l *lane) count(k caspaxos.Kind, o caspaxos.Outcome) {
 // metrics is what the node shows on /metrics. Counters of the hot path belong
 // to lanes and are summed up when somebody looks.
 type metrics struct {
-	registry *prometheus.Registry
-	daemon   *Daemon
+	daemon *Daemon
 
 	batchSize prometheus.Histogram
 	syncTime  prometheus.Histogram
@@ -47,15 +45,16 @@ func newMetrics(d *Daemon) *metrics {
 		return prometheus.NewHistogram(prometheus.HistogramOpts{Name: "synod_node_" + name, Help: help, Buckets: buckets})
 	}
 	powers := prometheus.ExponentialBuckets(1, 2, 12)
-	m := &metrics{
-		registry: prometheus.NewRegistry(), daemon: d,
+	return &metrics{
+		daemon:    d,
 		batchSize: histogram("batch_requests", "Requests that a lane worked on at once.", powers),
 		syncTime:  histogram("sync_seconds", "Time to write and sync the changelog.", prometheus.ExponentialBuckets(20e-6, 2, 16)),
 		syncSize:  histogram("sync_entries", "Changelog entries that shared a sync.", powers),
 	}
-	m.registry.MustRegister(m.batchSize, m.syncTime, m.syncSize, m,
-		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	return m
+}
+
+func (m *metrics) collectors() []prometheus.Collector {
+	return []prometheus.Collector{m.batchSize, m.syncTime, m.syncSize, m}
 }
 
 func (m *metrics) batch(n int) { m.batchSize.Observe(float64(n)) }

@@ -1,6 +1,9 @@
 package command
 
-import "synod/proxy/datatype/stream"
+import (
+	"synod/proxy/datatype/stream"
+	"synod/proxy/datatype/stream/entry"
+)
 
 // streamEntryCommands declares the commands on the entries of streams.
 func streamEntryCommands() []*Spec {
@@ -42,7 +45,7 @@ func streamEntryCommands() []*Spec {
 					{Name: "value"},
 				}},
 			},
-			Key: stream.Add,
+			Key: entry.Add,
 		},
 		{
 			Name: "xdel", Arity: -3,
@@ -56,7 +59,7 @@ func streamEntryCommands() []*Spec {
 				{Name: "key", Type: KeyArg},
 				{Name: "id", Flags: Multiple},
 			},
-			Key: stream.Del,
+			Key: entry.Del,
 		},
 		{
 			Name: "xlen", Arity: 2,
@@ -69,7 +72,7 @@ func streamEntryCommands() []*Spec {
 			Args: []Arg{
 				{Name: "key", Type: KeyArg},
 			},
-			Key: stream.Len,
+			Key: entry.Len,
 		},
 		{
 			Name: "xrange", Arity: -4,
@@ -88,7 +91,7 @@ func streamEntryCommands() []*Spec {
 				{Name: "end"},
 				{Name: "count", Type: IntegerArg, Token: "COUNT", Flags: Optional},
 			},
-			Key: stream.GetRange,
+			Key: entry.GetRange,
 		},
 		{
 			Name: "xread", Arity: -4,
@@ -125,7 +128,7 @@ func streamEntryCommands() []*Spec {
 				{Name: "start"},
 				{Name: "count", Type: IntegerArg, Token: "COUNT", Flags: Optional},
 			},
-			Key: stream.GetRevRange,
+			Key: entry.GetRevRange,
 		},
 		{
 			Name: "xsetid", Arity: -3,
@@ -144,7 +147,7 @@ func streamEntryCommands() []*Spec {
 				{Name: "entries_added", Type: IntegerArg, Token: "ENTRIESADDED", Since: "7.0.0", Flags: Optional},
 				{Name: "max_deleted_entry_id", Token: "MAXDELETEDID", Since: "7.0.0", Flags: Optional},
 			},
-			Key: stream.SetID,
+			Key: entry.SetID,
 		},
 		{
 			Name: "xtrim", Arity: -4,
@@ -173,7 +176,7 @@ func streamEntryCommands() []*Spec {
 					{Name: "count", Type: IntegerArg, Token: "LIMIT", Since: "6.2.0", Flags: Optional},
 				}},
 			},
-			Key: stream.Trim,
+			Key: entry.Trim,
 		},
 	}
 }

@@ -1,6 +1,6 @@
-// Package proxytest has a backend in memory for tests of what stands in front
-// of one: it runs operations on views kept in a map, one at a time, with no
-// consensus and no disk. What it promises is what proxy.Backend asks for.
+// Package proxytest has what tests of the front end need: a session.Backend in
+// memory, which runs operations one at a time, without consensus and without a
+// disk, and a raw client.
 package proxytest
 
 import (

@@ -2,6 +2,8 @@ package arch
 
 import (
 	"cmp"
+	"fmt"
+	"go/token"
 	"strings"
 	"sync"
 	"testing"
@@ -104,4 +106,37 @@ func TestLargeMayOnlyShrink(t *testing.T) {
 	large[file+" gone"] = 100
 	t.Cleanup(func() { delete(large, file+" gone") })
 	find(t, "sizes", file, "package proxy"+lines(600), "is no more")
+}
+
+// TestPackagesAreBounded shows that the lines of a package are those of all its
+// files, without tests and declarations of commands.
+func TestPackagesAreBounded(t *testing.T) {
+	const pkg = "proxy/x"
+	sources := map[string]string{}
+	for i := range 6 {
+		sources[fmt.Sprintf("%s/%d.go", pkg, i)] = "package x" + lines(500)
+		sources[fmt.Sprintf("%s/%d_test.go", pkg, i)] = "package x" + lines(500)
+	}
+	check := func(want string) {
+		t.Helper()
+		tree, err := Parse(sources)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var found []string
+		checkSizes(tree, func(_ token.Pos, what, _ string) { found = append(found, what) })
+		if got := strings.Join(found, "\n"); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+	check("")
+	sources[pkg+"/more.go"] = "package x\nvar x = []*Spec{" + lines(300) + "}"
+	check("")
+	sources[pkg+"/more.go"] = "package x\nvar x = []*Other{" + lines(300) + "}"
+	check("proxy/x has 3301 lines, at most 3000")
+	large[pkg] = 3301
+	t.Cleanup(func() { delete(large, pkg) })
+	check("")
+	sources[pkg+"/more.go"] = "package x"
+	check("proxy/x has 3000 lines now")
 }

@@ -46,7 +46,7 @@ var broken = []struct {
 	{
 		"owners of libraries", "etcd client", "proxy/x.go",
 		`package proxy; import _ "go.etcd.io/etcd/client/v3"`, "schema in etcd",
-		`package proxy; import _ "github.com/tidwall/redcon"`, "",
+		`package respio; import _ "github.com/tidwall/redcon"`, "proxy/respio/x.go",
 	},
 	{
 		"owners of libraries", "redcon", "proxy/command/x.go",

@@ -9,10 +9,10 @@ import (
 
 	"go.uber.org/zap"
 
-	"synod/proxy"
 	"synod/proxy/command"
 	"synod/proxy/command/commandtest"
 	"synod/proxy/proxytest"
+	"synod/proxy/server"
 	"synod/tests/harness"
 )
 
@@ -44,7 +44,7 @@ func inMemory(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := proxy.NewServer(l, proxy.Options{Backend: proxytest.New(), Log: zap.NewNop(), Version: "test"})
+	s := server.New(l, server.Options{Backend: proxytest.New(), Log: zap.NewNop(), Version: "test"})
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), harness.Patience)
 		defer cancel()

@@ -17,6 +17,7 @@ import (
 	"synod/meta/placement"
 	"synod/meta/store"
 	"synod/proxy"
+	"synod/proxy/server"
 	"synod/storaged"
 	"synod/tools/program"
 )
@@ -139,7 +140,7 @@ func (c *cluster) create(ctx context.Context, table *placement.Table) error {
 func (c *cluster) startProxies(ctx context.Context, addrs []string) error {
 	for i, addr := range addrs {
 		name := fmt.Sprintf("p%d", i+1)
-		memory, err := proxy.DivideMemory(c.memory.proxy)
+		memory, err := server.DivideMemory(c.memory.proxy)
 		if err != nil {
 			return err
 		}

@@ -1,7 +1,7 @@
 package main
 
 import (
-	"synod/proxy"
+	"synod/proxy/server"
 	"synod/storaged"
 )
 
@@ -31,6 +31,6 @@ func divideMemory(f *flags) (memory, error) {
 	}
 	m.outside = nodes * node.Outside
 	m.proxy = (m.limit - etcdMemory - nodes*m.node) / proxies
-	_, err = proxy.DivideMemory(m.proxy)
+	_, err = server.DivideMemory(m.proxy)
 	return m, err
 }

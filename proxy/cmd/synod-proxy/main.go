@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"synod/proxy"
+	"synod/proxy/server"
 	"synod/tools/program"
 )
 
@@ -59,7 +60,7 @@ func newProgram() program.Program {
 func main() { newProgram().Main() }
 
 func (f *flags) run(ctx context.Context, _ io.Writer, _ *kong.Context) error {
-	memory, err := proxy.DivideMemory(f.MemoryLimit.Bytes(proxy.DefaultMemory))
+	memory, err := server.DivideMemory(f.MemoryLimit.Bytes(server.DefaultMemory))
 	if err != nil {
 		return fmt.Errorf("--memory-limit: %w", err)
 	}

@@ -5,6 +5,7 @@ import (
 	"synod/protocol/register"
 	"synod/protocol/resp"
 	"synod/proxy/datatype"
+	"synod/proxy/datatype/stream/entry"
 )
 
 // member is what most commands on groups name.
@@ -19,7 +20,7 @@ func (m *member) errNoGroup() *resp.Value {
 
 // openGroup opens the books of the group, which must exist.
 func (m *member) openGroup(v register.View) (*books, *resp.Value) {
-	if err := check(v.Header); err != nil {
+	if err := entry.Check(v.Header); err != nil {
 		return nil, err
 	}
 	b, ok := open(v, m.group)
@@ -33,14 +34,14 @@ func (m *member) openGroup(v register.View) (*books, *resp.Value) {
 type ack struct {
 	datatype.Writes
 	group []byte
-	ids   []ID
+	ids   []entry.ID
 	err   *resp.Value // in the IDs; it shows if there is a group only
 }
 
 // Ack parses XACK key group id [id ...].
 func Ack(args [][]byte) (caspaxos.Operation, *resp.Value) {
 	o := &ack{group: args[2]}
-	o.ids, o.err = parseIDs(args[3:])
+	o.ids, o.err = entry.ParseIDs(args[3:])
 	return o, nil
 }
 
@@ -54,7 +55,7 @@ func (o *ack) Needs() register.Projection {
 }
 
 func (o *ack) Execute(v register.View, _ int64) caspaxos.Effect {
-	if err := check(v.Header); err != nil {
+	if err := entry.Check(v.Header); err != nil {
 		return datatype.Reply(err)
 	}
 	b, ok := open(v, o.group)

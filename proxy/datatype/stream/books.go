@@ -7,6 +7,7 @@ import (
 	"synod/protocol/register"
 	"synod/protocol/resp"
 	"synod/proxy/datatype"
+	"synod/proxy/datatype/stream/entry"
 )
 
 // books are a group with those of its consumers and pending entries that a
@@ -22,7 +23,7 @@ type books struct {
 
 	consumers map[string]*account
 	accounts  []*account // the same, in the order in which they were opened
-	entries   map[ID]*note
+	entries   map[entry.ID]*note
 	notes     []*note
 }
 
@@ -38,7 +39,7 @@ type account struct {
 // note is an entry that may be pending. was is what it was before, is what it
 // is now; nil if it is not pending.
 type note struct {
-	id      ID
+	id      entry.ID
 	was, is *pending
 }
 
@@ -50,7 +51,7 @@ func open(v register.View, name []byte) (*books, bool) {
 		return nil, false
 	}
 	g := groupOf(value)
-	return &books{v: v, name: name, was: g, group: g, consumers: map[string]*account{}, entries: map[ID]*note{}}, true
+	return &books{v: v, name: name, was: g, group: g, consumers: map[string]*account{}, entries: map[entry.ID]*note{}}, true
 }
 
 // account returns a consumer, which need not exist.
@@ -60,7 +61,7 @@ func (b *books) account(name []byte) *account {
 		return a
 	}
 	a = &account{name: name, consumer: consumer{active: -1}}
-	if value, ok := lookup(b.v, consumerKey(b.name, name), &b.need); ok {
+	if value, ok := entry.Lookup(b.v, consumerKey(b.name, name), &b.need); ok {
 		a.consumer, a.exists, a.used = consumerOf(value), true, true
 		a.was = a.consumer
 	}
@@ -77,13 +78,13 @@ func (b *books) seen(name []byte, now int64) *account {
 }
 
 // note returns what is known of an entry.
-func (b *books) note(id ID) *note {
+func (b *books) note(id entry.ID) *note {
 	n := b.entries[id]
 	if n != nil {
 		return n
 	}
 	n = &note{id: id}
-	if value, ok := lookup(b.v, pendingKey(b.name, id), &b.need); ok {
+	if value, ok := entry.Lookup(b.v, pendingKey(b.name, id), &b.need); ok {
 		p := pendingOf(value)
 		n.was, n.is = &p, &p
 	}
@@ -111,12 +112,12 @@ func (b *books) close(reply func() *resp.Value) caspaxos.Effect {
 		ops = append(ops, b.group.op(b.name))
 	}
 	switch {
-	case lacking(&b.need):
+	case entry.Lacking(&b.need):
 		return datatype.Need(b.need)
 	case len(ops) == 0:
 		return datatype.Reply(reply())
 	}
-	return changes(b.v.Header, b.v.Header, ops, reply())
+	return entry.Changes(b.v.Header, b.v.Header, ops, reply())
 }
 
 // settle does what became of one entry.
@@ -128,15 +129,15 @@ func (b *books) settle(ops []register.Op, n *note) []register.Op {
 	if n.was != nil && moved {
 		b.account(n.was.consumer).pending--
 		b.group.pending--
-		ops = append(ops, remove(indexKey(b.name, n.was.consumer, n.id)))
+		ops = append(ops, entry.Remove(indexKey(b.name, n.was.consumer, n.id)))
 	}
 	if n.is == nil {
-		return append(ops, remove(pendingKey(b.name, n.id)))
+		return append(ops, entry.Remove(pendingKey(b.name, n.id)))
 	}
 	if moved {
 		b.account(n.is.consumer).pending++
 		b.group.pending++
-		ops = append(ops, put(indexKey(b.name, n.is.consumer, n.id), nil))
+		ops = append(ops, entry.Put(indexKey(b.name, n.is.consumer, n.id), nil))
 	}
 	if moved || n.was.time != n.is.time || n.was.count != n.is.count {
 		ops = append(ops, n.is.op(b.name, n.id))

@@ -8,6 +8,7 @@ import (
 	"synod/protocol/resp"
 	"synod/proxy/datatype"
 	"synod/proxy/datatype/number"
+	"synod/proxy/datatype/stream/entry"
 )
 
 // transfer is how XCLAIM and XAUTOCLAIM give pending entries to a consumer.
@@ -20,9 +21,9 @@ type transfer struct {
 // claimed is the reply on an entry that was given away.
 func (t *transfer) claimed(e register.Element) resp.Value {
 	if t.justID {
-		return *idReply(idAtEnd(e.Key))
+		return *entry.IDReply(entry.IDAtEnd(e.Key))
 	}
-	return entryReply(e)
+	return entry.Reply(e)
 }
 
 // idle reports whether an entry has been pending long enough.
@@ -34,12 +35,12 @@ func (t *transfer) idle(p *pending, now int64) bool {
 type claim struct {
 	datatype.Writes
 	transfer
-	ids     []ID
+	ids     []entry.ID
 	idleFor *int64 // IDLE
 	at      *int64 // TIME, unless IDLE follows
 	retries int64  // -1: not given
 	force   bool
-	last    ID
+	last    entry.ID
 	err     *resp.Value // it shows if there is a group only
 }
 
@@ -57,7 +58,7 @@ func (o *claim) parse(minIdle []byte, rest [][]byte) *resp.Value {
 		return resp.Err("ERR Invalid min-idle-time argument for XCLAIM")
 	}
 	for ; len(rest) > 0; rest = rest[1:] {
-		id, err := parseID(rest[0], 0)
+		id, err := entry.ParseID(rest[0], 0)
 		if err != nil {
 			break
 		}
@@ -105,7 +106,7 @@ func (o *claim) parseOption(name, value []byte) (err *resp.Value) {
 	case datatype.Is(name, "RETRYCOUNT"):
 		o.retries = integer("RETRYCOUNT")
 	case datatype.Is(name, "LASTID"):
-		o.last, err = parseID(value, 0)
+		o.last, err = entry.ParseID(value, 0)
 	default:
 		err = errClaimOption(name)
 	}
@@ -131,7 +132,7 @@ func (o *claim) Needs() register.Projection {
 	p := register.Projection{Keys: make([][]byte, 2, 2+2*len(o.ids))}
 	p.Keys[0], p.Keys[1] = groupKey(o.group), consumerKey(o.group, o.consumer)
 	for _, id := range o.ids {
-		p.Keys = append(p.Keys, entryKey(id), pendingKey(o.group, id))
+		p.Keys = append(p.Keys, entry.Key(id), pendingKey(o.group, id))
 	}
 	return p
 }
@@ -144,13 +145,13 @@ func (o *claim) Execute(v register.View, now int64) caspaxos.Effect {
 	case o.err != nil:
 		return datatype.Reply(o.err)
 	}
-	if b.group.last.less(o.last) {
+	if b.group.last.Less(o.last) {
 		b.group.last = o.last
 	}
 	replies := []resp.Value{}
 	for _, id := range o.ids {
-		key, n := entryKey(id), b.note(id)
-		value, exists := lookup(v, key, &b.need)
+		key, n := entry.Key(id), b.note(id)
+		value, exists := entry.Lookup(v, key, &b.need)
 		if !exists {
 			n.is = nil
 			continue
@@ -195,7 +196,7 @@ func (t *transfer) give(b *books, n *note, p pending, now int64) {
 type autoClaim struct {
 	datatype.Writes
 	transfer
-	start ID
+	start entry.ID
 	count int64
 }
 
@@ -212,7 +213,7 @@ func AutoClaim(args [][]byte) (caspaxos.Operation, *resp.Value) {
 		return nil, resp.Err("ERR Invalid min-idle-time argument for XAUTOCLAIM")
 	}
 	var err *resp.Value
-	if o.start, err = parseStart(args[5]); err != nil {
+	if o.start, err = entry.ParseStart(args[5]); err != nil {
 		return nil, err
 	}
 	for rest := args[6:]; len(rest) > 0; rest = rest[1:] {
@@ -234,13 +235,13 @@ func AutoClaim(args [][]byte) (caspaxos.Operation, *resp.Value) {
 
 // rows is the range of pending entries that are looked at first.
 func (o *autoClaim) rows(limit int) register.Range {
-	return between(inGroup('p', o.group, idBytes), o.start, maxID, limit)
+	return entry.Between(inGroup('p', o.group, entry.IDBytes), o.start, entry.MaxID, limit)
 }
 
 func (o *autoClaim) Needs() register.Projection {
 	return register.Projection{
 		Keys:   [][]byte{groupKey(o.group), consumerKey(o.group, o.consumer)},
-		Ranges: []register.Range{o.rows(limit(min(o.count, 100) + 1))},
+		Ranges: []register.Range{o.rows(entry.Limit(min(o.count, 100) + 1))},
 	}
 }
 
@@ -250,23 +251,23 @@ func (o *autoClaim) Execute(v register.View, now int64) caspaxos.Effect {
 		return datatype.Reply(err)
 	}
 	// As many rows as it may take if all are claimed, then more and more.
-	for size := limit(min(o.count, int64(b.was.pending)) + 1); ; size *= 2 {
-		rows := list(v, o.rows(size), &b.need)
+	for size := entry.Limit(min(o.count, int64(b.was.pending)) + 1); ; size *= 2 {
+		rows := entry.List(v, o.rows(size), &b.need)
 		w := walk{autoClaim: o, books: b, now: now}
 		rest := w.over(rows)
-		if lacking(&b.need) {
+		if entry.Lacking(&b.need) {
 			return datatype.Need(b.need)
 		}
-		cursor := ID{}
+		cursor := entry.ID{}
 		switch {
 		case len(rest) > 0:
-			cursor = idAtEnd(rest[0].Key)
+			cursor = entry.IDAtEnd(rest[0].Key)
 		case len(rows) == size:
 			b, _ = open(v, o.group)
 			continue
 		}
 		return b.close(func() *resp.Value {
-			return resp.List(*idReply(cursor), *resp.List(w.claimed...), *resp.List(w.deleted...))
+			return resp.List(*entry.IDReply(cursor), *resp.List(w.claimed...), *resp.List(w.deleted...))
 		})
 	}
 }
@@ -285,17 +286,17 @@ func (w *walk) over(rows []register.Element) []register.Element {
 	left, attempts := w.count, w.count*attemptsFactor
 	for ; len(rows) > 0 && left > 0 && attempts > 0; rows = rows[1:] {
 		attempts--
-		id := idAtEnd(rows[0].Key)
+		id := entry.IDAtEnd(rows[0].Key)
 		n := w.books.note(id)
 		if n.is == nil { // the row's key is of no entry that is pending
 			continue
 		}
 		w.books.account(n.is.consumer)
-		key := entryKey(id)
-		value, exists := lookup(w.books.v, key, &w.books.need)
+		key := entry.Key(id)
+		value, exists := entry.Lookup(w.books.v, key, &w.books.need)
 		switch {
 		case !exists:
-			w.deleted = append(w.deleted, *idReply(id))
+			w.deleted = append(w.deleted, *entry.IDReply(id))
 			n.is = nil
 		case !w.idle(n.is, w.now):
 			continue

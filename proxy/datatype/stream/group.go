@@ -6,6 +6,7 @@ import (
 	"synod/protocol/resp"
 	"synod/proxy/datatype"
 	"synod/proxy/datatype/number"
+	"synod/proxy/datatype/stream/entry"
 )
 
 var (
@@ -22,7 +23,7 @@ func (m *member) errGroupOf() *resp.Value {
 // position is where a group is put: what it has seen of a stream.
 type position struct {
 	member
-	id      ID
+	id      entry.ID
 	atEnd   bool // "$", instead of id
 	read    int64
 	lateErr *resp.Value // in the ID; it shows if there is a stream (and group) only
@@ -31,7 +32,7 @@ type position struct {
 // options reads what follows the ID of CREATE and SETID.
 func (p *position) options(args [][]byte, create bool) (mkStream bool, err *resp.Value) {
 	p.member = member{key: args[2], group: args[3]}
-	p.read = unread
+	p.read = entry.Unread
 	for rest := args[5:]; len(rest) > 0; rest = rest[1:] {
 		switch {
 		case create && datatype.Is(rest[0], "MKSTREAM"):
@@ -41,7 +42,7 @@ func (p *position) options(args [][]byte, create bool) (mkStream bool, err *resp
 			switch {
 			case !ok:
 				return false, resp.ErrNotInteger
-			case n < unread:
+			case n < entry.Unread:
 				return false, errEntriesRead
 			}
 			p.read = n
@@ -58,9 +59,9 @@ func (p *position) Needs() register.Projection {
 }
 
 // in returns the ID in a stream.
-func (p *position) in(m *meta) ID {
+func (p *position) in(m *entry.Meta) entry.ID {
 	if p.atEnd {
-		return m.last
+		return m.Last
 	}
 	return p.id
 }
@@ -87,13 +88,13 @@ func CreateGroup(args [][]byte) (caspaxos.Operation, *resp.Value) {
 	case datatype.Is(args[4], "$"):
 		o.atEnd = true
 	default:
-		o.id, o.lateErr = parseID(args[4], 0)
+		o.id, o.lateErr = entry.ParseID(args[4], 0)
 	}
 	return o, nil
 }
 
 func (o *createGroup) Execute(v register.View, _ int64) caspaxos.Effect {
-	if err := check(v.Header); err != nil {
+	if err := entry.Check(v.Header); err != nil {
 		return datatype.Reply(err)
 	}
 	_, taken := v.Get(groupKey(o.group))
@@ -105,10 +106,10 @@ func (o *createGroup) Execute(v register.View, _ int64) caspaxos.Effect {
 	case taken:
 		return datatype.Reply(errBusyGroup)
 	}
-	m := metaOf(v.Header)
-	m.groups++
+	m := entry.MetaOf(v.Header)
+	m.Groups++
 	g := group{last: o.in(&m), read: o.read}
-	return changes(v.Header, m.header(v.Header), []register.Op{g.op(o.group)}, resp.OK)
+	return entry.Changes(v.Header, m.Header(v.Header), []register.Op{g.op(o.group)}, resp.OK)
 }
 
 // setGroupID moves a consumer group.
@@ -129,7 +130,7 @@ func SetGroupID(args [][]byte) (caspaxos.Operation, *resp.Value) {
 	case datatype.Is(args[4], "$"):
 		o.atEnd = true
 	default:
-		o.id, o.lateErr = parseAnyID(args[4], 0)
+		o.id, o.lateErr = entry.ParseAnyID(args[4], 0)
 	}
 	return o, nil
 }
@@ -142,7 +143,7 @@ func (o *setGroupID) Execute(v register.View, _ int64) caspaxos.Effect {
 	case o.lateErr != nil:
 		return datatype.Reply(o.lateErr)
 	}
-	m := metaOf(v.Header)
+	m := entry.MetaOf(v.Header)
 	b.group.last, b.group.read = o.in(&m), o.read
 	return b.close(func() *resp.Value { return resp.OK })
 }
@@ -150,7 +151,7 @@ func (o *setGroupID) Execute(v register.View, _ int64) caspaxos.Effect {
 // openToManage opens the books of the group for a subcommand of XGROUP that
 // requires it to exist.
 func (m *member) openToManage(v register.View) (*books, *resp.Value) {
-	if err := check(v.Header); err != nil {
+	if err := entry.Check(v.Header); err != nil {
 		return nil, err
 	}
 	if !v.Header.Exists() {
@@ -177,13 +178,13 @@ func DestroyGroup(args [][]byte) (caspaxos.Operation, *resp.Value) {
 func (o *destroyGroup) Needs() register.Projection {
 	p := register.Projection{Keys: [][]byte{groupKey(o.group)}}
 	for _, kind := range []byte{'c', 'p', 'q'} {
-		p.Ranges = append(p.Ranges, prefixed(inGroup(kind, o.group, 0)))
+		p.Ranges = append(p.Ranges, entry.Prefixed(inGroup(kind, o.group, 0)))
 	}
 	return p
 }
 
 func (o *destroyGroup) Execute(v register.View, _ int64) caspaxos.Effect {
-	if err := check(v.Header); err != nil {
+	if err := entry.Check(v.Header); err != nil {
 		return datatype.Reply(err)
 	}
 	if !v.Header.Exists() {
@@ -193,16 +194,16 @@ func (o *destroyGroup) Execute(v register.View, _ int64) caspaxos.Effect {
 	if _, ok := v.Get(key); !ok {
 		return datatype.Reply(resp.Int(0))
 	}
-	ops := []register.Op{remove(key)}
+	ops := []register.Op{entry.Remove(key)}
 	for _, r := range o.Needs().Ranges {
 		elems, _ := v.Range(r)
 		for _, e := range elems {
-			ops = append(ops, remove(e.Key))
+			ops = append(ops, entry.Remove(e.Key))
 		}
 	}
-	m := metaOf(v.Header)
-	m.groups--
-	return changes(v.Header, m.header(v.Header), ops, resp.Int(1))
+	m := entry.MetaOf(v.Header)
+	m.Groups--
+	return entry.Changes(v.Header, m.Header(v.Header), ops, resp.Int(1))
 }
 
 // createConsumer makes a consumer.
@@ -249,7 +250,7 @@ func DeleteConsumer(args [][]byte) (caspaxos.Operation, *resp.Value) {
 
 func (o *deleteConsumer) Needs() register.Projection {
 	p := o.records()
-	p.Ranges = []register.Range{prefixed(ofConsumer(o.group, o.consumer))}
+	p.Ranges = []register.Range{entry.Prefixed(ofConsumer(o.group, o.consumer))}
 	return p
 }
 
@@ -262,12 +263,12 @@ func (o *deleteConsumer) Execute(v register.View, _ int64) caspaxos.Effect {
 	if !a.exists {
 		return datatype.Reply(resp.Int(0))
 	}
-	ops := []register.Op{remove(consumerKey(o.group, o.consumer))}
+	ops := []register.Op{entry.Remove(consumerKey(o.group, o.consumer))}
 	each(v, ofConsumer(o.group, o.consumer), func(e register.Element) {
-		ops = append(ops, remove(e.Key), remove(pendingKey(o.group, idAtEnd(e.Key))))
+		ops = append(ops, entry.Remove(e.Key), entry.Remove(pendingKey(o.group, entry.IDAtEnd(e.Key))))
 	})
 	b.group.consumers--
 	b.group.pending -= a.pending
 	ops = append(ops, b.group.op(o.group))
-	return changes(v.Header, v.Header, ops, resp.Int(int64(a.pending)))
+	return entry.Changes(v.Header, v.Header, ops, resp.Int(int64(a.pending)))
 }

@@ -8,6 +8,7 @@ import (
 	"synod/protocol/resp"
 	"synod/proxy/datatype"
 	"synod/proxy/datatype/number"
+	"synod/proxy/datatype/stream/entry"
 )
 
 // fields is a map under construction.
@@ -41,7 +42,7 @@ func Info(args [][]byte) (caspaxos.Operation, *resp.Value) {
 		case !ok:
 			o.err = resp.ErrNotInteger
 		case n >= 0:
-			o.count = limit(n)
+			o.count = entry.Limit(n)
 		}
 	default:
 		o.err = resp.ErrSubcommand(args[1], "XINFO")
@@ -57,16 +58,16 @@ func (o *info) Needs() register.Projection {
 	if o.err != nil {
 		return register.Projection{}
 	}
-	p := register.Projection{Ranges: []register.Range{firstOf(nodesPrefix, countedNodes)}}
+	p := register.Projection{Ranges: []register.Range{entry.FirstOf(entry.NodePrefix, countedNodes)}}
 	if o.full {
-		p.Ranges = append(p.Ranges, firstOf(entriesPrefix, o.count), allGroups)
+		p.Ranges = append(p.Ranges, entry.FirstOf(entry.Prefix, o.count), allGroups)
 	} else {
-		p.Ranges = append(p.Ranges, firstOf(entriesPrefix, 1), lastEntry)
+		p.Ranges = append(p.Ranges, entry.FirstOf(entry.Prefix, 1), entry.LastEntry)
 	}
 	return p
 }
 
-var allGroups = prefixed([]byte{'g'})
+var allGroups = entry.Prefixed([]byte{'g'})
 
 func (o *info) Execute(v register.View, _ int64) caspaxos.Effect {
 	if err := checkExists(v.Header); err != nil {
@@ -75,31 +76,31 @@ func (o *info) Execute(v register.View, _ int64) caspaxos.Effect {
 	if o.err != nil {
 		return datatype.Reply(o.err)
 	}
-	d := description{v: v, meta: metaOf(v.Header), count: o.count}
+	d := description{v: v, Meta: entry.MetaOf(v.Header), count: o.count}
 	needs := o.Needs().Ranges
-	nodes, entries := list(v, needs[0], &d.need), list(v, needs[1], &d.need)
-	rest := list(v, needs[2], &d.need)
+	nodes, entries := entry.List(v, needs[0], &d.need), entry.List(v, needs[1], &d.need)
+	rest := entry.List(v, needs[2], &d.need)
 	var f fields
-	f.count("length", d.length)
-	f.count("radix-tree-keys", d.nodes)
+	f.count("length", d.Length)
+	f.count("radix-tree-keys", d.Nodes)
 	f.count("radix-tree-nodes", d.treeNodes(nodes))
-	f.put("last-generated-id", idReply(d.last))
-	f.put("max-deleted-entry-id", idReply(d.maxDeleted))
-	f.count("entries-added", d.added)
-	f.put("recorded-first-entry-id", idReply(d.first))
+	f.put("last-generated-id", entry.IDReply(d.Last))
+	f.put("max-deleted-entry-id", entry.IDReply(d.MaxDeleted))
+	f.count("entries-added", d.Added)
+	f.put("recorded-first-entry-id", entry.IDReply(d.First))
 	if o.full {
-		f.put("entries", entryReplies(entries))
+		f.put("entries", entry.Replies(entries))
 		groups := make([]resp.Value, len(rest))
 		for i, e := range rest {
 			groups[i] = d.group(nameOfGroup(e.Key), groupOf(e.Value))
 		}
 		f.put("groups", resp.List(groups...))
 	} else {
-		f.count("groups", d.groups)
+		f.count("groups", d.Groups)
 		f.put("first-entry", entryOrNil(entries))
 		f.put("last-entry", entryOrNil(rest))
 	}
-	if lacking(&d.need) {
+	if entry.Lacking(&d.need) {
 		return datatype.Need(d.need)
 	}
 	return datatype.Reply(new(f.value()))
@@ -110,20 +111,20 @@ func checkExists(h register.Header) *resp.Value {
 	if !h.Exists() {
 		return resp.ErrNoSuchKey
 	}
-	return check(h)
+	return entry.Check(h)
 }
 
 func entryOrNil(elems []register.Element) *resp.Value {
 	if len(elems) == 0 {
 		return resp.Nil
 	}
-	return new(entryReply(elems[0]))
+	return new(entry.Reply(elems[0]))
 }
 
 // description is the reply of XINFO STREAM while it is put together.
 type description struct {
 	v register.View
-	meta
+	entry.Meta
 	count int
 	need  register.Projection
 }
@@ -131,15 +132,15 @@ type description struct {
 // treeNodes is the number of nodes in the radix tree that Redis would keep the
 // stream's nodes in: as it is if they are few, else about that.
 func (d *description) treeNodes(stored []register.Element) uint64 {
-	if d.nodes > countedNodes {
-		return 2 * d.nodes
+	if d.Nodes > countedNodes {
+		return 2 * d.Nodes
 	}
 	var keys [][]byte
 	for _, e := range stored {
 		keys = append(keys, e.Key[1:])
 	}
-	if d.nodes > 0 {
-		keys = append(keys, d.tail.start.appendTo(nil))
+	if d.Nodes > 0 {
+		keys = append(keys, d.Tail.Start.AppendTo(nil))
 	}
 	return treeNodes(keys, 0)
 }
@@ -177,17 +178,17 @@ func treeNodes(keys [][]byte, depth int) uint64 {
 func (d *description) group(name []byte, g group) resp.Value {
 	var f fields
 	f.put("name", resp.Bytes(name))
-	f.put("last-delivered-id", idReply(g.last))
-	g.reading(&f, &d.meta)
+	f.put("last-delivered-id", entry.IDReply(g.last))
+	g.reading(&f, &d.Meta)
 	f.count("pel-count", g.pending)
-	rows := list(d.v, firstOf(inGroup('p', name, 0), d.count), &d.need)
+	rows := entry.List(d.v, entry.FirstOf(inGroup('p', name, 0), d.count), &d.need)
 	waiting := make([]resp.Value, len(rows))
 	for i, row := range rows {
 		p := pendingOf(row.Value)
-		waiting[i] = *resp.List(*idReply(idAtEnd(row.Key)), *resp.Bytes(p.consumer), *resp.Int(p.time), *resp.Int(int64(p.count)))
+		waiting[i] = *resp.List(*entry.IDReply(entry.IDAtEnd(row.Key)), *resp.Bytes(p.consumer), *resp.Int(p.time), *resp.Int(int64(p.count)))
 	}
 	f.put("pending", resp.List(waiting...))
-	rows = list(d.v, prefixed(inGroup('c', name, 0)), &d.need)
+	rows = entry.List(d.v, entry.Prefixed(inGroup('c', name, 0)), &d.need)
 	consumers := make([]resp.Value, len(rows))
 	for i, row := range rows {
 		consumers[i] = d.consumer(name, nameOfConsumer(name, row.Key), consumerOf(row.Value))
@@ -197,12 +198,12 @@ func (d *description) group(name []byte, g group) resp.Value {
 }
 
 // reading adds how far a group has come.
-func (g *group) reading(f *fields, m *meta) {
+func (g *group) reading(f *fields, m *entry.Meta) {
 	read, lag := resp.Nil, resp.Nil
-	if g.read != unread {
+	if g.read != entry.Unread {
 		read = resp.Int(g.read)
 	}
-	if n, ok := m.lag(g); ok {
+	if n, ok := g.lag(m); ok {
 		lag = resp.Int(n)
 	}
 	f.put("entries-read", read)
@@ -214,13 +215,13 @@ func (d *description) consumer(group, name []byte, c consumer) resp.Value {
 	f.put("name", resp.Bytes(name))
 	f.put("seen-time", resp.Int(c.seen))
 	f.count("pel-count", c.pending)
-	rows := list(d.v, firstOf(ofConsumer(group, name), d.count), &d.need)
+	rows := entry.List(d.v, entry.FirstOf(ofConsumer(group, name), d.count), &d.need)
 	waiting := make([]resp.Value, len(rows))
 	for i, row := range rows {
-		id := idAtEnd(row.Key)
-		value, _ := lookup(d.v, pendingKey(group, id), &d.need)
+		id := entry.IDAtEnd(row.Key)
+		value, _ := entry.Lookup(d.v, pendingKey(group, id), &d.need)
 		p := pendingOf(value)
-		waiting[i] = *resp.List(*idReply(id), *resp.Int(p.time), *resp.Int(int64(p.count)))
+		waiting[i] = *resp.List(*entry.IDReply(id), *resp.Int(p.time), *resp.Int(int64(p.count)))
 	}
 	f.put("pending", resp.List(waiting...))
 	return f.value()
@@ -241,7 +242,7 @@ func (infoGroups) Execute(v register.View, _ int64) caspaxos.Effect {
 		return datatype.Reply(err)
 	}
 	rows, _ := v.Range(allGroups)
-	m := metaOf(v.Header)
+	m := entry.MetaOf(v.Header)
 	replies := make([]resp.Value, len(rows))
 	for i, row := range rows {
 		var f fields
@@ -249,7 +250,7 @@ func (infoGroups) Execute(v register.View, _ int64) caspaxos.Effect {
 		f.put("name", resp.Bytes(nameOfGroup(row.Key)))
 		f.count("consumers", g.consumers)
 		f.count("pending", g.pending)
-		f.put("last-delivered-id", idReply(g.last))
+		f.put("last-delivered-id", entry.IDReply(g.last))
 		g.reading(&f, &m)
 		replies[i] = f.value()
 	}
@@ -270,7 +271,7 @@ func InfoConsumers(args [][]byte) (caspaxos.Operation, *resp.Value) {
 func (o *infoConsumers) Needs() register.Projection {
 	return register.Projection{
 		Keys:   [][]byte{groupKey(o.group)},
-		Ranges: []register.Range{prefixed(inGroup('c', o.group, 0))},
+		Ranges: []register.Range{entry.Prefixed(inGroup('c', o.group, 0))},
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"synod/protocol/resp"
 	"synod/proxy/datatype"
 	"synod/proxy/datatype/number"
+	"synod/proxy/datatype/stream/entry"
 )
 
 // ListPending parses XPENDING key group [[IDLE ms] start end count [consumer]].
@@ -33,12 +34,12 @@ type summary struct {
 }
 
 func (o *summary) Needs() register.Projection {
-	first := firstOf(inGroup('p', o.group, 0), 1)
+	first := entry.FirstOf(inGroup('p', o.group, 0), 1)
 	last := first
 	last.Reverse = true
 	return register.Projection{
 		Keys:   [][]byte{groupKey(o.group)},
-		Ranges: []register.Range{first, last, prefixed(inGroup('c', o.group, 0))},
+		Ranges: []register.Range{first, last, entry.Prefixed(inGroup('c', o.group, 0))},
 	}
 }
 
@@ -62,7 +63,7 @@ func (o *summary) Execute(v register.View, _ int64) caspaxos.Effect {
 		}
 	}
 	return datatype.Reply(resp.List(*resp.Int(int64(b.group.pending)),
-		*idReply(idAtEnd(first[0].Key)), *idReply(idAtEnd(last[0].Key)), *resp.List(busy...)))
+		*entry.IDReply(entry.IDAtEnd(first[0].Key)), *entry.IDReply(entry.IDAtEnd(last[0].Key)), *resp.List(busy...)))
 }
 
 // listPending lists pending entries of an interval.
@@ -70,7 +71,7 @@ type listPending struct {
 	datatype.Reads
 	member   // a nil consumer: any
 	minIdle  int64
-	from, to ID
+	from, to entry.ID
 	count    int
 }
 
@@ -89,9 +90,9 @@ func (o *listPending) parse(args [][]byte) *resp.Value {
 	if !ok {
 		return resp.ErrNotInteger
 	}
-	o.count = limit(count)
+	o.count = entry.Limit(count)
 	var err *resp.Value
-	if o.from, o.to, err = parseInterval(args[0], args[1]); err != nil {
+	if o.from, o.to, err = entry.ParseInterval(args[0], args[1]); err != nil {
 		return err
 	}
 	if len(args) > 3 {
@@ -103,9 +104,9 @@ func (o *listPending) parse(args [][]byte) *resp.Value {
 // rows is the range of what is pending, to the consumer if there is one.
 func (o *listPending) rows(limit int) register.Range {
 	if o.consumer != nil {
-		return between(ofConsumer(o.group, o.consumer), o.from, o.to, limit)
+		return entry.Between(ofConsumer(o.group, o.consumer), o.from, o.to, limit)
 	}
-	return between(inGroup('p', o.group, idBytes), o.from, o.to, limit)
+	return entry.Between(inGroup('p', o.group, entry.IDBytes), o.from, o.to, limit)
 }
 
 func (o *listPending) Needs() register.Projection {
@@ -126,17 +127,17 @@ func (o *listPending) Execute(v register.View, now int64) caspaxos.Effect {
 	}
 	// With IDLE it may take more than count rows to find as many.
 	for size := o.count; ; size *= 2 {
-		rows := list(v, o.rows(size), &b.need)
+		rows := entry.List(v, o.rows(size), &b.need)
 		var replies []resp.Value
 		for _, row := range rows {
 			p := b.pendingAt(row)
 			if len(replies) < o.count && (o.minIdle == 0 || now-p.time >= o.minIdle) {
-				replies = append(replies, *resp.List(*idReply(idAtEnd(row.Key)), *resp.Bytes(p.consumer),
+				replies = append(replies, *resp.List(*entry.IDReply(entry.IDAtEnd(row.Key)), *resp.Bytes(p.consumer),
 					*resp.Int(max(now-p.time, 0)), *resp.Int(int64(p.count))))
 			}
 		}
 		switch {
-		case lacking(&b.need):
+		case entry.Lacking(&b.need):
 			return datatype.Need(b.need)
 		case len(replies) == o.count || len(rows) < size:
 			return datatype.Reply(resp.List(replies...))
@@ -150,7 +151,7 @@ func (b *books) pendingAt(row register.Element) pending {
 	if row.Key[0] == 'p' {
 		return pendingOf(row.Value)
 	}
-	if n := b.note(idAtEnd(row.Key)); n.is != nil {
+	if n := b.note(entry.IDAtEnd(row.Key)); n.is != nil {
 		return *n.is
 	}
 	return pending{}

@@ -9,6 +9,7 @@ import (
 	"synod/protocol/resp"
 	"synod/proxy/datatype"
 	"synod/proxy/datatype/number"
+	"synod/proxy/datatype/stream/entry"
 )
 
 var (
@@ -66,7 +67,7 @@ func (o *reading) parseOption(args [][]byte) (int, *resp.Value) {
 		if !ok {
 			return 0, resp.ErrNotInteger
 		}
-		o.count = limit(n)
+		o.count = entry.Limit(n)
 		return 2, nil
 	case datatype.Is(args[0], "STREAMS") && more > 0:
 		if more%2 == 1 {
@@ -111,7 +112,7 @@ const latest = int64(200*365*24*time.Hour) / int64(time.Millisecond)
 // there are none.
 type after struct {
 	datatype.Reads
-	id    ID
+	id    entry.ID
 	last  bool // "$": behind the last entry there ever was
 	count int
 	err   *resp.Value // in the ID; it shows if no stream before is of a wrong type
@@ -133,7 +134,7 @@ func ReadStreams(args [][]byte) (*datatype.Split, *resp.Value) {
 		case datatype.Is(id, ">"):
 			r.err = errOnlyGroup
 		default:
-			r.id, r.err = parseID(id, 0)
+			r.id, r.err = entry.ParseID(id, 0)
 		}
 		s.Ops[i] = r
 	}
@@ -162,27 +163,27 @@ func (o *reading) combine(results []*resp.Value) *resp.Value {
 }
 
 func (o *after) Needs() register.Projection {
-	if o.err != nil || o.last || o.id == maxID {
+	if o.err != nil || o.last || o.id == entry.MaxID {
 		return register.Projection{}
 	}
-	return register.Projection{Ranges: []register.Range{entriesBetween(o.id.next(), maxID, o.count)}}
+	return register.Projection{Ranges: []register.Range{entry.Range(o.id.Next(), entry.MaxID, o.count)}}
 }
 
 func (o *after) Execute(v register.View, _ int64) caspaxos.Effect {
-	if err := check(v.Header); err != nil {
+	if err := entry.Check(v.Header); err != nil {
 		return datatype.Reply(err)
 	}
 	switch {
 	case o.err != nil:
 		return datatype.Reply(o.err)
-	case o.last || o.id == maxID:
+	case o.last || o.id == entry.MaxID:
 		return datatype.Reply(resp.NilArray)
 	}
 	elems, _ := v.Range(o.Needs().Ranges[0])
 	if len(elems) == 0 {
 		return datatype.Reply(resp.NilArray)
 	}
-	return datatype.Reply(entryReplies(elems))
+	return datatype.Reply(entry.Replies(elems))
 }
 
 // readGroup delivers entries of one stream to a consumer.
@@ -191,8 +192,8 @@ type readGroup struct {
 	member
 	count int
 	noAck bool
-	fresh bool // ">": entries that the group has not seen
-	id    ID   // otherwise, those pending to the consumer behind this
+	fresh bool     // ">": entries that the group has not seen
+	id    entry.ID // otherwise, those pending to the consumer behind this
 	err   *resp.Value
 }
 
@@ -213,8 +214,8 @@ func ReadGroup(args [][]byte) (*datatype.Split, *resp.Value) {
 	case datatype.Is(id, ">"):
 		r.fresh = true
 	default:
-		r.id, r.err = parseID(id, 0)
-		r.fresh = r.id == maxID // as in Redis
+		r.id, r.err = entry.ParseID(id, 0)
+		r.fresh = r.id == entry.MaxID // as in Redis
 	}
 	return &datatype.Split{Keys: o.keys, Ops: []caspaxos.Operation{r}, Combine: o.combine}, nil
 }
@@ -229,11 +230,11 @@ func (o *readGroup) Needs() register.Projection {
 
 // index is the range of what is pending to the consumer.
 func (o *readGroup) index() register.Range {
-	return between(ofConsumer(o.group, o.consumer), o.id.next(), maxID, o.count)
+	return entry.Between(ofConsumer(o.group, o.consumer), o.id.Next(), entry.MaxID, o.count)
 }
 
 func (o *readGroup) Execute(v register.View, now int64) caspaxos.Effect {
-	if err := check(v.Header); err != nil {
+	if err := entry.Check(v.Header); err != nil {
 		return datatype.Reply(err)
 	}
 	b, ok := open(v, o.group)
@@ -250,50 +251,50 @@ func (o *readGroup) Execute(v register.View, now int64) caspaxos.Effect {
 
 // deliver gives the consumer what the group has not seen.
 func (o *readGroup) deliver(b *books, now int64) caspaxos.Effect {
-	if b.group.last == maxID {
+	if b.group.last == entry.MaxID {
 		return datatype.Reply(resp.NilArray)
 	}
-	from := b.group.last.next()
-	elems := list(b.v, entriesBetween(from, maxID, o.count), &b.need)
+	from := b.group.last.Next()
+	elems := entry.List(b.v, entry.Range(from, entry.MaxID, o.count), &b.need)
 	if !o.noAck {
 		// Unless the group was moved back, none of them is pending.
-		list(b.v, between(inGroup('p', o.group, idBytes), from, maxID, 1), &b.need)
+		entry.List(b.v, entry.Between(inGroup('p', o.group, entry.IDBytes), from, entry.MaxID, 1), &b.need)
 	}
 	switch {
-	case lacking(&b.need):
+	case entry.Lacking(&b.need):
 		return datatype.Need(b.need)
 	case len(elems) == 0:
 		return datatype.Reply(resp.NilArray)
 	}
-	m := metaOf(b.v.Header)
+	m := entry.MetaOf(b.v.Header)
 	a := b.seen(o.consumer, now)
 	for _, e := range elems {
-		id := idAtEnd(e.Key)
+		id := entry.IDAtEnd(e.Key)
 		b.group.deliver(&m, id)
 		if !o.noAck {
 			a.active = now
 			b.note(id).is = &pending{time: now, count: 1, consumer: o.consumer}
 		}
 	}
-	return b.close(func() *resp.Value { return entryReplies(elems) })
+	return b.close(func() *resp.Value { return entry.Replies(elems) })
 }
 
 // repeat lists what is pending to the consumer, and counts it as delivered once
 // more. Of entries that are gone there is the ID alone.
 func (o *readGroup) repeat(b *books, now int64) caspaxos.Effect {
 	b.seen(o.consumer, now)
-	rows := list(b.v, o.index(), &b.need)
+	rows := entry.List(b.v, o.index(), &b.need)
 	replies := make([]resp.Value, 0, len(rows))
 	for _, row := range rows {
-		id := idAtEnd(row.Key)
-		key, n := entryKey(id), b.note(id)
-		value, exists := lookup(b.v, key, &b.need)
+		id := entry.IDAtEnd(row.Key)
+		key, n := entry.Key(id), b.note(id)
+		value, exists := entry.Lookup(b.v, key, &b.need)
 		switch {
 		case exists && n.is != nil:
 			n.is = &pending{time: now, count: n.is.count + 1, consumer: n.is.consumer}
-			replies = append(replies, entryReply(register.Element{Key: key, Value: value}))
+			replies = append(replies, entry.Reply(register.Element{Key: key, Value: value}))
 		default:
-			replies = append(replies, *resp.List(*idReply(id), *resp.NilArray))
+			replies = append(replies, *resp.List(*entry.IDReply(id), *resp.NilArray))
 		}
 	}
 	return b.close(func() *resp.Value { return resp.List(replies...) })

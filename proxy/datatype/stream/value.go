@@ -5,29 +5,30 @@ import (
 	"slices"
 
 	"synod/protocol/register"
+	"synod/proxy/datatype/stream/entry"
 )
 
 // Value is everything that a stream holds.
 type Value struct {
-	Entries    []Entry // in the order of their IDs
-	Last       ID      // of the last entry that was added
-	First      ID      // of the first entry; 0-0 if there is none
-	MaxDeleted ID      // the greatest ID that XDEL removed
-	Added      uint64  // how many entries were ever added
-	Groups     []Group // in the order of their names
+	Entries    []Entry  // in the order of their IDs
+	Last       entry.ID // of the last entry that was added
+	First      entry.ID // of the first entry; 0-0 if there is none
+	MaxDeleted entry.ID // the greatest ID that XDEL removed
+	Added      uint64   // how many entries were ever added
+	Groups     []Group  // in the order of their names
 }
 
 // Entry is one entry.
 type Entry struct {
-	ID     ID
+	ID     entry.ID
 	Fields [][]byte // fields and values in turn
 }
 
 // Group is a consumer group.
 type Group struct {
 	Name      []byte
-	Last      ID    // of the last entry that was delivered
-	Read      int64 // how many entries were; -1 if that is not known
+	Last      entry.ID // of the last entry that was delivered
+	Read      int64    // how many entries were; -1 if that is not known
 	Pending   []Pending
 	Consumers []Consumer // in the order of their names
 }
@@ -35,7 +36,7 @@ type Group struct {
 // Pending is an entry that was delivered and not yet acknowledged. The entry
 // itself may be gone.
 type Pending struct {
-	ID       ID
+	ID       entry.ID
 	Consumer []byte // the name of one of the group's
 	Time     int64  // of the last delivery, in Unix milliseconds
 	Count    uint64 // of deliveries
@@ -53,26 +54,26 @@ type Consumer struct {
 // pending entries may come in any order, but none twice; a pending entry's
 // consumer is added if it is not there.
 func Build(value Value) (register.Header, []register.Op) {
-	m := meta{
-		length: uint64(len(value.Entries)), last: value.Last, maxDeleted: value.MaxDeleted,
-		added: value.Added, groups: uint64(len(value.Groups)),
+	m := entry.Meta{
+		Length: uint64(len(value.Entries)), Last: value.Last, MaxDeleted: value.MaxDeleted,
+		Added: value.Added, Groups: uint64(len(value.Groups)),
 	}
 	entries := slices.SortedFunc(slices.Values(value.Entries), func(a, b Entry) int { return a.ID.Compare(b.ID) })
 	ops := make([]register.Op, 0, len(entries)+len(value.Groups))
 	for _, e := range entries {
-		ops = append(ops, put(entryKey(e.ID), entryValue(e.Fields)))
-		if closed := m.extend(e.ID, e.Fields); closed != nil {
-			ops = append(ops, closed.op())
+		ops = append(ops, entry.Put(entry.Key(e.ID), entry.Value(e.Fields)))
+		if closed := m.Extend(e.ID, e.Fields); closed != nil {
+			ops = append(ops, closed.Op())
 		}
 	}
 	if len(entries) > 0 {
-		m.first = entries[0].ID
+		m.First = entries[0].ID
 	}
 	for _, g := range value.Groups {
 		ops = g.build(ops)
 	}
 	slices.SortFunc(ops, func(a, b register.Op) int { return bytes.Compare(a.Key, b.Key) })
-	return m.header(register.Header{}), ops
+	return m.Header(register.Header{}), ops
 }
 
 func (g *Group) build(ops []register.Op) []register.Op {
@@ -88,7 +89,7 @@ func (g *Group) build(ops []register.Op) []register.Op {
 		}
 		c.pending++
 		row := pending{time: p.Time, count: p.Count, consumer: p.Consumer}
-		ops = append(ops, row.op(g.Name, p.ID), put(indexKey(g.Name, p.Consumer, p.ID), nil))
+		ops = append(ops, row.op(g.Name, p.ID), entry.Put(indexKey(g.Name, p.Consumer, p.ID), nil))
 	}
 	for name, c := range consumers {
 		ops = append(ops, c.op(g.Name, []byte(name)))
@@ -100,13 +101,13 @@ func (g *Group) build(ops []register.Op) []register.Op {
 // Read returns what a view holds, which must be of a whole stream. The value
 // shares the view's memory.
 func Read(v register.View) Value {
-	m := metaOf(v.Header)
+	m := entry.MetaOf(v.Header)
 	value := Value{
-		Last: m.last, First: m.first, MaxDeleted: m.maxDeleted, Added: m.added,
-		Entries: make([]Entry, 0, m.length),
+		Last: m.Last, First: m.First, MaxDeleted: m.MaxDeleted, Added: m.Added,
+		Entries: make([]Entry, 0, m.Length),
 	}
-	each(v, entriesPrefix, func(e register.Element) {
-		value.Entries = append(value.Entries, Entry{ID: idAtEnd(e.Key), Fields: entryFields(e.Value)})
+	each(v, entry.Prefix, func(e register.Element) {
+		value.Entries = append(value.Entries, Entry{ID: entry.IDAtEnd(e.Key), Fields: entry.Fields(e.Value)})
 	})
 	each(v, []byte{'g'}, func(e register.Element) {
 		value.Groups = append(value.Groups, groupValue(v, nameOfGroup(e.Key), groupOf(e.Value)))
@@ -118,7 +119,7 @@ func groupValue(v register.View, name []byte, row group) Group {
 	g := Group{Name: name, Last: row.last, Read: row.read}
 	each(v, inGroup('p', name, 0), func(e register.Element) {
 		p := pendingOf(e.Value)
-		g.Pending = append(g.Pending, Pending{ID: idAtEnd(e.Key), Consumer: p.consumer, Time: p.time, Count: p.count})
+		g.Pending = append(g.Pending, Pending{ID: entry.IDAtEnd(e.Key), Consumer: p.consumer, Time: p.time, Count: p.count})
 	})
 	each(v, inGroup('c', name, 0), func(e register.Element) {
 		c := consumerOf(e.Value)
@@ -129,7 +130,7 @@ func groupValue(v register.View, name []byte, row group) Group {
 
 // each calls visit for the elements whose keys begin with prefix.
 func each(v register.View, prefix []byte, visit func(register.Element)) {
-	elems, _ := v.Range(prefixed(prefix))
+	elems, _ := v.Range(entry.Prefixed(prefix))
 	for _, e := range elems {
 		visit(e)
 	}

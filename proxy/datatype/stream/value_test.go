@@ -8,10 +8,11 @@ import (
 	"pgregory.net/rapid"
 
 	"synod/protocol/register"
+	"synod/proxy/datatype/stream/entry"
 )
 
 func genID(t *rapid.T) ID {
-	return ID{rapid.Uint64Range(1, 5).Draw(t, "ms"), rapid.Uint64().Draw(t, "seq")}
+	return ID{MS: rapid.Uint64Range(1, 5).Draw(t, "ms"), Seq: rapid.Uint64().Draw(t, "seq")}
 }
 
 func genText(t *rapid.T) []byte { return rapid.SliceOfN(rapid.Byte(), 0, 20).Draw(t, "text") }
@@ -62,7 +63,7 @@ func TestBuildAndRead(t *testing.T) {
 		if !reflect.DeepEqual(Read(again), read) {
 			t.Fatalf("%+v\nbecame\n%+v", read, Read(again))
 		}
-		known := map[ID][][]byte{}
+		known := map[entry.ID][][]byte{}
 		for _, e := range value.Entries {
 			known[e.ID] = e.Fields
 		}
@@ -79,7 +80,7 @@ func counts(value Value) string {
 	s := fmt.Sprint(len(value.Entries), value.Last, value.MaxDeleted, value.Added)
 	groups := map[string]string{}
 	for _, g := range value.Groups {
-		consumers, ids := map[string]Consumer{}, map[ID]string{}
+		consumers, ids := map[string]Consumer{}, map[entry.ID]string{}
 		for _, c := range g.Consumers {
 			consumers[string(c.Name)] = c
 		}
