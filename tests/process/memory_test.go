@@ -7,7 +7,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -57,23 +56,6 @@ func wantBounded(t *testing.T, c *harness.Cluster) {
 			}
 		}
 	}
-}
-
-// memoryOf returns a line of a process's memory in bytes.
-func memoryOf(t testing.TB, pid int, name string) int64 {
-	t.Helper()
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for line := range strings.Lines(string(status)) {
-		var kib int64
-		if n, _ := fmt.Sscanf(line, name+": %d kB", &kib); n == 1 {
-			return kib << 10
-		}
-	}
-	t.Fatal("no " + name)
-	return 0
 }
 
 // stream is a connection that keeps nothing of what passes.

@@ -57,6 +57,23 @@ func usageOf(t testing.TB, m *harness.Member) usage {
 	return u
 }
 
+// memoryOf returns a line of a process's memory in bytes.
+func memoryOf(t testing.TB, pid int, name string) int64 {
+	t.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(status)) {
+		var kib int64
+		if n, _ := fmt.Sscanf(line, name+": %d kB", &kib); n == 1 {
+			return kib << 10
+		}
+	}
+	t.Fatal("no " + name)
+	return 0
+}
+
 // treeBytes is the size of all files below a directory that other processes
 // change.
 func treeBytes(dir string) (sum int64) {
