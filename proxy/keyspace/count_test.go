@@ -126,6 +126,7 @@ func wantSize(t *testing.T, m *members, want int64) {
 	if n, err := m.keyspace().Size(t.Context(), 0); err != nil || n != want {
 		t.Errorf("counted %d keys, %v, want %d", n, err, want)
 	}
+	synctest.Wait() // a quorum has answered, others may be about to
 }
 
 func TestCountsAgree(t *testing.T) {
