@@ -87,6 +87,11 @@ func (p *Proposer) moreToCome(r *reg, hope bool) bool {
 // settleRest parks or answers the commands that must not be executed in this round.
 func (p *Proposer) settleRest(r *reg, ev *evidence) {
 	kept := make([]*Command, 0, len(r.queue))
+	var ended []*Command
+	end := func(c *Command, err error) {
+		c.Err = err
+		ended = append(ended, c)
+	}
 	for _, c := range r.queue {
 		switch {
 		case len(c.attempts) == 0 || c.verdict == tookEffect:
@@ -94,17 +99,20 @@ func (p *Proposer) settleRest(r *reg, ev *evidence) {
 		case c.verdict == noEffect && (c.parked == nil || !c.parked.overtaken || p.Omit.has(RuleParked)):
 			kept = append(kept, c)
 		case c.verdict == noEffect && p.final(r, c):
-			p.finish(c, nil, ErrContention)
+			end(c, ErrContention)
 		case c.verdict == noEffect:
 			r.rulesOut = true // then it is final
 			p.park(r, c, 0)
 		case r.replied == r.cfg.All() || ev.anyForgotten(c.attempts) || p.unknown(c) != ErrUncertain:
-			p.finish(c, nil, p.unknown(c))
+			end(c, p.unknown(c))
 		default:
 			p.park(r, c, r.cfg.All()&^r.replied)
 		}
 	}
 	r.queue = kept
+	for _, c := range ended { // when nobody looks at the queue of before any more
+		p.finish(c, nil, c.Err)
+	}
 }
 
 // final reports whether it is for good that none of a command's attempts took
