@@ -63,6 +63,99 @@ func (c *cluster) parkAt(blind []caspaxos.Sent) {
 	c.silent = 0
 }
 
+// TestReadBehindParked: a parked SET is at node 1 alone, and what covers it at node 2
+// alone. A GET of the same origin finds the other three nodes, a quorum, as they were
+// before. Another proxy may yet carry the SET on: so the GET, which came behind it, is
+// not answered before that is ruled out.
+func TestReadBehindParked(t *testing.T) {
+	for name, wait := range map[string]time.Duration{"while it is parked": 0, "in the round that judges it": 15 * time.Millisecond} {
+		t.Run(name, func(t *testing.T) {
+			c := newCluster5(t)
+			c.want("k", set{"0"}, "OK")
+			wrote, wroteDone := c.submit("k", set{"x"})
+			c.parkAt(c.p.Take())
+			c.advance(wait)
+			read, readDone := c.submit("k", get{})
+			c.only(readDone, 4*time.Second, 0, 3, 4)
+			if read.Err != nil || read.Result != "0" {
+				t.Fatal(read.Result, read.Err)
+			}
+			c.lose(c.p.Take())
+
+			b := c.beside()
+			b.advance(50 * time.Millisecond)
+			b.down[2], b.down[4] = true, true
+			now := b.do("k", get{})
+			b.down[2], b.down[4] = false, false
+			c.now = b.now
+			c.run(wroteDone)
+			if wrote.Err == nil {
+				t.Errorf("the SET took effect behind the GET that came later: %q is there", now)
+			}
+		})
+	}
+}
+
+// before is a SET that does nothing from a time on.
+type before struct {
+	set
+	end int64
+}
+
+func (before) Blind() bool { return false }
+func (o before) Execute(v register.View, now int64) caspaxos.Effect {
+	if now >= o.end {
+		return caspaxos.Effect{Result: "too late"}
+	}
+	return o.set.Execute(v, now)
+}
+
+// TestReadBehindWhatDidNothing: an attempt of a write is at one node alone. The write
+// is executed again and changes nothing now; that waits until the attempt is ruled
+// out, and so does the read behind it.
+func TestReadBehindWhatDidNothing(t *testing.T) {
+	c := newCluster(t)
+	c.want("k", set{"0"}, "OK")
+	wrote, wroteDone := c.submit("k", before{set{"x"}, c.now.Wall + 5})
+	for _, s := range c.prepares() {
+		c.step(s)
+	}
+	c.tickNodes()
+	accepts := c.p.Take()
+	if accepts[1].Request.Kind != caspaxos.KindAccept {
+		t.Fatal(accepts[1].Request.Kind)
+	}
+	c.vote(1, accepts[1].Request)
+	read, readDone := c.submit("k", get{})
+	c.advance(10 * time.Millisecond)
+	c.silent = caspaxos.Set(0).With(1)
+	c.lose(accepts)
+	for _, s := range c.prepares() {
+		if s.To != 1 {
+			c.step(s)
+		}
+	}
+	c.lose(c.p.Take()) // the empty round
+	c.silent = 0
+	if *wroteDone {
+		t.Fatal(wrote.Result, wrote.Err)
+	}
+
+	b := c.beside()
+	b.advance(50 * time.Millisecond)
+	b.down[2] = true
+	if got := b.do("k", get{}); got != "x" {
+		t.Fatalf("%q is there", got)
+	}
+	b.down[2] = false
+	c.now = b.now
+	c.run(wroteDone)
+	c.run(readDone)
+	if wrote.Err != nil || wrote.Result != "OK" || read.Err != nil || read.Result != "x" {
+		t.Errorf("the write: %v %v; the read behind it: %v %v", wrote.Result, wrote.Err, read.Result, read.Err)
+	}
+}
+
 // nothing is a blind operation that changes nothing.
 type nothing struct{}
 
