@@ -15,7 +15,8 @@ import (
 // Commands that waited behind it may have gone before it. If one of the same origin
 // is among them, it is not executed again, though it be found that it had no effect,
 // but answered as not done, when that is final: once a ballot above its attempts is
-// chosen (§5 rule 2).
+// chosen (§5 rule 2). Nor is one of the same origin answered before, as of a state that
+// its attempts may yet come after (see unsettled).
 type parked struct {
 	overtaken bool // another of the same origin on the register was there or has come since
 	cfg       *Config
@@ -87,6 +88,11 @@ func (p *Proposer) moreToCome(r *reg, hope bool) bool {
 // settleRest parks or answers the commands that must not be executed in this round.
 func (p *Proposer) settleRest(r *reg, ev *evidence) {
 	kept := make([]*Command, 0, len(r.queue))
+	var ended []*Command
+	end := func(c *Command, err error) {
+		c.Err = err
+		ended = append(ended, c)
+	}
 	for _, c := range r.queue {
 		switch {
 		case len(c.attempts) == 0 || c.verdict == tookEffect:
@@ -94,17 +100,41 @@ func (p *Proposer) settleRest(r *reg, ev *evidence) {
 		case c.verdict == noEffect && (c.parked == nil || !c.parked.overtaken || p.Omit.has(RuleParked)):
 			kept = append(kept, c)
 		case c.verdict == noEffect && p.final(r, c):
-			p.finish(c, nil, ErrContention)
+			end(c, ErrContention)
 		case c.verdict == noEffect:
 			r.rulesOut = true // then it is final
 			p.park(r, c, 0)
 		case r.replied == r.cfg.All() || ev.anyForgotten(c.attempts) || p.unknown(c) != ErrUncertain:
-			p.finish(c, nil, p.unknown(c))
+			end(c, p.unknown(c))
 		default:
 			p.park(r, c, r.cfg.All()&^r.replied)
 		}
 	}
 	r.queue = kept
+	for _, c := range ended { // when nobody looks at the queue of before any more
+		p.finish(c, nil, c.Err)
+	}
+}
+
+// unsettled returns the origins of which a parked command, though others of theirs
+// have come behind it, may yet take effect on a register after the state at b: as long
+// as no later ballot is chosen, another proposer may carry an attempt above b on. These
+// others must not be answered as of that state.
+func (p *Proposer) unsettled(r *reg, b Ballot) (origins []uint64) {
+	if p.Omit.has(RuleParked) {
+		return nil
+	}
+	for _, c := range p.parked {
+		if c.Register == r.id && c.parked.overtaken && above(c.attempts, b) {
+			origins = append(origins, c.Origin)
+		}
+	}
+	return origins
+}
+
+// above reports whether one of the attempts is above b.
+func above(attempts []attempt, b Ballot) bool {
+	return slices.ContainsFunc(attempts, func(a attempt) bool { return b.Less(a.ballot) })
 }
 
 // final reports whether it is for good that none of a command's attempts took

@@ -1,6 +1,7 @@
 package caspaxos
 
 import (
+	"slices"
 	"time"
 
 	"synod/protocol/register"
@@ -255,6 +256,10 @@ func (p *Proposer) stateComes(r *reg) bool {
 // readState finds the state of the ballot that the read has settled on.
 func (p *Proposer) readState(r *reg, b Ballot, at Set) {
 	r.base, r.at = b, at
+	if origins := p.unsettled(r, b); slices.ContainsFunc(r.batch, func(c *Command) bool { return slices.Contains(origins, c.Origin) }) {
+		p.throughRound(r)
+		return
+	}
 	if r.aside != nil {
 		if r.overtaken() && b != r.aside.base && !p.Omit.has(RuleOrderAside) {
 			p.abandon(r)

@@ -109,8 +109,10 @@ func timing() caspaxos.Timing {
 	return t
 }
 
-func (c *cluster) Config(uint16) *caspaxos.Config        { return c.config }
-func (c *cluster) Prefer(*caspaxos.Config, uint16) []int { return []int{0, 1, 2} }
+func (c *cluster) Config(uint16) *caspaxos.Config { return c.config }
+func (c *cluster) Prefer(cfg *caspaxos.Config, _ uint16) []int {
+	return []int{0, 1, 2, 3, 4}[:len(cfg.Nodes())]
+}
 func (c *cluster) Reachable(cfg *caspaxos.Config) caspaxos.Set {
 	if c.unnoticed {
 		return cfg.All()

@@ -1,6 +1,10 @@
 package caspaxos
 
-import "synod/protocol/register"
+import (
+	"slices"
+
+	"synod/protocol/register"
+)
 
 // run executes waiting commands, in order, on the state that a round is based
 // on. All that they change goes out as one change (§4).
@@ -13,14 +17,15 @@ type run struct {
 	early   bool           // commands that change nothing may be answered at once
 	stale   bool           // the state was past its expiry
 	room    Room           // that a quorum has
-	waits   bool           // a command that there is no room for waits for its answer
+	waits   bool           // a command that changes nothing waits for its answer: it may yet turn out to have changed something
+	behind  []uint64       // origins that are not answered early, as one of theirs is parked (see unsettled)
 	need    *register.Projection
 }
 
 // newRun begins on the register's view. A state past its expiry counts as
 // absent, and what is sent replaces it whole (§8).
 func (p *Proposer) newRun(r *reg) *run {
-	run := &run{p: p, r: r, draft: register.NewDraft(r.view)}
+	run := &run{p: p, r: r, draft: register.NewDraft(r.view), behind: p.unsettled(r, r.base)}
 	if r.view.Header.Expired(p.now.Wall) {
 		run.stale, run.changes = true, 1
 		run.draft.Apply(register.Delete())
@@ -56,7 +61,7 @@ func (run *run) executeQueue() int {
 			run.p.finish(c, c.answer, nil)
 		} else {
 			r.batch = append(r.batch, c)
-			run.waits = run.waits || isRefused(c.answer)
+			run.waits = run.waits || isRefused(c.answer) || above(c.attempts, r.base)
 		}
 	}
 	rest := copy(r.queue, r.queue[taken:])
@@ -123,11 +128,8 @@ func (run *run) mayAnswer(c *Command) bool {
 		return false // one before it may yet change something
 	case len(c.attempts) > 0 && c.verdict == tookEffect:
 		return false
+	case slices.Contains(run.behind, c.Origin):
+		return false
 	}
-	for _, a := range c.attempts {
-		if run.r.base.Less(a.ballot) && !omit.has(RuleEarlyAttempt) {
-			return false
-		}
-	}
-	return true
+	return !above(c.attempts, run.r.base) || omit.has(RuleEarlyAttempt)
 }
