@@ -1,9 +1,7 @@
 package engine
 
 import (
-	"bytes"
 	"cmp"
-	"encoding/binary"
 	"fmt"
 	"slices"
 	"strings"
@@ -48,7 +46,8 @@ func (l *Lane) settle() {
 		return
 	}
 	for _, e := range s.entries {
-		e.pinned, e.frozen, e.sent = false, nil, 0
+		e.pinned = false
+		e.stored()
 		if !e.dirty {
 			l.unfile(e)
 		}
@@ -82,7 +81,7 @@ func (l *Lane) send() {
 // it.
 func (l *Lane) due() bool {
 	switch n := len(l.dirty); {
-	case len(l.votes)+len(l.sweeps) > 0, l.tallies.due:
+	case len(l.votes)+len(l.sweeps) > 0, l.tallies.mustWrite():
 		return true
 	case n == 0:
 		return false
@@ -132,7 +131,8 @@ func (l *Lane) fill(f *frozenBatch, all bool) error {
 		}
 	}
 	l.votes = nil
-	if err := l.writeTallies(f.batch); err != nil {
+	var err error
+	if l.scratch, err = l.tallies.write(f.batch, l.scratch, !l.omits(tallyRows)); err != nil {
 		return err
 	}
 	return f.batch.Set(laneRow(l.number), appendLaneRow(nil, f.applied, l.maxAcc), nil)
@@ -155,80 +155,19 @@ func (l *Lane) oldest(all bool) int {
 
 // write puts a register's rows into a batch.
 func (l *Lane) write(b *pebble.Batch, e *entry) error {
-	r := e.rec.Register
-	l.key = appendRegister(l.key[:0], r)
-	base := len(l.key)
-	if e.wipe {
-		if err := l.wipe(b, e, base); err != nil {
-			return fmt.Errorf("delete elements: %w", err)
-		}
-		e.wipe = false
-	}
+	l.key = appendRegister(l.key[:0], e.rec.Register)
 	if err := e.writeAdopted(b); err != nil {
 		return err
 	}
-	if e.rows {
-		if err := l.writeElements(b, e, base); err != nil {
-			return err
-		}
-		if err := l.writeIndex(b, e, l.key[:base]); err != nil {
-			return err
-		}
+	if err := e.state.write(b, l.key, e.rec.Accepted); err != nil {
+		return err
 	}
 	l.scratch = appendRow(l.scratch[:0], &e.rec, &e.content)
-	if err := b.Set(append(l.key[:base], rowRecord), l.scratch, nil); err != nil {
+	if err := b.Set(append(l.key, rowRecord), l.scratch, nil); err != nil {
 		return fmt.Errorf("write register: %w", err)
 	}
 	l.tallyRow(e)
 	return l.writeExpiry(b, e)
-}
-
-// wipe deletes the rows of earlier incarnations, but not those of a content that
-// is yet to be voted for: its ballot is above the accepted one.
-func (l *Lane) wipe(b *pebble.Batch, e *entry, base int) error {
-	end := above(e.rec.Accepted)
-	if e.rows {
-		end = appendIncarnation(nil, e.incarnation)
-	}
-	return deleteRows(b, l.key[:base], nil, end)
-}
-
-// above returns what the first incarnation above all of a ballot begins with.
-func above(b caspaxos.Ballot) []byte { return appendAfter(nil, appendBallot(nil, b)) }
-
-// deleteRows deletes the elements and buckets of a register from an incarnation
-// on up to another, which stays. key is what all its rows begin with.
-func deleteRows(b *pebble.Batch, key, from, to []byte) error {
-	for _, kind := range []byte{rowElement, rowBucket} {
-		prefix := slices.Clip(append(bytes.Clone(key), kind))
-		if err := b.DeleteRange(append(prefix, from...), append(prefix, to...), nil); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (l *Lane) writeElements(b *pebble.Batch, e *entry, base int) (err error) {
-	if e.pending == nil || e.pending.Len() == 0 {
-		return nil
-	}
-	row := appendIncarnation(append(l.key[:base], rowElement), e.incarnation)
-	n := len(row)
-	e.pending.Scan(func(k string, c cell) bool {
-		row = append(row[:n], k...)
-		if c.gone {
-			err = b.Delete(row, nil)
-		} else {
-			err = b.Set(row, c.value, nil)
-		}
-		return err == nil
-	})
-	if err != nil {
-		return fmt.Errorf("write element: %w", err)
-	}
-	e.frozen, e.sent, e.pending = e.pending, e.bytes, nil
-	e.onDisk, e.bytes = true, 0
-	return nil
 }
 
 func (l *Lane) writeExpiry(b *pebble.Batch, e *entry) error {
@@ -296,23 +235,4 @@ func (e *Engine) apply() {
 			return
 		}
 	}
-}
-
-// The row 'm' "lane" number holds a lane's replay position and a bound on the
-// accepted ballots of its registers.
-func laneRow(n int) []byte { return append([]byte{prefixMeta}, "lane"+string(rune('A'+n))...) }
-
-func appendLaneRow(b []byte, applied uint64, maxAccepted caspaxos.Ballot) []byte {
-	b = binary.BigEndian.AppendUint64(b, applied)
-	return appendBallot(b, maxAccepted)
-}
-
-func parseLaneRow(b []byte) (applied uint64, maxAccepted caspaxos.Ballot, err error) {
-	c := cursor{b: b}
-	p := c.take(8)
-	maxAccepted = c.ballot()
-	if c.bad {
-		return 0, maxAccepted, fmt.Errorf("%w: lane position", errRow)
-	}
-	return binary.BigEndian.Uint64(p), maxAccepted, nil
 }

@@ -160,6 +160,41 @@ func (l *changelog) kick() {
 	}
 }
 
+// durable returns the position up to which the log is durable.
+func (l *changelog) durable() uint64 { return l.synced.Load() }
+
+// isFull reports that the disk is full: appends are refused.
+func (l *changelog) isFull() bool { return l.full.Load() }
+
+// written returns how many bytes have been written since the log was opened.
+func (l *changelog) written() int64 { return l.bytes.Load() }
+
+// setPressed says whether room on the disk is short: nothing is kept for others
+// then, and segments are small.
+func (l *changelog) setPressed(pressed bool) { l.pressed.Store(pressed) }
+
+func (l *changelog) isPressed() bool { return l.pressed.Load() }
+
+// end returns the offset behind what was written to the last segment, while
+// nothing is being appended.
+func (l *changelog) end() int64 { return l.offset }
+
+// files returns the number of segments.
+func (l *changelog) files() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.segments)
+}
+
+// abandon refuses appends from now on and wakes all who wait, after an error
+// elsewhere that ends the store.
+func (l *changelog) abandon() {
+	l.mu.Lock()
+	l.failed = true
+	l.mu.Unlock()
+	l.endWaits()
+}
+
 // appended returns the position of the last record appended.
 func (l *changelog) appended() uint64 {
 	l.mu.Lock()
@@ -188,7 +223,7 @@ func (l *changelog) wait(pos uint64) bool {
 }
 
 func (l *changelog) flusher() {
-	defer l.end()
+	defer l.endWaits()
 	if l.file == nil {
 		first := l.synced.Load() + 1
 		if err := l.untilRoom(func() error { return l.beginSegment(first) }); err != nil {
@@ -319,7 +354,7 @@ func (l *changelog) fail(err error) {
 	closing := l.closed
 	l.failed = true
 	l.mu.Unlock()
-	l.end()
+	l.endWaits()
 	if closing && isFull(err) {
 		l.log.Warn("closed while the disk was full; what was not acknowledged is dropped", zap.Error(err))
 		return
@@ -333,7 +368,8 @@ func (l *changelog) hasFailed() bool {
 	return l.failed
 }
 
-func (l *changelog) end() {
+// endWaits has all who wait for a sync return, now and later.
+func (l *changelog) endWaits() {
 	l.waitMu.Lock()
 	l.ended = true
 	l.waitMu.Unlock()

@@ -41,14 +41,14 @@ func TestCrashAtEveryByte(t *testing.T) {
 	}
 	r.sync()
 	path := logFiles(t, o.Dir)[0].path
-	from := r.e.changes.offset
+	from := r.e.changes.end()
 	witness := filepath.Join(t.TempDir(), positionName)
 	copyFile(t, filepath.Join(o.Dir, positionName), witness)
 	for i := range more {
 		r.accept(key(0, fmt.Sprint("k", i)), set(strings.Repeat("x", 10+i)))
 	}
 	r.sync()
-	to := r.e.changes.offset
+	to := r.e.changes.end()
 	raw, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -155,7 +155,7 @@ func TestTornTailStaysCut(t *testing.T) {
 	r := newRig(t, o)
 	r.accept(key(0, "a"), set("1"))
 	r.sync()
-	from := r.e.changes.offset
+	from := r.e.changes.end()
 	witness := filepath.Join(t.TempDir(), positionName)
 	copyFile(t, filepath.Join(o.Dir, positionName), witness)
 	for _, k := range []string{"b", "c", "d"} { // one sync, as they wait together
@@ -211,7 +211,7 @@ func TestDamageIsRefused(t *testing.T) {
 		r := newRig(t, testOptions(t))
 		r.accept(key(0, "a"), set("1"))
 		r.sync()
-		at := r.e.changes.offset - 5
+		at := r.e.changes.end() - 5
 		r.accept(key(0, "b"), set("2")) // its marker vouches for the first
 		r.sync()
 		return r, at
@@ -354,7 +354,7 @@ func TestFullDisk(t *testing.T) {
 					waiting++
 				}
 				r.e.Kick()
-				return r.e.changes.full.Load()
+				return r.e.changes.isFull()
 			})
 			if _, err := r.tryAccept(k, set("refused")); !errors.Is(err, ErrNoSpace) {
 				t.Errorf("append on a full disk: %v", err)
@@ -396,7 +396,7 @@ func TestCloseWhileDiskIsFull(t *testing.T) {
 	set1(&d.write, error(syscall.ENOSPC))
 	r.accept(key(0, "b"), set("2"))
 	r.e.Kick()
-	waitFor(t, "the disk to be full", r.e.changes.full.Load)
+	waitFor(t, "the disk to be full", r.e.changes.isFull)
 	if err := r.e.Close(); err != nil {
 		t.Fatal(err)
 	}

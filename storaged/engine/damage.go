@@ -29,23 +29,3 @@ func (e *Engine) explain(err error) error {
 	}
 	return err
 }
-
-// rules are the store's rules against damage. Tests of this package, and nobody
-// else, may leave some out (Options.omit), to see that it would be noticed.
-type rules uint32
-
-const (
-	// ruleRest: what follows the last entry that can be read is searched for
-	// markers, be it zeros or anything else.
-	ruleRest rules = 1 << iota
-	// rulePosition: the position file is asked, and must be there.
-	rulePosition
-	// ruleApplied: Pebble, which never shows what the log may lose, is asked.
-	ruleApplied
-	// ruleIdentity: the identity's checksum is looked at.
-	ruleIdentity
-	// ruleTables: a table must hold what Pebble's manifest says it holds.
-	ruleTables
-)
-
-func (r rules) omits(x rules) bool { return r&x != 0 }

@@ -142,7 +142,7 @@ func TestPebbleIsAhead(t *testing.T) {
 	}
 	r.accept(b, set("b"))
 	r.sync()
-	end := r.e.changes.offset
+	end := r.e.changes.end()
 	r.accept(a, set("a"))
 	r.sync()
 	must(t, r.e.Lanes()[r.lane(b)].finish(2))
@@ -247,12 +247,12 @@ func TestCrashIsNoDamage(t *testing.T) {
 		}
 		r.sync()
 		before := takeImage(t, o.Dir, o.FS)
-		from := int(r.e.changes.offset)
+		from := int(r.e.changes.end())
 		for i := range 1 + rnd.IntN(20) {
 			r.accept(key(2, fmt.Sprint("u", i)), set(string(bytes.Repeat([]byte("u"), rnd.IntN(3000)))))
 		}
 		r.sync()
-		to := int(r.e.changes.offset)
+		to := int(r.e.changes.end())
 		p := ended(r, values)
 		name := p.image.logs()[0]
 		after := p.image[name]

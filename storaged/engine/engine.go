@@ -10,17 +10,10 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2"
-	"github.com/cockroachdb/pebble/v2/sstable"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"go.uber.org/zap"
 
 	"synod/protocol/caspaxos"
-)
-
-const (
-	logDir    = "log"
-	pebbleDir = "data"
 )
 
 // Options are what a store needs. Dir, Cluster, Node, Log, Wake, Synced and
@@ -104,32 +97,31 @@ type Engine struct {
 	opts     Options
 	identity Identity
 	lock     *os.File
-	db       *pebble.DB
+	db       *tableStore
 	changes  *changelog
 	lanes    []*Lane
 
 	recovered uint64
 
-	tableOptions sstable.WriterOptions // of tables written beside Pebble
-	leftovers    *leftovers
-	stages       atomic.Uint64 // the number of the last staging
-	stageFiles   atomic.Uint64
-	stagedBytes  atomic.Int64
+	stages      atomic.Uint64 // the number of the last staging
+	stagedBytes atomic.Int64
 
 	laneBytes int // a lane's share of the cache
 	dirtyMax  int // bytes of a lane that may wait for Pebble
 
 	node   nodeRows
-	memory memory
+	memory *memory
 
-	flushMu sync.RWMutex
-	flushes []*flushRow // in force, all lanes'
+	flushes *flushSet
 
 	applier     chan *frozenBatch
 	appliedMu   sync.Mutex
 	appliedCond *sync.Cond // a lane's applied moved, or the store ends
 
-	space      space
+	space      *space
+	looking    sync.Mutex   // held by checkFree
+	seen       atomic.Int64 // bytes written when the disk was last looked at
+	freedLog   time.Time    // when a checkpoint was last asked for to free changelog
 	freed      atomic.Int64 // about how many bytes deletes have freed since the last squeeze
 	squeezeDue atomic.Bool
 	squeezes   chan struct{}
@@ -168,7 +160,7 @@ func Open(o Options) (*Engine, error) {
 		squeezes: make(chan struct{}, 1),
 		pages:    make(map[*pages]struct{}),
 	}
-	e.space.look = make(chan struct{}, 1)
+	e.space = newSpace(o.Dir, o.Disk, o.MinFreeBytes, o.Log)
 	e.appliedCond = sync.NewCond(&e.appliedMu)
 	if err := e.open(); err != nil {
 		return nil, errors.Join(e.explain(err), e.closeFiles())
@@ -181,12 +173,12 @@ func (e *Engine) open() (err error) {
 	if e.lock, err = lockDir(o.Dir); err != nil {
 		return err
 	}
-	e.findBallast()
+	e.space.findBallast()
 	e.identity, err = identify(o.Dir, Identity{Cluster: o.Cluster, Node: o.Node, Lanes: o.Lanes}, o.omit)
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(e.beginLife(), e.openClaims()); err != nil {
+	if e.memory, err = openMemory(o.Dir, e.lock, e.identity.StoreID); err != nil {
 		return err
 	}
 	for _, dir := range []string{logDir, pebbleDir} {
@@ -194,15 +186,18 @@ func (e *Engine) open() (err error) {
 			return fmt.Errorf("data directory: %w", err)
 		}
 	}
-	// Before Pebble is opened, which takes room, and waits until there is some.
-	if err := e.clearStageDir(); err != nil {
+	if err := clearStageDir(o.FS, o.Dir); err != nil {
 		return err
 	}
-	if e.db, err = openPebble(e); err != nil {
+	e.db, err = openTables(tableConfig{
+		dir: o.Dir, fs: o.FS, cacheBytes: o.CacheBytes, log: o.Log, omit: o.omit,
+		full: e.space.full, spare: e.space.admitCompaction, stop: e.stop, fail: e.fail,
+	})
+	if err != nil {
 		return err
 	}
-	if err := o.FS.MkdirAll(e.stagePath(), 0o755); err != nil {
-		return fmt.Errorf("staging directory: %w", err)
+	if err := e.db.makeStageDir(); err != nil {
+		return err
 	}
 	n := e.identity.Lanes
 	e.applier = make(chan *frozenBatch, n)
@@ -214,7 +209,6 @@ func (e *Engine) open() (err error) {
 	if err := e.loadMeta(); err != nil {
 		return err
 	}
-	e.memory.recovered = e.Synced()
 	return e.failed()
 }
 
@@ -250,7 +244,7 @@ func (e *Engine) Lanes() []*Lane { return e.lanes }
 func (e *Engine) Recovered() uint64 { return e.recovered }
 
 // Synced returns the position up to which the changelog is durable.
-func (e *Engine) Synced() uint64 { return e.changes.synced.Load() }
+func (e *Engine) Synced() uint64 { return e.changes.durable() }
 
 // Kick has what was appended written and synced.
 func (e *Engine) Kick() { e.changes.kick() }
@@ -281,7 +275,7 @@ func (e *Engine) Usable() error {
 	if err := e.failed(); err != nil {
 		return err
 	}
-	if e.changes.full.Load() {
+	if e.changes.isFull() {
 		return ErrNoSpace
 	}
 	return nil
@@ -295,10 +289,7 @@ func (e *Engine) fail(err error) {
 	err = e.explain(err)
 	e.failure.CompareAndSwap(nil, &err)
 	if e.changes != nil {
-		e.changes.mu.Lock()
-		e.changes.failed = true
-		e.changes.mu.Unlock()
-		e.changes.end()
+		e.changes.abandon()
 	}
 	e.wakeWaiters()
 	e.opts.Fatal(err)
@@ -314,12 +305,12 @@ var errLate = errors.New("the disk did not answer")
 // be used any more.
 func (e *Engine) Close() error {
 	var errs []error
-	if e.failure.Load() == nil && !e.changes.full.Load() {
+	if e.failure.Load() == nil && !e.changes.isFull() {
 		late := time.AfterFunc(e.opts.closeLimit, func() {
 			err := fmt.Errorf("close the store: %w within %v", errLate, e.opts.closeLimit)
 			e.failure.CompareAndSwap(nil, &err)
 			close(e.late)
-			e.changes.end()
+			e.changes.endWaits()
 			e.wakeWaiters()
 		})
 		errs = append(errs, e.finish())
@@ -345,7 +336,7 @@ func (l *Lane) finish(target uint64) error {
 	l.want.Store(max(target, l.want.Load()))
 	l.closing = true
 	defer func() { l.closing = false }()
-	for l.applied.Load() < target || len(l.dirty)+len(l.votes)+len(l.sweeps) > 0 || l.tallies.due {
+	for l.applied.Load() < target || len(l.dirty)+len(l.votes)+len(l.sweeps) > 0 || l.tallies.mustWrite() {
 		l.Maintain(l.now)
 		if l.sending == nil || !l.engine.awaitBatch(l.sending) {
 			return fmt.Errorf("close the store: %w", ErrClosed)

@@ -35,7 +35,12 @@ const (
 	identityFormat = 2
 	identityPlain  = 1 // the format before, without a checksum and a position file
 	identityFile   = "IDENTITY"
-	lockFile       = "LOCK"
+
+	// logDir and pebbleDir are the directories of the changelog and of Pebble.
+	logDir    = "log"
+	pebbleDir = "data"
+
+	lockFile = "LOCK"
 	// MaxLanes bounds the lanes of a store.
 	MaxLanes = 64
 )
@@ -109,7 +114,7 @@ func (id Identity) sum() string {
 	if err != nil {
 		return ""
 	}
-	return fmt.Sprintf("%08x", crc32.Checksum(raw, castagnoli))
+	return fmt.Sprintf("%08x", crc32.Checksum(raw, crc32.MakeTable(crc32.Castagnoli)))
 }
 
 func create(dir string, want Identity) (Identity, error) {
@@ -150,6 +155,15 @@ func (id *Identity) write(dir string) error {
 		return fmt.Errorf("write identity: %w", err)
 	}
 	return syncDir(dir)
+}
+
+// upgrade notes, durably, that the directory has a position file from now on.
+func (id *Identity) upgrade(dir string) error {
+	if id.Position && id.Format == identityFormat {
+		return nil
+	}
+	id.Position, id.Format = true, identityFormat
+	return id.write(dir)
 }
 
 // number is the store's id as the changelog's files carry it.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
+	"synod/protocol/caspaxos"
 	"synod/protocol/register"
 )
 
@@ -253,31 +254,30 @@ func (x *index) bytes() int {
 	return len(x.buckets) * (bucketBytes + len(x.top))
 }
 
-// index returns the index of a register in rows form, nil if its type needs
-// none. It is read when it is needed first.
-func (l *Lane) index(e *entry, s *source) (*index, error) {
-	if e.index != nil {
-		return e.index, nil
+// readIndex returns the index of content in rows, nil if its type needs none. It
+// is read when it is needed first.
+func (c *state) readIndex(db pebble.Reader, rec *caspaxos.Record, s *source) (*index, error) {
+	if c.index != nil {
+		return c.index, nil
 	}
-	span, ok := e.rec.Header.Type.Counted()
+	span, ok := rec.Header.Type.Counted()
 	if !ok {
 		return nil, nil
 	}
 	x := &index{span: span}
-	if err := l.readBuckets(e, x); err != nil {
+	if err := x.readBuckets(db, appendRows(nil, rec.Register, rowBucket, c.incarnation)); err != nil {
 		return nil, err
 	}
 	if len(x.buckets) == 0 || x.buckets[0].first != "" {
-		err := l.recount(e, s, span)
-		return e.index, err
+		err := c.recount(s, span)
+		return c.index, err
 	}
-	e.index = x
+	c.index = x
 	return x, x.findEnds(s)
 }
 
-func (l *Lane) readBuckets(e *entry, x *index) error {
-	prefix := appendRows(nil, e.rec.Register, rowBucket, e.incarnation)
-	it, err := l.engine.db.NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: appendAfter(nil, prefix)})
+func (x *index) readBuckets(db pebble.Reader, prefix []byte) error {
+	it, err := db.NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: appendAfter(nil, prefix)})
 	if err != nil {
 		return fmt.Errorf("read buckets: %w", err)
 	}
@@ -321,7 +321,7 @@ func (x *index) findEnds(s *source) error {
 }
 
 // recount makes the index of a register that has none, or that of another span.
-func (l *Lane) recount(e *entry, s *source, span register.Span) error {
+func (c *state) recount(s *source, span register.Span) error {
 	x := newIndex(span)
 	w := s.walk(span, false)
 	for w.next() {
@@ -330,21 +330,21 @@ func (l *Lane) recount(e *entry, s *source, span register.Span) error {
 	if w.err != nil {
 		return w.err
 	}
-	e.index, e.recounted = x, true
+	c.index, c.recounted = x, true
 	return nil
 }
 
 // writeIndex writes the buckets that have changed. key begins with what all rows
 // of the register do.
-func (l *Lane) writeIndex(b *pebble.Batch, e *entry, key []byte) error {
-	prefix := appendIncarnation(append(key, rowBucket), e.incarnation)
-	if e.recounted {
+func (c *state) writeIndex(b *pebble.Batch, key []byte) error {
+	prefix := appendIncarnation(append(key, rowBucket), c.incarnation)
+	if c.recounted {
 		if err := b.DeleteRange(prefix, appendAfter(nil, prefix), nil); err != nil {
 			return fmt.Errorf("delete buckets: %w", err)
 		}
-		e.recounted = false
+		c.recounted = false
 	}
-	x := e.index
+	x := c.index
 	if x == nil {
 		return nil
 	}

@@ -3,7 +3,6 @@ package engine
 import (
 	"fmt"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -24,15 +23,15 @@ func (e *Engine) synced(s Synced) {
 	// What was staged counts, too: the disk has its predecessors' room back when
 	// their deletion has been flushed.
 	written, most := e.written(), e.opts.CheckpointBytes
-	if e.changes.pressed.Load() {
+	if e.changes.isPressed() {
 		most /= 4
 	}
 	if written-e.lastMark > most {
 		e.lastMark = written
 		notify(e.checkpoints)
 	}
-	if written-e.space.seen.Load() > freeBytes {
-		notify(e.space.look)
+	if written-e.seen.Load() > lookBytes {
+		e.space.wantLook()
 	}
 	e.opts.Synced(s)
 }
@@ -117,10 +116,7 @@ func (e *Engine) checkpoint(target uint64) error {
 // sweepFlushed deletes the rows that flushes cover: nobody sees them, but they
 // take room. Those that it is too early for wait for the next tick.
 func (e *Engine) sweepFlushed() error {
-	e.flushMu.RLock()
-	unswept := slices.DeleteFunc(slices.Clone(e.flushes), func(f *flushRow) bool { return f.swept })
-	e.flushMu.RUnlock()
-	for _, f := range unswept {
+	for _, f := range e.flushes.unswept() {
 		if !e.maySweep(f) {
 			continue
 		}
@@ -130,9 +126,7 @@ func (e *Engine) sweepFlushed() error {
 		if err := e.sweepOne(f); err != nil {
 			return fmt.Errorf("sweep: %w", err)
 		}
-		e.flushMu.Lock()
-		f.swept = true
-		e.flushMu.Unlock()
+		e.flushes.markSwept(f)
 	}
 	return nil
 }
@@ -223,9 +217,9 @@ func (l *Lane) sweep(f *flushRow, registers []caspaxos.Register) error {
 		if e.absent || e.dirty || e.pinned || !f.covers(r, uint32(len(l.engine.lanes)), e.rec.Accepted) {
 			continue
 		}
-		l.sweeps = append(l.sweeps, sweep{register: e.rec.Register, expiry: e.diskExpiry, rows: e.onDisk || e.wipe, last: f.vote.Ballot})
+		l.sweeps = append(l.sweeps, sweep{register: e.rec.Register, expiry: e.diskExpiry, rows: e.mayHaveRows(), last: f.vote.Ballot})
 		l.swept[e.rec.Register.Key] = struct{}{}
-		l.engine.freed.Add(int64(e.held()))
+		l.engine.freed.Add(int64(e.held(&e.rec.Header)))
 		l.drop(e)
 	}
 	return nil

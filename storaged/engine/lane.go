@@ -24,7 +24,6 @@ const (
 	applyStepSize = 1 << 20 // bytes, likewise
 	dirtyCountMax = 1 << 17
 	backlogMax    = 64 << 20 // bytes, beyond which votes are refused
-	smallState    = 4 << 10  // bytes of content sent whole
 )
 
 // Lane is the part of the store that holds one lane's registers: its Records
@@ -34,6 +33,7 @@ const (
 type Lane struct {
 	engine *Engine
 	number int
+	db     pebble.Reader // the engine's
 
 	cache      map[string]*entry
 	recent     entry // ring: recent.next is the one used last
@@ -58,7 +58,7 @@ type Lane struct {
 	records    *pebble.Iterator    // finds registers; nil: not open
 
 	bySlot  *[caspaxos.Slots]*entry // those that Pebble does not have as they are; nil: none ever
-	tallies tallies
+	tallies *tallies
 
 	lastPos    atomic.Uint64 // of the lane's last entry in the changelog
 	applied    atomic.Uint64 // entries up to here need no replay
@@ -77,9 +77,9 @@ type Lane struct {
 var _ caspaxos.Store = (*Lane)(nil)
 
 func newLane(e *Engine, number int) *Lane {
-	l := &Lane{engine: e, number: number, cache: make(map[string]*entry), swept: make(map[string]struct{}), sinceFloor: e.opts.Start, now: e.opts.Start}
+	l := &Lane{engine: e, number: number, db: e.db.DB, cache: make(map[string]*entry), swept: make(map[string]struct{}), sinceFloor: e.opts.Start, now: e.opts.Start}
 	l.recent.prev, l.recent.next = &l.recent, &l.recent
-	l.tallies.moved = make(map[place]struct{})
+	l.tallies = newTallies(number)
 	return l
 }
 
@@ -111,6 +111,8 @@ var (
 	errSlot  = errors.New("register named with two slots")
 )
 
+func (l *Lane) omits(r rules) bool { return l.engine.opts.omit.omits(r) }
+
 // read brings a register from the disk into the cache, also if there is none.
 func (l *Lane) read(r caspaxos.Register) (*entry, error) {
 	if r.Key == "" {
@@ -128,18 +130,12 @@ func (l *Lane) read(r caspaxos.Register) (*entry, error) {
 	}
 	if ok {
 		own := append(make([]byte, 0, len(value)), value...)
-		if err := parseRow(own, &e.rec, &e.content); err != nil {
+		if err := e.load(own, &e.rec); err != nil {
 			return nil, err
 		}
-		e.absent, e.rec.Since, e.onDisk = false, l.sinceFloor, e.rows
+		e.absent, e.rec.Since = false, l.sinceFloor
 		e.diskExpiry = e.rec.Header.Due()
 		l.tallyRead(e)
-		for i := range e.elems {
-			e.bytes += len(e.elems[i].Key) + len(e.elems[i].Value)
-		}
-		// Values are parts of the row as it was read: one that is overwritten
-		// in place must not reach the next.
-		e.shared = true
 	}
 	l.cache[e.rec.Register.Key] = e
 	l.link(e)
@@ -229,12 +225,12 @@ func (l *Lane) Append(entry caspaxos.LogEntry) (uint64, error) {
 func (l *Lane) Apply(rec *caspaxos.Record, c register.Change) {
 	e := l.entry(rec)
 	before := e.unsaved()
-	if l.engine.changes.pressed.Load() {
-		held := e.held()
-		e.apply(l, c)
-		l.engine.freed.Add(int64(max(0, held-e.held())))
+	if l.engine.changes.isPressed() {
+		held := e.held(&e.rec.Header)
+		l.change(e, &c)
+		l.engine.freed.Add(int64(max(0, held-e.held(&e.rec.Header))))
 	} else {
-		e.apply(l, c)
+		l.change(e, &c)
 	}
 	l.tally(e)
 	if l.maxAcc.Less(rec.Accepted) {
@@ -252,6 +248,19 @@ func (l *Lane) Apply(rec *caspaxos.Record, c register.Change) {
 	e.weight += weight
 	l.dirtyBytes += weight
 	l.resize(e)
+}
+
+// change changes a register's header and content.
+func (l *Lane) change(e *entry, c *register.Change) {
+	if c.Kind != register.None && c.Stage != 0 {
+		e.adoptStaged(c)
+		return
+	}
+	if err := e.apply(l.db, &e.rec, c); err != nil {
+		// The vote stands in the changelog and must not be shown before its
+		// effect is: the process ends and replays it.
+		l.engine.fail(err)
+	}
 }
 
 // Above implements caspaxos.Store.

@@ -16,9 +16,9 @@ import (
 	"synod/protocol/caspaxos"
 )
 
-// What a data directory remembers besides the data: who its node was and whom it
-// met. These are files of their own, written in place, so that a node starts and
-// admits proxies on a full disk, too.
+// What a data directory remembers besides the data: the starts of its node and
+// the proxies it met. These are files of their own, written in place, so that a
+// node starts and admits proxies on a full disk, too.
 const (
 	livesFile     = "LIVES"
 	proposersFile = "PROPOSERS"
@@ -45,31 +45,41 @@ type life struct {
 	ID     uint64 `json:"id"`
 }
 
-// memory is what the engine keeps of the directory's own past.
+// memory is what a data directory remembers of its node's past. All methods are
+// safe for concurrent use.
 type memory struct {
-	mu        sync.Mutex
-	file      *sealed.Mirror
-	lives     lives
-	site      site.Site
-	moved     bool
-	recovered uint64
+	dir, storeID string
+
+	mu    sync.Mutex
+	file  *sealed.Mirror
+	lives lives
+	site  site.Site
+	moved bool
 
 	claimsMu   sync.Mutex
 	claimsFile *sealed.Mirror
 	claims     *caspaxos.Claims
 }
 
-func (e *Engine) label(file string) string { return file + " " + e.identity.StoreID }
+// openMemory reads what the directory of a store remembers, and adds to it,
+// durably, that the directory is started once more: no two starts are the same
+// life. lock is a file of the directory.
+func openMemory(dir string, lock *os.File, storeID string) (*memory, error) {
+	m := &memory{dir: dir, storeID: storeID}
+	if err := errors.Join(m.beginLife(lock), m.openClaims()); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
 
-// beginLife notes, durably, that the directory is started once more, before
-// anything else is done with it: no two starts are the same life.
-func (e *Engine) beginLife() (err error) {
-	m := &e.memory
-	if m.site, err = site.Of(e.lock); err != nil {
+func (m *memory) label(file string) string { return file + " " + m.storeID }
+
+func (m *memory) beginLife(lock *os.File) (err error) {
+	if m.site, err = site.Of(lock); err != nil {
 		return fmt.Errorf("data directory: %w", err)
 	}
 	var content []byte
-	m.file, content, err = sealed.OpenMirror(filepath.Join(e.opts.Dir, livesFile), e.label(livesFile), livesBytes)
+	m.file, content, err = sealed.OpenMirror(filepath.Join(m.dir, livesFile), m.label(livesFile), livesBytes)
 	if err != nil {
 		return fmt.Errorf("read the data directory's lives: %w", err)
 	}
@@ -102,33 +112,30 @@ func (m *memory) write() error {
 	return nil
 }
 
-// Past returns what the directory remembers of its node. The present life has
-// begun with Open.
-func (e *Engine) Past() caspaxos.Past {
-	m := &e.memory
+// allLives returns the starts of the directory, oldest first, the present one
+// included.
+func (m *memory) allLives() (all []caspaxos.Life) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	p := caspaxos.Past{Recovered: m.recovered}
 	for _, l := range m.lives.Lives {
-		p.Lives = append(p.Lives, caspaxos.Life(l))
+		all = append(all, caspaxos.Life(l))
 	}
-	return p
+	return all
 }
 
-// Site returns where the directory is.
-func (e *Engine) Site() site.Site { return e.memory.site }
+// whereabouts returns where the directory is.
+func (m *memory) whereabouts() site.Site { return m.site }
 
-// Moved reports whether the directory's files are others than when a start of it
-// was last settled: it has been copied, or moved as a copy.
-func (e *Engine) Moved() bool {
-	e.memory.mu.Lock()
-	defer e.memory.mu.Unlock()
-	return e.memory.moved
+// hasMoved reports whether the directory's files differ from those at the last
+// start that was settled: it has been copied, or moved as a copy.
+func (m *memory) hasMoved() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.moved
 }
 
-// Settle notes that the directory may be used where it is.
-func (e *Engine) Settle() error {
-	m := &e.memory
+// settle notes that the directory may be used where it is.
+func (m *memory) settle() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.lives.Site == m.site {
@@ -141,9 +148,8 @@ func (e *Engine) Settle() error {
 }
 
 // openClaims reads which proposer ids the node has met.
-func (e *Engine) openClaims() error {
-	m := &e.memory
-	file, content, err := sealed.OpenMirror(filepath.Join(e.opts.Dir, proposersFile), e.label(proposersFile), proposersBytes)
+func (m *memory) openClaims() error {
+	file, content, err := sealed.OpenMirror(filepath.Join(m.dir, proposersFile), m.label(proposersFile), proposersBytes)
 	if err != nil {
 		return fmt.Errorf("read the proposers met: %w", err)
 	}
@@ -161,15 +167,19 @@ func (e *Engine) openClaims() error {
 	return nil
 }
 
-// ErrProposerTaken says that another start of a proxy has the proposer id, or may
-// have it.
+// ErrProposerTaken says that the proposer id belongs to another start of a proxy,
+// or may belong to one.
 var ErrProposerTaken = errors.New("the proposer id belongs to another start of a proxy")
 
-// Admit remembers a proxy's claim to a proposer id, durably, before it returns
-// nil. Otherwise it is ErrProposerTaken, with the highest id that the node has
-// met, or an error of the disk. inUse tells of ids that must not be forgotten.
-func (e *Engine) Admit(c caspaxos.Claim, inUse func(caspaxos.ProposerID) bool) (highest caspaxos.ProposerID, err error) {
-	m := &e.memory
+// errUnknown says that a write has failed and what is on the disk is unknown:
+// the store must end.
+var errUnknown = errors.New("what is on the disk is unknown")
+
+// admit remembers a proxy's claim to a proposer id, durably, before it returns
+// nil. Otherwise it returns ErrProposerTaken, with the highest id that the node
+// has met, or an error of the disk, which is errUnknown unless the disk is full.
+// inUse tells of ids that must not be forgotten.
+func (m *memory) admit(c caspaxos.Claim, inUse func(caspaxos.ProposerID) bool) (highest caspaxos.ProposerID, err error) {
 	m.claimsMu.Lock()
 	defer m.claimsMu.Unlock()
 	switch {
@@ -189,25 +199,24 @@ func (e *Engine) Admit(c caspaxos.Claim, inUse func(caspaxos.ProposerID) bool) (
 	switch {
 	case err == nil:
 		return 0, nil
-	case !isFull(err): // what is on the disk is unknown
-		e.fail(fmt.Errorf("remember a proposer: %w", err))
-	default: // the file could not be made
-		err = errors.Join(err, e.openClaims())
+	case !isFull(err):
+		return 0, fmt.Errorf("remember a proposer: %w: %w", errUnknown, err)
 	}
-	return 0, fmt.Errorf("remember a proposer: %w", err)
+	// The file could not be made.
+	return 0, fmt.Errorf("remember a proposer: %w", errors.Join(err, m.openClaims()))
 }
 
-// KeepPlacement remembers the placement last seen, as its owner encodes it.
-func (e *Engine) KeepPlacement(b []byte) error {
-	if err := sealed.Write(filepath.Join(e.opts.Dir, placementFile), e.label(placementFile), b); err != nil {
+// keepPlacement remembers the placement last seen, as its owner encodes it.
+func (m *memory) keepPlacement(b []byte) error {
+	if err := sealed.Write(filepath.Join(m.dir, placementFile), m.label(placementFile), b); err != nil {
 		return fmt.Errorf("keep the placement: %w", err)
 	}
 	return nil
 }
 
-// Placement returns the placement that was kept, nil if there is none.
-func (e *Engine) Placement() ([]byte, error) {
-	b, err := sealed.Read(filepath.Join(e.opts.Dir, placementFile), e.label(placementFile))
+// placement returns the placement that was kept, nil if there is none.
+func (m *memory) placement() ([]byte, error) {
+	b, err := sealed.Read(filepath.Join(m.dir, placementFile), m.label(placementFile))
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil
 	}

@@ -188,7 +188,7 @@ func TestSweptAndBack(t *testing.T) {
 		r.flush(1)
 		r.settle()
 		l := r.e.Lanes()[r.lane(id)]
-		for _, f := range r.e.flushes {
+		for _, f := range r.e.flushes.inForce() {
 			if int(f.vote.Part) != l.number {
 				continue
 			}
@@ -235,7 +235,7 @@ func TestFlushReplacesEarlier(t *testing.T) {
 		r.flush(1)
 	}
 	r.reopen((*Engine).Close)
-	if n := len(r.e.flushes); n != len(r.accs) {
+	if n := r.e.flushes.count(); n != len(r.accs) {
 		t.Errorf("%d flush votes kept, want one for each of %d lanes", n, len(r.accs))
 	}
 }

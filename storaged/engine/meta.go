@@ -4,7 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"slices"
+	"os"
 	"sync"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -37,7 +37,6 @@ var (
 	rowNode   = []byte{prefixMeta, 'n', 'o', 'd', 'e'}
 	rowEpochs = []byte{prefixMeta, 's', 'h', 'o', 'w', 'n'}
 	rowMet    = []byte{prefixMeta, 'e', 'p', 'o', 'c', 'h'} // of earlier versions
-	rowFlush  = []byte{prefixMeta, 'f', 'l', 'u', 's', 'h'}
 )
 
 // NodeState returns the last state that was logged; after Open, that of the
@@ -122,8 +121,12 @@ func (e *Engine) loadMeta() error {
 		from = min(from, l.applied.Load())
 		durable = max(durable, l.applied.Load())
 	}
-	if err := e.loadFlushes(); err != nil {
+	e.flushes = newFlushSet(len(e.lanes))
+	if err := e.flushes.load(e.db); err != nil {
 		return err
+	}
+	if e.flushes.count() > 0 {
+		notify(e.sweeps)
 	}
 	if e.opts.omit.omits(ruleApplied) {
 		durable = 0
@@ -139,8 +142,8 @@ func (e *Engine) loadMeta() error {
 	cfg := logConfig{
 		dir: e.logPath(), store: e.identity.number(), segmentBytes: e.opts.SegmentBytes,
 		maxUnsynced: e.opts.MaxUnsynced, retainBytes: e.opts.RetainBytes,
-		disk: *e.opts.Disk, omit: e.opts.omit, log: e.opts.Log, onSync: e.synced, fatal: e.fail, diskFull: e.diskFull,
-		short: e.pressed(e.space.free.Load()),
+		disk: *e.opts.Disk, omit: e.opts.omit, log: e.opts.Log, onSync: e.synced, fatal: e.fail, diskFull: e.space.full,
+		short: e.space.pressed(),
 	}
 	found, err := recoverLog(cfg, from+1, max(durable, witnessed), e.recoverNode)
 	if err != nil {
@@ -270,7 +273,7 @@ func (e *Engine) replay(redo func(lane int, entry *caspaxos.LogEntry, pos uint64
 	go e.keep()
 	go e.watchRoom()
 	go e.squeezer()
-	if err := e.leftovers.release(); err != nil {
+	if err := e.db.release(); err != nil {
 		return err
 	}
 	return e.failed()
@@ -303,97 +306,20 @@ func (e *Engine) redo(l *Lane, pos uint64, payload []byte, redo func(int, *caspa
 	return nil
 }
 
-// flushRow is a lane's vote for a range tombstone that is in force.
-type flushRow struct {
-	vote   caspaxos.FlushVote
-	pos    uint64
-	except map[string]struct{}
-	swept  bool
-}
-
 // FlushVote is one that the store kept.
-type FlushVote struct {
-	Vote     caspaxos.FlushVote
-	Position uint64
-}
+type FlushVote = keptFlush
 
 // Flushes returns the lane's votes that are in force, oldest first: for
 // RestoreFlush of its acceptor, before Replay.
-func (l *Lane) Flushes() []FlushVote {
-	e := l.engine
-	e.flushMu.RLock()
-	defer e.flushMu.RUnlock()
-	var out []FlushVote
-	for _, f := range e.flushes {
-		if int(f.vote.Part) == l.number {
-			out = append(out, FlushVote{f.vote, f.pos})
-		}
-	}
-	slices.SortFunc(out, func(a, b FlushVote) int { return a.Vote.Ballot.Compare(b.Vote.Ballot) })
-	return out
-}
-
-func newFlushRow(vote caspaxos.FlushVote, pos uint64) *flushRow {
-	f := &flushRow{vote: vote, pos: pos, except: make(map[string]struct{}, len(vote.Except))}
-	for _, r := range vote.Except {
-		f.except[r.Key] = struct{}{}
-	}
-	return f
-}
-
-// covers reports whether the vote makes a record at the accepted ballot as good
-// as gone (caspaxos.Acceptor.Covered).
-func (f *flushRow) covers(r caspaxos.Register, lanes uint32, accepted caspaxos.Ballot) bool {
-	v := &f.vote
-	if r.Slot < v.First || r.Slot > v.Last || r.Key[0] != v.Space || v.Ballot.Less(accepted) {
-		return false
-	}
-	if caspaxos.Part(r.Key, lanes) != v.Part {
-		return false
-	}
-	_, spared := f.except[r.Key]
-	return !spared
-}
-
-// covered reports whether any flush covers a record.
-func (e *Engine) covered(r caspaxos.Register, accepted caspaxos.Ballot) bool {
-	e.flushMu.RLock()
-	defer e.flushMu.RUnlock()
-	for _, f := range e.flushes {
-		if f.covers(r, uint32(len(e.lanes)), accepted) {
-			return true
-		}
-	}
-	return false
-}
-
-// metaWrite is a row to be written, or deleted if value is nil.
-type metaWrite struct {
-	key, value []byte
-}
-
-func (w metaWrite) write(b *pebble.Batch) error {
-	if w.value == nil {
-		return b.Delete(w.key, nil)
-	}
-	return b.Set(w.key, w.value, nil)
-}
-
-func (f *flushRow) key() []byte {
-	k := append(append([]byte{}, rowFlush...), byte(f.vote.Part), f.vote.Space)
-	k = binary.BigEndian.AppendUint16(k, f.vote.First)
-	k = binary.BigEndian.AppendUint16(k, f.vote.Last)
-	return appendBallot(k, f.vote.Ballot)
-}
-
-func (f *flushRow) value() []byte {
-	return wire.AppendLogEntry(binary.BigEndian.AppendUint64(nil, f.pos), &caspaxos.LogEntry{Flush: &f.vote})
-}
+func (l *Lane) Flushes() []FlushVote { return l.engine.flushes.ofLane(l.number) }
 
 // noteFlush keeps a vote, and drops those that it makes redundant. One that is
-// repeated after a restart is known, if a batch brought it to the disk.
+// repeated after a restart is known if a batch brought it to the disk.
 func (l *Lane) noteFlush(vote caspaxos.FlushVote, pos uint64) {
-	if l.keepFlush(vote, pos) {
+	known, writes := l.engine.flushes.add(vote, pos)
+	l.votes = append(l.votes, writes...)
+	notify(l.engine.sweeps)
+	if known {
 		return
 	}
 	if err := l.tallyFlush(&vote); err != nil {
@@ -401,58 +327,32 @@ func (l *Lane) noteFlush(vote caspaxos.FlushVote, pos uint64) {
 	}
 }
 
-func (l *Lane) keepFlush(vote caspaxos.FlushVote, pos uint64) (known bool) {
-	e := l.engine
-	vote.Except = slices.Clone(vote.Except)
-	f := newFlushRow(vote, pos)
-	e.flushMu.Lock()
-	defer e.flushMu.Unlock()
-	kept := make([]*flushRow, 0, len(e.flushes)+1)
-	for _, old := range e.flushes {
-		o := &old.vote
-		if o.Part != vote.Part || o.Space != vote.Space || o.First < vote.First || o.Last > vote.Last || vote.Ballot.Less(o.Ballot) {
-			kept = append(kept, old)
-			continue
-		}
-		known = known || o.Ballot == vote.Ballot && o.First == vote.First && o.Last == vote.Last
-		l.votes = append(l.votes, metaWrite{key: old.key()})
-	}
-	e.flushes = append(kept, f)
-	l.votes = append(l.votes, metaWrite{key: f.key(), value: f.value()})
-	notify(e.sweeps)
-	return known
-}
-
-func (e *Engine) loadFlushes() error {
-	it, err := e.db.NewIter(&pebble.IterOptions{LowerBound: rowFlush, UpperBound: appendAfter(nil, rowFlush)})
-	if err != nil {
-		return fmt.Errorf("read flushes: %w", err)
-	}
-	for ok := it.First(); ok; ok = it.Next() {
-		value := append([]byte{}, it.Value()...)
-		if len(value) < 8 {
-			it.Close()
-			return fmt.Errorf("%w: flush", errRow)
-		}
-		entry, err := wire.DecodeLogEntry(value[8:])
-		if err != nil || entry.Flush == nil {
-			it.Close()
-			return fmt.Errorf("%w: flush: %w", errRow, err)
-		}
-		e.flushes = append(e.flushes, newFlushRow(*entry.Flush, binary.BigEndian.Uint64(value)))
-	}
-	if err := it.Close(); err != nil {
-		return fmt.Errorf("read flushes: %w", err)
-	}
-	if len(e.flushes) > 0 {
-		notify(e.sweeps)
-	}
-	return nil
-}
-
 func notify(c chan struct{}) {
 	select {
 	case c <- struct{}{}:
 	default:
 	}
+}
+
+// witnessed returns up to which position the position file says that the
+// changelog is durable.
+func (e *Engine) witnessed() (uint64, error) {
+	if e.opts.omit.omits(rulePosition) {
+		return 0, nil
+	}
+	slots, err := readPosition(e.opts.Dir, e.identity.number())
+	if errors.Is(err, os.ErrNotExist) {
+		if err = nil; e.identity.Position {
+			err = fmt.Errorf("%w: it is missing", errPosition)
+		}
+	}
+	return max(slots[0], slots[1]), err
+}
+
+// begin has the changelog go on, for good: what was found is taken for right.
+func (e *Engine) begin() error {
+	if err := e.changes.begin(); err != nil {
+		return err
+	}
+	return e.identity.upgrade(e.opts.Dir)
 }

@@ -94,7 +94,7 @@ func (n *neighbours) checkRows() {
 		if e := l.entry(rec); e.rows {
 			want += len(c.whole.Elements())
 			if _, counted := rec.Header.Type.Counted(); counted {
-				want += len(c.index().buckets)
+				want += c.buckets()
 			}
 		}
 	}

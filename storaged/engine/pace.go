@@ -13,6 +13,9 @@ import (
 // How long Pebble's background work waits before it is tried again: twice as
 // long with every failure, up to a bound.
 const (
+	// roomRetry is how long a write that finds no room waits until it is retried.
+	roomRetry = 200 * time.Millisecond
+
 	firstPause = 20 * time.Millisecond
 	lastPause  = time.Second
 )
@@ -102,7 +105,7 @@ func (f *pacedFile) withRoom(do func() error) error {
 		return err
 	}
 	f.pace.log.Error("the disk is full: the store's own records wait for room", zap.Error(err))
-	tick := time.NewTicker(fullRetry)
+	tick := time.NewTicker(roomRetry)
 	defer tick.Stop()
 	for isFull(err) {
 		select {

@@ -95,40 +95,6 @@ func TestPagesEndWithTheStore(t *testing.T) {
 	}
 }
 
-// A projection that does not fit is given up without reading much more than
-// fits, and at once where the header tells the size.
-func TestTooLargeIsNotRead(t *testing.T) {
-	const n, size = 5000, 64 << 10
-	c := newCollection(t, register.SortedSet, n, ranked)
-	l, rec := c.record()
-	e := l.entry(rec)
-	span, _ := register.SortedSet.Counted()
-	whole := register.Range{From: span.From, To: span.To}
-	limited := whole
-	limited.Skip, limited.Limit = 10, n-20
-	for _, p := range []register.Projection{{All: true}, {Ranges: []register.Range{whole}}, {Ranges: []register.Range{limited}}} {
-		if !exceeds(&rec.Header, &p, size) {
-			t.Errorf("%+v is read", p)
-		}
-		s := l.source(e)
-		v, fits, err := l.projectRows(e, s, p, size)
-		if err != nil || fits || v.Bytes() > size+1024 {
-			t.Errorf("%+v: %d bytes read of %d (%v), %v", p, v.Bytes(), size, fits, err)
-		}
-		if err := s.close(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	few := limited
-	few.Skip = n - 10
-	for _, r := range []register.Range{few, {From: span.From, To: ranked(10)}} {
-		p := register.Projection{Ranges: []register.Range{r}}
-		if v, fits, err := l.Project(rec, p, size); err != nil || !fits || len(v.Elements()) != 10 {
-			t.Errorf("%+v: %d elements (%v), %v", r, len(v.Elements()), fits, err)
-		}
-	}
-}
-
 // 128 members of a sorted set of 64 bytes each are one row, read with their
 // record; beyond, content turns into rows and back when it is replaced.
 func TestInlineContent(t *testing.T) {

@@ -3,9 +3,13 @@ package engine
 import (
 	"fmt"
 	"path/filepath"
+	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/sstable"
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"go.uber.org/zap"
 )
 
 const (
@@ -24,13 +28,40 @@ func blockCache(cacheBytes int64) int64 {
 	return memtables*memtableBytes + max(8<<20, cacheBytes/4)
 }
 
-// openPebble opens Pebble without a log of its own.
-func openPebble(e *Engine) (*pebble.DB, error) {
-	log := pebbleLog{e}
-	cache := pebble.NewCache(blockCache(e.opts.CacheBytes))
+// tableConfig is what a store of tables needs. All of it is required.
+type tableConfig struct {
+	dir        string // the node's data directory
+	fs         vfs.FS
+	cacheBytes int64 // of the node, a share of which is for blocks
+	log        *zap.Logger
+	omit       rules
+	full       func() bool     // a write has failed for lack of space; whether to retry
+	spare      func(int) error // whether a compaction may write so many bytes more
+	stop       <-chan struct{} // ends the wait for space
+	fail       func(error)     // Pebble cannot go on
+}
+
+// tableStore is Pebble, without a log of its own, and the tables that are written
+// beside it.
+type tableStore struct {
+	*pebble.DB
+	cfg       tableConfig
+	leftovers *leftovers
+	options   sstable.WriterOptions // of tables written beside Pebble
+	files     atomic.Uint64         // the number of the last of them
+}
+
+// release removes what Pebble was done with while it opened: the store is known
+// to be whole.
+func (d *tableStore) release() error { return d.leftovers.release() }
+
+// openTables opens Pebble, after it has checked its tables.
+func openTables(cfg tableConfig) (*tableStore, error) {
+	d := &tableStore{cfg: cfg, leftovers: &leftovers{FS: cfg.fs}}
+	log := pebbleLog{log: cfg.log, fail: cfg.fail}
+	cache := pebble.NewCache(blockCache(cfg.cacheBytes))
 	defer cache.Unref()
-	e.leftovers = &leftovers{FS: e.opts.FS}
-	pace := &pace{FS: e.leftovers, log: e.opts.Log, full: e.diskFull, spare: e.spares, stop: e.stop}
+	pace := &pace{FS: d.leftovers, log: cfg.log, full: cfg.full, spare: cfg.spare, stop: cfg.stop}
 	opts := &pebble.Options{
 		FS:                          pace,
 		Cache:                       cache,
@@ -45,7 +76,7 @@ func openPebble(e *Engine) (*pebble.DB, error) {
 	}
 	pace.listen(opts.EventListener)
 	opts.EventListener.DataCorruption = func(i pebble.DataCorruptionInfo) {
-		e.fail(fmt.Errorf("%w: %s: %w", errTable, i.Path, i.Details))
+		cfg.fail(fmt.Errorf("%w: %s: %w", errTable, i.Path, i.Details))
 	}
 	// Most writes ask first whether the register is there: a filter answers
 	// for the many that are not.
@@ -56,27 +87,30 @@ func openPebble(e *Engine) (*pebble.DB, error) {
 	// with it in a crash: there is no log. So it waits for the flush.
 	opts.Experimental.DisableIngestAsFlushable = func() bool { return true }
 	opts.EnsureDefaults()
-	e.tableOptions = opts.MakeWriterOptions(len(opts.Levels)-1, opts.FormatMajorVersion.MaxTableFormat())
-	if err := e.checkTables(opts); err != nil {
+	d.options = opts.MakeWriterOptions(len(opts.Levels)-1, opts.FormatMajorVersion.MaxTableFormat())
+	err := checkTables(cfg, opts)
+	if err != nil {
 		return nil, err
 	}
-	db, err := pebble.Open(filepath.Join(e.opts.Dir, pebbleDir), opts)
-	if err != nil {
+	if d.DB, err = pebble.Open(filepath.Join(cfg.dir, pebbleDir), opts); err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
-	return db, nil
+	return d, nil
 }
 
 // pebbleLog passes on what Pebble says. Its fatal errors leave the state on
 // disk unknown: they end the store.
-type pebbleLog struct{ e *Engine }
+type pebbleLog struct {
+	log  *zap.Logger
+	fail func(error)
+}
 
 func (l pebbleLog) Infof(string, ...any) {}
 
 func (l pebbleLog) Errorf(format string, args ...any) {
-	l.e.opts.Log.Error("store: " + fmt.Sprintf(format, args...))
+	l.log.Error("store: " + fmt.Sprintf(format, args...))
 }
 
 func (l pebbleLog) Fatalf(format string, args ...any) {
-	l.e.fail(fmt.Errorf("store: "+format, args...))
+	l.fail(fmt.Errorf("store: "+format, args...))
 }

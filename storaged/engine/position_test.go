@@ -19,7 +19,7 @@ func TestPositionFile(t *testing.T) {
 		if filepath.Base(f.Name()) == positionName+".tmp" || filepath.Base(f.Name()) == positionName {
 			syncs.Add(1)
 		}
-		return fdatasync(f)
+		return RealDisk().Sync(f)
 	}
 	o.Disk = &disk
 	r := newRig(t, o)
@@ -49,7 +49,7 @@ func TestPositionFileCannotBeWritten(t *testing.T) {
 		if err := fail.Load(); err != nil && filepath.Base(f.Name()) == positionName+".tmp" {
 			return *err
 		}
-		return writeAt(f, b, off)
+		return RealDisk().Write(f, b, off)
 	}
 	o.Disk = &disk
 	r := newRig(t, o)

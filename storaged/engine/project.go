@@ -4,15 +4,16 @@ import (
 	"bytes"
 	"slices"
 
+	"github.com/cockroachdb/pebble/v2"
+
 	"synod/protocol/caspaxos"
 	"synod/protocol/register"
 )
 
-// Project implements caspaxos.Store.
-func (l *Lane) Project(rec *caspaxos.Record, p register.Projection, size int) (v register.View, fits bool, err error) {
-	e := l.entry(rec)
-	if e == nil || !e.rows {
-		v = l.projectInline(rec, e, p, size)
+// project returns what a projection asks for if it fits into size bytes.
+func (c *state) project(db pebble.Reader, rec *caspaxos.Record, p register.Projection, size int) (v register.View, fits bool, err error) {
+	if !c.rows {
+		v = c.projectInline(rec, p, size)
 		return v, v.Bytes() <= size, nil
 	}
 	if p.HeaderOnly() {
@@ -21,39 +22,33 @@ func (l *Lane) Project(rec *caspaxos.Record, p register.Projection, size int) (v
 	if exceeds(&rec.Header, &p, size) {
 		return v, false, nil
 	}
-	s := l.source(e)
-	v, fits, err = l.projectRows(e, s, p, size)
+	s := c.source(db, rec.Register)
+	v, fits, err = c.projectRows(db, rec, s, p, size)
 	if cerr := s.close(); err == nil {
 		err = cerr
 	}
-	l.resize(e)
 	return v, fits && err == nil && v.Bytes() <= size, err
 }
 
-// projectInline returns what a projection asks for of content that is in
-// memory. Without an entry, the record stands for a register that the node
-// holds nothing of.
-func (l *Lane) projectInline(rec *caspaxos.Record, e *entry, p register.Projection, size int) register.View {
-	if e == nil {
-		return register.NewView(rec.Header, register.Knowledge{All: true}, nil)
-	}
-	if p.HeaderOnly() && e.bytes > smallState {
+// projectInline returns what a projection asks for of content that is in memory.
+func (c *state) projectInline(rec *caspaxos.Record, p register.Projection, size int) register.View {
+	if p.HeaderOnly() && c.bytes > smallState {
 		return register.View{Header: rec.Header}
 	}
-	e.shared, e.cloned = true, false
-	whole := register.NewView(rec.Header, register.Knowledge{All: true}, e.elems)
-	if e.bytes <= smallState && whole.Bytes() <= size {
+	c.shared, c.cloned = true, false
+	whole := register.NewView(rec.Header, register.Knowledge{All: true}, c.elems)
+	if c.bytes <= smallState && whole.Bytes() <= size {
 		return whole
 	}
 	return whole.Project(p)
 }
 
-// source returns where the elements of a register in rows form are read.
-func (l *Lane) source(e *entry) *source {
-	s := &source{over: [2]*layer{e.pending, e.frozen}, gaps: &e.gaps}
-	s.prefix = appendRows(nil, e.rec.Register, rowElement, e.incarnation)
-	if e.onDisk {
-		s.disk = l.engine.db
+// source returns where the elements of content in rows are read.
+func (c *state) source(db pebble.Reader, r caspaxos.Register) *source {
+	s := &source{over: [2]*layer{c.pending, c.frozen}, gaps: &c.gaps}
+	s.prefix = appendRows(nil, r, rowElement, c.incarnation)
+	if c.onDisk {
+		s.disk = db
 	}
 	return s
 }
@@ -86,12 +81,12 @@ func exceeds(h *register.Header, p *register.Projection, size int) bool {
 
 // projectRows returns what a projection asks for of content in rows form, as
 // far as size bytes go.
-func (l *Lane) projectRows(e *entry, s *source, p register.Projection, size int) (v register.View, fits bool, err error) {
-	q, err := l.prepare(e, s, p)
+func (c *state) projectRows(db pebble.Reader, rec *caspaxos.Record, s *source, p register.Projection, size int) (v register.View, fits bool, err error) {
+	q, err := c.prepare(db, rec, s, p)
 	if err != nil {
 		return v, false, err
 	}
-	v, more, err := q.page(s, size-register.View{Header: e.rec.Header}.Bytes())
+	v, more, err := q.page(s, size-register.View{Header: rec.Header}.Bytes())
 	return v, !more, err
 }
 
@@ -114,8 +109,8 @@ type run struct {
 
 // prepare begins to answer a projection: with that for which the index is
 // needed.
-func (l *Lane) prepare(e *entry, s *source, p register.Projection) (*query, error) {
-	q := &query{header: e.rec.Header}
+func (c *state) prepare(db pebble.Reader, rec *caspaxos.Record, s *source, p register.Projection) (*query, error) {
+	q := &query{header: rec.Header}
 	if p.All {
 		q.ranges = []run{{}}
 		return q, nil
@@ -126,7 +121,7 @@ func (l *Lane) prepare(e *entry, s *source, p register.Projection) (*query, erro
 		slices.SortFunc(q.keys, bytes.Compare)
 	}
 	for _, span := range p.Counts {
-		n, err := l.count(e, s, span)
+		n, err := c.count(db, rec, s, span)
 		if err != nil {
 			return nil, err
 		}
@@ -138,7 +133,7 @@ func (l *Lane) prepare(e *entry, s *source, p register.Projection) (*query, erro
 		}
 		one := run{asked: r, rest: r}
 		if r.Skip > 0 {
-			x, err := l.indexOf(e, s, r.Span())
+			x, err := c.indexOf(db, rec, s, r.Span())
 			if err != nil {
 				return nil, err
 			}
@@ -156,19 +151,19 @@ func (l *Lane) prepare(e *entry, s *source, p register.Projection) (*query, erro
 }
 
 // indexOf returns the index if it counts all of a span.
-func (l *Lane) indexOf(e *entry, s *source, span register.Span) (*index, error) {
-	counted, ok := e.rec.Header.Type.Counted()
+func (c *state) indexOf(db pebble.Reader, rec *caspaxos.Record, s *source, span register.Span) (*index, error) {
+	counted, ok := rec.Header.Type.Counted()
 	if !ok || !contains(counted, span) {
 		return nil, nil
 	}
-	return l.index(e, s)
+	return c.readIndex(db, rec, s)
 }
 
-func (l *Lane) count(e *entry, s *source, span register.Span) (uint64, error) {
+func (c *state) count(db pebble.Reader, rec *caspaxos.Record, s *source, span register.Span) (uint64, error) {
 	if span.Empty() {
 		return 0, nil
 	}
-	x, err := l.indexOf(e, s, span)
+	x, err := c.indexOf(db, rec, s, span)
 	if err != nil {
 		return 0, err
 	}

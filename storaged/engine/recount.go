@@ -37,10 +37,10 @@ type recount struct {
 func (e *Engine) loadCounts() error {
 	missing := false
 	for _, l := range e.lanes {
-		if err := l.loadTallies(); err != nil {
+		if err := l.tallies.load(e.db); err != nil {
 			return err
 		}
-		missing = missing || !l.tallies.counted
+		missing = missing || !l.tallies.known()
 	}
 	if !missing {
 		return nil
@@ -51,13 +51,13 @@ func (e *Engine) loadCounts() error {
 	}
 	if !some { // of nothing, the tallies are known
 		for _, l := range e.lanes {
-			l.tallies.counted, l.tallies.due = true, true
+			l.tallies.none()
 		}
 		return nil
 	}
-	e.recount = &recount{engine: e, rows: e.db.NewSnapshot(), flushes: e.flushes, lanes: make([]census, len(e.lanes))}
+	e.recount = &recount{engine: e, rows: e.db.NewSnapshot(), flushes: e.flushes.inForce(), lanes: make([]census, len(e.lanes))}
 	for _, l := range e.lanes { // they are made together
-		l.tallies.disk, l.tallies.now, l.tallies.counted = census{}, census{}, false
+		l.tallies.forget()
 	}
 	return nil
 }
@@ -77,7 +77,7 @@ func (c *recount) run() {
 	defer e.routines.Done()
 	c.began, c.since = time.Now(), time.Now()
 	e.opts.Log.Info("counting the keys of a store of an earlier version; until that is done, DBSIZE has to walk over them")
-	err := e.eachRecord(c.rows, 0, caspaxos.Slots-1, c.take)
+	err := eachRecord(c.rows, 0, caspaxos.Slots-1, c.take)
 	if cerr := c.rows.Close(); err == nil {
 		err = cerr
 	}
@@ -123,23 +123,4 @@ func (c *recount) rest() error {
 		c.since = time.Now()
 		return nil
 	}
-}
-
-// complete adds what the rows held when the store was opened.
-func (t *tallies) complete(rows *census) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for db, slots := range rows {
-		if slots == nil {
-			continue
-		}
-		for slot := range slots {
-			if s := uint16(slot); slots[slot] != (tally{}) && !t.fresh[db].has(s) {
-				t.now.at(byte(db), s).plus(&slots[slot])
-				t.disk.at(byte(db), s).plus(&slots[slot])
-			}
-		}
-	}
-	t.fresh = [caspaxos.Databases]slotSet{}
-	t.counted, t.due = true, true
 }

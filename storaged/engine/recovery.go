@@ -152,30 +152,3 @@ func sealSegment(cfg logConfig, path string, end int64) error {
 	}
 	return nil
 }
-
-// witnessed returns up to which position the position file says that the
-// changelog is durable.
-func (e *Engine) witnessed() (uint64, error) {
-	if e.opts.omit.omits(rulePosition) {
-		return 0, nil
-	}
-	slots, err := readPosition(e.opts.Dir, e.identity.number())
-	if errors.Is(err, os.ErrNotExist) {
-		if err = nil; e.identity.Position {
-			err = fmt.Errorf("%w: it is missing", errPosition)
-		}
-	}
-	return max(slots[0], slots[1]), err
-}
-
-// begin has the changelog go on, for good: what was found is taken for right.
-func (e *Engine) begin() error {
-	if err := e.changes.begin(); err != nil {
-		return err
-	}
-	if e.identity.Position && e.identity.Format == identityFormat {
-		return nil
-	}
-	e.identity.Position, e.identity.Format = true, identityFormat
-	return e.identity.write(e.opts.Dir)
-}

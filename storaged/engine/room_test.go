@@ -206,11 +206,11 @@ func TestOpenOnAFullDisk(t *testing.T) {
 	gone := key(1, "gone")
 	r.accept(gone, set("deleted"))
 	r.sync()
-	r.await("the ballast", func() bool { _, err := os.Stat(r.e.ballastPath()); return err == nil })
+	r.await("the ballast", func() bool { _, err := os.Stat(r.e.space.ballastPath()); return err == nil })
 	must(t, r.e.Abort())
 	q.most.Store(q.used())
 	must(t, r.open())
-	if _, err := os.Stat(r.e.ballastPath()); !errors.Is(err, os.ErrNotExist) {
+	if _, err := os.Stat(r.e.space.ballastPath()); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the ballast: %v", err)
 	}
 	r.wantString(k, "kept")
@@ -224,7 +224,7 @@ func TestOpenOnAFullDisk(t *testing.T) {
 	}
 	q.most.Store(24 << 20)
 	r.await("room", func() bool { return r.e.Ready() == nil })
-	r.await("the ballast", func() bool { _, err := os.Stat(r.e.ballastPath()); return err == nil })
+	r.await("the ballast", func() bool { _, err := os.Stat(r.e.space.ballastPath()); return err == nil })
 	r.accept(key(2, "more"), set("taken"))
 	r.sync()
 	r.noFailure()
@@ -268,7 +268,7 @@ func TestSegmentsShrink(t *testing.T) {
 		}
 		r.sync()
 	}
-	if n := len(r.e.changes.segments); n < 2 {
+	if n := r.e.changes.files(); n < 2 {
 		t.Errorf("%d segments", n)
 	}
 	r.reopen((*Engine).Abort)
@@ -322,12 +322,12 @@ func TestBallast(t *testing.T) {
 	o.Disk, o.MinFreeBytes = d.disk(), 1<<20
 	r := newRig(t, o)
 	r.e.checkFree()
-	if info, err := os.Stat(r.e.ballastPath()); err != nil || info.Size() != 256<<10 {
+	if info, err := os.Stat(r.e.space.ballastPath()); err != nil || info.Size() != 256<<10 {
 		t.Fatalf("the ballast: %v, %v", info, err)
 	}
 	write := r.e.changes.disk.Write
 	r.e.changes.disk.Write = func(f *os.File, b []byte, off int64) error {
-		if _, err := os.Stat(r.e.ballastPath()); err == nil {
+		if _, err := os.Stat(r.e.space.ballastPath()); err == nil {
 			return &os.PathError{Op: "write", Err: syscall.ENOSPC}
 		}
 		return write(f, b, off)
@@ -351,13 +351,13 @@ func TestChangelogIsGivenBack(t *testing.T) {
 	}
 	r.settle()
 	must(t, r.e.checkpoint(r.e.changes.appended()))
-	if n := len(r.e.changes.segments); n < 3 {
+	if n := r.e.changes.files(); n < 3 {
 		t.Fatalf("%d segments", n)
 	}
 	d.free.Store(1<<20 + 1)
 	r.e.checkFree()
 	if r.e.changes.surplus() {
-		t.Errorf("%d segments", len(r.e.changes.segments))
+		t.Errorf("%d segments", r.e.changes.files())
 	}
 	if err := r.e.Ready(); err != nil {
 		t.Errorf("ready: %v", err)
@@ -415,7 +415,7 @@ func TestRoomLevels(t *testing.T) {
 		free int64
 		want caspaxos.Room
 	}{{1 << 40, caspaxos.RoomEnough}, {5 << 20, caspaxos.RoomLow}, {1 << 18, caspaxos.RoomScarce}, {8 << 20, caspaxos.RoomLow}} {
-		r.e.dropBallast()
+		r.e.space.dropBallast()
 		d.free.Store(c.free)
 		r.e.checkFree()
 		if got := r.e.room(); got != c.want {

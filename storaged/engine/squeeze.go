@@ -50,13 +50,13 @@ func (e *Engine) squeezer() {
 		if !e.squeezable() {
 			continue
 		}
-		before := e.space.free.Load()
+		before := e.space.freeBytes()
 		err := e.squeeze(ctx)
 		if err != nil && ctx.Err() == nil && e.failure.Load() == nil {
 			e.opts.Log.Warn("cannot compact the store to make room; it is tried again", zap.String("error", err.Error()))
 			e.squeezeDue.Store(true)
 		}
-		if pause = min(2*pause, squeezeMost); e.space.free.Load() > before+squeezeLeast {
+		if pause = min(2*pause, squeezeMost); e.space.freeBytes() > before+squeezeLeast {
 			pause = squeezePause
 		}
 		select {
@@ -78,17 +78,17 @@ func (e *Engine) squeezable() bool {
 		return false
 	}
 	size := int64(e.db.Metrics().DiskSpaceUsage())
-	if caspaxos.Room(e.space.level.Load()) == caspaxos.RoomEnough {
+	if e.space.roomLevel() == caspaxos.RoomEnough {
 		return freed >= max(squeezeLeast, size/squeezeEarly)
 	}
-	lacks := e.opts.MinFreeBytes + e.opts.MinFreeBytes/8 - e.space.free.Load()
+	lacks := e.space.calmFree() - e.space.freeBytes()
 	return freed >= lacks || freed >= size/squeezeShare
 }
 
 // squeeze compacts all rows, beginning where the last one ended, which does when
 // there is enough room.
 func (e *Engine) squeeze(ctx context.Context) error {
-	short := caspaxos.Room(e.space.level.Load()) != caspaxos.RoomEnough
+	short := e.space.roomLevel() != caspaxos.RoomEnough
 	e.squeezeDue.Store(false)
 	e.freed.Store(0)
 	if err := e.CatchUp(); err != nil {
@@ -104,7 +104,7 @@ func (e *Engine) squeeze(ctx context.Context) error {
 			return err
 		}
 		left -= n
-		if e.squeezeAt = from + n; short && caspaxos.Room(e.space.level.Load()) == caspaxos.RoomEnough {
+		if e.squeezeAt = from + n; short && e.space.roomLevel() == caspaxos.RoomEnough {
 			return nil
 		}
 	}
@@ -118,7 +118,7 @@ func (e *Engine) compact(ctx context.Context, begin, end []byte) error {
 // run returns how many slots from one on, most at most, may be compacted at once:
 // what they hold is half as much as there is room, or less.
 func (e *Engine) run(from, most int) (n int, err error) {
-	room := uint64(max(squeezeLeast, e.space.free.Load()/2))
+	room := uint64(max(squeezeLeast, e.space.freeBytes()/2))
 	for n = min(most, caspaxos.Slots-from); n > 1; n = (n + 3) / 4 {
 		var bytes uint64
 		err := e.inPebble(func() (err error) {
@@ -130,12 +130,4 @@ func (e *Engine) run(from, most int) (n int, err error) {
 		}
 	}
 	return n, nil
-}
-
-// slotBegin is below all rows of a slot and above those of the slots before.
-func slotBegin(slot int) []byte {
-	if slot == caspaxos.Slots {
-		return []byte{prefixRegister + 1}
-	}
-	return []byte{prefixRegister, byte(slot >> 8), byte(slot)}
 }

@@ -93,9 +93,9 @@ func (e *Engine) Stage(r caspaxos.Register, b caspaxos.Ballot, h register.Header
 	s := &Staging{engine: e, register: r, needed: needed, incarnation: incarnation{ballot: b, stage: uint32(number)}}
 	s.change = register.Change{Kind: register.Full, Header: h, Stage: s.incarnation.stage}
 	s.span, s.counted = h.Type.Counted()
-	s.elements = tables{engine: e, prefix: appendRows(nil, r, rowElement, s.incarnation)}
-	s.buckets = tables{engine: e, prefix: appendRows(nil, r, rowBucket, s.incarnation)}
-	s.marker = tables{engine: e}
+	s.elements = e.db.newTables(appendRows(nil, r, rowElement, s.incarnation))
+	s.buckets = e.db.newTables(appendRows(nil, r, rowBucket, s.incarnation))
+	s.marker = e.db.newTables(nil)
 	return s, nil
 }
 
@@ -112,8 +112,8 @@ func (s *Staging) Add(ops []register.Op) error {
 	if err := s.engine.admitsStaging(s.needed); err != nil {
 		return fmt.Errorf("stage a state: %w", err)
 	}
-	before := s.elements.bytes
-	defer func() { s.engine.space.unseen.Add(s.elements.bytes - before) }()
+	before := s.elements.written()
+	defer func() { s.engine.space.addStaged(s.elements.written() - before) }()
 	for i := range ops {
 		op := &ops[i]
 		if op.Kind != register.Put || s.any && bytes.Compare(op.Key, s.last) <= 0 {
@@ -198,7 +198,7 @@ func (s *Staging) Ingest() error {
 	if err := e.Usable(); err != nil {
 		return fmt.Errorf("ingest a state: %w", err)
 	}
-	paths := slices.Concat(s.elements.paths, s.buckets.paths, s.marker.paths)
+	paths := slices.Concat(s.elements.allPaths(), s.buckets.allPaths(), s.marker.allPaths())
 	err := e.inPebble(func() error { return e.db.Ingest(context.Background(), paths) })
 	if errors.Is(err, ErrClosed) {
 		s.ended = true // Pebble may be at it still: the next start looks
@@ -207,7 +207,7 @@ func (s *Staging) Ingest() error {
 		return fmt.Errorf("ingest a state: %w", err)
 	}
 	s.ingested = true
-	e.stagedBytes.Add(s.elements.bytes)
+	e.stagedBytes.Add(s.elements.written())
 	return nil
 }
 
@@ -251,12 +251,11 @@ func (l *Lane) Holds(s *Staging) bool {
 	return held
 }
 
-// adopt makes rows that were staged the content.
-func (e *entry) adopt(c register.Change) {
-	e.clear()
-	e.setHeader(c.Header)
-	e.rows, e.onDisk = true, true
-	e.incarnation = incarnation{ballot: e.rec.Accepted, stage: c.Stage}
+// adoptStaged makes rows that were staged the content.
+func (e *entry) adoptStaged(c *register.Change) {
+	e.adopt(incarnation{ballot: e.rec.Accepted, stage: c.Stage})
+	e.rec.Header = c.Header
+	e.rec.Header.Aux = bytes.Clone(c.Header.Aux)
 	e.adopted = append(e.adopted, e.incarnation)
 }
 
@@ -269,33 +268,6 @@ func (e *entry) writeAdopted(b *pebble.Batch) error {
 	}
 	e.adopted = nil
 	return nil
-}
-
-// staged is what a marker tells of.
-type staged struct {
-	register    caspaxos.Register
-	incarnation incarnation
-}
-
-var rowStage = []byte{prefixMeta, 's', 't', 'a', 'g', 'e'}
-
-// stageRow is the key of a marker: that the disk has rows of an incarnation of a
-// register, and no record yet that points to them.
-func stageRow(r caspaxos.Register, i incarnation) []byte {
-	return appendIncarnation(appendRegister(bytes.Clone(rowStage), r), i)
-}
-
-func parseStageRow(key []byte) (s staged, err error) {
-	var rest []byte
-	if s.register, _, rest, err = parseRegister(key[len(rowStage):]); err != nil {
-		return s, err
-	}
-	c := cursor{b: rest}
-	s.incarnation = c.incarnation()
-	if c.bad || len(c.b) != 0 {
-		return s, fmt.Errorf("%w: marker of a staged state", errRow)
-	}
-	return s, nil
 }
 
 // deleteStages deletes what was staged, with the markers.

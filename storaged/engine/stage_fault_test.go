@@ -166,7 +166,7 @@ func TestStagedFilesThatFillTheDisk(t *testing.T) {
 	left := 0
 	r.opts.FS = errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
 		if in(pebbleDir, errorfs.OpCreate)(op) {
-			files, err := mem.List(r.e.stagePath())
+			files, err := mem.List(stagePath(r.opts.Dir))
 			must(t, err)
 			left = max(left, len(files))
 		}

@@ -128,8 +128,8 @@ func (r *rig) wantRows(k caspaxos.Register, want register.View) {
 		if e := l.entry(rec); e.rows {
 			n += len(want.Elements())
 			if _, counted := want.Header.Type.Counted(); counted {
-				c := &collection{rig: r, id: k}
-				n += len(c.index().buckets)
+				c := &collection{rig: r, id: k, kind: want.Header.Type, whole: want}
+				n += c.buckets()
 			}
 		}
 	}
@@ -139,7 +139,7 @@ func (r *rig) wantRows(k caspaxos.Register, want register.View) {
 	if got := len(r.markers()); got != 0 {
 		r.t.Fatalf("%d markers are left", got)
 	}
-	if got, err := r.opts.FS.List(r.e.stagePath()); err != nil || len(got) > 0 {
+	if got, err := r.opts.FS.List(stagePath(r.opts.Dir)); err != nil || len(got) > 0 {
 		r.t.Fatalf("files are left: %v, %v", got, err)
 	}
 }
@@ -201,7 +201,7 @@ func TestStagedTables(t *testing.T) {
 		c.Ops = append(c.Ops, register.Op{Key: label(i), Value: bytes.Repeat([]byte{byte(i)}, 1024)})
 	}
 	q, s := r.ingested(k, c)
-	if got := len(s.elements.paths); got != 3 {
+	if got := len(s.elements.allPaths()); got != 3 {
 		t.Errorf("%d tables, want 3", got)
 	}
 	if r.vote(q, s); r.e.Stats().StagedBytes < 40<<20 {
@@ -286,7 +286,7 @@ func TestStagingSurvivesDeletes(t *testing.T) {
 		"sweep": func(r *rig, k caspaxos.Register) {
 			r.flush(0)
 			r.settle()
-			if err := r.e.sweepOne(r.e.flushes[0]); err != nil {
+			if err := r.e.sweepOne(r.e.flushes.inForce()[0]); err != nil {
 				t.Fatal(err)
 			}
 		},

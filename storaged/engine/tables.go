@@ -28,7 +28,7 @@ const (
 
 // tables writes rows in their order into files that Pebble can take in.
 type tables struct {
-	engine *Engine
+	store  *tableStore
 	prefix []byte // of all rows
 	row    []byte // one being made
 
@@ -61,15 +61,14 @@ func (t *tables) put(key, value []byte) error {
 }
 
 func (t *tables) open() error {
-	e := t.engine
-	path := filepath.Join(e.stagePath(), fmt.Sprintf("%d.sst", e.stageFiles.Add(1)))
-	f, err := e.opts.FS.Create(path, stageCategory)
+	path := filepath.Join(stagePath(t.store.cfg.dir), fmt.Sprintf("%d.sst", t.store.files.Add(1)))
+	f, err := t.store.cfg.fs.Create(path, stageCategory)
 	if err != nil {
 		return fmt.Errorf("write table: %w", err)
 	}
 	f = vfs.NewSyncingFile(f, vfs.SyncingFileOptions{BytesPerSync: tableSync, NoSyncOnClose: true})
 	t.file = &tableFile{Writable: objstorageprovider.NewFileWritable(f)}
-	t.w, t.size = sstable.NewWriter(t.file, e.tableOptions), 0
+	t.w, t.size = sstable.NewWriter(t.file, t.store.options), 0
 	t.paths = append(t.paths, path)
 	return nil
 }
@@ -94,13 +93,13 @@ func (t *tables) abandon() {
 		_ = t.w.Close()
 		t.w = nil
 	}
-	fs := t.engine.opts.FS
+	fs := t.store.cfg.fs
 	for _, path := range t.paths {
 		if _, err := fs.Stat(path); err != nil {
 			continue // Pebble has taken it
 		}
 		if err := fs.Remove(path); err != nil {
-			t.engine.opts.Log.Warn("cannot remove a staged file; a restart does", zap.Error(err))
+			t.store.cfg.log.Warn("cannot remove a staged file; a restart does", zap.Error(err))
 		}
 	}
 	t.paths = nil
@@ -122,11 +121,27 @@ func (f *tableFile) Write(b []byte) error {
 	return f.Writable.Write(b)
 }
 
-func (e *Engine) stagePath() string { return filepath.Join(e.opts.Dir, stageDir) }
+func stagePath(dir string) string { return filepath.Join(dir, stageDir) }
+
+// makeStageDir makes the directory for tables that are written beside Pebble.
+func (d *tableStore) makeStageDir() error {
+	if err := d.cfg.fs.MkdirAll(stagePath(d.cfg.dir), 0o755); err != nil {
+		return fmt.Errorf("staging directory: %w", err)
+	}
+	return nil
+}
+
+// newTables writes tables with rows that begin with prefix.
+func (d *tableStore) newTables(prefix []byte) tables { return tables{store: d, prefix: prefix} }
+
+// written returns the bytes of all rows, allPaths the files.
+func (t *tables) written() int64     { return t.bytes }
+func (t *tables) allPaths() []string { return t.paths }
 
 // clearStageDir removes the staged files that the last life left.
-func (e *Engine) clearStageDir() error {
-	fs, dir := e.opts.FS, e.stagePath()
+// It is done before Pebble is opened, which needs space, and waits for it.
+func clearStageDir(fs vfs.FS, dataDir string) error {
+	dir := stagePath(dataDir)
 	left, err := fs.List(dir)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("staging directory: %w", err)

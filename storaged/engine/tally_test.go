@@ -235,7 +235,7 @@ func (l *tallyLife) sweep() {
 	l.say("sweep")
 	l.settle()
 	l.driving.Store(true)
-	for _, f := range l.e.flushes {
+	for _, f := range l.e.flushes.inForce() {
 		must(l.t, l.e.sweepOne(f))
 	}
 	l.driving.Store(false)
@@ -346,7 +346,7 @@ func (l *tallyLife) live(steps int) bool {
 	}
 	waitFor(l.t, "the rows to be counted", func() bool {
 		l.maintain()
-		return l.e.Lanes()[0].tallies.counted && l.e.Lanes()[len(l.e.Lanes())-1].tallies.counted
+		return l.e.Lanes()[0].tallies.known() && l.e.Lanes()[len(l.e.Lanes())-1].tallies.known()
 	})
 	return l.check()
 }

@@ -32,11 +32,11 @@ const tableReaders = 8
 // checkTables makes sure that each table has the keys that Pebble's manifest
 // says it has. Pebble is not open otherwise: its compactions panic on tables
 // that are not what they should be.
-func (e *Engine) checkTables(opts *pebble.Options) (err error) {
-	if e.opts.omit.omits(ruleTables) {
+func checkTables(cfg tableConfig, opts *pebble.Options) (err error) {
+	if cfg.omit.omits(ruleTables) {
 		return nil
 	}
-	dir := filepath.Join(e.opts.Dir, pebbleDir)
+	dir := filepath.Join(cfg.dir, pebbleDir)
 	there, err := pebble.Peek(dir, opts.FS)
 	if errors.Is(err, os.ErrNotExist) || err == nil && !there.Exists {
 		return nil
@@ -61,7 +61,7 @@ func (e *Engine) checkTables(opts *pebble.Options) (err error) {
 	for i := range found {
 		readers.Go(func() {
 			for t := range due {
-				if err := e.checkTable(t, opts); err != nil {
+				if err := checkTable(cfg, t, opts); err != nil {
 					found[i] = err
 				}
 			}
@@ -79,9 +79,9 @@ func (e *Engine) checkTables(opts *pebble.Options) (err error) {
 	return errors.Join(found...)
 }
 
-func (e *Engine) checkTable(t *pebble.SSTableInfo, opts *pebble.Options) error {
-	path := filepath.Join(e.opts.Dir, pebbleDir, fmt.Sprintf("%06d.sst", uint64(t.BackingSSTNum)))
-	f, err := e.opts.FS.Open(path)
+func checkTable(cfg tableConfig, t *pebble.SSTableInfo, opts *pebble.Options) error {
+	path := filepath.Join(cfg.dir, pebbleDir, fmt.Sprintf("%06d.sst", uint64(t.BackingSSTNum)))
+	f, err := cfg.fs.Open(path)
 	if err != nil {
 		return fmt.Errorf("check table: %w", err)
 	}

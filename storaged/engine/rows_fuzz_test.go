@@ -1,11 +1,8 @@
 package engine
 
 import (
-	"bufio"
 	"bytes"
 	"errors"
-	"hash/crc32"
-	"io"
 	"testing"
 
 	"synod/protocol/caspaxos"
@@ -36,29 +33,6 @@ func FuzzRows(f *testing.F) {
 		var c content
 		if err := parseRow(bytes.Clone(value), &rec, &c); err != nil && !errors.Is(err, errRow) {
 			t.Errorf("parseRow: %v", err)
-		}
-	})
-}
-
-// FuzzChangelog reads any bytes as records of a changelog segment: whatever
-// they are, reading ends, in order, with a record, the end, a torn tail or an
-// error.
-func FuzzChangelog(f *testing.F) {
-	const store = 0x1234
-	f.Add(appendRecord(nil, 9, crc32.Checksum([]byte("payload"), castagnoli), []byte("payload")))
-	f.Add(appendMarker(nil, store, 17))
-	f.Add(append(appendRecord(nil, 9, 0, []byte("x")), 0, 0, 0, 0))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		in := bufio.NewReader(bytes.NewReader(b))
-		read := 0
-		for pos := uint64(9); ; pos++ {
-			got, err := readRecord(in, store, pos, nil)
-			if errors.Is(err, io.EOF) || err != nil {
-				return
-			}
-			if read += got.size; read > len(b) || len(got.payload) > got.size {
-				t.Fatalf("%d bytes of records and a payload of %d in %d bytes", read, len(got.payload), len(b))
-			}
 		}
 	})
 }

@@ -1,0 +1,52 @@
+package engine
+
+// CatchUp waits until Pebble has all that the lanes have appended so far.
+func (e *Engine) CatchUp() error {
+	waiting := false
+	for _, l := range e.lanes {
+		target := l.lastPos.Load()
+		if l.applied.Load() >= target {
+			continue
+		}
+		waiting = true
+		for old := l.want.Load(); old < target && !l.want.CompareAndSwap(old, target); old = l.want.Load() {
+		}
+		e.opts.Wake(l.number)
+	}
+	if !waiting {
+		return nil
+	}
+	e.changes.kick()
+	for _, l := range e.lanes {
+		if err := e.awaitApplied(l); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// awaitApplied waits until a lane has applied what was wanted of it by now.
+func (e *Engine) awaitApplied(l *Lane) error {
+	target := l.want.Load()
+	e.appliedMu.Lock()
+	defer e.appliedMu.Unlock()
+	for l.applied.Load() < target {
+		if e.ending.Load() || e.failure.Load() != nil {
+			return ErrClosed
+		}
+		e.appliedCond.Wait()
+	}
+	return nil
+}
+
+// beginRead keeps Pebble open until reading is unlocked.
+func (e *Engine) beginRead() error {
+	if !e.reading.TryRLock() { // end has it, or waits for it
+		return ErrClosed
+	}
+	if e.ending.Load() {
+		e.reading.RUnlock()
+		return ErrClosed
+	}
+	return nil
+}
