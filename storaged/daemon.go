@@ -17,6 +17,9 @@ import (
 	"synod/protocol/rpc"
 	"synod/protocol/takeover"
 	"synod/protocol/throttle"
+	"synod/storaged/changelog"
+	"synod/storaged/datadir"
+	"synod/storaged/disk"
 	"synod/storaged/engine"
 )
 
@@ -42,8 +45,8 @@ type Config struct {
 	// that nothing runs where it was.
 	Moved bool
 
-	disk         *engine.Disk // for tests: lets the changelog's disk fail
-	stagingBytes int64        // for tests: how large a state may be
+	disk         *disk.Disk // for tests: lets the changelog's disk fail
+	stagingBytes int64      // for tests: how large a state may be
 }
 
 // Daemon is a running storage node.
@@ -159,14 +162,14 @@ func (d *Daemon) bringUp(ctx context.Context) (err error) {
 func (d *Daemon) openEngine(ctx context.Context) error {
 	lanes := d.cfg.Lanes
 	if lanes == 0 {
-		lanes = min(max(runtime.GOMAXPROCS(0), 2), engine.MaxLanes)
+		lanes = min(max(runtime.GOMAXPROCS(0), 2), datadir.MaxLanes)
 	}
 	opts := engine.Options{
 		Dir: d.cfg.DataDir, Cluster: d.cfg.Cluster, Node: d.cfg.ID, Lanes: lanes,
 		CacheBytes: d.cfg.CacheBytes, MinFreeBytes: d.cfg.MinFreeBytes, Log: d.log,
 		Start: d.now().Mono, Disk: d.cfg.disk,
 		Wake: func(lane int) { d.lanes[lane].poke() },
-		Synced: func(s engine.Synced) {
+		Synced: func(s changelog.Synced) {
 			for _, l := range d.lanes {
 				l.release(s.Position)
 			}
@@ -177,7 +180,7 @@ func (d *Daemon) openEngine(ctx context.Context) error {
 		},
 		Fatal: d.fatal,
 	}
-	e, err := takeover.Retry(ctx, d.log, "data directory "+d.cfg.DataDir, engine.ErrInUse, func() (*engine.Engine, error) {
+	e, err := takeover.Retry(ctx, d.log, "data directory "+d.cfg.DataDir, datadir.ErrInUse, func() (*engine.Engine, error) {
 		return engine.Open(opts)
 	})
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 	"synod/meta/store"
 	"synod/protocol/caspaxos"
 	"synod/protocol/rpc"
-	"synod/storaged/engine"
+	"synod/storaged/datadir"
 )
 
 // etcdPatience is how long a node that starts, and knows a placement, waits for
@@ -154,7 +154,7 @@ func (d *Daemon) judge(p rpc.Peer) error {
 		return fmt.Errorf("a proxy without a proposer id: %w", rpc.ErrNotSynod)
 	}
 	highest, err := d.engine.Admit(p.Claim, d.inUse)
-	if errors.Is(err, engine.ErrProposerTaken) {
+	if errors.Is(err, datadir.ErrProposerTaken) {
 		return &rpc.ProposerError{ID: p.Claim.Proposer, Highest: highest}
 	}
 	return err

@@ -12,6 +12,7 @@ import (
 
 	"synod/protocol/caspaxos"
 	"synod/protocol/rpc"
+	"synod/storaged/changelog"
 	"synod/storaged/engine"
 )
 
@@ -198,7 +199,7 @@ func (l *lane) answer(s *rpc.Session, q *caspaxos.Request, reply *caspaxos.Reply
 
 // failed is what a request is answered that the store could not do.
 func failed(err error) caspaxos.Outcome {
-	if errors.Is(err, engine.ErrNoSpace) {
+	if errors.Is(err, changelog.ErrNoSpace) {
 		return caspaxos.DiskFull
 	}
 	return caspaxos.Busy
@@ -236,7 +237,7 @@ func (d *Daemon) clockAhead(s *rpc.Session, ballot, clock caspaxos.Ballot) {
 // report logs an error of the store, once until it works again. A full disk is
 // reported by the store itself.
 func (l *lane) report(err error) {
-	if errors.Is(err, engine.ErrNoSpace) || errors.Is(err, engine.ErrBacklog) || errors.Is(err, engine.ErrClosed) || l.failing {
+	if errors.Is(err, changelog.ErrNoSpace) || errors.Is(err, changelog.ErrBacklog) || errors.Is(err, changelog.ErrClosed) || l.failing {
 		return
 	}
 	l.failing = true

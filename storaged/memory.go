@@ -5,7 +5,7 @@ import (
 
 	"synod/protocol/budget"
 	"synod/protocol/rpc"
-	"synod/storaged/engine"
+	"synod/storaged/tables"
 )
 
 const (
@@ -38,12 +38,12 @@ func DivideMemory(limit, cache int64) (Memory, error) {
 	}
 	// As much again is for garbage.
 	frames := (limit - least + 2*leastFrames) / 2
-	return Memory{Limit: limit, Outside: engine.OutsideHeap(cache), Frames: budget.New(frames).Share(frames)}, nil
+	return Memory{Limit: limit, Outside: tables.OutsideHeap(cache), Frames: budget.New(frames).Share(frames)}, nil
 }
 
 // LeastMemory is the least limit for a node with such a cache.
 func LeastMemory(cache int64) int64 {
-	return cache + engine.OutsideHeap(cache) + baseMemory + 2*leastFrames
+	return cache + tables.OutsideHeap(cache) + baseMemory + 2*leastFrames
 }
 
 // DefaultMemory is the limit for a node with such a cache.

@@ -8,7 +8,7 @@ import (
 
 	"synod/protocol/caspaxos"
 	"synod/protocol/rpc"
-	"synod/storaged/engine"
+	"synod/storaged/changelog"
 )
 
 const (
@@ -60,7 +60,7 @@ func newMetrics(d *Daemon) *metrics {
 
 func (m *metrics) batch(n int) { m.batchSize.Observe(float64(n)) }
 
-func (m *metrics) synced(s engine.Synced) {
+func (m *metrics) synced(s changelog.Synced) {
 	m.syncTime.Observe(s.Took.Seconds())
 	m.syncSize.Observe(float64(s.Entries))
 }

@@ -13,7 +13,7 @@ import (
 	"synod/protocol/caspaxos"
 	"synod/protocol/rpc"
 	"synod/protocol/wire"
-	"synod/storaged/engine"
+	"synod/storaged/changelog"
 )
 
 const (
@@ -308,7 +308,7 @@ func (d *Daemon) page(s *rpc.Session, q *caspaxos.ListRequest) caspaxos.ListRepl
 		reply, err = d.engine.List(q)
 	}
 	if err != nil {
-		if !errors.Is(err, engine.ErrClosed) {
+		if !errors.Is(err, changelog.ErrClosed) {
 			d.log.Error("cannot list registers", zap.Error(err))
 		}
 		return refused
@@ -384,7 +384,7 @@ func (d *Daemon) tally(q *caspaxos.TallyRequest) caspaxos.TallyReply {
 	}
 	reply, err := d.engine.Tally(q)
 	if err != nil {
-		if !errors.Is(err, engine.ErrClosed) {
+		if !errors.Is(err, changelog.ErrClosed) {
 			d.log.Error("cannot tell how many registers there are", zap.Error(err))
 		}
 		return refused

@@ -12,6 +12,7 @@ import (
 	"synod/protocol/caspaxos"
 	"synod/protocol/rpc"
 	"synod/protocol/wire"
+	"synod/storaged/changelog"
 	"synod/storaged/engine"
 )
 
@@ -288,7 +289,7 @@ func (d *Daemon) stageFails(st *staging, err error) {
 		d.log.Warn("a large state did not arrive in full", peer)
 	case errors.Is(err, errNoRoom):
 		d.log.Warn("no memory for a part of a large state", peer)
-	case !errors.Is(err, engine.ErrNoSpace) && !errors.Is(err, engine.ErrClosed):
+	case !errors.Is(err, changelog.ErrNoSpace) && !errors.Is(err, changelog.ErrClosed):
 		d.log.Error("cannot take in a large state", peer, zap.Error(err))
 	}
 	d.refuse(st.session, []item{{request: st.request}}, failed(err))

@@ -12,7 +12,7 @@ import (
 	"synod/protocol/caspaxos"
 	"synod/protocol/rpc"
 	"synod/protocol/wire"
-	"synod/storaged/engine"
+	"synod/storaged/changelog"
 )
 
 // A large state leaves page by page, read and sent by one of the streamers, so
@@ -164,7 +164,7 @@ func (d *Daemon) streamed(s *stream, err error) {
 	case err == nil, d.stopped.Err() != nil, s.session.Err() != nil:
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, rpc.ErrBacklog):
 		d.refuse(s.session, []item{{request: &caspaxos.Request{ID: s.reply.ID, Kind: caspaxos.KindRead}}}, caspaxos.Busy)
-	case !errors.Is(err, engine.ErrClosed):
+	case !errors.Is(err, changelog.ErrClosed):
 		d.log.Error("cannot read a large state", zap.Error(err))
 	}
 }

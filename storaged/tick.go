@@ -13,7 +13,8 @@ import (
 	"synod/meta/store"
 	"synod/protocol/caspaxos"
 	"synod/protocol/rpc"
-	"synod/storaged/engine"
+	"synod/storaged/changelog"
+	"synod/storaged/datadir"
 )
 
 const (
@@ -43,7 +44,7 @@ func (d *Daemon) tick() {
 			forget = d.rotate()
 		}
 		if err := d.moveState(forget); err != nil {
-			if !errors.Is(err, engine.ErrNoSpace) && !errors.Is(err, engine.ErrClosed) {
+			if !errors.Is(err, changelog.ErrNoSpace) && !errors.Is(err, changelog.ErrClosed) {
 				d.log.Error("cannot log the node's state", zap.Error(err))
 			}
 			retry.Reset(retryAfter)
@@ -139,7 +140,7 @@ func (d *Daemon) adoptUntil(ctx context.Context, snap *store.Snapshot) {
 		switch {
 		case ctx.Err() != nil:
 			return
-		case errors.Is(err, engine.ErrForeign):
+		case errors.Is(err, datadir.ErrForeign):
 			d.fatal(err)
 			return
 		}

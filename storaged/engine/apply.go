@@ -10,6 +10,8 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"synod/protocol/caspaxos"
+	"synod/storaged/layout"
+	"synod/storaged/rules"
 )
 
 // A lane brings its changes to the disk after the fact, the longest unwritten
@@ -47,7 +49,7 @@ func (l *Lane) settle() {
 	}
 	for _, e := range s.entries {
 		e.pinned = false
-		e.stored()
+		e.Stored()
 		if !e.dirty {
 			l.unfile(e)
 		}
@@ -81,7 +83,7 @@ func (l *Lane) send() {
 // it.
 func (l *Lane) due() bool {
 	switch n := len(l.dirty); {
-	case len(l.votes)+len(l.sweeps) > 0, l.tallies.mustWrite():
+	case len(l.votes)+len(l.sweeps) > 0, l.tallies.MustWrite():
 		return true
 	case n == 0:
 		return false
@@ -95,7 +97,7 @@ func (l *Lane) fill(f *frozenBatch, all bool) error {
 	if all {
 		// Nothing of this lane will be left behind: its position can go past
 		// the entries of other lanes.
-		f.need = max(f.need, min(l.want.Load(), l.engine.changes.appended()))
+		f.need = max(f.need, min(l.want.Load(), l.engine.changes.Appended()))
 	}
 	for _, s := range l.sweeps {
 		if err := l.writeSweep(f.batch, s); err != nil {
@@ -126,16 +128,16 @@ func (l *Lane) fill(f *frozenBatch, all bool) error {
 		f.applied = max(f.applied, since-1)
 	}
 	for _, v := range l.votes {
-		if err := v.write(f.batch); err != nil {
+		if err := v.Put(f.batch); err != nil {
 			return err
 		}
 	}
 	l.votes = nil
 	var err error
-	if l.scratch, err = l.tallies.write(f.batch, l.scratch, !l.omits(tallyRows)); err != nil {
+	if l.scratch, err = l.tallies.Write(f.batch, l.scratch, !l.omits(rules.TallyRows)); err != nil {
 		return err
 	}
-	return f.batch.Set(laneRow(l.number), appendLaneRow(nil, f.applied, l.maxAcc), nil)
+	return f.batch.Set(layout.LaneRow(l.number), layout.AppendLaneRow(nil, f.applied, l.maxAcc), nil)
 }
 
 // oldest returns how many of the dirty registers go into the next batch, in the
@@ -155,15 +157,15 @@ func (l *Lane) oldest(all bool) int {
 
 // write puts a register's rows into a batch.
 func (l *Lane) write(b *pebble.Batch, e *entry) error {
-	l.key = appendRegister(l.key[:0], e.rec.Register)
+	l.key = layout.AppendRegister(l.key[:0], e.rec.Register)
 	if err := e.writeAdopted(b); err != nil {
 		return err
 	}
-	if err := e.state.write(b, l.key, e.rec.Accepted); err != nil {
+	if err := e.State.Write(b, l.key, e.rec.Accepted); err != nil {
 		return err
 	}
-	l.scratch = appendRow(l.scratch[:0], &e.rec, &e.content)
-	if err := b.Set(append(l.key, rowRecord), l.scratch, nil); err != nil {
+	l.scratch = layout.AppendRow(l.scratch[:0], &e.rec, &e.Content)
+	if err := b.Set(append(l.key, layout.RowRecord), l.scratch, nil); err != nil {
 		return fmt.Errorf("write register: %w", err)
 	}
 	l.tallyRow(e)
@@ -176,12 +178,12 @@ func (l *Lane) writeExpiry(b *pebble.Batch, e *entry) error {
 		return nil
 	}
 	if was != 0 {
-		if err := b.Delete(appendExpiry(nil, e.rec.Register, was), nil); err != nil {
+		if err := b.Delete(layout.AppendExpiry(nil, e.rec.Register, was), nil); err != nil {
 			return fmt.Errorf("write expiry: %w", err)
 		}
 	}
 	if is != 0 {
-		if err := b.Set(appendExpiry(nil, e.rec.Register, is), nil, nil); err != nil {
+		if err := b.Set(layout.AppendExpiry(nil, e.rec.Register, is), nil, nil); err != nil {
 			return fmt.Errorf("write expiry: %w", err)
 		}
 	}
@@ -192,13 +194,13 @@ func (l *Lane) writeExpiry(b *pebble.Batch, e *entry) error {
 // writeSweep deletes a covered register's rows. The register may come back in
 // the same batch, behind this.
 func (l *Lane) writeSweep(b *pebble.Batch, s sweep) error {
-	key := appendRegister(nil, s.register)
-	err := b.Delete(append(key, rowRecord), nil)
+	key := layout.AppendRegister(nil, s.register)
+	err := b.Delete(append(key, layout.RowRecord), nil)
 	if err == nil && s.rows {
-		err = deleteRows(b, key, nil, above(s.last))
+		err = layout.DeleteRows(b, key, nil, layout.Above(s.last))
 	}
 	if err == nil && s.expiry != 0 {
-		err = b.Delete(appendExpiry(nil, s.register, s.expiry), nil)
+		err = b.Delete(layout.AppendExpiry(nil, s.register, s.expiry), nil)
 	}
 	if err != nil {
 		return fmt.Errorf("sweep register: %w", err)
@@ -212,7 +214,7 @@ func (e *Engine) apply() {
 	for {
 		select {
 		case f := <-e.applier:
-			if !e.changes.wait(f.need) {
+			if !e.changes.Wait(f.need) {
 				return // the log ended: a restart replays it
 			}
 			err := e.db.Apply(f.batch, pebble.NoSync)

@@ -1,5 +1,7 @@
 package engine
 
+import "synod/storaged/changelog"
+
 // CatchUp waits until Pebble has all that the lanes have appended so far.
 func (e *Engine) CatchUp() error {
 	waiting := false
@@ -16,7 +18,7 @@ func (e *Engine) CatchUp() error {
 	if !waiting {
 		return nil
 	}
-	e.changes.kick()
+	e.changes.Kick()
 	for _, l := range e.lanes {
 		if err := e.awaitApplied(l); err != nil {
 			return err
@@ -32,7 +34,7 @@ func (e *Engine) awaitApplied(l *Lane) error {
 	defer e.appliedMu.Unlock()
 	for l.applied.Load() < target {
 		if e.ending.Load() || e.failure.Load() != nil {
-			return ErrClosed
+			return changelog.ErrClosed
 		}
 		e.appliedCond.Wait()
 	}
@@ -42,11 +44,11 @@ func (e *Engine) awaitApplied(l *Lane) error {
 // beginRead keeps Pebble open until reading is unlocked.
 func (e *Engine) beginRead() error {
 	if !e.reading.TryRLock() { // end has it, or waits for it
-		return ErrClosed
+		return changelog.ErrClosed
 	}
 	if e.ending.Load() {
 		e.reading.RUnlock()
-		return ErrClosed
+		return changelog.ErrClosed
 	}
 	return nil
 }

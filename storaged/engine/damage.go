@@ -5,6 +5,11 @@ import (
 	"fmt"
 
 	"github.com/cockroachdb/pebble/v2"
+
+	"synod/storaged/changelog"
+	"synod/storaged/datadir"
+	"synod/storaged/layout"
+	"synod/storaged/tables"
 )
 
 // ErrDamaged says that the data directory has lost something that the node
@@ -19,7 +24,7 @@ func (e *Engine) explain(err error) error {
 	if errors.Is(err, ErrDamaged) {
 		return err
 	}
-	for _, kind := range []error{ErrCorrupt, errPosition, errIdentity, errRow, errTable} {
+	for _, kind := range []error{changelog.ErrCorrupt, changelog.ErrPosition, datadir.ErrIdentity, layout.ErrRow, tables.ErrTable} {
 		if errors.Is(err, kind) {
 			return fmt.Errorf("%w: %w; %s", ErrDamaged, err, comeBack)
 		}

@@ -16,19 +16,22 @@ import (
 
 	"synod/protocol/caspaxos"
 	"synod/protocol/register"
+	"synod/storaged/changelog"
+	"synod/storaged/datadir"
+	"synod/storaged/rules"
 )
 
 // old makes a directory of an image as the format before has it: without a
 // position file, and without a checksum in the identity.
 func (m image) old(t *testing.T) image {
 	t.Helper()
-	var id Identity
-	must(t, json.Unmarshal(m[identityFile], &id))
-	id.Format, id.Position, id.Checksum = identityPlain, false, ""
+	var id datadir.Identity
+	must(t, json.Unmarshal(m[datadir.IdentityFile], &id))
+	id.Format, id.Position, id.Checksum = datadir.IdentityPlain, false, ""
 	raw, err := json.MarshalIndent(id, "", "  ")
 	must(t, err)
-	m[identityFile] = raw
-	delete(m, positionName)
+	m[datadir.IdentityFile] = raw
+	delete(m, changelog.PositionFile)
 	return m
 }
 
@@ -36,21 +39,21 @@ func (m image) old(t *testing.T) image {
 // each marker begins, and where they end. The last batch begins at batch.
 func (m image) lastLog(t *testing.T) (name string, starts []int, batch, end int) {
 	t.Helper()
-	var id Identity
-	must(t, json.Unmarshal(m[identityFile], &id))
+	var id datadir.Identity
+	must(t, json.Unmarshal(m[datadir.IdentityFile], &id))
 	logs := m.logs()
 	slices.Reverse(logs)
 	for _, name := range logs {
-		in := bufio.NewReader(bytes.NewReader(m[name][segmentHeader:]))
-		at, pos := segmentHeader, binary.LittleEndian.Uint64(m[name][24:])
-		for got, err := readRecord(in, id.number(), pos, nil); err == nil; got, err = readRecord(in, id.number(), pos, nil) {
+		in := bufio.NewReader(bytes.NewReader(m[name][changelog.SegmentHeader:]))
+		at, pos := changelog.SegmentHeader, binary.LittleEndian.Uint64(m[name][24:])
+		for got, err := changelog.ReadRecord(in, id.Number(), pos, nil); err == nil; got, err = changelog.ReadRecord(in, id.Number(), pos, nil) {
 			starts = append(starts, at)
-			if got.payload == nil {
+			if got.Payload == nil {
 				batch = at
 			} else {
 				pos++
 			}
-			at += got.size
+			at += got.Size
 		}
 		if len(starts) > 0 {
 			return name, starts, batch, at
@@ -63,28 +66,28 @@ func (m image) lastLog(t *testing.T) (name string, starts []int, batch, end int)
 // good for.
 func TestDamageCaught(t *testing.T) {
 	for name, test := range map[string]struct {
-		omit   rules
+		omit   rules.Set
 		damage func(t *testing.T, rnd *rand.Rand, m image)
 	}{
 		// The issue's: zeros in the middle, a marker behind them.
-		"rest": {ruleRest, func(t *testing.T, rnd *rand.Rand, m image) {
+		"rest": {rules.Rest, func(t *testing.T, rnd *rand.Rand, m image) {
 			m.old(t)
 			if name, starts, batch, _ := m.lastLog(t); name != "" {
 				from := min(batch, starts[rnd.IntN(len(starts))])
 				clear(m[name][from:batch])
 			}
 		}},
-		"position, last batch": {rulePosition, func(t *testing.T, rnd *rand.Rand, m image) {
+		"position, last batch": {rules.Position, func(t *testing.T, rnd *rand.Rand, m image) {
 			if name, _, batch, end := m.lastLog(t); name != "" {
 				clear(m[name][batch+rnd.IntN(end-batch) : end])
 			}
 		}},
-		"position, newest segment": {rulePosition, func(t *testing.T, _ *rand.Rand, m image) {
+		"position, newest segment": {rules.Position, func(t *testing.T, _ *rand.Rand, m image) {
 			name, _, _, _ := m.lastLog(t)
 			delete(m, name)
 		}},
-		"identity": {ruleIdentity, func(_ *testing.T, _ *rand.Rand, m image) {
-			m[identityFile] = bytes.Replace(m[identityFile], []byte(`"lanes": 3`), []byte(`"lanes": 4`), 1)
+		"identity": {rules.Identity, func(_ *testing.T, _ *rand.Rand, m image) {
+			m[datadir.IdentityFile] = bytes.Replace(m[datadir.IdentityFile], []byte(`"lanes": 3`), []byte(`"lanes": 4`), 1)
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -111,7 +114,7 @@ func TestDamageCaught(t *testing.T) {
 
 // wantRule wants a directory to be refused, and to show something wrong without
 // a rule.
-func wantRule(t *testing.T, p *past, omit rules) {
+func wantRule(t *testing.T, p *past, omit rules.Set) {
 	t.Helper()
 	if out, err := p.judge(t, p.image.clone(), 0); out != refused {
 		t.Errorf("with all rules: %d, %v", out, err)
@@ -142,7 +145,7 @@ func TestPebbleIsAhead(t *testing.T) {
 	}
 	r.accept(b, set("b"))
 	r.sync()
-	end := r.e.changes.end()
+	end := r.e.changes.End()
 	r.accept(a, set("a"))
 	r.sync()
 	must(t, r.e.Lanes()[r.lane(b)].finish(2))
@@ -151,7 +154,7 @@ func TestPebbleIsAhead(t *testing.T) {
 	p.image.old(t)
 	name := p.image.logs()[0]
 	p.image[name] = p.image[name][:end]
-	wantRule(t, p, ruleApplied)
+	wantRule(t, p, rules.Applied)
 }
 
 // TestTableOfAnother: a table of the same size in the place of another.
@@ -165,12 +168,12 @@ func TestTableOfAnother(t *testing.T) {
 		r.acceptStaged(k, c)
 		whole[k] = register.Nothing().Apply(c)
 		r.settle()
-		must(t, r.e.checkpoint(r.e.changes.appended()))
+		must(t, r.e.checkpoint(r.e.changes.Appended()))
 		if a, b := r.tablesOfOneSize(); a != "" {
 			p := ended(r, nil)
 			p.whole = whole
 			p.image[a], p.image[b] = p.image[b], p.image[a]
-			wantRule(t, p, ruleTables)
+			wantRule(t, p, rules.Tables)
 			return
 		}
 	}
@@ -185,7 +188,7 @@ func (r *rig) tablesOfOneSize() (a, b string) {
 	sizes := map[uint64]string{}
 	for _, level := range levels {
 		for _, f := range level {
-			name := filepath.Join(pebbleDir, fmt.Sprintf("%06d.sst", uint64(f.BackingSSTNum)))
+			name := filepath.Join(datadir.PebbleDir, fmt.Sprintf("%06d.sst", uint64(f.BackingSSTNum)))
 			if b = sizes[f.Size]; b != "" {
 				return name, b
 			}
@@ -222,7 +225,7 @@ func TestOldDirectory(t *testing.T) {
 	if out, err := p.judge(t, m.clone(), 0); out != right {
 		t.Fatalf("the second time: %d, %v", out, err)
 	}
-	delete(m, positionName)
+	delete(m, changelog.PositionFile)
 	if out, _ := p.judge(t, m, 0); out != refused {
 		t.Errorf("without its position file: %d", out)
 	}
@@ -247,12 +250,12 @@ func TestCrashIsNoDamage(t *testing.T) {
 		}
 		r.sync()
 		before := takeImage(t, o.Dir, o.FS)
-		from := int(r.e.changes.end())
+		from := int(r.e.changes.End())
 		for i := range 1 + rnd.IntN(20) {
 			r.accept(key(2, fmt.Sprint("u", i)), set(string(bytes.Repeat([]byte("u"), rnd.IntN(3000)))))
 		}
 		r.sync()
-		to := int(r.e.changes.end())
+		to := int(r.e.changes.End())
 		p := ended(r, values)
 		name := p.image.logs()[0]
 		after := p.image[name]

@@ -14,6 +14,14 @@ import (
 	"go.uber.org/zap"
 
 	"synod/protocol/caspaxos"
+	"synod/storaged/changelog"
+	"synod/storaged/content"
+	"synod/storaged/datadir"
+	"synod/storaged/disk"
+	"synod/storaged/flushes"
+	"synod/storaged/listing"
+	"synod/storaged/rules"
+	"synod/storaged/tables"
 )
 
 // Options are what a store needs. Dir, Cluster, Node, Log, Wake, Synced and
@@ -33,7 +41,7 @@ type Options struct {
 	Wake func(lane int)
 	// Synced tells of each sync of the changelog, from its goroutine, which
 	// begins the next when the call returns.
-	Synced func(Synced)
+	Synced func(changelog.Synced)
 	// Sweep is asked, on the lane's goroutine, whether the rows that a flush
 	// covers may be deleted now (caspaxos.Acceptor.Sweep). Nil: always.
 	Sweep func(lane int, vote caspaxos.FlushVote) bool
@@ -42,7 +50,7 @@ type Options struct {
 	Fatal func(error)
 
 	// For tests: zero values are the real thing.
-	Disk *Disk
+	Disk *disk.Disk
 	FS   vfs.FS // Pebble's
 
 	// Tuning; zero is the default.
@@ -51,7 +59,7 @@ type Options struct {
 	CheckpointBytes int64 // of changelog and large states between checkpoints, 64 MiB: what a restart replays
 	MaxUnsynced     int   // bytes appended and not synced, 64 MiB
 
-	omit      rules         // for tests: what is left out to see that it is missed
+	omit      rules.Set     // for tests: what is left out to see that it is missed
 	applyStep int           // for tests: registers in a batch
 	pageTime  time.Duration // for tests: see pageTime
 	// closeLimit, for tests, is how long Close waits for the disk.
@@ -75,7 +83,7 @@ func (o *Options) setDefaults() {
 		o.Lanes = 4
 	}
 	if o.pageTime == 0 {
-		o.pageTime = pageTime
+		o.pageTime = listing.PageTime
 	}
 	if o.closeLimit == 0 {
 		o.closeLimit = closeLimit
@@ -84,7 +92,7 @@ func (o *Options) setDefaults() {
 		o.applyStep = applyStep
 	}
 	if o.Disk == nil {
-		real := RealDisk()
+		real := disk.Real()
 		o.Disk = &real
 	}
 	if o.FS == nil {
@@ -95,10 +103,10 @@ func (o *Options) setDefaults() {
 // Engine is one node's store.
 type Engine struct {
 	opts     Options
-	identity Identity
+	identity datadir.Identity
 	lock     *os.File
-	db       *tableStore
-	changes  *changelog
+	db       *tables.DB
+	changes  *changelog.Log
 	lanes    []*Lane
 
 	recovered uint64
@@ -110,15 +118,15 @@ type Engine struct {
 	dirtyMax  int // bytes of a lane that may wait for Pebble
 
 	node   nodeRows
-	memory *memory
+	memory *datadir.Memory
 
-	flushes *flushSet
+	flushes *flushes.Set
 
 	applier     chan *frozenBatch
 	appliedMu   sync.Mutex
 	appliedCond *sync.Cond // a lane's applied moved, or the store ends
 
-	space      *space
+	space      *disk.Space
 	looking    sync.Mutex   // held by checkFree
 	seen       atomic.Int64 // bytes written when the disk was last looked at
 	freedLog   time.Time    // when a checkpoint was last asked for to free changelog
@@ -143,7 +151,7 @@ type Engine struct {
 	recount *recount // nil: the tallies are known
 
 	pagesMu sync.Mutex
-	pages   map[*pages]struct{} // being read; nil when the store ends
+	pages   map[*content.Pages]struct{} // being read; nil when the store ends
 }
 
 // Open opens the store of a directory, or makes one. It must be followed by
@@ -151,16 +159,16 @@ type Engine struct {
 // more of what was acknowledged (Recovered) may still refuse.
 func Open(o Options) (*Engine, error) {
 	o.setDefaults()
-	if o.Lanes < 1 || o.Lanes > MaxLanes {
-		return nil, fmt.Errorf("%d lanes, allowed are 1 to %d", o.Lanes, MaxLanes)
+	if o.Lanes < 1 || o.Lanes > datadir.MaxLanes {
+		return nil, fmt.Errorf("%d lanes, allowed are 1 to %d", o.Lanes, datadir.MaxLanes)
 	}
 	e := &Engine{
 		opts: o, stop: make(chan struct{}),
 		checkpoints: make(chan struct{}, 1), sweeps: make(chan struct{}, 1), late: make(chan struct{}), left: make(chan struct{}),
 		squeezes: make(chan struct{}, 1),
-		pages:    make(map[*pages]struct{}),
+		pages:    make(map[*content.Pages]struct{}),
 	}
-	e.space = newSpace(o.Dir, o.Disk, o.MinFreeBytes, o.Log)
+	e.space = disk.NewSpace(o.Dir, o.Disk, o.MinFreeBytes, o.Log)
 	e.appliedCond = sync.NewCond(&e.appliedMu)
 	if err := e.open(); err != nil {
 		return nil, errors.Join(e.explain(err), e.closeFiles())
@@ -170,33 +178,33 @@ func Open(o Options) (*Engine, error) {
 
 func (e *Engine) open() (err error) {
 	o := &e.opts
-	if e.lock, err = lockDir(o.Dir); err != nil {
+	if e.lock, err = datadir.Lock(o.Dir); err != nil {
 		return err
 	}
-	e.space.findBallast()
-	e.identity, err = identify(o.Dir, Identity{Cluster: o.Cluster, Node: o.Node, Lanes: o.Lanes}, o.omit)
+	e.space.FindBallast()
+	e.identity, err = datadir.Identify(o.Dir, datadir.Identity{Cluster: o.Cluster, Node: o.Node, Lanes: o.Lanes}, o.omit)
 	if err != nil {
 		return err
 	}
-	if e.memory, err = openMemory(o.Dir, e.lock, e.identity.StoreID); err != nil {
+	if e.memory, err = datadir.OpenMemory(o.Dir, e.lock, e.identity.StoreID); err != nil {
 		return err
 	}
-	for _, dir := range []string{logDir, pebbleDir} {
+	for _, dir := range []string{datadir.LogDir, datadir.PebbleDir} {
 		if err := os.MkdirAll(filepath.Join(o.Dir, dir), 0o755); err != nil {
 			return fmt.Errorf("data directory: %w", err)
 		}
 	}
-	if err := clearStageDir(o.FS, o.Dir); err != nil {
+	if err := tables.ClearStageDir(o.FS, o.Dir); err != nil {
 		return err
 	}
-	e.db, err = openTables(tableConfig{
-		dir: o.Dir, fs: o.FS, cacheBytes: o.CacheBytes, log: o.Log, omit: o.omit,
-		full: e.space.full, spare: e.space.admitCompaction, stop: e.stop, fail: e.fail,
+	e.db, err = tables.Open(tables.Config{
+		Dir: o.Dir, FS: o.FS, CacheBytes: o.CacheBytes, Log: o.Log, Omit: o.omit,
+		Full: e.space.Exhausted, AdmitCompaction: e.space.AdmitCompaction, Stop: e.stop, Fail: e.fail,
 	})
 	if err != nil {
 		return err
 	}
-	if err := e.db.makeStageDir(); err != nil {
+	if err := e.db.MakeStageDir(); err != nil {
 		return err
 	}
 	n := e.identity.Lanes
@@ -221,7 +229,7 @@ func (e *Engine) failed() error {
 }
 
 // Identity returns whose data the store holds.
-func (e *Engine) Identity() Identity { return e.identity }
+func (e *Engine) Identity() datadir.Identity { return e.identity }
 
 // SetClusterID keeps the cluster's id with the data. One that differs from an
 // id kept before is ErrForeign.
@@ -231,9 +239,9 @@ func (e *Engine) SetClusterID(id string) error {
 		return nil
 	case "":
 		e.identity.ClusterID = id
-		return e.identity.write(e.opts.Dir)
+		return e.identity.Write(e.opts.Dir)
 	}
-	return fmt.Errorf("%w cluster: %s holds data of cluster id %s, not %s", ErrForeign, e.opts.Dir, e.identity.ClusterID, id)
+	return fmt.Errorf("%w cluster: %s holds data of cluster id %s, not %s", datadir.ErrForeign, e.opts.Dir, e.identity.ClusterID, id)
 }
 
 // Lanes returns the store's lanes, whose number never changes.
@@ -244,17 +252,17 @@ func (e *Engine) Lanes() []*Lane { return e.lanes }
 func (e *Engine) Recovered() uint64 { return e.recovered }
 
 // Synced returns the position up to which the changelog is durable.
-func (e *Engine) Synced() uint64 { return e.changes.durable() }
+func (e *Engine) Synced() uint64 { return e.changes.Durable() }
 
 // Kick has what was appended written and synced.
-func (e *Engine) Kick() { e.changes.kick() }
+func (e *Engine) Kick() { e.changes.Kick() }
 
 // WaitSynced waits until the changelog is durable up to pos. It returns
 // ErrClosed if the store ended before.
 func (e *Engine) WaitSynced(pos uint64) error {
-	e.changes.kick()
-	if !e.changes.wait(pos) {
-		return ErrClosed
+	e.changes.Kick()
+	if !e.changes.Wait(pos) {
+		return changelog.ErrClosed
 	}
 	return nil
 }
@@ -275,8 +283,8 @@ func (e *Engine) Usable() error {
 	if err := e.failed(); err != nil {
 		return err
 	}
-	if e.changes.isFull() {
-		return ErrNoSpace
+	if e.changes.Full() {
+		return changelog.ErrNoSpace
 	}
 	return nil
 }
@@ -289,7 +297,7 @@ func (e *Engine) fail(err error) {
 	err = e.explain(err)
 	e.failure.CompareAndSwap(nil, &err)
 	if e.changes != nil {
-		e.changes.abandon()
+		e.changes.Abandon()
 	}
 	e.wakeWaiters()
 	e.opts.Fatal(err)
@@ -305,12 +313,12 @@ var errLate = errors.New("the disk did not answer")
 // be used any more.
 func (e *Engine) Close() error {
 	var errs []error
-	if e.failure.Load() == nil && !e.changes.isFull() {
+	if e.failure.Load() == nil && !e.changes.Full() {
 		late := time.AfterFunc(e.opts.closeLimit, func() {
 			err := fmt.Errorf("close the store: %w within %v", errLate, e.opts.closeLimit)
 			e.failure.CompareAndSwap(nil, &err)
 			close(e.late)
-			e.changes.endWaits()
+			e.changes.EndWaits()
 			e.wakeWaiters()
 		})
 		errs = append(errs, e.finish())
@@ -321,8 +329,8 @@ func (e *Engine) Close() error {
 
 // finish is the lanes' last work, done by the caller in their stead.
 func (e *Engine) finish() error {
-	e.changes.kick()
-	target := e.changes.appended()
+	e.changes.Kick()
+	target := e.changes.Appended()
 	for _, l := range e.lanes {
 		if err := l.finish(target); err != nil {
 			return err
@@ -336,10 +344,10 @@ func (l *Lane) finish(target uint64) error {
 	l.want.Store(max(target, l.want.Load()))
 	l.closing = true
 	defer func() { l.closing = false }()
-	for l.applied.Load() < target || len(l.dirty)+len(l.votes)+len(l.sweeps) > 0 || l.tallies.mustWrite() {
+	for l.applied.Load() < target || len(l.dirty)+len(l.votes)+len(l.sweeps) > 0 || l.tallies.MustWrite() {
 		l.Maintain(l.now)
 		if l.sending == nil || !l.engine.awaitBatch(l.sending) {
-			return fmt.Errorf("close the store: %w", ErrClosed)
+			return fmt.Errorf("close the store: %w", changelog.ErrClosed)
 		}
 	}
 	return nil
@@ -356,7 +364,7 @@ func (e *Engine) end() error {
 	close(e.stop)
 	var err error
 	if e.changes != nil {
-		err = e.changes.close()
+		err = e.changes.Close()
 	}
 	e.wakeWaiters()
 	quiet := make(chan struct{})
@@ -394,7 +402,7 @@ func (e *Engine) inPebble(f func() error) error {
 	case err := <-done:
 		return err
 	case <-e.left:
-		return ErrClosed
+		return changelog.ErrClosed
 	}
 }
 

@@ -1,6 +1,11 @@
 package engine
 
-import "synod/protocol/caspaxos"
+import (
+	"synod/protocol/caspaxos"
+	"synod/storaged/content"
+	"synod/storaged/layout"
+	"synod/storaged/tally"
+)
 
 // entryBytes is the memory that an entry takes besides what it points to, the
 // map's part included.
@@ -10,20 +15,20 @@ const entryBytes = 540
 type entry struct {
 	rec    caspaxos.Record
 	absent bool // the node holds nothing of it; rec is empty
-	state
+	content.State
 
 	size int // as counted by the lane
 
 	// adopted are the incarnations of staged contents that were voted for and
 	// whose markers the disk still has.
-	adopted []incarnation
+	adopted []layout.Incarnation
 
 	// What the register counts for in the lane's tallies, of now and of the disk,
 	// and what its row says: the two differ if a flush covers the row.
-	counted, diskCounted standing
+	counted, diskCounted tally.Standing
 	disk                 struct {
 		accepted caspaxos.Ballot
-		standing standing
+		standing tally.Standing
 	}
 
 	diskExpiry int64 // Header.Due for which the disk has an index row; zero: none
@@ -44,5 +49,5 @@ type entry struct {
 func (e *entry) estimate() int {
 	n := entryBytes + len(e.rec.Register.Key) + len(e.rec.Header.Aux) + len(e.rec.Intent)
 	n += 40*cap(e.rec.Lineage.Entries) + 16*cap(e.rec.Votes)
-	return n + e.state.memory()
+	return n + e.State.Memory()
 }

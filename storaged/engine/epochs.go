@@ -6,7 +6,7 @@ import "synod/protocol/caspaxos"
 func (e *Engine) AppendEpoch(t caspaxos.EpochTaken) (uint64, error) {
 	e.node.mu.Lock()
 	defer e.node.mu.Unlock()
-	pos, err := e.changes.append(appendPayload(nil, nodeTag, &caspaxos.LogEntry{Epoch: &t}))
+	pos, err := e.changes.Append(appendPayload(nil, nodeTag, &caspaxos.LogEntry{Epoch: &t}))
 	if err == nil {
 		e.node.take(t)
 		e.node.pos = pos

@@ -8,6 +8,8 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"synod/protocol/register"
+	"synod/storaged/content"
+	"synod/storaged/layout"
 )
 
 // newCollection returns one of n elements that is on disk.
@@ -45,7 +47,7 @@ func TestBucketsStayFull(t *testing.T) {
 	c := newCollection(t, register.List, n, label)
 	check := func(when string, elements int) {
 		t.Helper()
-		if got, most := c.buckets(), 2+3*elements/(2*bucketFull); got > most {
+		if got, most := c.buckets(), 2+3*elements/(2*content.BucketFull); got > most {
 			t.Errorf("%s: %d buckets for %d elements, want at most %d", when, got, elements, most)
 		}
 	}
@@ -110,8 +112,8 @@ func TestIndexIsMade(t *testing.T) {
 		}
 		return ranked(i)
 	})
-	prefix := appendRegister(nil, c.id)
-	if err := c.e.db.DeleteRange(append(prefix, rowBucket), append(prefix[:len(prefix):len(prefix)], rowEnd), pebble.NoSync); err != nil {
+	prefix := layout.AppendRegister(nil, c.id)
+	if err := c.e.db.DeleteRange(append(prefix, layout.RowBucket), append(prefix[:len(prefix):len(prefix)], layout.RowEnd), pebble.NoSync); err != nil {
 		t.Fatal(err)
 	}
 	c.forget()
@@ -127,7 +129,7 @@ func TestIndexIsMade(t *testing.T) {
 		c.check(20)
 		if _, counted := kind.Counted(); counted {
 			l, rec := c.record()
-			if l.entry(rec).recounted {
+			if l.entry(rec).Recounted {
 				t.Errorf("%v: the index was not on disk", kind)
 			}
 		}
@@ -145,7 +147,7 @@ func TestDeletedElementsCostLittle(t *testing.T) {
 				most := 0
 				for i := range 5000 {
 					e := l.entry(rec)
-					key, passed, err := e.edge(l.db, rec.Register, reverse)
+					key, passed, err := e.Edge(l.db, rec.Register, reverse)
 					if err != nil || key == nil {
 						t.Fatal("nothing is left", err)
 					}
@@ -157,7 +159,7 @@ func TestDeletedElementsCostLittle(t *testing.T) {
 						l, rec = c.record()
 					}
 				}
-				if most > 3*gapWorth {
+				if most > 3*content.GapWorth {
 					t.Errorf("a read went over %d elements", most)
 				}
 			})

@@ -9,6 +9,10 @@ import (
 	"go.uber.org/zap"
 
 	"synod/protocol/caspaxos"
+	"synod/storaged/changelog"
+	"synod/storaged/datadir"
+	"synod/storaged/flushes"
+	"synod/storaged/layout"
 )
 
 const (
@@ -16,14 +20,14 @@ const (
 	sweepChunk = 256
 )
 
-func (e *Engine) logPath() string { return filepath.Join(e.opts.Dir, logDir) }
+func (e *Engine) logPath() string { return filepath.Join(e.opts.Dir, datadir.LogDir) }
 
 // synced is called by the changelog's goroutine.
-func (e *Engine) synced(s Synced) {
+func (e *Engine) synced(s changelog.Synced) {
 	// What was staged counts, too: the disk has its predecessors' room back when
 	// their deletion has been flushed.
 	written, most := e.written(), e.opts.CheckpointBytes
-	if e.changes.isPressed() {
+	if e.changes.Pressed() {
 		most /= 4
 	}
 	if written-e.lastMark > most {
@@ -31,7 +35,7 @@ func (e *Engine) synced(s Synced) {
 		notify(e.checkpoints)
 	}
 	if written-e.seen.Load() > lookBytes {
-		e.space.wantLook()
+		e.space.WantLook()
 	}
 	e.opts.Synced(s)
 }
@@ -61,13 +65,13 @@ func (e *Engine) keep() {
 }
 
 func (e *Engine) regularCheckpoint() error {
-	target := e.changes.appended()
+	target := e.changes.Appended()
 	for _, l := range e.lanes {
 		for old := l.want.Load(); old < target && !l.want.CompareAndSwap(old, target); old = l.want.Load() {
 		}
 		e.opts.Wake(l.number)
 	}
-	e.changes.kick()
+	e.changes.Kick()
 	for _, l := range e.lanes {
 		if err := e.awaitApplied(l); err != nil {
 			return fmt.Errorf("checkpoint: %w", err)
@@ -104,10 +108,10 @@ func (e *Engine) checkpoint(target uint64) error {
 	case <-e.late: // Pebble tries for ever; the changelog has everything
 		return fmt.Errorf("checkpoint: %w", errLate)
 	case <-e.stop:
-		return fmt.Errorf("checkpoint: %w", ErrClosed)
+		return fmt.Errorf("checkpoint: %w", changelog.ErrClosed)
 	}
 	e.marked.Store(target)
-	if _, err := e.changes.release(target); err != nil {
+	if _, err := e.changes.Release(target); err != nil {
 		return fmt.Errorf("checkpoint: %w", err)
 	}
 	return nil
@@ -116,29 +120,29 @@ func (e *Engine) checkpoint(target uint64) error {
 // sweepFlushed deletes the rows that flushes cover: nobody sees them, but they
 // take room. Those that it is too early for wait for the next tick.
 func (e *Engine) sweepFlushed() error {
-	for _, f := range e.flushes.unswept() {
+	for _, f := range e.flushes.Unswept() {
 		if !e.maySweep(f) {
 			continue
 		}
-		if err := e.WaitSynced(f.pos); err != nil {
+		if err := e.WaitSynced(f.Pos); err != nil {
 			return fmt.Errorf("sweep: %w", err)
 		}
 		if err := e.sweepOne(f); err != nil {
 			return fmt.Errorf("sweep: %w", err)
 		}
-		e.flushes.markSwept(f)
+		e.flushes.MarkSwept(f)
 	}
 	return nil
 }
 
 // maySweep asks the lane whether the lists that go with the rows may go.
-func (e *Engine) maySweep(f *flushRow) bool {
+func (e *Engine) maySweep(f *flushes.Flush) bool {
 	if e.opts.Sweep == nil {
 		return true
 	}
 	answer := make(chan bool, 1)
-	lane := int(f.vote.Part)
-	e.lanes[lane].do(func() { answer <- e.opts.Sweep(lane, f.vote) })
+	lane := int(f.Vote.Part)
+	e.lanes[lane].do(func() { answer <- e.opts.Sweep(lane, f.Vote) })
 	select {
 	case may := <-answer:
 		return may
@@ -147,37 +151,37 @@ func (e *Engine) maySweep(f *flushRow) bool {
 	}
 }
 
-func (e *Engine) sweepOne(f *flushRow) error {
+func (e *Engine) sweepOne(f *flushes.Flush) error {
 	if err := e.CatchUp(); err != nil {
 		return err
 	}
 	it, err := e.db.NewIter(&pebble.IterOptions{
-		LowerBound: appendPlace(nil, f.vote.First, 0, 0),
-		UpperBound: appendAfter(nil, []byte{prefixRegister, byte(f.vote.Last >> 8), byte(f.vote.Last)}),
+		LowerBound: layout.AppendPlace(nil, f.Vote.First, 0, 0),
+		UpperBound: layout.AppendAfter(nil, []byte{layout.PrefixRegister, byte(f.Vote.Last >> 8), byte(f.Vote.Last)}),
 	})
 	if err != nil {
 		return err
 	}
 	defer it.Close()
-	lane := e.lanes[f.vote.Part]
+	lane := e.lanes[f.Vote.Part]
 	var chunk []caspaxos.Register
 	for ok := it.First(); ok; {
 		if e.ending.Load() {
-			return ErrClosed
+			return changelog.ErrClosed
 		}
-		r, _, rest, err := parseRegister(it.Key())
+		r, _, rest, err := layout.ParseRegister(it.Key())
 		if err != nil {
 			return err
 		}
-		if len(rest) != 1 || rest[0] != rowRecord {
-			ok = it.SeekGE(append(appendRegister(nil, r), rowEnd))
+		if len(rest) != 1 || rest[0] != layout.RowRecord {
+			ok = it.SeekGE(append(layout.AppendRegister(nil, r), layout.RowEnd))
 			continue
 		}
-		top, err := parseTop(it.Value())
+		top, err := layout.ParseTop(it.Value())
 		if err != nil {
 			return err
 		}
-		if f.covers(r, uint32(len(e.lanes)), top.accepted) {
+		if f.Covers(r, uint32(len(e.lanes)), top.Accepted) {
 			if chunk = append(chunk, r); len(chunk) == sweepChunk {
 				if err := e.sweepIn(lane, f, chunk); err != nil {
 					return err
@@ -194,18 +198,18 @@ func (e *Engine) sweepOne(f *flushRow) error {
 }
 
 // sweepIn has a lane delete registers that are covered, if they still are.
-func (e *Engine) sweepIn(l *Lane, f *flushRow, registers []caspaxos.Register) error {
+func (e *Engine) sweepIn(l *Lane, f *flushes.Flush, registers []caspaxos.Register) error {
 	done := make(chan error, 1)
 	l.do(func() { done <- l.sweep(f, registers) })
 	select {
 	case err := <-done:
 		return err
 	case <-e.stop:
-		return ErrClosed
+		return changelog.ErrClosed
 	}
 }
 
-func (l *Lane) sweep(f *flushRow, registers []caspaxos.Register) error {
+func (l *Lane) sweep(f *flushes.Flush, registers []caspaxos.Register) error {
 	for _, r := range registers {
 		e := l.cache[r.Key]
 		if e == nil {
@@ -214,12 +218,12 @@ func (l *Lane) sweep(f *flushRow, registers []caspaxos.Register) error {
 				return err
 			}
 		}
-		if e.absent || e.dirty || e.pinned || !f.covers(r, uint32(len(l.engine.lanes)), e.rec.Accepted) {
+		if e.absent || e.dirty || e.pinned || !f.Covers(r, uint32(len(l.engine.lanes)), e.rec.Accepted) {
 			continue
 		}
-		l.sweeps = append(l.sweeps, sweep{register: e.rec.Register, expiry: e.diskExpiry, rows: e.mayHaveRows(), last: f.vote.Ballot})
+		l.sweeps = append(l.sweeps, sweep{register: e.rec.Register, expiry: e.diskExpiry, rows: e.MayHaveRows(), last: f.Vote.Ballot})
 		l.swept[e.rec.Register.Key] = struct{}{}
-		l.engine.freed.Add(int64(e.held(&e.rec.Header)))
+		l.engine.freed.Add(int64(e.Held(&e.rec.Header)))
 		l.drop(e)
 	}
 	return nil

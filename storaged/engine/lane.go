@@ -13,6 +13,11 @@ import (
 
 	"synod/protocol/caspaxos"
 	"synod/protocol/register"
+	"synod/storaged/changelog"
+	"synod/storaged/flushes"
+	"synod/storaged/layout"
+	"synod/storaged/rules"
+	"synod/storaged/tally"
 )
 
 // How long a change stays in memory alone, and how much of it. Until then more
@@ -48,7 +53,7 @@ type Lane struct {
 	// fell behind, flush votes, rows to be swept away.
 	dirty      []*entry
 	dirtyBytes int
-	votes      []metaWrite
+	votes      []flushes.Write
 	sweeps     []sweep
 	swept      map[string]struct{} // keys of those that the disk may have yet
 	sending    *frozenBatch        // on its way to the disk
@@ -58,7 +63,7 @@ type Lane struct {
 	records    *pebble.Iterator    // finds registers; nil: not open
 
 	bySlot  *[caspaxos.Slots]*entry // those that Pebble does not have as they are; nil: none ever
-	tallies *tallies
+	tallies *tally.Book
 
 	lastPos    atomic.Uint64 // of the lane's last entry in the changelog
 	applied    atomic.Uint64 // entries up to here need no replay
@@ -79,7 +84,7 @@ var _ caspaxos.Store = (*Lane)(nil)
 func newLane(e *Engine, number int) *Lane {
 	l := &Lane{engine: e, number: number, db: e.db.DB, cache: make(map[string]*entry), swept: make(map[string]struct{}), sinceFloor: e.opts.Start, now: e.opts.Start}
 	l.recent.prev, l.recent.next = &l.recent, &l.recent
-	l.tallies = newTallies(number)
+	l.tallies = tally.New(number)
 	return l
 }
 
@@ -111,7 +116,7 @@ var (
 	errSlot  = errors.New("register named with two slots")
 )
 
-func (l *Lane) omits(r rules) bool { return l.engine.opts.omit.omits(r) }
+func (l *Lane) omits(r rules.Set) bool { return l.engine.opts.omit.Omits(r) }
 
 // read brings a register from the disk into the cache, also if there is none.
 func (l *Lane) read(r caspaxos.Register) (*entry, error) {
@@ -120,7 +125,7 @@ func (l *Lane) read(r caspaxos.Register) (*entry, error) {
 	}
 	e := &entry{absent: true}
 	e.rec.Register = caspaxos.Register{Slot: r.Slot, Key: strings.Clone(r.Key)}
-	l.key = append(appendRegister(l.key[:0], r), rowRecord)
+	l.key = append(layout.AppendRegister(l.key[:0], r), layout.RowRecord)
 	value, ok, err := l.find(l.key)
 	if _, gone := l.swept[r.Key]; gone {
 		ok = false // what comes back finds nothing of itself
@@ -130,7 +135,7 @@ func (l *Lane) read(r caspaxos.Register) (*entry, error) {
 	}
 	if ok {
 		own := append(make([]byte, 0, len(value)), value...)
-		if err := e.load(own, &e.rec); err != nil {
+		if err := e.Load(own, &e.rec); err != nil {
 			return nil, err
 		}
 		e.absent, e.rec.Since = false, l.sinceFloor
@@ -195,7 +200,7 @@ func (l *Lane) entry(rec *caspaxos.Record) *entry {
 // Large implements caspaxos.Store.
 func (l *Lane) Large(rec *caspaxos.Record) bool {
 	e := l.entry(rec)
-	return e != nil && e.rows
+	return e != nil && e.Rows
 }
 
 // Append implements caspaxos.Store.
@@ -204,10 +209,10 @@ func (l *Lane) Append(entry caspaxos.LogEntry) (uint64, error) {
 		return l.engine.AppendEpoch(*entry.Epoch)
 	}
 	if l.dirtyBytes > max(backlogMax, 4*l.engine.dirtyMax) {
-		return 0, ErrBacklog
+		return 0, changelog.ErrBacklog
 	}
 	l.scratch = appendPayload(l.scratch[:0], byte(l.number), &entry)
-	pos, err := l.engine.changes.append(l.scratch)
+	pos, err := l.engine.changes.Append(l.scratch)
 	if cap(l.scratch) > 1<<20 {
 		l.scratch = nil
 	}
@@ -224,11 +229,11 @@ func (l *Lane) Append(entry caspaxos.LogEntry) (uint64, error) {
 // Apply implements caspaxos.Store.
 func (l *Lane) Apply(rec *caspaxos.Record, c register.Change) {
 	e := l.entry(rec)
-	before := e.unsaved()
-	if l.engine.changes.isPressed() {
-		held := e.held(&e.rec.Header)
+	before := e.Unsaved()
+	if l.engine.changes.Pressed() {
+		held := e.Held(&e.rec.Header)
 		l.change(e, &c)
-		l.engine.freed.Add(int64(max(0, held-e.held(&e.rec.Header))))
+		l.engine.freed.Add(int64(max(0, held-e.Held(&e.rec.Header))))
 	} else {
 		l.change(e, &c)
 	}
@@ -236,14 +241,14 @@ func (l *Lane) Apply(rec *caspaxos.Record, c register.Change) {
 	if l.maxAcc.Less(rec.Accepted) {
 		l.maxAcc = rec.Accepted
 	}
-	weight := max(0, e.unsaved()-before)
+	weight := max(0, e.Unsaved()-before)
 	if !e.dirty {
 		if !e.pinned {
 			l.file(e)
 		}
 		e.dirty, e.since, e.at = true, l.lastPos.Load(), l.now
 		l.dirty = append(l.dirty, e)
-		weight = entryBytes + e.unsaved()
+		weight = entryBytes + e.Unsaved()
 	}
 	e.weight += weight
 	l.dirtyBytes += weight
@@ -256,7 +261,7 @@ func (l *Lane) change(e *entry, c *register.Change) {
 		e.adoptStaged(c)
 		return
 	}
-	if err := e.apply(l.db, &e.rec, c); err != nil {
+	if err := e.Apply(l.db, &e.rec, c); err != nil {
 		// The vote stands in the changelog and must not be shown before its
 		// effect is: the process ends and replays it.
 		l.engine.fail(err)

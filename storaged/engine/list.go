@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"synod/protocol/caspaxos"
+	"synod/storaged/listing"
 )
 
 // List returns a page of live registers, as they were at some time during the
@@ -14,7 +15,7 @@ import (
 func (e *Engine) List(q *caspaxos.ListRequest) (caspaxos.ListReply, error) {
 	reply := caspaxos.ListReply{ID: q.ID, Outcome: caspaxos.Told, Epoch: q.Epoch}
 	began := time.Now()
-	limit := min(max(q.Limit, 1), pageLimit)
+	limit := min(max(q.Limit, 1), listing.PageLimit)
 	over, err := e.unwritten(q, limit)
 	if err != nil {
 		return reply, fmt.Errorf("list: %w", err)
@@ -24,16 +25,16 @@ func (e *Engine) List(q *caspaxos.ListRequest) (caspaxos.ListReply, error) {
 	}
 	defer e.reading.RUnlock()
 	// After the lanes were asked: what they did not name is in Pebble.
-	rows, err := openRecords(e.db, q.First, over.last, q.Space, q.From)
+	rows, err := listing.Open(e.db, q.First, over.Last, q.Space, q.From)
 	if err != nil {
 		return reply, fmt.Errorf("list: %w", err)
 	}
-	err = fill(q, rows, over, e.flushes, limit, began.Add(e.opts.pageTime), &reply)
-	if cerr := rows.close(); err == nil {
+	err = listing.Fill(q, rows, over, e.flushes, limit, began.Add(e.opts.pageTime), &reply)
+	if cerr := rows.Close(); err == nil {
 		err = cerr
 	}
 	if err == nil {
-		err = e.WaitSynced(over.shown)
+		err = e.WaitSynced(over.Shown)
 	}
 	if err != nil {
 		return reply, fmt.Errorf("list: %w", err)
@@ -51,7 +52,7 @@ func (e *Engine) Expired(now int64, q *caspaxos.ListRequest) (caspaxos.ListReply
 		return reply, fmt.Errorf("list expired: %w", err)
 	}
 	defer e.reading.RUnlock()
-	if err := listExpired(e.db, now, q, &reply); err != nil {
+	if err := listing.ListExpired(e.db, now, q, &reply); err != nil {
 		return reply, fmt.Errorf("list expired: %w", err)
 	}
 	return reply, nil

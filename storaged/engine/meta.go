@@ -12,6 +12,10 @@ import (
 
 	"synod/protocol/caspaxos"
 	"synod/protocol/wire"
+	"synod/storaged/changelog"
+	"synod/storaged/flushes"
+	"synod/storaged/layout"
+	"synod/storaged/rules"
 )
 
 // A changelog payload is the number of the lane whose entry it is, or nodeTag,
@@ -34,9 +38,9 @@ type nodeRows struct {
 }
 
 var (
-	rowNode   = []byte{prefixMeta, 'n', 'o', 'd', 'e'}
-	rowEpochs = []byte{prefixMeta, 's', 'h', 'o', 'w', 'n'}
-	rowMet    = []byte{prefixMeta, 'e', 'p', 'o', 'c', 'h'} // of earlier versions
+	rowNode   = []byte{layout.PrefixMeta, 'n', 'o', 'd', 'e'}
+	rowEpochs = []byte{layout.PrefixMeta, 's', 'h', 'o', 'w', 'n'}
+	rowMet    = []byte{layout.PrefixMeta, 'e', 'p', 'o', 'c', 'h'} // of earlier versions
 )
 
 // NodeState returns the last state that was logged; after Open, that of the
@@ -52,7 +56,7 @@ func (e *Engine) NodeState() caspaxos.NodeState {
 func (e *Engine) AppendNode(s caspaxos.NodeState) (uint64, error) {
 	e.node.mu.Lock()
 	defer e.node.mu.Unlock()
-	pos, err := e.changes.append(appendPayload(nil, nodeTag, &caspaxos.LogEntry{Node: &s}))
+	pos, err := e.changes.Append(appendPayload(nil, nodeTag, &caspaxos.LogEntry{Node: &s}))
 	if err == nil {
 		e.node.state, e.node.pos = s, pos
 	}
@@ -105,12 +109,12 @@ func (e *Engine) loadMeta() error {
 	}
 	from, durable := e.node.applied, e.node.applied
 	for _, l := range e.lanes {
-		value, err := e.getRow(laneRow(l.number))
+		value, err := e.getRow(layout.LaneRow(l.number))
 		if err != nil {
 			return err
 		}
 		if value != nil {
-			applied, highest, err := parseLaneRow(value)
+			applied, highest, err := layout.ParseLaneRow(value)
 			if err != nil {
 				return err
 			}
@@ -121,14 +125,14 @@ func (e *Engine) loadMeta() error {
 		from = min(from, l.applied.Load())
 		durable = max(durable, l.applied.Load())
 	}
-	e.flushes = newFlushSet(len(e.lanes))
-	if err := e.flushes.load(e.db); err != nil {
+	e.flushes = flushes.NewSet(len(e.lanes))
+	if err := e.flushes.Load(e.db); err != nil {
 		return err
 	}
-	if e.flushes.count() > 0 {
+	if e.flushes.Count() > 0 {
 		notify(e.sweeps)
 	}
-	if e.opts.omit.omits(ruleApplied) {
+	if e.opts.omit.Omits(rules.Applied) {
 		durable = 0
 	}
 	if err := e.loadCounts(); err != nil {
@@ -139,19 +143,19 @@ func (e *Engine) loadMeta() error {
 		return err
 	}
 	e.checkFree()
-	cfg := logConfig{
-		dir: e.logPath(), store: e.identity.number(), segmentBytes: e.opts.SegmentBytes,
-		maxUnsynced: e.opts.MaxUnsynced, retainBytes: e.opts.RetainBytes,
-		disk: *e.opts.Disk, omit: e.opts.omit, log: e.opts.Log, onSync: e.synced, fatal: e.fail, diskFull: e.space.full,
-		short: e.space.pressed(),
+	cfg := changelog.Config{
+		Dir: e.logPath(), Store: e.identity.Number(), SegmentBytes: e.opts.SegmentBytes,
+		MaxUnsynced: e.opts.MaxUnsynced, RetainBytes: e.opts.RetainBytes,
+		Disk: *e.opts.Disk, Omit: e.opts.omit, Log: e.opts.Log, OnSync: e.synced, Fatal: e.fail, DiskFull: e.space.Exhausted,
+		Short: e.space.Pressed(),
 	}
-	found, err := recoverLog(cfg, from+1, max(durable, witnessed), e.recoverNode)
+	found, err := changelog.Recover(cfg, from+1, max(durable, witnessed), e.recoverNode)
 	if err != nil {
 		return err
 	}
-	e.recovered = found.next - 1
+	e.recovered = found.Next - 1
 	e.marked.Store(from)
-	e.changes = openLog(cfg, found)
+	e.changes = changelog.New(cfg, found)
 	return nil
 }
 
@@ -162,12 +166,12 @@ func (e *Engine) loadNode() error {
 		return err
 	}
 	if len(value) < 8 {
-		return fmt.Errorf("%w: node state", errRow)
+		return fmt.Errorf("%w: node state", layout.ErrRow)
 	}
 	n.applied = binary.BigEndian.Uint64(value)
 	entry, err := wire.DecodeLogEntry(value[8:])
 	if err != nil || entry.Node == nil {
-		return fmt.Errorf("%w: node state: %w", errRow, err)
+		return fmt.Errorf("%w: node state: %w", layout.ErrRow, err)
 	}
 	n.state = *entry.Node
 	for _, row := range []struct {
@@ -210,7 +214,7 @@ func (e *Engine) recoverNode(pos uint64, payload []byte) error {
 func decodePayload(pos uint64, payload []byte) (caspaxos.LogEntry, error) {
 	entry, err := wire.DecodeLogEntry(payload[1:])
 	if err != nil {
-		return entry, fmt.Errorf("%w: entry %d: %w", ErrCorrupt, pos, err)
+		return entry, fmt.Errorf("%w: entry %d: %w", changelog.ErrCorrupt, pos, err)
 	}
 	return entry, nil
 }
@@ -246,13 +250,13 @@ func (e *Engine) replay(redo func(lane int, entry *caspaxos.LogEntry, pos uint64
 		began[i] = l.applied.Load()
 	}
 	n := 0
-	err := e.changes.read(from+1, func(pos uint64, payload []byte) error {
+	err := e.changes.Read(from+1, func(pos uint64, payload []byte) error {
 		if payload[0] == nodeTag {
 			return nil
 		}
 		number := int(payload[0])
 		if number >= len(e.lanes) {
-			return fmt.Errorf("%w: entry %d is of lane %d", ErrCorrupt, pos, number)
+			return fmt.Errorf("%w: entry %d is of lane %d", changelog.ErrCorrupt, pos, number)
 		}
 		if pos <= began[number] {
 			return nil
@@ -273,7 +277,7 @@ func (e *Engine) replay(redo func(lane int, entry *caspaxos.LogEntry, pos uint64
 	go e.keep()
 	go e.watchRoom()
 	go e.squeezer()
-	if err := e.db.release(); err != nil {
+	if err := e.db.Release(); err != nil {
 		return err
 	}
 	return e.failed()
@@ -299,7 +303,7 @@ func (e *Engine) redo(l *Lane, pos uint64, payload []byte, redo func(int, *caspa
 	l.Maintain(l.now)
 	for l.dirtyBytes > 2*e.dirtyMax && l.sending != nil {
 		if !e.awaitBatch(l.sending) {
-			return ErrClosed
+			return changelog.ErrClosed
 		}
 		l.Maintain(l.now)
 	}
@@ -307,16 +311,16 @@ func (e *Engine) redo(l *Lane, pos uint64, payload []byte, redo func(int, *caspa
 }
 
 // FlushVote is one that the store kept.
-type FlushVote = keptFlush
+type FlushVote = flushes.Vote
 
 // Flushes returns the lane's votes that are in force, oldest first: for
 // RestoreFlush of its acceptor, before Replay.
-func (l *Lane) Flushes() []FlushVote { return l.engine.flushes.ofLane(l.number) }
+func (l *Lane) Flushes() []FlushVote { return l.engine.flushes.OfLane(l.number) }
 
 // noteFlush keeps a vote, and drops those that it makes redundant. One that is
 // repeated after a restart is known if a batch brought it to the disk.
 func (l *Lane) noteFlush(vote caspaxos.FlushVote, pos uint64) {
-	known, writes := l.engine.flushes.add(vote, pos)
+	known, writes := l.engine.flushes.Add(vote, pos)
 	l.votes = append(l.votes, writes...)
 	notify(l.engine.sweeps)
 	if known {
@@ -337,13 +341,13 @@ func notify(c chan struct{}) {
 // witnessed returns up to which position the position file says that the
 // changelog is durable.
 func (e *Engine) witnessed() (uint64, error) {
-	if e.opts.omit.omits(rulePosition) {
+	if e.opts.omit.Omits(rules.Position) {
 		return 0, nil
 	}
-	slots, err := readPosition(e.opts.Dir, e.identity.number())
+	slots, err := changelog.ReadPosition(e.opts.Dir, e.identity.Number())
 	if errors.Is(err, os.ErrNotExist) {
 		if err = nil; e.identity.Position {
-			err = fmt.Errorf("%w: it is missing", errPosition)
+			err = fmt.Errorf("%w: it is missing", changelog.ErrPosition)
 		}
 	}
 	return max(slots[0], slots[1]), err
@@ -351,8 +355,8 @@ func (e *Engine) witnessed() (uint64, error) {
 
 // begin has the changelog go on, for good: what was found is taken for right.
 func (e *Engine) begin() error {
-	if err := e.changes.begin(); err != nil {
+	if err := e.changes.Begin(); err != nil {
 		return err
 	}
-	return e.identity.upgrade(e.opts.Dir)
+	return e.identity.Upgrade(e.opts.Dir)
 }

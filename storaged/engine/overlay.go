@@ -5,31 +5,35 @@ import (
 	"slices"
 
 	"synod/protocol/caspaxos"
+	"synod/storaged/changelog"
+	"synod/storaged/layout"
+	"synod/storaged/listing"
+	"synod/storaged/rules"
 )
 
 // unwritten asks the lanes, each for about limit registers and whole slots.
-func (e *Engine) unwritten(q *caspaxos.ListRequest, limit int) (*overlay, error) {
-	answers := make(chan *overlay, len(e.lanes))
+func (e *Engine) unwritten(q *caspaxos.ListRequest, limit int) (*listing.Overlay, error) {
+	answers := make(chan *listing.Overlay, len(e.lanes))
 	for _, l := range e.lanes {
 		l.do(func() { answers <- l.overlay(q, limit) })
 	}
-	all := &overlay{last: q.Last}
+	all := &listing.Overlay{Last: q.Last}
 	for range e.lanes {
 		select {
 		case o := <-answers:
-			all.registers = append(all.registers, o.registers...)
-			all.last, all.shown = min(all.last, o.last), max(all.shown, o.shown)
+			all.Registers = append(all.Registers, o.Registers...)
+			all.Last, all.Shown = min(all.Last, o.Last), max(all.Shown, o.Shown)
 		case <-e.stop:
-			return nil, ErrClosed
+			return nil, changelog.ErrClosed
 		}
 	}
-	all.registers = slices.DeleteFunc(all.registers, func(u unwritten) bool { return u.listed.Register.Slot > all.last })
-	slices.SortFunc(all.registers, func(a, b unwritten) int { return bytes.Compare(a.row, b.row) })
+	all.Registers = slices.DeleteFunc(all.Registers, func(u listing.Unwritten) bool { return u.Listed.Register.Slot > all.Last })
+	slices.SortFunc(all.Registers, func(a, b listing.Unwritten) int { return bytes.Compare(a.Row, b.Row) })
 	return all, nil
 }
 
-func (l *Lane) overlay(q *caspaxos.ListRequest, limit int) *overlay {
-	o := &overlay{last: q.Last, shown: l.lastPos.Load()}
+func (l *Lane) overlay(q *caspaxos.ListRequest, limit int) *listing.Overlay {
+	o := &listing.Overlay{Last: q.Last, Shown: l.lastPos.Load()}
 	if l.bySlot == nil {
 		return o
 	}
@@ -37,15 +41,15 @@ func (l *Lane) overlay(q *caspaxos.ListRequest, limit int) *overlay {
 		for e := l.bySlot[slot]; e != nil; e = e.slotNext {
 			r := e.rec.Register
 			hash := caspaxos.Hash48(r.Key)
-			if l.omits(listUnwritten) || r.Key[0] != q.Space || slot == q.First && hash < q.From {
+			if l.omits(rules.ListUnwritten) || r.Key[0] != q.Space || slot == q.First && hash < q.From {
 				continue
 			}
-			o.registers = append(o.registers, unwritten{row: appendRegister(nil, r), listed: caspaxos.Listed{
+			o.Registers = append(o.Registers, listing.Unwritten{Row: layout.AppendRegister(nil, r), Listed: caspaxos.Listed{
 				Register: r, Hash: hash, Accepted: e.rec.Accepted, Type: uint8(e.rec.Header.Type), Expiry: e.rec.Header.Expiry,
 			}})
 		}
-		if slot == q.Last || len(o.registers) >= limit {
-			o.last = slot
+		if slot == q.Last || len(o.Registers) >= limit {
+			o.Last = slot
 			return o
 		}
 	}

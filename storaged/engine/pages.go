@@ -5,11 +5,13 @@ import (
 
 	"synod/protocol/caspaxos"
 	"synod/protocol/register"
+	"synod/storaged/changelog"
+	"synod/storaged/content"
 )
 
 // openPages is pages that the engine ends when it closes.
 type openPages struct {
-	*pages
+	*content.Pages
 	engine *Engine
 }
 
@@ -19,10 +21,10 @@ func (l *Lane) Pages(rec *caspaxos.Record, p register.Projection) (caspaxos.Page
 	if e == nil {
 		return register.NewView(rec.Header, register.Knowledge{All: true}, nil).Pages(), nil
 	}
-	if !e.rows {
-		return e.projectInline(rec, p, 0).Pages(), nil
+	if !e.Rows {
+		return e.ProjectInline(rec, p, 0).Pages(), nil
 	}
-	pages, err := e.newPages(l.db, rec, p)
+	pages, err := e.Pages(l.db, rec, p)
 	l.resize(e)
 	if err != nil {
 		return nil, err
@@ -30,23 +32,23 @@ func (l *Lane) Pages(rec *caspaxos.Record, p register.Projection) (caspaxos.Page
 	return l.engine.openPages(pages)
 }
 
-func (e *Engine) openPages(p *pages) (caspaxos.Pages, error) {
+func (e *Engine) openPages(p *content.Pages) (caspaxos.Pages, error) {
 	e.pagesMu.Lock()
 	defer e.pagesMu.Unlock()
 	if e.pages == nil {
-		return nil, fmt.Errorf("read pages: %w", ErrClosed)
+		return nil, fmt.Errorf("read pages: %w", changelog.ErrClosed)
 	}
-	p.open(e.db.NewSnapshot)
+	p.Open(e.db.NewSnapshot)
 	e.pages[p] = struct{}{}
-	return openPages{pages: p, engine: e}, nil
+	return openPages{Pages: p, engine: e}, nil
 }
 
 // Close implements caspaxos.Pages.
 func (p openPages) Close() error {
 	p.engine.pagesMu.Lock()
-	delete(p.engine.pages, p.pages)
+	delete(p.engine.pages, p.Pages)
 	p.engine.pagesMu.Unlock()
-	return p.end(ErrClosed)
+	return p.End(changelog.ErrClosed)
 }
 
 // endPages ends all reads of pages, once the page that is being made is done.
@@ -56,7 +58,7 @@ func (e *Engine) endPages() (errs []error) {
 	e.pages = nil
 	e.pagesMu.Unlock()
 	for p := range open {
-		errs = append(errs, p.end(ErrClosed))
+		errs = append(errs, p.End(changelog.ErrClosed))
 	}
 	return errs
 }

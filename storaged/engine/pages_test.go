@@ -8,6 +8,7 @@ import (
 
 	"synod/protocol/caspaxos"
 	"synod/protocol/register"
+	"synod/storaged/changelog"
 )
 
 // Pages are read beside the lane that goes on: with its changes and its batches.
@@ -85,7 +86,7 @@ func TestPagesEndWithTheStore(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, pages := range open {
-			if _, _, err := pages.Next(1000); !errors.Is(err, ErrClosed) {
+			if _, _, err := pages.Next(1000); !errors.Is(err, changelog.ErrClosed) {
 				t.Errorf("a page of a closed store: %v", err)
 			}
 			if err := pages.Close(); err != nil {

@@ -13,6 +13,7 @@ import (
 
 	"synod/protocol/caspaxos"
 	"synod/protocol/register"
+	"synod/storaged/changelog"
 )
 
 // collection is a register of one type, and what it should hold.
@@ -265,7 +266,7 @@ func (c *collection) checkIndex() (buckets int, total uint64) {
 	if rec.Header.Type != c.kind {
 		return 0, 0
 	}
-	buckets, total, err := e.checkIndex(l.db, rec, func(s register.Span) uint64 {
+	buckets, total, err := e.CheckIndex(l.db, rec, func(s register.Span) uint64 {
 		n, _ := c.whole.Count(s)
 		return n
 	})
@@ -336,7 +337,7 @@ func (c *collection) beginPages() *reading {
 func (r *reading) next(c *collection) bool {
 	c.t.Helper()
 	v, more, err := r.pages.Next(1 << c.rnd.IntN(18))
-	if errors.Is(err, ErrClosed) {
+	if errors.Is(err, changelog.ErrClosed) {
 		return true // the store was opened anew
 	}
 	if err != nil {

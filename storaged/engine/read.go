@@ -12,8 +12,8 @@ func (l *Lane) Project(rec *caspaxos.Record, p register.Projection, size int) (v
 		v = register.NewView(rec.Header, register.Knowledge{All: true}, nil)
 		return v, v.Bytes() <= size, nil
 	}
-	v, fits, err = e.project(l.db, rec, p, size)
-	if e.rows && !p.HeaderOnly() {
+	v, fits, err = e.Project(l.db, rec, p, size)
+	if e.Rows && !p.HeaderOnly() {
 		l.resize(e)
 	}
 	return v, fits, err

@@ -17,6 +17,7 @@ import (
 
 	"synod/protocol/caspaxos"
 	"synod/protocol/register"
+	"synod/storaged/datadir"
 )
 
 // The file testdata/recorded.tar.gz is a data directory that an earlier build
@@ -134,7 +135,7 @@ func checkRecorded(t *testing.T, r *rig) {
 		t.Errorf("the placement is %q, %v", b, err)
 	}
 	claim := caspaxos.Claim{Proposer: 7, Start: 8}
-	if _, err := r.e.Admit(claim, nil); !errors.Is(err, ErrProposerTaken) {
+	if _, err := r.e.Admit(claim, nil); !errors.Is(err, datadir.ErrProposerTaken) {
 		t.Errorf("another start was admitted under a proposer id: %v", err)
 	}
 	listed := r.list(0, 1000)
@@ -192,7 +193,7 @@ func writeRecording(t *testing.T, path string) {
 	}
 	r.accept(flushedRegister(false), set("flushed"))
 	r.settle()
-	if err := r.e.checkpoint(r.e.changes.appended()); err != nil {
+	if err := r.e.checkpoint(r.e.changes.Appended()); err != nil {
 		t.Fatal(err)
 	}
 	b := r.ballot()

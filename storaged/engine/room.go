@@ -8,6 +8,7 @@ import (
 
 	"synod/protocol/caspaxos"
 	"synod/protocol/register"
+	"synod/storaged/changelog"
 )
 
 // How much room there is on the disk decides what is accepted (see package
@@ -20,14 +21,14 @@ const (
 )
 
 // errLow is what Ready says of a node that accepts no more data.
-var errLow = fmt.Errorf("%w: the disk is nearly full, only reads and what frees room are accepted", ErrNoSpace)
+var errLow = fmt.Errorf("%w: the disk is nearly full, only reads and what frees room are accepted", changelog.ErrNoSpace)
 
 // room is how much there is at present.
 func (e *Engine) room() caspaxos.Room {
-	if e.changes.isFull() {
+	if e.changes.Full() {
 		return caspaxos.RoomNone
 	}
-	return e.space.roomLevel()
+	return e.space.Level()
 }
 
 // watchRoom is the watcher: the goroutine that looks how full the disk is.
@@ -40,7 +41,7 @@ func (e *Engine) watchRoom() {
 		case <-e.stop:
 			return
 		case <-tick.C:
-		case <-e.space.lookDue():
+		case <-e.space.LookDue():
 		}
 		e.checkFree()
 	}
@@ -55,7 +56,7 @@ func (e *Engine) checkFree() {
 	if e.changes != nil { // nil while the store opens
 		written = e.written()
 	}
-	low, ok := e.space.look()
+	low, ok := e.space.Look()
 	if !ok {
 		return
 	}
@@ -63,44 +64,44 @@ func (e *Engine) checkFree() {
 	if low {
 		e.wantSqueeze()
 	}
-	if e.space.pressed() {
+	if e.space.Pressed() {
 		notify(e.squeezes)
 	}
 	if e.changes == nil {
 		return
 	}
 	e.freeChangelog()
-	e.space.takeBallast()
+	e.space.TakeBallast()
 }
 
 // freeChangelog removes changelog that nothing needs if room is short, and has a
 // checkpoint made so that more can be removed.
 func (e *Engine) freeChangelog() {
-	pressed := e.space.pressed()
-	e.changes.setPressed(pressed)
-	if !pressed || !e.changes.surplus() {
+	pressed := e.space.Pressed()
+	e.changes.SetPressed(pressed)
+	if !pressed || !e.changes.Surplus() {
 		return
 	}
 	// This needs no room, other than a checkpoint.
-	if _, err := e.changes.release(e.marked.Load()); err != nil {
+	if _, err := e.changes.Release(e.marked.Load()); err != nil {
 		e.opts.Log.Warn("cannot remove old changelog; it is tried again later", zap.Error(err))
 	}
-	if now := time.Now(); e.changes.surplus() && now.Sub(e.freedLog) >= time.Second {
+	if now := time.Now(); e.changes.Surplus() && now.Sub(e.freedLog) >= time.Second {
 		e.freedLog = now
 		notify(e.checkpoints)
 	}
 }
 
 // written counts what comes to the disk: the changelog and large states.
-func (e *Engine) written() int64 { return e.changes.written() + e.stagedBytes.Load() }
+func (e *Engine) written() int64 { return e.changes.Written() + e.stagedBytes.Load() }
 
 // admitsStaging returns nil if more of a large state may be written.
 func (e *Engine) admitsStaging(needed bool) error {
 	if err := e.Usable(); err != nil {
 		return err
 	}
-	if !e.space.admits(needed) {
-		return ErrNoSpace
+	if !e.space.Admits(needed) {
+		return changelog.ErrNoSpace
 	}
 	return nil
 }
@@ -117,5 +118,5 @@ func (l *Lane) Grows(rec *caspaxos.Record, c *register.Change) (grows bool, err 
 	if e == nil {
 		return true, nil
 	}
-	return e.grows(l.db, rec, c)
+	return e.Grows(l.db, rec, c)
 }

@@ -7,6 +7,7 @@ import (
 	"go.uber.org/zap"
 
 	"synod/protocol/caspaxos"
+	"synod/storaged/layout"
 )
 
 // What a delete or a smaller value leaves behind goes only when Pebble compacts
@@ -50,13 +51,13 @@ func (e *Engine) squeezer() {
 		if !e.squeezable() {
 			continue
 		}
-		before := e.space.freeBytes()
+		before := e.space.Free()
 		err := e.squeeze(ctx)
 		if err != nil && ctx.Err() == nil && e.failure.Load() == nil {
 			e.opts.Log.Warn("cannot compact the store to make room; it is tried again", zap.String("error", err.Error()))
 			e.squeezeDue.Store(true)
 		}
-		if pause = min(2*pause, squeezeMost); e.space.freeBytes() > before+squeezeLeast {
+		if pause = min(2*pause, squeezeMost); e.space.Free() > before+squeezeLeast {
 			pause = squeezePause
 		}
 		select {
@@ -78,17 +79,17 @@ func (e *Engine) squeezable() bool {
 		return false
 	}
 	size := int64(e.db.Metrics().DiskSpaceUsage())
-	if e.space.roomLevel() == caspaxos.RoomEnough {
+	if e.space.Level() == caspaxos.RoomEnough {
 		return freed >= max(squeezeLeast, size/squeezeEarly)
 	}
-	lacks := e.space.calmFree() - e.space.freeBytes()
+	lacks := e.space.CalmFree() - e.space.Free()
 	return freed >= lacks || freed >= size/squeezeShare
 }
 
 // squeeze compacts all rows, beginning where the last one ended, which does when
 // there is enough room.
 func (e *Engine) squeeze(ctx context.Context) error {
-	short := e.space.roomLevel() != caspaxos.RoomEnough
+	short := e.space.Level() != caspaxos.RoomEnough
 	e.squeezeDue.Store(false)
 	e.freed.Store(0)
 	if err := e.CatchUp(); err != nil {
@@ -100,15 +101,15 @@ func (e *Engine) squeeze(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := e.compact(ctx, slotBegin(from), slotBegin(from+n)); err != nil {
+		if err := e.compact(ctx, layout.SlotBegin(from), layout.SlotBegin(from+n)); err != nil {
 			return err
 		}
 		left -= n
-		if e.squeezeAt = from + n; short && e.space.roomLevel() == caspaxos.RoomEnough {
+		if e.squeezeAt = from + n; short && e.space.Level() == caspaxos.RoomEnough {
 			return nil
 		}
 	}
-	return e.compact(ctx, []byte{prefixExpiry}, []byte{prefixExpiry + 1})
+	return e.compact(ctx, []byte{layout.PrefixExpiry}, []byte{layout.PrefixExpiry + 1})
 }
 
 func (e *Engine) compact(ctx context.Context, begin, end []byte) error {
@@ -118,11 +119,11 @@ func (e *Engine) compact(ctx context.Context, begin, end []byte) error {
 // run returns how many slots from one on, most at most, may be compacted at once:
 // what they hold is half as much as there is room, or less.
 func (e *Engine) run(from, most int) (n int, err error) {
-	room := uint64(max(squeezeLeast, e.space.freeBytes()/2))
+	room := uint64(max(squeezeLeast, e.space.Free()/2))
 	for n = min(most, caspaxos.Slots-from); n > 1; n = (n + 3) / 4 {
 		var bytes uint64
 		err := e.inPebble(func() (err error) {
-			bytes, err = e.db.EstimateDiskUsage(slotBegin(from), slotBegin(from+n))
+			bytes, err = e.db.EstimateDiskUsage(layout.SlotBegin(from), layout.SlotBegin(from+n))
 			return err
 		})
 		if err != nil || bytes <= room {

@@ -15,6 +15,10 @@ import (
 
 	"synod/protocol/caspaxos"
 	"synod/protocol/register"
+	"synod/storaged/changelog"
+	"synod/storaged/content"
+	"synod/storaged/layout"
+	"synod/storaged/tables"
 )
 
 // A large state that comes in pieces is staged: its elements become rows, in
@@ -51,11 +55,11 @@ import (
 type Staging struct {
 	engine      *Engine
 	register    caspaxos.Register
-	incarnation incarnation
+	incarnation layout.Incarnation
 	change      register.Change
 	needed      bool // what is kept in reserve may be used (caspaxos.Request.Needed)
 
-	elements, buckets, marker tables
+	elements, buckets, marker tables.Writer
 
 	span    register.Span // that is counted
 	counted bool
@@ -90,12 +94,12 @@ func (e *Engine) Stage(r caspaxos.Register, b caspaxos.Ballot, h register.Header
 		return nil, fmt.Errorf("stage a state: %w", errStages)
 	}
 	h.Aux = bytes.Clone(h.Aux)
-	s := &Staging{engine: e, register: r, needed: needed, incarnation: incarnation{ballot: b, stage: uint32(number)}}
-	s.change = register.Change{Kind: register.Full, Header: h, Stage: s.incarnation.stage}
+	s := &Staging{engine: e, register: r, needed: needed, incarnation: layout.Incarnation{Ballot: b, Stage: uint32(number)}}
+	s.change = register.Change{Kind: register.Full, Header: h, Stage: s.incarnation.Stage}
 	s.span, s.counted = h.Type.Counted()
-	s.elements = e.db.newTables(appendRows(nil, r, rowElement, s.incarnation))
-	s.buckets = e.db.newTables(appendRows(nil, r, rowBucket, s.incarnation))
-	s.marker = e.db.newTables(nil)
+	s.elements = e.db.NewWriter(layout.AppendRows(nil, r, layout.RowElement, s.incarnation))
+	s.buckets = e.db.NewWriter(layout.AppendRows(nil, r, layout.RowBucket, s.incarnation))
+	s.marker = e.db.NewWriter(nil)
 	return s, nil
 }
 
@@ -112,8 +116,8 @@ func (s *Staging) Add(ops []register.Op) error {
 	if err := s.engine.admitsStaging(s.needed); err != nil {
 		return fmt.Errorf("stage a state: %w", err)
 	}
-	before := s.elements.written()
-	defer func() { s.engine.space.addStaged(s.elements.written() - before) }()
+	before := s.elements.Written()
+	defer func() { s.engine.space.AddStaged(s.elements.Written() - before) }()
 	for i := range ops {
 		op := &ops[i]
 		if op.Kind != register.Put || s.any && bytes.Compare(op.Key, s.last) <= 0 {
@@ -129,7 +133,7 @@ func (s *Staging) Add(ops []register.Op) error {
 func (s *Staging) put(op *register.Op) error {
 	s.last, s.any = append(s.last[:0], op.Key...), true
 	if s.counted && s.span.Contains(op.Key) {
-		if s.n == bucketFull {
+		if s.n == content.BucketFull {
 			if err := s.sealBucket(); err != nil {
 				return err
 			}
@@ -137,13 +141,13 @@ func (s *Staging) put(op *register.Op) error {
 		}
 		s.n++
 	}
-	return s.elements.put(op.Key, op.Value)
+	return s.elements.Put(op.Key, op.Value)
 }
 
 // sealBucket writes the row of the bucket that grew.
 func (s *Staging) sealBucket() error {
 	var value [binary.MaxVarintLen64]byte
-	return s.buckets.put(s.bucket, value[:binary.PutUvarint(value[:], s.n)])
+	return s.buckets.Put(s.bucket, value[:binary.PutUvarint(value[:], s.n)])
 }
 
 // Seal finishes what was staged: all of it is in files, and durable. Ingest does it
@@ -177,10 +181,10 @@ func (s *Staging) finish() error {
 			return err
 		}
 	}
-	if err := s.marker.put(stageRow(s.register, s.incarnation), nil); err != nil {
+	if err := s.marker.Put(layout.StageRow(s.register, s.incarnation), nil); err != nil {
 		return err
 	}
-	return errors.Join(s.elements.close(), s.buckets.close(), s.marker.close())
+	return errors.Join(s.elements.Close(), s.buckets.Close(), s.marker.Close())
 }
 
 // Ingest has Pebble take in what was staged: it is durable when this returns nil.
@@ -198,16 +202,16 @@ func (s *Staging) Ingest() error {
 	if err := e.Usable(); err != nil {
 		return fmt.Errorf("ingest a state: %w", err)
 	}
-	paths := slices.Concat(s.elements.allPaths(), s.buckets.allPaths(), s.marker.allPaths())
+	paths := slices.Concat(s.elements.Paths(), s.buckets.Paths(), s.marker.Paths())
 	err := e.inPebble(func() error { return e.db.Ingest(context.Background(), paths) })
-	if errors.Is(err, ErrClosed) {
+	if errors.Is(err, changelog.ErrClosed) {
 		s.ended = true // Pebble may be at it still: the next start looks
 	}
 	if err != nil {
 		return fmt.Errorf("ingest a state: %w", err)
 	}
 	s.ingested = true
-	e.stagedBytes.Add(s.elements.written())
+	e.stagedBytes.Add(s.elements.Written())
 	return nil
 }
 
@@ -224,15 +228,15 @@ func (s *Staging) discard() {
 		return
 	}
 	s.ended = true
-	for _, t := range []*tables{&s.elements, &s.buckets, &s.marker} {
-		t.abandon()
+	for _, t := range []*tables.Writer{&s.elements, &s.buckets, &s.marker} {
+		t.Abandon()
 	}
 	if !s.ingested {
 		return
 	}
 	e := s.engine
-	err := e.inPebble(func() error { return e.deleteStages([]staged{{s.register, s.incarnation}}) })
-	if err != nil && !errors.Is(err, ErrClosed) {
+	err := e.inPebble(func() error { return e.deleteStages([]layout.Staged{{Register: s.register, Incarnation: s.incarnation}}) })
+	if err != nil && !errors.Is(err, changelog.ErrClosed) {
 		e.fail(err)
 	}
 }
@@ -242,7 +246,7 @@ func (s *Staging) discard() {
 // any more.
 func (l *Lane) Holds(s *Staging) bool {
 	e := l.cache[s.register.Key]
-	held := e != nil && e.rows && e.incarnation == s.incarnation
+	held := e != nil && e.Rows && e.Incarnation == s.incarnation
 	if held {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -253,16 +257,16 @@ func (l *Lane) Holds(s *Staging) bool {
 
 // adoptStaged makes rows that were staged the content.
 func (e *entry) adoptStaged(c *register.Change) {
-	e.adopt(incarnation{ballot: e.rec.Accepted, stage: c.Stage})
+	e.Adopt(layout.Incarnation{Ballot: e.rec.Accepted, Stage: c.Stage})
 	e.rec.Header = c.Header
 	e.rec.Header.Aux = bytes.Clone(c.Header.Aux)
-	e.adopted = append(e.adopted, e.incarnation)
+	e.adopted = append(e.adopted, e.Incarnation)
 }
 
 // writeAdopted deletes the markers of what was adopted since the last batch.
 func (e *entry) writeAdopted(b *pebble.Batch) error {
 	for _, i := range e.adopted {
-		if err := b.Delete(stageRow(e.rec.Register, i), nil); err != nil {
+		if err := b.Delete(layout.StageRow(e.rec.Register, i), nil); err != nil {
 			return fmt.Errorf("delete marker: %w", err)
 		}
 	}
@@ -271,14 +275,14 @@ func (e *entry) writeAdopted(b *pebble.Batch) error {
 }
 
 // deleteStages deletes what was staged, with the markers.
-func (e *Engine) deleteStages(all []staged) error {
+func (e *Engine) deleteStages(all []layout.Staged) error {
 	b := e.db.NewBatch()
 	defer b.Close()
 	for _, s := range all {
-		from := appendIncarnation(nil, s.incarnation)
-		err := deleteRows(b, appendRegister(nil, s.register), from, appendAfter(nil, from))
+		from := layout.AppendIncarnation(nil, s.Incarnation)
+		err := layout.DeleteRows(b, layout.AppendRegister(nil, s.Register), from, layout.AppendAfter(nil, from))
 		if err == nil {
-			err = b.Delete(stageRow(s.register, s.incarnation), nil)
+			err = b.Delete(layout.StageRow(s.Register, s.Incarnation), nil)
 		}
 		if err != nil {
 			return fmt.Errorf("delete a staged state: %w", err)
@@ -296,18 +300,18 @@ func (e *Engine) clearStages() error {
 	for _, l := range e.lanes {
 		// A batch under way may be about to delete a marker.
 		if l.sending != nil && !e.awaitBatch(l.sending) {
-			return ErrClosed
+			return changelog.ErrClosed
 		}
 		l.settle()
 	}
-	var lost []staged
-	it, err := e.db.NewIter(&pebble.IterOptions{LowerBound: rowStage, UpperBound: appendAfter(nil, rowStage)})
+	var lost []layout.Staged
+	it, err := e.db.NewIter(&pebble.IterOptions{LowerBound: layout.RowStage, UpperBound: layout.AppendAfter(nil, layout.RowStage)})
 	if err != nil {
 		return fmt.Errorf("read markers: %w", err)
 	}
 	for ok := it.First(); ok && err == nil; ok = it.Next() {
-		var s staged
-		if s, err = parseStageRow(it.Key()); err != nil {
+		var s layout.Staged
+		if s, err = layout.ParseStageRow(it.Key()); err != nil {
 			break
 		}
 		var held bool
@@ -330,32 +334,32 @@ func (e *Engine) clearStages() error {
 
 // replayed reports whether the changelog had the vote for what was staged. Its
 // lane deletes the marker then, with the rows if that was not the last vote.
-func (e *Engine) replayed(s staged) (bool, error) {
-	l := e.lanes[caspaxos.Part(s.register.Key, uint32(len(e.lanes)))]
-	of := l.cache[s.register.Key]
+func (e *Engine) replayed(s layout.Staged) (bool, error) {
+	l := e.lanes[caspaxos.Part(s.Register.Key, uint32(len(e.lanes)))]
+	of := l.cache[s.Register.Key]
 	if of == nil {
 		var err error
-		if of, err = l.read(s.register); err != nil {
+		if of, err = l.read(s.Register); err != nil {
 			return false, err
 		}
 		if err := l.endReads(); err != nil {
 			return false, err
 		}
 	}
-	return slices.Contains(of.adopted, s.incarnation), nil
+	return slices.Contains(of.adopted, s.Incarnation), nil
 }
 
 // checkAdopted makes sure that the rows are there that a replayed vote has made
 // the content of a register.
 func (l *Lane) checkAdopted(q *caspaxos.Request) error {
 	of := l.cache[q.Register.Key]
-	i := incarnation{ballot: q.Ballot, stage: q.Change.Stage}
+	i := layout.Incarnation{Ballot: q.Ballot, Stage: q.Change.Stage}
 	if of == nil || !slices.Contains(of.adopted, i) {
 		return nil // the disk had this state, or a later one, with its record
 	}
-	marker, err := l.engine.getRow(stageRow(q.Register, i))
+	marker, err := l.engine.getRow(layout.StageRow(q.Register, i))
 	if err == nil && marker == nil {
-		err = fmt.Errorf("%w: the elements of a large state are missing from the store", ErrCorrupt)
+		err = fmt.Errorf("%w: the elements of a large state are missing from the store", changelog.ErrCorrupt)
 	}
 	return err
 }

@@ -217,9 +217,9 @@ func (l *lifetime) flushAll() {
 func (l *lifetime) sweep() {
 	l.settle()
 	l.sweeping.Store(true)
-	for _, f := range l.e.flushes.unswept() {
+	for _, f := range l.e.flushes.Unswept() {
 		must(l.t, l.e.sweepOne(f))
-		l.e.flushes.markSwept(f)
+		l.e.flushes.MarkSwept(f)
 	}
 	l.sweeping.Store(false)
 	l.settle()
@@ -261,7 +261,7 @@ func (l *lifetime) check() {
 			continue
 		}
 		want++
-		if lane.entry(rec).rows {
+		if lane.entry(rec).Rows {
 			want += len(l.whole[i].Elements())
 			if _, counted := l.whole[i].Header.Type.Counted(); counted {
 				want += (&collection{rig: l.rig, id: id, kind: l.whole[i].Header.Type, whole: l.whole[i]}).buckets()

@@ -4,16 +4,20 @@ import (
 	"fmt"
 
 	"synod/protocol/caspaxos"
+	"synod/storaged/changelog"
+	"synod/storaged/layout"
+	"synod/storaged/rules"
+	"synod/storaged/tally"
 )
 
 // tally follows a change of a register in memory.
 func (l *Lane) tally(e *entry) {
-	is := standingOf(e.rec.Header.Type, e.rec.Header.Expiry)
+	is := tally.StandingOf(e.rec.Header.Type, e.rec.Header.Expiry)
 	if is == e.counted {
 		return
 	}
 	if e.rec.Register.Key[0] < caspaxos.Databases {
-		l.tallies.move(e.rec.Register, e.counted, is)
+		l.tallies.Move(e.rec.Register, e.counted, is)
 	}
 	e.counted = is
 }
@@ -23,27 +27,27 @@ func (l *Lane) tallyRow(e *entry) {
 	if e.counted != e.diskCounted {
 		l.moveDisk(e.rec.Register, e.diskCounted, e.counted)
 	}
-	e.disk.accepted, e.disk.standing = e.rec.Accepted, standingOf(e.rec.Header.Type, e.rec.Header.Expiry)
+	e.disk.accepted, e.disk.standing = e.rec.Accepted, tally.StandingOf(e.rec.Header.Type, e.rec.Header.Expiry)
 	e.diskCounted = e.counted
 }
 
-func (l *Lane) moveDisk(r caspaxos.Register, from, to standing) {
-	if r.Key[0] >= caspaxos.Databases || l.omits(tallyRows) {
+func (l *Lane) moveDisk(r caspaxos.Register, from, to tally.Standing) {
+	if r.Key[0] >= caspaxos.Databases || l.omits(rules.TallyRows) {
 		return
 	}
-	l.tallies.moveDisk(r, from, to)
+	l.tallies.MoveDisk(r, from, to)
 }
 
 // tallyRead notes what a register counts for that was read from disk.
 func (l *Lane) tallyRead(e *entry) {
-	e.disk.accepted, e.disk.standing = e.rec.Accepted, standingOf(e.rec.Header.Type, e.rec.Header.Expiry)
+	e.disk.accepted, e.disk.standing = e.rec.Accepted, tally.StandingOf(e.rec.Header.Type, e.rec.Header.Expiry)
 	e.diskCounted = l.standingUnder(e.rec.Register, e.disk.accepted, e.disk.standing)
 	e.counted = e.diskCounted
 }
 
 // standingUnder returns what a register counts for under the flushes in force.
-func (l *Lane) standingUnder(r caspaxos.Register, accepted caspaxos.Ballot, s standing) standing {
-	if s != 0 && l.engine.flushes.covers(r, accepted) && !l.omits(tallyCovered) {
+func (l *Lane) standingUnder(r caspaxos.Register, accepted caspaxos.Ballot, s tally.Standing) tally.Standing {
+	if s != 0 && l.engine.flushes.Covers(r, accepted) && !l.omits(rules.TallyCovered) {
 		return 0
 	}
 	return s
@@ -56,10 +60,10 @@ func (l *Lane) standingUnder(r caspaxos.Register, accepted caspaxos.Ballot, s st
 // flush (caspaxos.Acceptor.Flush sees to it). When the vote is repeated after a
 // restart, there may be some, in rows.
 func (l *Lane) tallyFlush(vote *caspaxos.FlushVote) error {
-	if vote.Space >= caspaxos.Databases || l.omits(tallyFlush) {
+	if vote.Space >= caspaxos.Databases || l.omits(rules.TallyFlush) {
 		return nil
 	}
-	var left []sparedRegister
+	var left []tally.Spared
 	for _, r := range vote.Except {
 		if l.cache[r.Key] == nil {
 			if _, err := l.read(r); err != nil {
@@ -73,26 +77,26 @@ func (l *Lane) tallyFlush(vote *caspaxos.FlushVote) error {
 			return err
 		}
 	}
-	var spared []sparedRegister
-	if !l.omits(tallySpared) {
+	var spared []tally.Spared
+	if !l.omits(rules.TallySpared) {
 		spared = l.spared(vote, left)
 	}
-	l.tallies.flush(vote.Space, vote.First, vote.Last, spared)
+	l.tallies.Flush(vote.Space, vote.First, vote.Last, spared)
 	return nil
 }
 
 // spared returns what registers of a flush's range count for that it does not
 // cover: those in memory, and left, which are rows only.
-func (l *Lane) spared(vote *caspaxos.FlushVote, left []sparedRegister) []sparedRegister {
+func (l *Lane) spared(vote *caspaxos.FlushVote, left []tally.Spared) []tally.Spared {
 	for _, e := range l.cache {
 		r := e.rec.Register
 		if e.absent && e.diskCounted == 0 || r.Key[0] != vote.Space || r.Slot < vote.First || r.Slot > vote.Last {
 			continue
 		}
-		e.counted = l.standingUnder(r, e.rec.Accepted, standingOf(e.rec.Header.Type, e.rec.Header.Expiry))
+		e.counted = l.standingUnder(r, e.rec.Accepted, tally.StandingOf(e.rec.Header.Type, e.rec.Header.Expiry))
 		e.diskCounted = l.standingUnder(r, e.disk.accepted, e.disk.standing)
 		if e.counted != 0 || e.diskCounted != 0 {
-			left = append(left, sparedRegister{r, e.counted, e.diskCounted})
+			left = append(left, tally.Spared{Register: r, Now: e.counted, Disk: e.diskCounted})
 		}
 	}
 	return left
@@ -100,16 +104,16 @@ func (l *Lane) spared(vote *caspaxos.FlushVote, left []sparedRegister) []sparedR
 
 // rowsAbove finds the rows of a flush's range that it does not cover and whose
 // registers are not in memory.
-func (l *Lane) rowsAbove(vote *caspaxos.FlushVote) (left []sparedRegister, err error) {
+func (l *Lane) rowsAbove(vote *caspaxos.FlushVote) (left []tally.Spared, err error) {
 	if l.sending != nil && !l.engine.awaitBatch(l.sending) {
-		return nil, ErrClosed
+		return nil, changelog.ErrClosed
 	}
-	err = eachRecord(l.engine.db, vote.First, vote.Last, func(r caspaxos.Register, top *rowTop) error {
+	err = layout.EachRecord(l.engine.db, vote.First, vote.Last, func(r caspaxos.Register, top *layout.RowTop) error {
 		if r.Key[0] != vote.Space || caspaxos.Part(r.Key, uint32(len(l.engine.lanes))) != uint32(l.number) || l.cache[r.Key] != nil {
 			return nil
 		}
-		if s := l.standingUnder(r, top.accepted, standingOf(top.kind, top.expiry)); s != 0 {
-			left = append(left, sparedRegister{r, s, s})
+		if s := l.standingUnder(r, top.Accepted, tally.StandingOf(top.Kind, top.Expiry)); s != 0 {
+			left = append(left, tally.Spared{Register: r, Now: s, Disk: s})
 		}
 		return nil
 	})
@@ -129,7 +133,7 @@ func (e *Engine) Tally(q *caspaxos.TallyRequest) (caspaxos.TallyReply, error) {
 	}
 	var shown uint64
 	for _, l := range e.lanes {
-		if !l.tallies.sum(q.Spans, &sums) {
+		if !l.tallies.Sum(q.Spans, &sums) {
 			reply.Outcome = caspaxos.Busy
 			return reply, nil
 		}
