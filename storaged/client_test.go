@@ -18,6 +18,7 @@ import (
 	"synod/protocol/register"
 	"synod/protocol/rpc"
 	"synod/protocol/wire"
+	"synod/storaged/disk"
 	"synod/storaged/engine"
 )
 
@@ -302,8 +303,8 @@ type gatedDisk struct {
 	free  atomic.Int64
 }
 
-func (g *gatedDisk) disk() *engine.Disk {
-	d := engine.RealDisk()
+func (g *gatedDisk) disk() *disk.Disk {
+	d := disk.Real()
 	g.free.Store(1 << 40)
 	realSync, realWrite := d.Sync, d.Write
 	d.Sync = func(f *os.File) error {

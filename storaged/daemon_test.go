@@ -22,7 +22,7 @@ import (
 	"synod/protocol/register"
 	"synod/protocol/rpc"
 	"synod/protocol/wire"
-	"synod/storaged/engine"
+	"synod/storaged/datadir"
 )
 
 func TestRounds(t *testing.T) {
@@ -523,7 +523,7 @@ func TestStartIsRefused(t *testing.T) {
 		}
 		return err
 	}
-	if err := start(func(*Config) {}); !errors.Is(err, engine.ErrInUse) {
+	if err := start(func(*Config) {}); !errors.Is(err, datadir.ErrInUse) {
 		t.Errorf("data directory in use: %v", err)
 	}
 	addr, l := freePort(t)
@@ -535,7 +535,7 @@ func TestStartIsRefused(t *testing.T) {
 		t.Errorf("taken admin port: %v", err)
 	}
 	n.kill()
-	if err := start(func(c *Config) { c.Cluster = "other" }); !errors.Is(err, engine.ErrForeign) {
+	if err := start(func(c *Config) { c.Cluster = "other" }); !errors.Is(err, datadir.ErrForeign) {
 		t.Errorf("data of another cluster: %v", err)
 	}
 }

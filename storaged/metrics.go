@@ -7,7 +7,7 @@ import (
 
 	"synod/protocol/caspaxos"
 	"synod/protocol/rpc"
-	"synod/storaged/engine"
+	"synod/storaged/changelog"
 )
 
 const (
@@ -30,8 +30,8 @@ func (l *lane) count(k caspaxos.Kind, o caspaxos.Outcome) {
 	}
 }
 
-// metrics is what the node shows on /metrics. Counters of the hot path belong
-// to lanes and are summed up when somebody looks.
+// metrics is what the node shows on /metrics. Counters of the hot path belong to
+// lanes and are summed up on each scrape.
 type metrics struct {
 	daemon *Daemon
 
@@ -59,7 +59,7 @@ func (m *metrics) collectors() []prometheus.Collector {
 
 func (m *metrics) batch(n int) { m.batchSize.Observe(float64(n)) }
 
-func (m *metrics) synced(s engine.Synced) {
+func (m *metrics) synced(s changelog.Synced) {
 	m.syncTime.Observe(s.Took.Seconds())
 	m.syncSize.Observe(float64(s.Entries))
 }

@@ -1,9 +1,7 @@
 package engine
 
 import (
-	"bytes"
 	"cmp"
-	"encoding/binary"
 	"fmt"
 	"slices"
 	"strings"
@@ -12,15 +10,17 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"synod/protocol/caspaxos"
+	"synod/storaged/rowcodec"
+	"synod/storaged/rules"
 )
 
-// A lane brings its changes to the disk after the fact, the longest unwritten
-// first, as they stand when a batch is made. The batch carries the position
-// from which a restart must replay for this lane: behind it are only entries of
-// registers that are still unwritten, or that the batch holds in a later state,
-// on which replaying them has no effect (their ballots are at or below the
-// accepted one). A batch is committed when the log is synced up to the lane's
-// last entry, so that the disk never shows what the log may lose.
+// A lane writes its registers to the disk some time after they change, oldest
+// change first, as they are when a batch is made. The batch carries the position
+// from which a restart must replay for this lane. The entries after it belong to
+// registers that are still unwritten, or that the batch holds in a later state: for
+// these, replaying has no effect, as their ballots are at or below the accepted
+// one. A batch is committed once the log is synced up to the lane's last entry, so
+// that the disk never shows what the log may lose.
 
 // frozenBatch is a batch on its way to the disk.
 type frozenBatch struct {
@@ -41,14 +41,15 @@ type sweep struct {
 	last     caspaxos.Ballot // of contents that are covered
 }
 
-// settle takes note that the last batch has arrived.
-func (l *Lane) settle() {
+// finishBatch follows the commit of the last batch.
+func (l *Lane) finishBatch() {
 	s := l.sending
 	if s == nil || !s.done.Load() {
 		return
 	}
 	for _, e := range s.entries {
-		e.pinned, e.frozen, e.sent = false, nil, 0
+		e.pinned = false
+		e.Stored()
 		if !e.dirty {
 			l.unfile(e)
 		}
@@ -60,8 +61,8 @@ func (l *Lane) settle() {
 	l.sending = nil
 }
 
-// send makes a batch of what should go to the disk now, if anything, and hands
-// it to the applier.
+// send makes a batch of what should go to the disk now, if anything, and hands it
+// to the applier.
 func (l *Lane) send() {
 	all := l.closing || l.want.Load() > l.applied.Load()
 	if !all && !l.due() {
@@ -78,11 +79,11 @@ func (l *Lane) send() {
 	l.engine.applier <- f // holds one of each lane
 }
 
-// due reports whether something should go to the disk though nobody waits for
+// due reports whether something should go to the disk although nobody waits for
 // it.
 func (l *Lane) due() bool {
 	switch n := len(l.dirty); {
-	case len(l.votes)+len(l.sweeps) > 0, l.tallies.due:
+	case len(l.votes)+len(l.sweeps) > 0, l.tallies.MustWrite():
 		return true
 	case n == 0:
 		return false
@@ -94,9 +95,9 @@ func (l *Lane) due() bool {
 
 func (l *Lane) fill(f *frozenBatch, all bool) error {
 	if all {
-		// Nothing of this lane will be left behind: its position can go past
-		// the entries of other lanes.
-		f.need = max(f.need, min(l.want.Load(), l.engine.changes.appended()))
+		// Everything of this lane is written: its position can move past the entries
+		// of other lanes.
+		f.need = max(f.need, min(l.want.Load(), l.engine.changes.Appended()))
 	}
 	for _, s := range l.sweeps {
 		if err := l.writeSweep(f.batch, s); err != nil {
@@ -106,7 +107,7 @@ func (l *Lane) fill(f *frozenBatch, all bool) error {
 	f.sweeps, l.sweeps = l.sweeps, nil
 	n := l.oldest(all)
 	f.entries = append(f.entries, l.dirty[:n]...)
-	// In the order of rows, the memtable finds each place next to the last.
+	// In the order of rows, each insert into the memtable is next to the last.
 	slices.SortFunc(f.entries, func(a, b *entry) int {
 		return cmp.Or(cmp.Compare(a.rec.Register.Slot, b.rec.Register.Slot),
 			strings.Compare(a.rec.Register.Key, b.rec.Register.Key))
@@ -127,20 +128,21 @@ func (l *Lane) fill(f *frozenBatch, all bool) error {
 		f.applied = max(f.applied, since-1)
 	}
 	for _, v := range l.votes {
-		if err := v.write(f.batch); err != nil {
+		if err := v.Put(f.batch); err != nil {
 			return err
 		}
 	}
 	l.votes = nil
-	if err := l.writeTallies(f.batch); err != nil {
+	var err error
+	if l.scratch, err = l.tallies.Write(f.batch, l.scratch, !l.omits(rules.TallyRows)); err != nil {
 		return err
 	}
-	return f.batch.Set(laneRow(l.number), appendLaneRow(nil, f.applied, l.maxAcc), nil)
+	return f.batch.Set(rowcodec.LaneRow(l.number), rowcodec.AppendLaneRow(nil, f.applied, l.maxAcc), nil)
 }
 
-// oldest returns how many of the dirty registers go into the next batch, in the
-// order in which they became dirty: only so is there one position that the lane
-// has been brought to.
+// oldest returns how many of the dirty registers go into the next batch. They go in
+// the order in which they became dirty, so that one position describes what is
+// written.
 func (l *Lane) oldest(all bool) int {
 	if all {
 		return len(l.dirty)
@@ -155,80 +157,19 @@ func (l *Lane) oldest(all bool) int {
 
 // write puts a register's rows into a batch.
 func (l *Lane) write(b *pebble.Batch, e *entry) error {
-	r := e.rec.Register
-	l.key = appendRegister(l.key[:0], r)
-	base := len(l.key)
-	if e.wipe {
-		if err := l.wipe(b, e, base); err != nil {
-			return fmt.Errorf("delete elements: %w", err)
-		}
-		e.wipe = false
-	}
+	l.key = rowcodec.AppendRegister(l.key[:0], e.rec.Register)
 	if err := e.writeAdopted(b); err != nil {
 		return err
 	}
-	if e.rows {
-		if err := l.writeElements(b, e, base); err != nil {
-			return err
-		}
-		if err := l.writeIndex(b, e, l.key[:base]); err != nil {
-			return err
-		}
+	if err := e.State.Write(b, l.key, e.rec.Accepted); err != nil {
+		return err
 	}
-	l.scratch = appendRow(l.scratch[:0], &e.rec, &e.content)
-	if err := b.Set(append(l.key[:base], rowRecord), l.scratch, nil); err != nil {
+	l.scratch = rowcodec.AppendRow(l.scratch[:0], &e.rec, &e.Content)
+	if err := b.Set(append(l.key, rowcodec.RowRecord), l.scratch, nil); err != nil {
 		return fmt.Errorf("write register: %w", err)
 	}
 	l.tallyRow(e)
 	return l.writeExpiry(b, e)
-}
-
-// wipe deletes the rows of earlier incarnations, but not those of a content that
-// is yet to be voted for: its ballot is above the accepted one.
-func (l *Lane) wipe(b *pebble.Batch, e *entry, base int) error {
-	end := above(e.rec.Accepted)
-	if e.rows {
-		end = appendIncarnation(nil, e.incarnation)
-	}
-	return deleteRows(b, l.key[:base], nil, end)
-}
-
-// above returns what the first incarnation above all of a ballot begins with.
-func above(b caspaxos.Ballot) []byte { return appendAfter(nil, appendBallot(nil, b)) }
-
-// deleteRows deletes the elements and buckets of a register from an incarnation
-// on up to another, which stays. key is what all its rows begin with.
-func deleteRows(b *pebble.Batch, key, from, to []byte) error {
-	for _, kind := range []byte{rowElement, rowBucket} {
-		prefix := slices.Clip(append(bytes.Clone(key), kind))
-		if err := b.DeleteRange(append(prefix, from...), append(prefix, to...), nil); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (l *Lane) writeElements(b *pebble.Batch, e *entry, base int) (err error) {
-	if e.pending == nil || e.pending.Len() == 0 {
-		return nil
-	}
-	row := appendIncarnation(append(l.key[:base], rowElement), e.incarnation)
-	n := len(row)
-	e.pending.Scan(func(k string, c cell) bool {
-		row = append(row[:n], k...)
-		if c.gone {
-			err = b.Delete(row, nil)
-		} else {
-			err = b.Set(row, c.value, nil)
-		}
-		return err == nil
-	})
-	if err != nil {
-		return fmt.Errorf("write element: %w", err)
-	}
-	e.frozen, e.sent, e.pending = e.pending, e.bytes, nil
-	e.onDisk, e.bytes = true, 0
-	return nil
 }
 
 func (l *Lane) writeExpiry(b *pebble.Batch, e *entry) error {
@@ -237,12 +178,12 @@ func (l *Lane) writeExpiry(b *pebble.Batch, e *entry) error {
 		return nil
 	}
 	if was != 0 {
-		if err := b.Delete(appendExpiry(nil, e.rec.Register, was), nil); err != nil {
+		if err := b.Delete(rowcodec.AppendExpiry(nil, e.rec.Register, was), nil); err != nil {
 			return fmt.Errorf("write expiry: %w", err)
 		}
 	}
 	if is != 0 {
-		if err := b.Set(appendExpiry(nil, e.rec.Register, is), nil, nil); err != nil {
+		if err := b.Set(rowcodec.AppendExpiry(nil, e.rec.Register, is), nil, nil); err != nil {
 			return fmt.Errorf("write expiry: %w", err)
 		}
 	}
@@ -250,16 +191,16 @@ func (l *Lane) writeExpiry(b *pebble.Batch, e *entry) error {
 	return nil
 }
 
-// writeSweep deletes a covered register's rows. The register may come back in
-// the same batch, behind this.
+// writeSweep deletes a covered register's rows. The register may be written again
+// later in the same batch.
 func (l *Lane) writeSweep(b *pebble.Batch, s sweep) error {
-	key := appendRegister(nil, s.register)
-	err := b.Delete(append(key, rowRecord), nil)
+	key := rowcodec.AppendRegister(nil, s.register)
+	err := b.Delete(append(key, rowcodec.RowRecord), nil)
 	if err == nil && s.rows {
-		err = deleteRows(b, key, nil, above(s.last))
+		err = rowcodec.DeleteRows(b, key, nil, rowcodec.Above(s.last))
 	}
 	if err == nil && s.expiry != 0 {
-		err = b.Delete(appendExpiry(nil, s.register, s.expiry), nil)
+		err = b.Delete(rowcodec.AppendExpiry(nil, s.register, s.expiry), nil)
 	}
 	if err != nil {
 		return fmt.Errorf("sweep register: %w", err)
@@ -273,7 +214,7 @@ func (e *Engine) apply() {
 	for {
 		select {
 		case f := <-e.applier:
-			if !e.changes.wait(f.need) {
+			if !e.changes.Wait(f.need) {
 				return // the log ended: a restart replays it
 			}
 			err := e.db.Apply(f.batch, pebble.NoSync)
@@ -296,23 +237,4 @@ func (e *Engine) apply() {
 			return
 		}
 	}
-}
-
-// The row 'm' "lane" number holds a lane's replay position and a bound on the
-// accepted ballots of its registers.
-func laneRow(n int) []byte { return append([]byte{prefixMeta}, "lane"+string(rune('A'+n))...) }
-
-func appendLaneRow(b []byte, applied uint64, maxAccepted caspaxos.Ballot) []byte {
-	b = binary.BigEndian.AppendUint64(b, applied)
-	return appendBallot(b, maxAccepted)
-}
-
-func parseLaneRow(b []byte) (applied uint64, maxAccepted caspaxos.Ballot, err error) {
-	c := cursor{b: b}
-	p := c.take(8)
-	maxAccepted = c.ballot()
-	if c.bad {
-		return 0, maxAccepted, fmt.Errorf("%w: lane position", errRow)
-	}
-	return binary.BigEndian.Uint64(p), maxAccepted, nil
 }

@@ -17,11 +17,14 @@ import (
 
 	"synod/protocol/caspaxos"
 	"synod/protocol/register"
+	"synod/storaged/changelog"
+	"synod/storaged/datadir"
+	"synod/storaged/disk"
 )
 
-func logFiles(t testing.TB, dir string) []segment {
+func logFiles(t testing.TB, dir string) []changelog.Segment {
 	t.Helper()
-	segments, err := listSegments(filepath.Join(dir, logDir))
+	segments, err := changelog.Segments(filepath.Join(dir, datadir.LogDir))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,15 +43,15 @@ func TestCrashAtEveryByte(t *testing.T) {
 		r.accept(key(0, fmt.Sprint("k", i)), set("acked"))
 	}
 	r.sync()
-	path := logFiles(t, o.Dir)[0].path
-	from := r.e.changes.offset
-	witness := filepath.Join(t.TempDir(), positionName)
-	copyFile(t, filepath.Join(o.Dir, positionName), witness)
+	path := logFiles(t, o.Dir)[0].Path
+	from := r.e.changes.End()
+	witness := filepath.Join(t.TempDir(), changelog.PositionFile)
+	copyFile(t, filepath.Join(o.Dir, changelog.PositionFile), witness)
 	for i := range more {
 		r.accept(key(0, fmt.Sprint("k", i)), set(strings.Repeat("x", 10+i)))
 	}
 	r.sync()
-	to := r.e.changes.offset
+	to := r.e.changes.End()
 	raw, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -59,13 +62,13 @@ func TestCrashAtEveryByte(t *testing.T) {
 		for i, rest := range [][]byte{nil, make([]byte, 100)} {
 			crashed := o
 			crashed.Dir, crashed.FS = filepath.Join(t.TempDir(), "n"), vfs.NewMem()
-			if err := os.MkdirAll(filepath.Join(crashed.Dir, logDir), 0o755); err != nil {
+			if err := os.MkdirAll(filepath.Join(crashed.Dir, datadir.LogDir), 0o755); err != nil {
 				t.Fatal(err)
 			}
-			copyFile(t, filepath.Join(o.Dir, identityFile), filepath.Join(crashed.Dir, identityFile))
-			copyFile(t, witness, filepath.Join(crashed.Dir, positionName))
+			copyFile(t, filepath.Join(o.Dir, datadir.IdentityFile), filepath.Join(crashed.Dir, datadir.IdentityFile))
+			copyFile(t, witness, filepath.Join(crashed.Dir, changelog.PositionFile))
 			torn := append(append([]byte(nil), raw[:cut]...), rest...)
-			if err := os.WriteFile(filepath.Join(crashed.Dir, logDir, filepath.Base(path)), torn, 0o644); err != nil {
+			if err := os.WriteFile(filepath.Join(crashed.Dir, datadir.LogDir, filepath.Base(path)), torn, 0o644); err != nil {
 				t.Fatal(err)
 			}
 			n := checkRecovered(t, crashed, acked)
@@ -86,17 +89,17 @@ func TestCrashAtEveryByte(t *testing.T) {
 // entries there are besides those acknowledged.
 func checkRecovered(t *testing.T, o Options, acked int) int {
 	t.Helper()
-	id, err := identify(o.Dir, Identity{Cluster: o.Cluster, Node: o.Node}, 0)
+	id, err := datadir.Identify(o.Dir, datadir.Identity{Cluster: o.Cluster, Node: o.Node}, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg := logConfig{dir: filepath.Join(o.Dir, logDir), store: id.number(), disk: RealDisk(), log: zap.NewNop()}
-	slots, err := readPosition(o.Dir, id.number())
+	cfg := changelog.Config{Dir: filepath.Join(o.Dir, datadir.LogDir), Store: id.Number(), Disk: disk.Real(), Log: zap.NewNop()}
+	slots, err := changelog.ReadPosition(o.Dir, id.Number())
 	if err != nil {
 		t.Fatal(err)
 	}
 	n := 0
-	found, err := recoverLog(cfg, 1, max(slots[0], slots[1]), func(pos uint64, payload []byte) error {
+	found, err := changelog.Recover(cfg, 1, max(slots[0], slots[1]), func(pos uint64, payload []byte) error {
 		n++
 		if pos != uint64(n) {
 			t.Fatalf("entry %d comes after %d others", pos, n-1)
@@ -104,8 +107,8 @@ func checkRecovered(t *testing.T, o Options, acked int) int {
 		_, err := decodePayload(pos, payload)
 		return err
 	})
-	if err != nil || n < acked || found.next != uint64(n)+1 {
-		t.Fatalf("%d entries recovered, %d were acknowledged; next is %d: %v", n, acked, found.next, err)
+	if err != nil || n < acked || found.Next != uint64(n)+1 {
+		t.Fatalf("%d entries recovered, %d were acknowledged; next is %d: %v", n, acked, found.Next, err)
 	}
 	return n - acked
 }
@@ -155,9 +158,9 @@ func TestTornTailStaysCut(t *testing.T) {
 	r := newRig(t, o)
 	r.accept(key(0, "a"), set("1"))
 	r.sync()
-	from := r.e.changes.offset
-	witness := filepath.Join(t.TempDir(), positionName)
-	copyFile(t, filepath.Join(o.Dir, positionName), witness)
+	from := r.e.changes.End()
+	witness := filepath.Join(t.TempDir(), changelog.PositionFile)
+	copyFile(t, filepath.Join(o.Dir, changelog.PositionFile), witness)
 	for _, k := range []string{"b", "c", "d"} { // one sync, as they wait together
 		r.accept(key(0, k), set("unacked"))
 	}
@@ -165,8 +168,8 @@ func TestTornTailStaysCut(t *testing.T) {
 	if err := r.e.Abort(); err != nil {
 		t.Fatal(err)
 	}
-	damage(t, logFiles(t, o.Dir)[0].path, from+markerBytes+recordHead+20)
-	copyFile(t, witness, filepath.Join(o.Dir, positionName)) // the sync had not ended
+	damage(t, logFiles(t, o.Dir)[0].Path, from+changelog.MarkerBytes+changelog.RecordHead+20)
+	copyFile(t, witness, filepath.Join(o.Dir, changelog.PositionFile)) // the sync had not ended
 	core, logs := observer.New(zap.WarnLevel)
 	r.opts.Log = zap.New(core)
 	for range 3 {
@@ -211,7 +214,7 @@ func TestDamageIsRefused(t *testing.T) {
 		r := newRig(t, testOptions(t))
 		r.accept(key(0, "a"), set("1"))
 		r.sync()
-		at := r.e.changes.offset - 5
+		at := r.e.changes.End() - 5
 		r.accept(key(0, "b"), set("2")) // its marker vouches for the first
 		r.sync()
 		return r, at
@@ -227,8 +230,8 @@ func TestDamageIsRefused(t *testing.T) {
 	t.Run("acknowledged in the last segment", func(t *testing.T) {
 		r, at := build(t)
 		r.e.Abort()
-		damage(t, logFiles(t, r.opts.Dir)[0].path, at)
-		if err := open(t, r); !errors.Is(err, ErrCorrupt) {
+		damage(t, logFiles(t, r.opts.Dir)[0].Path, at)
+		if err := open(t, r); !errors.Is(err, changelog.ErrCorrupt) {
 			t.Error(err)
 		}
 	})
@@ -239,8 +242,8 @@ func TestDamageIsRefused(t *testing.T) {
 		r.sync()
 		r.e.Abort()
 		first := logFiles(t, r.opts.Dir)[0]
-		damage(t, first.path, first.size-3)
-		if err := open(t, r); !errors.Is(err, ErrCorrupt) {
+		damage(t, first.Path, first.Size-3)
+		if err := open(t, r); !errors.Is(err, changelog.ErrCorrupt) {
 			t.Error(err)
 		}
 	})
@@ -256,10 +259,10 @@ func TestDamageIsRefused(t *testing.T) {
 		if len(files) != 3 {
 			t.Fatalf("%d segments", len(files))
 		}
-		if err := os.Remove(files[1].path); err != nil {
+		if err := os.Remove(files[1].Path); err != nil {
 			t.Fatal(err)
 		}
-		if err := open(t, r); !errors.Is(err, ErrCorrupt) {
+		if err := open(t, r); !errors.Is(err, changelog.ErrCorrupt) {
 			t.Error(err)
 		}
 	})
@@ -267,10 +270,10 @@ func TestDamageIsRefused(t *testing.T) {
 		r, _ := build(t)
 		r.reopen((*Engine).Abort)
 		r.e.Abort()
-		if err := os.Remove(logFiles(t, r.opts.Dir)[0].path); err != nil {
+		if err := os.Remove(logFiles(t, r.opts.Dir)[0].Path); err != nil {
 			t.Fatal(err)
 		}
-		if err := open(t, r); !errors.Is(err, ErrCorrupt) {
+		if err := open(t, r); !errors.Is(err, changelog.ErrCorrupt) {
 			t.Error(err)
 		}
 	})
@@ -279,8 +282,8 @@ func TestDamageIsRefused(t *testing.T) {
 		r.e.Abort()
 		other := newRig(t, testOptions(t))
 		other.e.Abort()
-		name := logFiles(t, r.opts.Dir)[0].path
-		copyFile(t, logFiles(t, other.opts.Dir)[0].path, name)
+		name := logFiles(t, r.opts.Dir)[0].Path
+		copyFile(t, logFiles(t, other.opts.Dir)[0].Path, name)
 		if err := open(t, r); !strings.Contains(err.Error(), "belongs to store") {
 			t.Error(err)
 		}
@@ -293,8 +296,8 @@ type failingDisk struct {
 	free                  atomic.Int64
 }
 
-func (d *failingDisk) disk() *Disk {
-	real := RealDisk()
+func (d *failingDisk) disk() *disk.Disk {
+	real := disk.Real()
 	d.free.Store(1 << 40)
 	get := func(p *atomic.Pointer[error]) error {
 		if e := p.Load(); e != nil {
@@ -302,7 +305,7 @@ func (d *failingDisk) disk() *Disk {
 		}
 		return nil
 	}
-	return &Disk{
+	return &disk.Disk{
 		Write: func(f *os.File, b []byte, off int64) error {
 			if err := get(&d.write); err != nil {
 				_ = real.Write(f, b[:len(b)/2], off) // some of it gets there
@@ -354,9 +357,9 @@ func TestFullDisk(t *testing.T) {
 					waiting++
 				}
 				r.e.Kick()
-				return r.e.changes.full.Load()
+				return r.e.changes.Full()
 			})
-			if _, err := r.tryAccept(k, set("refused")); !errors.Is(err, ErrNoSpace) {
+			if _, err := r.tryAccept(k, set("refused")); !errors.Is(err, changelog.ErrNoSpace) {
 				t.Errorf("append on a full disk: %v", err)
 			}
 			if r.e.Ready() == nil {
@@ -396,7 +399,7 @@ func TestCloseWhileDiskIsFull(t *testing.T) {
 	set1(&d.write, error(syscall.ENOSPC))
 	r.accept(key(0, "b"), set("2"))
 	r.e.Kick()
-	waitFor(t, "the disk to be full", r.e.changes.full.Load)
+	waitFor(t, "the disk to be full", r.e.changes.Full)
 	if err := r.e.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -420,14 +423,14 @@ func TestNearlyFullDisk(t *testing.T) {
 	d.free.Store(1 << 19)
 	r.e.checkFree()
 	r.e.checkFree()
-	if _, err := r.tryAccept(key(0, "a"), set("1")); !errors.Is(err, ErrNoSpace) {
+	if _, err := r.tryAccept(key(0, "a"), set("1")); !errors.Is(err, changelog.ErrNoSpace) {
 		t.Errorf("vote on a nearly full disk: %v", err)
 	}
 	if _, err := r.e.AppendNode(caspaxos.NodeState{Ceiling: 1}); err != nil {
 		t.Errorf("node state on a nearly full disk: %v", err)
 	}
 	d.free.Store(1 << 21)
-	for range calmLooks {
+	for range disk.CalmLooks {
 		r.e.checkFree()
 	}
 	r.accept(key(0, "a"), set("1"))
@@ -446,7 +449,7 @@ func TestFailedSyncIsFatal(t *testing.T) {
 	acked := r.e.Synced()
 	set1(&d.sync, error(syscall.EIO))
 	r.accept(key(0, "b"), set("2"))
-	if err := r.e.WaitSynced(acked + 1); !errors.Is(err, ErrClosed) {
+	if err := r.e.WaitSynced(acked + 1); !errors.Is(err, changelog.ErrClosed) {
 		t.Errorf("wait: %v", err)
 	}
 	waitFor(t, "the fatal error", func() bool { return r.fatal.Load() != nil })
@@ -505,7 +508,7 @@ func TestBacklogIsBounded(t *testing.T) {
 	n := 0
 	for {
 		_, err := r.tryAccept(key(0, fmt.Sprint(n)), set(string(make([]byte, 1<<10))))
-		if errors.Is(err, ErrBacklog) {
+		if errors.Is(err, changelog.ErrBacklog) {
 			break
 		}
 		if n++; err != nil || n > 20 {
@@ -536,7 +539,7 @@ func TestSegmentsAreReleased(t *testing.T) {
 	if n := len(logFiles(t, o.Dir)); n < 5 {
 		t.Fatalf("%d segments, though Pebble has not flushed", n)
 	}
-	if err := r.e.checkpoint(r.e.changes.appended()); err != nil {
+	if err := r.e.checkpoint(r.e.changes.Appended()); err != nil {
 		t.Fatal(err)
 	}
 	if n := len(logFiles(t, o.Dir)); n > 2 {
@@ -551,7 +554,7 @@ func TestSegmentsAreReleased(t *testing.T) {
 	fill()
 	r.settle()
 	before := len(logFiles(t, o.Dir))
-	if err := r.e.checkpoint(r.e.changes.appended()); err != nil {
+	if err := r.e.checkpoint(r.e.changes.Appended()); err != nil {
 		t.Fatal(err)
 	}
 	if after := len(logFiles(t, o.Dir)); after != before {
@@ -570,7 +573,7 @@ func TestRegularCheckpoint(t *testing.T) {
 	}
 	waitFor(t, "a checkpoint", func() bool {
 		r.maintain()
-		files, err := filepath.Glob(filepath.Join(o.Dir, logDir, "*"+segmentSuffix))
+		files, err := filepath.Glob(filepath.Join(o.Dir, datadir.LogDir, "*"+changelog.SegmentSuffix))
 		return err == nil && len(files) < 6
 	})
 }

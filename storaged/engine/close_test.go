@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"synod/storaged/datadir"
 )
 
 // TestCloseWithoutDisk: a store whose files have gone cannot be brought to the
@@ -18,7 +20,7 @@ func TestCloseWithoutDisk(t *testing.T) {
 	r := newRig(t, o)
 	r.accept(key(0, "k"), set("v"))
 	r.sync()
-	if err := os.RemoveAll(filepath.Join(o.Dir, pebbleDir)); err != nil {
+	if err := os.RemoveAll(filepath.Join(o.Dir, datadir.PebbleDir)); err != nil {
 		t.Fatal(err)
 	}
 	if err := r.e.Close(); !errors.Is(err, errLate) {

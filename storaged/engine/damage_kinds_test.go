@@ -11,6 +11,9 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+
+	"synod/storaged/changelog"
+	"synod/storaged/datadir"
 )
 
 var (
@@ -36,15 +39,15 @@ func anyFile(rnd *rand.Rand, m image) string {
 	for _, name := range m.names() {
 		kind := 5
 		switch base := filepath.Base(name); {
-		case filepath.Dir(name) == logDir:
+		case filepath.Dir(name) == datadir.LogDir:
 			kind = 0
 		case filepath.Ext(base) == ".sst":
 			kind = 1
 		case strings.HasPrefix(base, "MANIFEST"):
 			kind = 2
-		case base == positionName:
+		case base == changelog.PositionFile:
 			kind = 3
-		case base == identityFile:
+		case base == datadir.IdentityFile:
 			kind = 4
 		}
 		kinds[kind] = append(kinds[kind], name)
@@ -168,7 +171,7 @@ var harms = map[string]harm{
 	"renamed segment": func(rnd *rand.Rand, _ *past, m image) string {
 		logs := m.logs()
 		from := logs[rnd.IntN(len(logs))]
-		to := filepath.Join(logDir, fmt.Sprintf("%020d%s", 1+rnd.IntN(400), segmentSuffix))
+		to := filepath.Join(datadir.LogDir, fmt.Sprintf("%020d%s", 1+rnd.IntN(400), changelog.SegmentSuffix))
 		m[to] = m[from]
 		if from != to && rnd.IntN(2) == 0 {
 			delete(m, from)
@@ -178,7 +181,7 @@ var harms = map[string]harm{
 }
 
 func (m image) logs() []string {
-	return slices.DeleteFunc(m.names(), func(s string) bool { return filepath.Dir(s) != logDir })
+	return slices.DeleteFunc(m.names(), func(s string) bool { return filepath.Dir(s) != datadir.LogDir })
 }
 
 func harmNames() []string {
@@ -234,7 +237,7 @@ func TestDamageEverywhere(t *testing.T) {
 	var places []block
 	for _, name := range p.image.names() {
 		size := 512
-		if filepath.Dir(name) == pebbleDir {
+		if filepath.Dir(name) == datadir.PebbleDir {
 			size = 4096 // Pebble has a checksum of each of its blocks
 		}
 		used := len(bytes.TrimRight(p.image[name], "\x00"))

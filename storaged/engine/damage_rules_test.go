@@ -1,3 +1,5 @@
+//go:build invariants
+
 package engine
 
 import (
@@ -7,7 +9,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -16,41 +17,30 @@ import (
 
 	"synod/protocol/caspaxos"
 	"synod/protocol/register"
+	"synod/storaged/changelog"
+	"synod/storaged/datadir"
+	"synod/storaged/rules"
 )
-
-// old makes a directory of an image as the format before has it: without a
-// position file, and without a checksum in the identity.
-func (m image) old(t *testing.T) image {
-	t.Helper()
-	var id Identity
-	must(t, json.Unmarshal(m[identityFile], &id))
-	id.Format, id.Position, id.Checksum = identityPlain, false, ""
-	raw, err := json.MarshalIndent(id, "", "  ")
-	must(t, err)
-	m[identityFile] = raw
-	delete(m, positionName)
-	return m
-}
 
 // lastLog returns the newest segment that has records, where each of them and
 // each marker begins, and where they end. The last batch begins at batch.
 func (m image) lastLog(t *testing.T) (name string, starts []int, batch, end int) {
 	t.Helper()
-	var id Identity
-	must(t, json.Unmarshal(m[identityFile], &id))
+	var id datadir.Identity
+	must(t, json.Unmarshal(m[datadir.IdentityFile], &id))
 	logs := m.logs()
 	slices.Reverse(logs)
 	for _, name := range logs {
-		in := bufio.NewReader(bytes.NewReader(m[name][segmentHeader:]))
-		at, pos := segmentHeader, binary.LittleEndian.Uint64(m[name][24:])
-		for got, err := readRecord(in, id.number(), pos, nil); err == nil; got, err = readRecord(in, id.number(), pos, nil) {
+		in := bufio.NewReader(bytes.NewReader(m[name][changelog.SegmentHeader:]))
+		at, pos := changelog.SegmentHeader, binary.LittleEndian.Uint64(m[name][24:])
+		for got, err := changelog.ReadRecord(in, id.Number(), pos, nil); err == nil; got, err = changelog.ReadRecord(in, id.Number(), pos, nil) {
 			starts = append(starts, at)
-			if got.payload == nil {
+			if got.Payload == nil {
 				batch = at
 			} else {
 				pos++
 			}
-			at += got.size
+			at += got.Size
 		}
 		if len(starts) > 0 {
 			return name, starts, batch, at
@@ -59,32 +49,32 @@ func (m image) lastLog(t *testing.T) (name string, starts []int, batch, end int)
 	return "", nil, 0, 0
 }
 
-// TestDamageCaught leaves rules out, one by one, and wants to see what they are
-// good for.
-func TestDamageCaught(t *testing.T) {
+// TestRulesAgainstDamage turns rules off, one by one, and wants to see the damage
+// go unnoticed.
+func TestRulesAgainstDamage(t *testing.T) {
 	for name, test := range map[string]struct {
-		omit   rules
+		omit   rules.Set
 		damage func(t *testing.T, rnd *rand.Rand, m image)
 	}{
 		// The issue's: zeros in the middle, a marker behind them.
-		"rest": {ruleRest, func(t *testing.T, rnd *rand.Rand, m image) {
+		"rest": {rules.Rest, func(t *testing.T, rnd *rand.Rand, m image) {
 			m.old(t)
 			if name, starts, batch, _ := m.lastLog(t); name != "" {
 				from := min(batch, starts[rnd.IntN(len(starts))])
 				clear(m[name][from:batch])
 			}
 		}},
-		"position, last batch": {rulePosition, func(t *testing.T, rnd *rand.Rand, m image) {
+		"position, last batch": {rules.Position, func(t *testing.T, rnd *rand.Rand, m image) {
 			if name, _, batch, end := m.lastLog(t); name != "" {
 				clear(m[name][batch+rnd.IntN(end-batch) : end])
 			}
 		}},
-		"position, newest segment": {rulePosition, func(t *testing.T, _ *rand.Rand, m image) {
+		"position, newest segment": {rules.Position, func(t *testing.T, _ *rand.Rand, m image) {
 			name, _, _, _ := m.lastLog(t)
 			delete(m, name)
 		}},
-		"identity": {ruleIdentity, func(_ *testing.T, _ *rand.Rand, m image) {
-			m[identityFile] = bytes.Replace(m[identityFile], []byte(`"lanes": 3`), []byte(`"lanes": 4`), 1)
+		"identity": {rules.Identity, func(_ *testing.T, _ *rand.Rand, m image) {
+			m[datadir.IdentityFile] = bytes.Replace(m[datadir.IdentityFile], []byte(`"lanes": 3`), []byte(`"lanes": 4`), 1)
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -111,7 +101,7 @@ func TestDamageCaught(t *testing.T) {
 
 // wantRule wants a directory to be refused, and to show something wrong without
 // a rule.
-func wantRule(t *testing.T, p *past, omit rules) {
+func wantRule(t *testing.T, p *past, omit rules.Set) {
 	t.Helper()
 	if out, err := p.judge(t, p.image.clone(), 0); out != refused {
 		t.Errorf("with all rules: %d, %v", out, err)
@@ -121,18 +111,9 @@ func wantRule(t *testing.T, p *past, omit rules) {
 	}
 }
 
-// ended is the past of a rig that set some registers.
-func ended(r *rig, values map[string]string) *past {
-	r.t.Helper()
-	p := &past{opts: r.opts, clock: r.clock, whole: views(values), state: r.e.NodeState(), epochs: r.e.Epochs()}
-	p.image = takeImage(r.t, r.opts.Dir, r.opts.FS.(*vfs.MemFS).CrashClone(vfs.CrashCloneCfg{}))
-	must(r.t, r.e.Abort())
-	return p
-}
-
-// TestPebbleIsAhead: what one lane has brought to Pebble shows that the log was
+// TestRulePebbleIsAhead: what one lane has brought to Pebble shows that the log was
 // durable up to there, for all lanes.
-func TestPebbleIsAhead(t *testing.T) {
+func TestRulePebbleIsAhead(t *testing.T) {
 	o := testOptions(t)
 	o.FS = vfs.NewCrashableMem()
 	r := newRig(t, o)
@@ -142,7 +123,7 @@ func TestPebbleIsAhead(t *testing.T) {
 	}
 	r.accept(b, set("b"))
 	r.sync()
-	end := r.e.changes.offset
+	end := r.e.changes.End()
 	r.accept(a, set("a"))
 	r.sync()
 	must(t, r.e.Lanes()[r.lane(b)].finish(2))
@@ -151,11 +132,11 @@ func TestPebbleIsAhead(t *testing.T) {
 	p.image.old(t)
 	name := p.image.logs()[0]
 	p.image[name] = p.image[name][:end]
-	wantRule(t, p, ruleApplied)
+	wantRule(t, p, rules.Applied)
 }
 
-// TestTableOfAnother: a table of the same size in the place of another.
-func TestTableOfAnother(t *testing.T) {
+// TestRuleTableOfAnother: a table of the same size in the place of another.
+func TestRuleTableOfAnother(t *testing.T) {
 	o := testOptions(t)
 	o.FS = vfs.NewCrashableMem()
 	r := newRig(t, o)
@@ -165,12 +146,12 @@ func TestTableOfAnother(t *testing.T) {
 		r.acceptStaged(k, c)
 		whole[k] = register.Nothing().Apply(c)
 		r.settle()
-		must(t, r.e.checkpoint(r.e.changes.appended()))
+		must(t, r.e.checkpoint(r.e.changes.Appended()))
 		if a, b := r.tablesOfOneSize(); a != "" {
 			p := ended(r, nil)
 			p.whole = whole
 			p.image[a], p.image[b] = p.image[b], p.image[a]
-			wantRule(t, p, ruleTables)
+			wantRule(t, p, rules.Tables)
 			return
 		}
 	}
@@ -185,7 +166,7 @@ func (r *rig) tablesOfOneSize() (a, b string) {
 	sizes := map[uint64]string{}
 	for _, level := range levels {
 		for _, f := range level {
-			name := filepath.Join(pebbleDir, fmt.Sprintf("%06d.sst", uint64(f.BackingSSTNum)))
+			name := filepath.Join(datadir.PebbleDir, fmt.Sprintf("%06d.sst", uint64(f.BackingSSTNum)))
 			if b = sizes[f.Size]; b != "" {
 				return name, b
 			}
@@ -195,92 +176,4 @@ func (r *rig) tablesOfOneSize() (a, b string) {
 		}
 	}
 	return "", ""
-}
-
-func views(values map[string]string) map[caspaxos.Register]register.View {
-	out := map[caspaxos.Register]register.View{}
-	for k, v := range values {
-		out[key(k[0], k[1:])] = register.Nothing().Apply(set(v))
-	}
-	return out
-}
-
-// TestOldDirectory: a directory of the format before opens, has a position file
-// and a checksum from then on, and cannot do without them any more.
-func TestOldDirectory(t *testing.T) {
-	p := live(t, 5, 30)
-	p.image.old(t)
-	if out, err := p.judge(t, p.image.clone(), 0); out != right {
-		t.Fatalf("%d, %v", out, err)
-	}
-	o := p.opts
-	o.Dir = t.TempDir()
-	o.FS = p.image.put(t, o.Dir)
-	r := newRig(t, o)
-	must(t, r.e.Abort())
-	m := takeImage(t, o.Dir, o.FS)
-	if out, err := p.judge(t, m.clone(), 0); out != right {
-		t.Fatalf("the second time: %d, %v", out, err)
-	}
-	delete(m, positionName)
-	if out, _ := p.judge(t, m, 0); out != refused {
-		t.Errorf("without its position file: %d", out)
-	}
-}
-
-// TestCrashIsNoDamage: of what was being synced when the machine died, any
-// sectors may have reached the disk. The store opens, with all it acknowledged.
-func TestCrashIsNoDamage(t *testing.T) {
-	for seed := range uint64(6) {
-		rnd := rand.New(rand.NewPCG(seed, 3))
-		o := testOptions(t)
-		o.FS = vfs.NewCrashableMem()
-		r := newRig(t, o)
-		values := map[string]string{}
-		for i := range 10 {
-			k := key(1, fmt.Sprint("k", i))
-			values[k.Key] = "acknowledged"
-			r.accept(k, set(values[k.Key]))
-			if rnd.IntN(2) == 0 {
-				r.sync()
-			}
-		}
-		r.sync()
-		before := takeImage(t, o.Dir, o.FS)
-		from := int(r.e.changes.offset)
-		for i := range 1 + rnd.IntN(20) {
-			r.accept(key(2, fmt.Sprint("u", i)), set(string(bytes.Repeat([]byte("u"), rnd.IntN(3000)))))
-		}
-		r.sync()
-		to := int(r.e.changes.offset)
-		p := ended(r, values)
-		name := p.image.logs()[0]
-		after := p.image[name]
-		for range 20 {
-			m := before.clone()
-			for at := from; at < to; at = (at/512 + 1) * 512 {
-				if rnd.IntN(3) > 0 {
-					copy(m[name][at:min(to, (at/512+1)*512)], after[at:])
-				}
-			}
-			p.opens(t, m)
-		}
-	}
-}
-
-// opens wants a directory to open, with all that was acknowledged.
-func (p *past) opens(t *testing.T, m image) {
-	t.Helper()
-	o := p.opts
-	o.Dir = t.TempDir()
-	o.FS = m.put(t, o.Dir)
-	defer os.RemoveAll(o.Dir)
-	r := &rig{t: t, opts: o, clock: p.clock}
-	must(t, r.open())
-	for id, want := range p.whole {
-		if err := p.compareOne(r, id, want); err != nil {
-			t.Error(err)
-		}
-	}
-	must(t, r.e.Abort())
 }

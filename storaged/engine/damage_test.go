@@ -17,6 +17,10 @@ import (
 
 	"synod/protocol/caspaxos"
 	"synod/protocol/register"
+	"synod/storaged/changelog"
+	"synod/storaged/datadir"
+	"synod/storaged/listing"
+	"synod/storaged/rules"
 )
 
 // image is a data directory: the bytes of each file, by its path below.
@@ -27,7 +31,7 @@ type image map[string][]byte
 func takeImage(t testing.TB, dir string, fs vfs.FS) image {
 	t.Helper()
 	m := image{}
-	for _, name := range []string{identityFile, positionName} {
+	for _, name := range []string{datadir.IdentityFile, changelog.PositionFile} {
 		b, err := os.ReadFile(filepath.Join(dir, name))
 		if err == nil {
 			m[name] = b
@@ -36,18 +40,18 @@ func takeImage(t testing.TB, dir string, fs vfs.FS) image {
 		}
 	}
 	for _, s := range logFiles(t, dir) {
-		b, err := os.ReadFile(s.path)
+		b, err := os.ReadFile(s.Path)
 		must(t, err)
-		m[filepath.Join(logDir, filepath.Base(s.path))] = b
+		m[filepath.Join(datadir.LogDir, filepath.Base(s.Path))] = b
 	}
-	names, err := fs.List(filepath.Join(dir, pebbleDir))
+	names, err := fs.List(filepath.Join(dir, datadir.PebbleDir))
 	must(t, err)
 	for _, name := range names {
-		f, err := fs.Open(filepath.Join(dir, pebbleDir, name))
+		f, err := fs.Open(filepath.Join(dir, datadir.PebbleDir, name))
 		must(t, err)
 		b, err := io.ReadAll(f)
 		must(t, errors.Join(err, f.Close()))
-		m[filepath.Join(pebbleDir, name)] = b
+		m[filepath.Join(datadir.PebbleDir, name)] = b
 	}
 	return m
 }
@@ -55,12 +59,12 @@ func takeImage(t testing.TB, dir string, fs vfs.FS) image {
 // put makes a directory of an image, and returns Pebble's file system.
 func (m image) put(t testing.TB, dir string) vfs.FS {
 	t.Helper()
-	must(t, os.MkdirAll(filepath.Join(dir, logDir), 0o755))
+	must(t, os.MkdirAll(filepath.Join(dir, datadir.LogDir), 0o755))
 	fs := vfs.NewMem()
-	must(t, fs.MkdirAll(filepath.Join(dir, pebbleDir), 0o755))
+	must(t, fs.MkdirAll(filepath.Join(dir, datadir.PebbleDir), 0o755))
 	for name, b := range m {
 		path := filepath.Join(dir, name)
-		if filepath.Dir(name) != pebbleDir {
+		if filepath.Dir(name) != datadir.PebbleDir {
 			must(t, os.WriteFile(path, b, 0o644))
 			continue
 		}
@@ -147,7 +151,7 @@ func (n *neighbours) eventful(step int) {
 		must(n.t, err)
 	case 3:
 		n.settle()
-		must(n.t, n.e.checkpoint(n.e.changes.appended()))
+		must(n.t, n.e.checkpoint(n.e.changes.Appended()))
 	case 4, 5, 6:
 		n.sync()
 	}
@@ -193,7 +197,7 @@ const (
 
 // judge opens a directory and reads all there is. It wants the values that were
 // acknowledged, or an error.
-func (p *past) judge(t *testing.T, m image, omit rules) (out outcome, why error) {
+func (p *past) judge(t *testing.T, m image, omit rules.Set) (out outcome, why error) {
 	t.Helper()
 	o := p.opts
 	o.Dir, o.omit = t.TempDir(), omit
@@ -368,7 +372,7 @@ func (r *rig) compareTally(db byte, want int) error {
 
 // everyPage returns the keys on all pages of a list.
 func (r *rig) everyPage(q caspaxos.ListRequest, list func(*caspaxos.ListRequest) (caspaxos.ListReply, error)) (map[string]bool, error) {
-	q.Last, q.Limit = caspaxos.Slots-1, pageLimit
+	q.Last, q.Limit = caspaxos.Slots-1, listing.PageLimit
 	keys := map[string]bool{}
 	for {
 		var page caspaxos.ListReply

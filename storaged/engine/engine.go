@@ -10,17 +10,19 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2"
-	"github.com/cockroachdb/pebble/v2/sstable"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"go.uber.org/zap"
 
 	"synod/protocol/caspaxos"
-)
-
-const (
-	logDir    = "log"
-	pebbleDir = "data"
+	"synod/storaged/changelog"
+	"synod/storaged/content"
+	"synod/storaged/datadir"
+	"synod/storaged/disk"
+	"synod/storaged/flushes"
+	"synod/storaged/listing"
+	"synod/storaged/nodestate"
+	"synod/storaged/rules"
+	"synod/storaged/tables"
 )
 
 // Options are what a store needs. Dir, Cluster, Node, Log, Wake, Synced and
@@ -29,27 +31,27 @@ type Options struct {
 	Dir           string
 	Cluster, Node string
 	Lanes         int   // of a new store; an old one keeps its own
-	CacheBytes    int64 // for hot registers, shared by the lanes; Pebble takes a quarter of it besides
-	MinFreeBytes  int64 // kept free for what makes room: with less, what adds is refused (room.go)
+	CacheBytes    int64 // for hot registers, shared by the lanes; Pebble uses a quarter as much besides
+	MinFreeBytes  int64 // kept free: with less, writes that add data are refused (package disk)
 	Log           *zap.Logger
 
-	// Start is the node's monotonic time when it comes up: a record that is
-	// read from disk has been there since (§7).
+	// Start is the node's monotonic time at its start: a record that is read from
+	// disk has been there since then at least (§7).
 	Start caspaxos.Mono
 	// Wake asks the driver to call Maintain of a lane soon. It must not block.
 	Wake func(lane int)
-	// Synced tells of each sync of the changelog, from its goroutine, which
+	// Synced is called after each sync of the changelog, by its goroutine, which
 	// begins the next when the call returns.
-	Synced func(Synced)
+	Synced func(changelog.Synced)
 	// Sweep is asked, on the lane's goroutine, whether the rows that a flush
 	// covers may be deleted now (caspaxos.Acceptor.Sweep). Nil: always.
 	Sweep func(lane int, vote caspaxos.FlushVote) bool
-	// Fatal tells that the store cannot go on: nothing will be acknowledged any
-	// more. It may be called more than once and must not block.
+	// Fatal is called when the store cannot go on: nothing is acknowledged any more.
+	// It may be called more than once and must not block.
 	Fatal func(error)
 
 	// For tests: zero values are the real thing.
-	Disk *Disk
+	Disk *disk.Disk
 	FS   vfs.FS // Pebble's
 
 	// Tuning; zero is the default.
@@ -58,7 +60,7 @@ type Options struct {
 	CheckpointBytes int64 // of changelog and large states between checkpoints, 64 MiB: what a restart replays
 	MaxUnsynced     int   // bytes appended and not synced, 64 MiB
 
-	omit      rules         // for tests: what is left out to see that it is missed
+	omit      rules.Set     // for tests: rules that are turned off
 	applyStep int           // for tests: registers in a batch
 	pageTime  time.Duration // for tests: see pageTime
 	// closeLimit, for tests, is how long Close waits for the disk.
@@ -82,7 +84,7 @@ func (o *Options) setDefaults() {
 		o.Lanes = 4
 	}
 	if o.pageTime == 0 {
-		o.pageTime = pageTime
+		o.pageTime = listing.PageTime
 	}
 	if o.closeLimit == 0 {
 		o.closeLimit = closeLimit
@@ -91,7 +93,7 @@ func (o *Options) setDefaults() {
 		o.applyStep = applyStep
 	}
 	if o.Disk == nil {
-		real := RealDisk()
+		real := disk.Real()
 		o.Disk = &real
 	}
 	if o.FS == nil {
@@ -102,34 +104,33 @@ func (o *Options) setDefaults() {
 // Engine is one node's store.
 type Engine struct {
 	opts     Options
-	identity Identity
+	identity datadir.Identity
 	lock     *os.File
-	db       *pebble.DB
-	changes  *changelog
+	db       *tables.DB
+	changes  *changelog.Log
 	lanes    []*Lane
 
 	recovered uint64
 
-	tableOptions sstable.WriterOptions // of tables written beside Pebble
-	leftovers    *leftovers
-	stages       atomic.Uint64 // the number of the last staging
-	stageFiles   atomic.Uint64
-	stagedBytes  atomic.Int64
+	stages      atomic.Uint64 // the number of the last staging
+	stagedBytes atomic.Int64
 
 	laneBytes int // a lane's share of the cache
 	dirtyMax  int // bytes of a lane that may wait for Pebble
 
-	node   nodeRows
-	memory memory
+	node   nodestate.Node
+	memory *datadir.Memory
 
-	flushMu sync.RWMutex
-	flushes []*flushRow // in force, all lanes'
+	flushes *flushes.Set
 
 	applier     chan *frozenBatch
 	appliedMu   sync.Mutex
 	appliedCond *sync.Cond // a lane's applied moved, or the store ends
 
-	space      space
+	space      *disk.Space
+	looking    sync.Mutex   // held by checkFree
+	seen       atomic.Int64 // bytes written when the disk was last looked at
+	freedLog   time.Time    // when a checkpoint was last asked for to free changelog
 	freed      atomic.Int64 // about how many bytes deletes have freed since the last squeeze
 	squeezeDue atomic.Bool
 	squeezes   chan struct{}
@@ -151,24 +152,24 @@ type Engine struct {
 	recount *recount // nil: the tallies are known
 
 	pagesMu sync.Mutex
-	pages   map[*pages]struct{} // being read; nil when the store ends
+	pages   map[*content.Pages]struct{} // being read; nil when the store ends
 }
 
-// Open opens the store of a directory, or makes one. It must be followed by
-// Replay, before lanes are used. Of the changelog it changes nothing: who knows
-// more of what was acknowledged (Recovered) may still refuse.
+// Open opens the store of a directory, or makes one. Replay must follow before
+// lanes are used. Open does not change the changelog, so that a caller who knows
+// more about what was acknowledged (Recovered) may still refuse it.
 func Open(o Options) (*Engine, error) {
 	o.setDefaults()
-	if o.Lanes < 1 || o.Lanes > MaxLanes {
-		return nil, fmt.Errorf("%d lanes, allowed are 1 to %d", o.Lanes, MaxLanes)
+	if o.Lanes < 1 || o.Lanes > datadir.MaxLanes {
+		return nil, fmt.Errorf("%d lanes, allowed are 1 to %d", o.Lanes, datadir.MaxLanes)
 	}
 	e := &Engine{
 		opts: o, stop: make(chan struct{}),
 		checkpoints: make(chan struct{}, 1), sweeps: make(chan struct{}, 1), late: make(chan struct{}), left: make(chan struct{}),
 		squeezes: make(chan struct{}, 1),
-		pages:    make(map[*pages]struct{}),
+		pages:    make(map[*content.Pages]struct{}),
 	}
-	e.space.look = make(chan struct{}, 1)
+	e.space = disk.NewSpace(o.Dir, o.Disk, o.MinFreeBytes, o.Log)
 	e.appliedCond = sync.NewCond(&e.appliedMu)
 	if err := e.open(); err != nil {
 		return nil, errors.Join(e.explain(err), e.closeFiles())
@@ -178,31 +179,34 @@ func Open(o Options) (*Engine, error) {
 
 func (e *Engine) open() (err error) {
 	o := &e.opts
-	if e.lock, err = lockDir(o.Dir); err != nil {
+	if e.lock, err = datadir.Lock(o.Dir); err != nil {
 		return err
 	}
-	e.findBallast()
-	e.identity, err = identify(o.Dir, Identity{Cluster: o.Cluster, Node: o.Node, Lanes: o.Lanes}, o.omit)
+	e.space.FindBallast()
+	e.identity, err = datadir.Identify(o.Dir, datadir.Identity{Cluster: o.Cluster, Node: o.Node, Lanes: o.Lanes}, o.omit)
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(e.beginLife(), e.openClaims()); err != nil {
+	if e.memory, err = datadir.OpenMemory(o.Dir, e.lock, e.identity.StoreID); err != nil {
 		return err
 	}
-	for _, dir := range []string{logDir, pebbleDir} {
+	for _, dir := range []string{datadir.LogDir, datadir.PebbleDir} {
 		if err := os.MkdirAll(filepath.Join(o.Dir, dir), 0o755); err != nil {
 			return fmt.Errorf("data directory: %w", err)
 		}
 	}
-	// Before Pebble is opened, which takes room, and waits until there is some.
-	if err := e.clearStageDir(); err != nil {
+	if err := tables.ClearStageDir(o.FS, o.Dir); err != nil {
 		return err
 	}
-	if e.db, err = openPebble(e); err != nil {
+	e.db, err = tables.Open(tables.Config{
+		Dir: o.Dir, FS: o.FS, CacheBytes: o.CacheBytes, Log: o.Log, Omit: o.omit,
+		Full: e.space.Exhausted, AdmitCompaction: e.space.AdmitCompaction, Stop: e.stop, Fail: e.fail,
+	})
+	if err != nil {
 		return err
 	}
-	if err := o.FS.MkdirAll(e.stagePath(), 0o755); err != nil {
-		return fmt.Errorf("staging directory: %w", err)
+	if err := e.db.MakeStageDir(); err != nil {
+		return err
 	}
 	n := e.identity.Lanes
 	e.applier = make(chan *frozenBatch, n)
@@ -214,7 +218,6 @@ func (e *Engine) open() (err error) {
 	if err := e.loadMeta(); err != nil {
 		return err
 	}
-	e.memory.recovered = e.Synced()
 	return e.failed()
 }
 
@@ -227,19 +230,19 @@ func (e *Engine) failed() error {
 }
 
 // Identity returns whose data the store holds.
-func (e *Engine) Identity() Identity { return e.identity }
+func (e *Engine) Identity() datadir.Identity { return e.identity }
 
-// SetClusterID keeps the cluster's id with the data. One that differs from an
-// id kept before is ErrForeign.
+// SetClusterID stores the cluster's id with the data. If another id was stored
+// before, it returns ErrForeign.
 func (e *Engine) SetClusterID(id string) error {
 	switch e.identity.ClusterID {
 	case id:
 		return nil
 	case "":
 		e.identity.ClusterID = id
-		return e.identity.write(e.opts.Dir)
+		return e.identity.Write(e.opts.Dir)
 	}
-	return fmt.Errorf("%w cluster: %s holds data of cluster id %s, not %s", ErrForeign, e.opts.Dir, e.identity.ClusterID, id)
+	return fmt.Errorf("%w cluster: %s holds data of cluster id %s, not %s", datadir.ErrForeign, e.opts.Dir, e.identity.ClusterID, id)
 }
 
 // Lanes returns the store's lanes, whose number never changes.
@@ -250,22 +253,22 @@ func (e *Engine) Lanes() []*Lane { return e.lanes }
 func (e *Engine) Recovered() uint64 { return e.recovered }
 
 // Synced returns the position up to which the changelog is durable.
-func (e *Engine) Synced() uint64 { return e.changes.synced.Load() }
+func (e *Engine) Synced() uint64 { return e.changes.Durable() }
 
-// Kick has what was appended written and synced.
-func (e *Engine) Kick() { e.changes.kick() }
+// Kick starts a sync of what was appended.
+func (e *Engine) Kick() { e.changes.Kick() }
 
 // WaitSynced waits until the changelog is durable up to pos. It returns
 // ErrClosed if the store ended before.
 func (e *Engine) WaitSynced(pos uint64) error {
-	e.changes.kick()
-	if !e.changes.wait(pos) {
-		return ErrClosed
+	e.changes.Kick()
+	if !e.changes.Wait(pos) {
+		return changelog.ErrClosed
 	}
 	return nil
 }
 
-// Ready returns nil if the store can take all votes, else why it cannot.
+// Ready returns nil if the store accepts all votes, else why it does not.
 func (e *Engine) Ready() error {
 	if err := e.Usable(); err != nil {
 		return err
@@ -276,13 +279,13 @@ func (e *Engine) Ready() error {
 	return nil
 }
 
-// Usable returns nil if what is appended becomes durable, else why it does not.
+// Usable returns nil if appended entries become durable, else why they do not.
 func (e *Engine) Usable() error {
 	if err := e.failed(); err != nil {
 		return err
 	}
-	if e.changes.full.Load() {
-		return ErrNoSpace
+	if e.changes.Full() {
+		return changelog.ErrNoSpace
 	}
 	return nil
 }
@@ -295,31 +298,28 @@ func (e *Engine) fail(err error) {
 	err = e.explain(err)
 	e.failure.CompareAndSwap(nil, &err)
 	if e.changes != nil {
-		e.changes.mu.Lock()
-		e.changes.failed = true
-		e.changes.mu.Unlock()
-		e.changes.end()
+		e.changes.Abandon()
 	}
 	e.wakeWaiters()
 	e.opts.Fatal(err)
 }
 
-// closeLimit bounds the time that Close waits for the disk. What it leaves
-// undone is replayed at the next start.
+// closeLimit bounds the time that Close waits for the disk. The next start replays
+// what it leaves undone.
 const closeLimit = 10 * time.Second
 
 var errLate = errors.New("the disk did not answer")
 
-// Close brings everything to the disk and closes the store. The lanes must not
-// be used any more.
+// Close writes everything to the disk and closes the store. The lanes must not be
+// used any more.
 func (e *Engine) Close() error {
 	var errs []error
-	if e.failure.Load() == nil && !e.changes.full.Load() {
+	if e.failure.Load() == nil && !e.changes.Full() {
 		late := time.AfterFunc(e.opts.closeLimit, func() {
 			err := fmt.Errorf("close the store: %w within %v", errLate, e.opts.closeLimit)
 			e.failure.CompareAndSwap(nil, &err)
 			close(e.late)
-			e.changes.end()
+			e.changes.EndWaits()
 			e.wakeWaiters()
 		})
 		errs = append(errs, e.finish())
@@ -328,10 +328,10 @@ func (e *Engine) Close() error {
 	return errors.Join(append(errs, e.end())...)
 }
 
-// finish is the lanes' last work, done by the caller in their stead.
+// finish does the lanes' last work, in the caller's goroutine.
 func (e *Engine) finish() error {
-	e.changes.kick()
-	target := e.changes.appended()
+	e.changes.Kick()
+	target := e.changes.Appended()
 	for _, l := range e.lanes {
 		if err := l.finish(target); err != nil {
 			return err
@@ -340,15 +340,15 @@ func (e *Engine) finish() error {
 	return e.checkpoint(target)
 }
 
-// finish brings all of the lane to the disk, and its position to target.
+// finish writes all of the lane to the disk, and moves its position to target.
 func (l *Lane) finish(target uint64) error {
 	l.want.Store(max(target, l.want.Load()))
 	l.closing = true
 	defer func() { l.closing = false }()
-	for l.applied.Load() < target || len(l.dirty)+len(l.votes)+len(l.sweeps) > 0 || l.tallies.due {
+	for l.applied.Load() < target || len(l.dirty)+len(l.votes)+len(l.sweeps) > 0 || l.tallies.MustWrite() {
 		l.Maintain(l.now)
 		if l.sending == nil || !l.engine.awaitBatch(l.sending) {
-			return fmt.Errorf("close the store: %w", ErrClosed)
+			return fmt.Errorf("close the store: %w", changelog.ErrClosed)
 		}
 	}
 	return nil
@@ -365,7 +365,7 @@ func (e *Engine) end() error {
 	close(e.stop)
 	var err error
 	if e.changes != nil {
-		err = e.changes.close()
+		err = e.changes.Close()
 	}
 	e.wakeWaiters()
 	quiet := make(chan struct{})
@@ -381,15 +381,15 @@ func (e *Engine) end() error {
 		defer e.reading.Unlock()
 		return errors.Join(append(e.endPages(), err, e.closeFiles())...)
 	case <-late.C:
-		// Somebody is in Pebble, which waits for the disk. The end of the process
-		// ends that, and gives the directory's lock back.
+		// A call is still in Pebble, which waits for the disk. It ends with the
+		// process, which also frees the directory's lock.
 		close(e.left)
 		return errors.Join(err, fmt.Errorf("close the store: %w within %v", errLate, e.opts.closeLimit))
 	}
 }
 
-// inPebble calls f, which waits for as long as the disk has no room, with Pebble
-// kept open. It does not wait for it when the store has been left open.
+// inPebble calls f, which may wait until the disk has space, while Pebble is kept
+// open. It no longer waits for f once Close has given up.
 func (e *Engine) inPebble(f func() error) error {
 	if err := e.beginRead(); err != nil {
 		return err
@@ -403,11 +403,11 @@ func (e *Engine) inPebble(f func() error) error {
 	case err := <-done:
 		return err
 	case <-e.left:
-		return ErrClosed
+		return changelog.ErrClosed
 	}
 }
 
-// wakeWaiters has those who wait for a batch look whether the store ends.
+// wakeWaiters wakes those who wait for a batch, to see whether the store ends.
 func (e *Engine) wakeWaiters() {
 	e.appliedMu.Lock()
 	defer e.appliedMu.Unlock()

@@ -12,6 +12,7 @@ import (
 
 	"synod/protocol/caspaxos"
 	"synod/protocol/register"
+	"synod/storaged/datadir"
 )
 
 func TestSetSurvivesRestart(t *testing.T) {
@@ -216,7 +217,7 @@ func TestReplayEqualsState(t *testing.T) {
 					r.settle()
 				case 3:
 					r.settle()
-					if err := r.e.checkpoint(r.e.changes.appended()); err != nil {
+					if err := r.e.checkpoint(r.e.changes.Appended()); err != nil {
 						t.Fatal(err)
 					}
 				case 4:
@@ -343,7 +344,7 @@ func TestIdentity(t *testing.T) {
 	if err := r.e.SetClusterID("c1"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(r.opts); !errors.Is(err, ErrInUse) {
+	if _, err := Open(r.opts); !errors.Is(err, datadir.ErrInUse) {
 		t.Errorf("second open: %v", err)
 	}
 	if err := r.e.Close(); err != nil {
@@ -355,7 +356,7 @@ func TestIdentity(t *testing.T) {
 	} {
 		bad := r.opts
 		change(&bad)
-		if _, err := Open(bad); !errors.Is(err, ErrForeign) {
+		if _, err := Open(bad); !errors.Is(err, datadir.ErrForeign) {
 			t.Errorf("foreign directory: %v", err)
 		}
 	}
@@ -366,7 +367,7 @@ func TestIdentity(t *testing.T) {
 	if now := r.e.Identity(); now.StoreID != id.StoreID || now.Lanes != 3 || now.ClusterID != "c1" {
 		t.Errorf("identity was %+v, is %+v", id, now)
 	}
-	if err := r.e.SetClusterID("c2"); !errors.Is(err, ErrForeign) {
+	if err := r.e.SetClusterID("c2"); !errors.Is(err, datadir.ErrForeign) {
 		t.Errorf("another cluster id: %v", err)
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"synod/protocol/register"
+	"synod/storaged/content"
+	"synod/storaged/rowcodec"
 )
 
 // newCollection returns one of n elements that is on disk.
@@ -33,17 +35,10 @@ func (c *collection) forget() {
 	}
 }
 
-func (c *collection) index() *index {
-	c.t.Helper()
-	l, rec := c.record()
-	e := l.entry(rec)
-	s := l.source(e)
-	defer s.close()
-	x, err := l.index(e, s)
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	return x
+// buckets returns how many buckets the index has.
+func (c *collection) buckets() int {
+	n, _ := c.checkIndex()
+	return n
 }
 
 // Growing at the ends leaves full buckets behind, and shrinking leaves few.
@@ -52,8 +47,7 @@ func TestBucketsStayFull(t *testing.T) {
 	c := newCollection(t, register.List, n, label)
 	check := func(when string, elements int) {
 		t.Helper()
-		c.checkIndex()
-		if got, most := len(c.index().buckets), 2+3*elements/(2*bucketFull); got > most {
+		if got, most := c.buckets(), 2+3*elements/(2*content.BucketFull); got > most {
 			t.Errorf("%s: %d buckets for %d elements, want at most %d", when, got, elements, most)
 		}
 	}
@@ -78,8 +72,9 @@ func TestBucketsStayFull(t *testing.T) {
 	c.settle()
 	c.forget()
 	c.checkIndex()
-	if got := len(c.whole.Elements()); c.index().total != uint64(got) {
-		t.Errorf("%d counted, want %d", c.index().total, got)
+	want := uint64(len(c.whole.Elements()))
+	if _, got := c.checkIndex(); got != want {
+		t.Errorf("%d counted, want %d", got, want)
 	}
 }
 
@@ -93,16 +88,16 @@ func TestNoRowsAreLeft(t *testing.T) {
 			t.Errorf("%s: %d rows, want %d", when, got, want)
 		}
 	}
-	rows("new", 1+3000+len(c.index().buckets))
+	rows("new", 1+3000+c.buckets())
 	again := c.whole.Full()
 	again.Ops = again.Ops[:2000]
 	c.apply(again)
-	rows("replaced", 1+2000+len(c.index().buckets))
+	rows("replaced", 1+2000+c.buckets())
 	again.Ops = again.Ops[:10]
 	c.apply(again)
 	rows("replaced by little", 1)
 	c.apply(newCollection(t, register.List, 2500, label).whole.Full())
-	rows("grown again", 1+2500+len(c.index().buckets))
+	rows("grown again", 1+2500+c.buckets())
 	c.apply(register.Delete())
 	rows("deleted", 1)
 	c.check(10)
@@ -117,8 +112,8 @@ func TestIndexIsMade(t *testing.T) {
 		}
 		return ranked(i)
 	})
-	prefix := appendRegister(nil, c.id)
-	if err := c.e.db.DeleteRange(append(prefix, rowBucket), append(prefix[:len(prefix):len(prefix)], rowEnd), pebble.NoSync); err != nil {
+	prefix := rowcodec.AppendRegister(nil, c.id)
+	if err := c.e.db.DeleteRange(append(prefix, rowcodec.RowBucket), append(prefix[:len(prefix):len(prefix)], rowcodec.RowEnd), pebble.NoSync); err != nil {
 		t.Fatal(err)
 	}
 	c.forget()
@@ -134,7 +129,7 @@ func TestIndexIsMade(t *testing.T) {
 		c.check(20)
 		if _, counted := kind.Counted(); counted {
 			l, rec := c.record()
-			if l.entry(rec).recounted {
+			if l.entry(rec).Recounted {
 				t.Errorf("%v: the index was not on disk", kind)
 			}
 		}
@@ -152,86 +147,22 @@ func TestDeletedElementsCostLittle(t *testing.T) {
 				most := 0
 				for i := range 5000 {
 					e := l.entry(rec)
-					s := l.source(e)
-					w := s.walk(register.Span{}, reverse)
-					if !w.next() {
-						t.Fatal("nothing is left")
+					key, passed, err := e.Edge(l.db, rec.Register, reverse)
+					if err != nil || key == nil {
+						t.Fatal("nothing is left", err)
 					}
-					most = max(most, w.calls, w.passed)
-					change := register.Change{Kind: register.Delta, Header: rec.Header, Ops: []register.Op{{Kind: register.Remove, Key: w.appendKey(nil)}}}
-					if err := s.close(); err != nil {
-						t.Fatal(err)
-					}
+					most = max(most, passed)
+					change := register.Change{Kind: register.Delta, Header: rec.Header, Ops: []register.Op{{Kind: register.Remove, Key: key}}}
 					c.accept(c.id, change)
 					if i%1000 == 999 {
 						c.settle()
 						l, rec = c.record()
 					}
 				}
-				if most > 3*gapWorth {
+				if most > 3*content.GapWorth {
 					t.Errorf("a read went over %d elements", most)
 				}
 			})
-		}
-	}
-}
-
-// A gap is where it was last known to be, whatever is put into it or removed
-// beside it.
-func TestGaps(t *testing.T) {
-	const n = 60
-	name := func(i int) string { return fmt.Sprintf("%02d", i) }
-	for seed := range uint64(200) {
-		rnd := rand.New(rand.NewPCG(seed, 3))
-		var g gaps
-		var there [n]bool
-		for i := range there {
-			there[i] = rnd.IntN(3) == 0
-		}
-		for range 100 {
-			i, j := rnd.IntN(n), rnd.IntN(n)
-			switch rnd.IntN(4) {
-			case 0:
-				there[i] = true
-				g.put([]byte(name(i)))
-			case 1:
-				there[i] = false
-				g.removed([]byte(name(i)))
-			default: // what a walk from i to j finds
-				for ; i < j && !there[i]; i++ {
-					if k := i + 1; k == j || there[k] {
-						g.add(name(i), name(k))
-					}
-				}
-			}
-			last := ""
-			for k := range n {
-				if from, to, ok := g.at(name(k)); ok && there[k] {
-					t.Fatalf("seed %d: %s is there, between %q and %q", seed, name(k), from, to)
-				}
-			}
-			if g.len() == 0 {
-				continue
-			}
-			g.spans.Scan(func(from, to string) bool {
-				if from <= last && last != "" || from >= to {
-					t.Fatalf("seed %d: the gap from %q to %q follows one to %q", seed, from, to, last)
-				}
-				last = to
-				return true
-			})
-		}
-	}
-}
-
-// However elements are put into a gap, a register has so many gaps at most.
-func TestGapsAreBounded(t *testing.T) {
-	var g gaps
-	g.add("", "")
-	for i := range 4 * gapsMost {
-		g.put(label(i * 7919 % (4 * gapsMost)))
-		if g.len() > gapsMost {
-			t.Fatalf("%d gaps after %d elements", g.len(), i+1)
 		}
 	}
 }

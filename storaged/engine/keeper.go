@@ -3,13 +3,16 @@ package engine
 import (
 	"fmt"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"go.uber.org/zap"
 
 	"synod/protocol/caspaxos"
+	"synod/storaged/changelog"
+	"synod/storaged/datadir"
+	"synod/storaged/flushes"
+	"synod/storaged/rowcodec"
 )
 
 const (
@@ -17,28 +20,28 @@ const (
 	sweepChunk = 256
 )
 
-func (e *Engine) logPath() string { return filepath.Join(e.opts.Dir, logDir) }
+func (e *Engine) logPath() string { return filepath.Join(e.opts.Dir, datadir.LogDir) }
 
 // synced is called by the changelog's goroutine.
-func (e *Engine) synced(s Synced) {
-	// What was staged counts, too: the disk has its predecessors' room back when
-	// their deletion has been flushed.
+func (e *Engine) synced(s changelog.Synced) {
+	// Staged bytes count, too: a checkpoint flushes the deletion of what they
+	// replaced, which frees its space.
 	written, most := e.written(), e.opts.CheckpointBytes
-	if e.changes.pressed.Load() {
+	if e.changes.Pressed() {
 		most /= 4
 	}
 	if written-e.lastMark > most {
 		e.lastMark = written
 		notify(e.checkpoints)
 	}
-	if written-e.space.seen.Load() > freeBytes {
-		notify(e.space.look)
+	if written-e.seen.Load() > lookBytes {
+		e.space.WantLook()
 	}
 	e.opts.Synced(s)
 }
 
-// keep is the keeper: the goroutine that makes checkpoints and sweeps what flushes
-// covered.
+// keep is the keeper: the goroutine that makes checkpoints and deletes rows that
+// flushes cover.
 func (e *Engine) keep() {
 	defer e.routines.Done()
 	tick := time.NewTicker(sweepEvery)
@@ -56,19 +59,19 @@ func (e *Engine) keep() {
 			err = e.sweepFlushed()
 		}
 		if err != nil && !e.ending.Load() && e.failure.Load() == nil {
-			e.opts.Log.Warn("storage upkeep failed; it is tried again later", zap.Error(err))
+			e.opts.Log.Warn("storage upkeep failed; it is retried later", zap.Error(err))
 		}
 	}
 }
 
 func (e *Engine) regularCheckpoint() error {
-	target := e.changes.appended()
+	target := e.changes.Appended()
 	for _, l := range e.lanes {
 		for old := l.want.Load(); old < target && !l.want.CompareAndSwap(old, target); old = l.want.Load() {
 		}
 		e.opts.Wake(l.number)
 	}
-	e.changes.kick()
+	e.changes.Kick()
 	for _, l := range e.lanes {
 		if err := e.awaitApplied(l); err != nil {
 			return fmt.Errorf("checkpoint: %w", err)
@@ -77,19 +80,16 @@ func (e *Engine) regularCheckpoint() error {
 	return e.checkpoint(target)
 }
 
-// checkpoint makes what the lanes have applied, which is everything up to
-// target, durable in Pebble, and drops the changelog that this makes
-// superfluous.
+// checkpoint makes durable in Pebble what the lanes have applied, which is
+// everything up to target, and removes changelog that is no longer needed.
 func (e *Engine) checkpoint(target uint64) error {
 	b := e.db.NewBatch()
 	defer b.Close()
-	if err := e.node.write(b, target); err != nil {
+	if err := e.node.Write(b, target); err != nil {
 		return fmt.Errorf("checkpoint: %w", err)
 	}
-	// The rows may show entries behind target.
-	e.node.mu.Lock()
-	need := max(e.node.pos, target)
-	e.node.mu.Unlock()
+	// The rows may show entries after target.
+	need := max(e.node.Position(), target)
 	if err := e.WaitSynced(need); err != nil {
 		return fmt.Errorf("checkpoint: %w", err)
 	}
@@ -102,49 +102,44 @@ func (e *Engine) checkpoint(target uint64) error {
 	}
 	select {
 	case <-flushed:
-	case <-e.late: // Pebble tries for ever; the changelog has everything
+	case <-e.late: // Pebble retries forever; the changelog has everything
 		return fmt.Errorf("checkpoint: %w", errLate)
 	case <-e.stop:
-		return fmt.Errorf("checkpoint: %w", ErrClosed)
+		return fmt.Errorf("checkpoint: %w", changelog.ErrClosed)
 	}
 	e.marked.Store(target)
-	if _, err := e.changes.release(target); err != nil {
+	if _, err := e.changes.Release(target); err != nil {
 		return fmt.Errorf("checkpoint: %w", err)
 	}
 	return nil
 }
 
-// sweepFlushed deletes the rows that flushes cover: nobody sees them, but they
-// take room. Those that it is too early for wait for the next tick.
+// sweepFlushed deletes the rows that flushes cover: nobody sees them, but they take
+// space. If it is too early for some, they wait for the next tick.
 func (e *Engine) sweepFlushed() error {
-	e.flushMu.RLock()
-	unswept := slices.DeleteFunc(slices.Clone(e.flushes), func(f *flushRow) bool { return f.swept })
-	e.flushMu.RUnlock()
-	for _, f := range unswept {
+	for _, f := range e.flushes.Unswept() {
 		if !e.maySweep(f) {
 			continue
 		}
-		if err := e.WaitSynced(f.pos); err != nil {
+		if err := e.WaitSynced(f.Pos); err != nil {
 			return fmt.Errorf("sweep: %w", err)
 		}
 		if err := e.sweepOne(f); err != nil {
 			return fmt.Errorf("sweep: %w", err)
 		}
-		e.flushMu.Lock()
-		f.swept = true
-		e.flushMu.Unlock()
+		e.flushes.MarkSwept(f)
 	}
 	return nil
 }
 
-// maySweep asks the lane whether the lists that go with the rows may go.
-func (e *Engine) maySweep(f *flushRow) bool {
+// maySweep asks the lane whether the history in the rows may be deleted.
+func (e *Engine) maySweep(f *flushes.Flush) bool {
 	if e.opts.Sweep == nil {
 		return true
 	}
 	answer := make(chan bool, 1)
-	lane := int(f.vote.Part)
-	e.lanes[lane].do(func() { answer <- e.opts.Sweep(lane, f.vote) })
+	lane := int(f.Vote.Part)
+	e.lanes[lane].do(func() { answer <- e.opts.Sweep(lane, f.Vote) })
 	select {
 	case may := <-answer:
 		return may
@@ -153,37 +148,37 @@ func (e *Engine) maySweep(f *flushRow) bool {
 	}
 }
 
-func (e *Engine) sweepOne(f *flushRow) error {
+func (e *Engine) sweepOne(f *flushes.Flush) error {
 	if err := e.CatchUp(); err != nil {
 		return err
 	}
 	it, err := e.db.NewIter(&pebble.IterOptions{
-		LowerBound: appendPlace(nil, f.vote.First, 0, 0),
-		UpperBound: appendAfter(nil, []byte{prefixRegister, byte(f.vote.Last >> 8), byte(f.vote.Last)}),
+		LowerBound: rowcodec.AppendPlace(nil, f.Vote.First, 0, 0),
+		UpperBound: rowcodec.AppendAfter(nil, []byte{rowcodec.PrefixRegister, byte(f.Vote.Last >> 8), byte(f.Vote.Last)}),
 	})
 	if err != nil {
 		return err
 	}
 	defer it.Close()
-	lane := e.lanes[f.vote.Part]
+	lane := e.lanes[f.Vote.Part]
 	var chunk []caspaxos.Register
 	for ok := it.First(); ok; {
 		if e.ending.Load() {
-			return ErrClosed
+			return changelog.ErrClosed
 		}
-		r, _, rest, err := parseRegister(it.Key())
+		r, _, rest, err := rowcodec.ParseRegister(it.Key())
 		if err != nil {
 			return err
 		}
-		if len(rest) != 1 || rest[0] != rowRecord {
-			ok = it.SeekGE(append(appendRegister(nil, r), rowEnd))
+		if len(rest) != 1 || rest[0] != rowcodec.RowRecord {
+			ok = it.SeekGE(append(rowcodec.AppendRegister(nil, r), rowcodec.RowEnd))
 			continue
 		}
-		top, err := parseTop(it.Value())
+		top, err := rowcodec.ParseTop(it.Value())
 		if err != nil {
 			return err
 		}
-		if f.covers(r, uint32(len(e.lanes)), top.accepted) {
+		if f.Covers(r, uint32(len(e.lanes)), top.Accepted) {
 			if chunk = append(chunk, r); len(chunk) == sweepChunk {
 				if err := e.sweepIn(lane, f, chunk); err != nil {
 					return err
@@ -199,19 +194,19 @@ func (e *Engine) sweepOne(f *flushRow) error {
 	return e.sweepIn(lane, f, chunk)
 }
 
-// sweepIn has a lane delete registers that are covered, if they still are.
-func (e *Engine) sweepIn(l *Lane, f *flushRow, registers []caspaxos.Register) error {
+// sweepIn has a lane delete registers, unless they are no longer covered.
+func (e *Engine) sweepIn(l *Lane, f *flushes.Flush, registers []caspaxos.Register) error {
 	done := make(chan error, 1)
 	l.do(func() { done <- l.sweep(f, registers) })
 	select {
 	case err := <-done:
 		return err
 	case <-e.stop:
-		return ErrClosed
+		return changelog.ErrClosed
 	}
 }
 
-func (l *Lane) sweep(f *flushRow, registers []caspaxos.Register) error {
+func (l *Lane) sweep(f *flushes.Flush, registers []caspaxos.Register) error {
 	for _, r := range registers {
 		e := l.cache[r.Key]
 		if e == nil {
@@ -220,12 +215,12 @@ func (l *Lane) sweep(f *flushRow, registers []caspaxos.Register) error {
 				return err
 			}
 		}
-		if e.absent || e.dirty || e.pinned || !f.covers(r, uint32(len(l.engine.lanes)), e.rec.Accepted) {
+		if e.absent || e.dirty || e.pinned || !f.Covers(r, uint32(len(l.engine.lanes)), e.rec.Accepted) {
 			continue
 		}
-		l.sweeps = append(l.sweeps, sweep{register: e.rec.Register, expiry: e.diskExpiry, rows: e.onDisk || e.wipe, last: f.vote.Ballot})
+		l.sweeps = append(l.sweeps, sweep{register: e.rec.Register, expiry: e.diskExpiry, rows: e.MayHaveRows(), last: f.Vote.Ballot})
 		l.swept[e.rec.Register.Key] = struct{}{}
-		l.engine.freed.Add(int64(e.held()))
+		l.engine.freed.Add(int64(e.Held(&e.rec.Header)))
 		l.drop(e)
 	}
 	return nil

@@ -13,18 +13,22 @@ import (
 
 	"synod/protocol/caspaxos"
 	"synod/protocol/register"
+	"synod/storaged/changelog"
+	"synod/storaged/flushes"
+	"synod/storaged/rowcodec"
+	"synod/storaged/rules"
+	"synod/storaged/tally"
 )
 
-// How long a change stays in memory alone, and how much of it. Until then more
-// changes of the same register cost the disk nothing; a restart replays them
-// from the changelog.
+// How long changes stay in memory only, and how many of them. Meanwhile, more
+// changes of the same register cost the disk nothing. A restart replays them from
+// the changelog.
 const (
 	applyAfter    = 4 * time.Second
 	applyStep     = 2048    // registers in one batch, unless all must go
 	applyStepSize = 1 << 20 // bytes, likewise
 	dirtyCountMax = 1 << 17
 	backlogMax    = 64 << 20 // bytes, beyond which votes are refused
-	smallState    = 4 << 10  // bytes of content sent whole
 )
 
 // Lane is the part of the store that holds one lane's registers: its Records
@@ -34,6 +38,7 @@ const (
 type Lane struct {
 	engine *Engine
 	number int
+	db     pebble.Reader // the engine's
 
 	cache      map[string]*entry
 	recent     entry // ring: recent.next is the one used last
@@ -44,13 +49,13 @@ type Lane struct {
 	sinceFloor caspaxos.Mono   // Since of a record read from disk
 	now        caspaxos.Mono
 
-	// What the disk does not have yet: registers in the order in which they
-	// fell behind, flush votes, rows to be swept away.
+	// What the disk does not have yet: registers in the order in which they became
+	// dirty, flush votes, rows to be deleted.
 	dirty      []*entry
 	dirtyBytes int
-	votes      []metaWrite
+	votes      []flushes.Write
 	sweeps     []sweep
-	swept      map[string]struct{} // keys of those that the disk may have yet
+	swept      map[string]struct{} // keys of those that the disk may still have
 	sending    *frozenBatch        // on its way to the disk
 	closing    bool                // everything must go now
 	scratch    []byte              // an entry being encoded
@@ -58,7 +63,7 @@ type Lane struct {
 	records    *pebble.Iterator    // finds registers; nil: not open
 
 	bySlot  *[caspaxos.Slots]*entry // those that Pebble does not have as they are; nil: none ever
-	tallies tallies
+	tallies *tally.Book
 
 	lastPos    atomic.Uint64 // of the lane's last entry in the changelog
 	applied    atomic.Uint64 // entries up to here need no replay
@@ -77,9 +82,9 @@ type Lane struct {
 var _ caspaxos.Store = (*Lane)(nil)
 
 func newLane(e *Engine, number int) *Lane {
-	l := &Lane{engine: e, number: number, cache: make(map[string]*entry), swept: make(map[string]struct{}), sinceFloor: e.opts.Start, now: e.opts.Start}
+	l := &Lane{engine: e, number: number, db: e.db.DB, cache: make(map[string]*entry), swept: make(map[string]struct{}), sinceFloor: e.opts.Start, now: e.opts.Start}
 	l.recent.prev, l.recent.next = &l.recent, &l.recent
-	l.tallies.moved = make(map[place]struct{})
+	l.tallies = tally.New(number)
 	return l
 }
 
@@ -111,35 +116,31 @@ var (
 	errSlot  = errors.New("register named with two slots")
 )
 
-// read brings a register from the disk into the cache, also if there is none.
+func (l *Lane) omits(r rules.Set) bool { return l.engine.opts.omit.Omits(r) }
+
+// read loads a register into the cache, also if the disk has none.
 func (l *Lane) read(r caspaxos.Register) (*entry, error) {
 	if r.Key == "" {
 		return nil, errNoKey
 	}
 	e := &entry{absent: true}
 	e.rec.Register = caspaxos.Register{Slot: r.Slot, Key: strings.Clone(r.Key)}
-	l.key = append(appendRegister(l.key[:0], r), rowRecord)
+	l.key = append(rowcodec.AppendRegister(l.key[:0], r), rowcodec.RowRecord)
 	value, ok, err := l.find(l.key)
 	if _, gone := l.swept[r.Key]; gone {
-		ok = false // what comes back finds nothing of itself
+		ok = false // its rows are about to be deleted
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read register: %w", err)
 	}
 	if ok {
 		own := append(make([]byte, 0, len(value)), value...)
-		if err := parseRow(own, &e.rec, &e.content); err != nil {
+		if err := e.Load(own, &e.rec); err != nil {
 			return nil, err
 		}
-		e.absent, e.rec.Since, e.onDisk = false, l.sinceFloor, e.rows
+		e.absent, e.rec.Since = false, l.sinceFloor
 		e.diskExpiry = e.rec.Header.Due()
 		l.tallyRead(e)
-		for i := range e.elems {
-			e.bytes += len(e.elems[i].Key) + len(e.elems[i].Value)
-		}
-		// Values are parts of the row as it was read: one that is overwritten
-		// in place must not reach the next.
-		e.shared = true
 	}
 	l.cache[e.rec.Register.Key] = e
 	l.link(e)
@@ -148,8 +149,8 @@ func (l *Lane) read(r caspaxos.Register) (*entry, error) {
 }
 
 // find returns the value of a row on disk, which is valid until the next call.
-// The iterator stays for what is read until the next Maintain: as long nothing
-// is forgotten that it does not see.
+// The iterator is kept until the next Maintain: until then, nothing leaves the
+// cache, so it need not see newer rows.
 func (l *Lane) find(row []byte) (value []byte, ok bool, err error) {
 	if l.records == nil {
 		// A plain Get does not ask the filters of the last level, where most
@@ -199,7 +200,7 @@ func (l *Lane) entry(rec *caspaxos.Record) *entry {
 // Large implements caspaxos.Store.
 func (l *Lane) Large(rec *caspaxos.Record) bool {
 	e := l.entry(rec)
-	return e != nil && e.rows
+	return e != nil && e.Rows
 }
 
 // Append implements caspaxos.Store.
@@ -208,10 +209,10 @@ func (l *Lane) Append(entry caspaxos.LogEntry) (uint64, error) {
 		return l.engine.AppendEpoch(*entry.Epoch)
 	}
 	if l.dirtyBytes > max(backlogMax, 4*l.engine.dirtyMax) {
-		return 0, ErrBacklog
+		return 0, changelog.ErrBacklog
 	}
 	l.scratch = appendPayload(l.scratch[:0], byte(l.number), &entry)
-	pos, err := l.engine.changes.append(l.scratch)
+	pos, err := l.engine.changes.Append(l.scratch)
 	if cap(l.scratch) > 1<<20 {
 		l.scratch = nil
 	}
@@ -228,30 +229,43 @@ func (l *Lane) Append(entry caspaxos.LogEntry) (uint64, error) {
 // Apply implements caspaxos.Store.
 func (l *Lane) Apply(rec *caspaxos.Record, c register.Change) {
 	e := l.entry(rec)
-	before := e.unsaved()
-	if l.engine.changes.pressed.Load() {
-		held := e.held()
-		e.apply(l, c)
-		l.engine.freed.Add(int64(max(0, held-e.held())))
+	before := e.Unsaved()
+	if l.engine.changes.Pressed() {
+		held := e.Held(&e.rec.Header)
+		l.change(e, &c)
+		l.engine.freed.Add(int64(max(0, held-e.Held(&e.rec.Header))))
 	} else {
-		e.apply(l, c)
+		l.change(e, &c)
 	}
 	l.tally(e)
 	if l.maxAcc.Less(rec.Accepted) {
 		l.maxAcc = rec.Accepted
 	}
-	weight := max(0, e.unsaved()-before)
+	weight := max(0, e.Unsaved()-before)
 	if !e.dirty {
 		if !e.pinned {
 			l.file(e)
 		}
 		e.dirty, e.since, e.at = true, l.lastPos.Load(), l.now
 		l.dirty = append(l.dirty, e)
-		weight = entryBytes + e.unsaved()
+		weight = entryBytes + e.Unsaved()
 	}
 	e.weight += weight
 	l.dirtyBytes += weight
 	l.resize(e)
+}
+
+// change changes a register's header and content.
+func (l *Lane) change(e *entry, c *register.Change) {
+	if c.Kind != register.None && c.Stage != 0 {
+		e.adoptStaged(c)
+		return
+	}
+	if err := e.Apply(l.db, &e.rec, c); err != nil {
+		// The vote stands in the changelog and must not be shown before its
+		// effect is: the process ends and replays it.
+		l.engine.fail(err)
+	}
 }
 
 // Above implements caspaxos.Store.
@@ -264,10 +278,10 @@ func (l *Lane) Above(b caspaxos.Ballot, f func(*caspaxos.Record)) caspaxos.Ballo
 	return l.evictedMax
 }
 
-// Maintain keeps the lane within its bounds: it sends changes to the disk that
-// are old or many, forgets registers that were not used for long, and does what
-// other goroutines asked of the lane. It returns after which time it must be
-// called again even if nothing happens; zero: never.
+// Maintain keeps the lane within its bounds: it sends old changes to the disk,
+// evicts registers that have not been used for long, and runs what other goroutines
+// asked for. It returns after which time it must be called again even if nothing
+// happens; zero means never.
 func (l *Lane) Maintain(now caspaxos.Mono) time.Duration {
 	l.now = now
 	l.last = nil
@@ -275,7 +289,7 @@ func (l *Lane) Maintain(now caspaxos.Mono) time.Duration {
 	if err := l.endReads(); err != nil {
 		l.engine.opts.Log.Warn("cannot end reading", zap.Error(err))
 	}
-	l.settle()
+	l.finishBatch()
 	if l.sending == nil {
 		l.send()
 	}
@@ -288,7 +302,7 @@ func (l *Lane) Maintain(now caspaxos.Mono) time.Duration {
 	return 0
 }
 
-// Do has f called by the lane's goroutine, in its next Maintain.
+// do has f called by the lane's goroutine, in its next Maintain.
 func (l *Lane) do(f func()) {
 	l.postMu.Lock()
 	l.posted = append(l.posted, f)
@@ -310,8 +324,8 @@ func (l *Lane) runPosted() {
 	}
 }
 
-// again moves an entry to the front of the list.
-func (l *Lane) again(e *entry) {
+// touch moves an entry to the front of the list.
+func (l *Lane) touch(e *entry) {
 	e.used = false
 	e.prev.next, e.next.prev = e.next, e.prev
 	l.link(e)
@@ -329,17 +343,17 @@ func (l *Lane) resize(e *entry) {
 	e.size = size
 }
 
-// evict forgets what has not been used for long until the lane fits its share
-// of the cache: the clock algorithm, where what was used since the last look is
-// passed over once. (A list in the order of use would cost every hit three
-// cache misses.) What the disk does not have yet stays.
+// evict drops registers until the lane fits its share of the cache, by the clock
+// algorithm: what was used since the last pass is skipped once. (A list in the
+// order of use would cost every hit three cache misses.) What the disk does not
+// have yet stays.
 func (l *Lane) evict() {
 	tries := 64 + len(l.cache)/64
 	for e := l.recent.prev; l.bytes > l.engine.laneBytes && e != &l.recent && tries > 0; tries-- {
 		older := e
 		e = e.prev
 		if older.used || older.dirty || older.pinned {
-			l.again(older)
+			l.touch(older)
 			continue
 		}
 		l.drop(older)

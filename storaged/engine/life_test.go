@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"synod/protocol/caspaxos"
+	"synod/storaged/datadir"
 )
 
 // TestLives: every start is a life of its own, after a crash too, and what the
@@ -14,10 +15,10 @@ import (
 func TestLives(t *testing.T) {
 	r := newRig(t, testOptions(t))
 	seen := map[caspaxos.Life]bool{}
-	for n := range uint64(maxLives + 3) {
+	for n := range uint64(datadir.MaxLives + 3) {
 		past := r.e.Past()
 		life := past.Life()
-		if life.Number != n+1 || seen[life] || len(past.Lives) != min(int(n)+1, maxLives) || past.Recovered != r.e.Synced() {
+		if life.Number != n+1 || seen[life] || len(past.Lives) != min(int(n)+1, datadir.MaxLives) || past.Recovered != r.e.Synced() {
 			t.Fatalf("start %d: %+v, synced %d", n+1, past, r.e.Synced())
 		}
 		for old := range seen {
@@ -52,7 +53,7 @@ func TestMovedFiles(t *testing.T) {
 	if err := r.e.Close(); err != nil {
 		t.Fatal(err)
 	}
-	lock := filepath.Join(o.Dir, lockFile)
+	lock := filepath.Join(o.Dir, datadir.LockFile)
 	if err := os.Rename(lock, lock+".old"); err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +83,7 @@ func TestClaimsAreKept(t *testing.T) {
 	admit := func(id caspaxos.ProposerID, start uint64, want bool) {
 		t.Helper()
 		highest, err := r.e.Admit(caspaxos.Claim{Proposer: id, Start: start}, busy)
-		if (err == nil) != want || err != nil && (!errors.Is(err, ErrProposerTaken) || highest < id) {
+		if (err == nil) != want || err != nil && (!errors.Is(err, datadir.ErrProposerTaken) || highest < id) {
 			t.Fatalf("id %d, start %d: highest %d, %v", id, start, highest, err)
 		}
 	}
@@ -95,7 +96,7 @@ func TestClaimsAreKept(t *testing.T) {
 	}
 	admit(caspaxos.MaxProposer-1, 1, true)
 	for id := caspaxos.ProposerID(10); id < 10+caspaxos.MaxClaims; id++ {
-		r.e.memory.claims.Add(caspaxos.Claim{Proposer: id, Start: 1}, busy) // without a write for each
+		r.e.memory.Claims.Add(caspaxos.Claim{Proposer: id, Start: 1}, busy) // without a write for each
 	}
 	admit(5000, 1, true) // keeps all
 	r.reopen((*Engine).Abort)
@@ -108,7 +109,7 @@ func TestClaimsAreKept(t *testing.T) {
 // TestDamagedMemory: damage in both halves of a file is refused, not taken for a
 // directory that remembers nothing.
 func TestDamagedMemory(t *testing.T) {
-	for _, name := range []string{livesFile, proposersFile} {
+	for _, name := range []string{datadir.LivesFile, datadir.ProposersFile} {
 		o := testOptions(t)
 		r := newRig(t, o)
 		if _, err := r.e.Admit(caspaxos.Claim{Proposer: 1, Start: 1}, func(caspaxos.ProposerID) bool { return false }); err != nil {
@@ -144,7 +145,7 @@ func TestPlacementIsKept(t *testing.T) {
 	if b, err := r.e.Placement(); string(b) != "placement" || err != nil {
 		t.Fatalf("%q, %v", b, err)
 	}
-	if err := os.WriteFile(filepath.Join(o.Dir, placementFile), []byte("placement"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(o.Dir, datadir.PlacementFile), []byte("placement"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if b, err := r.e.Placement(); err == nil {

@@ -8,6 +8,7 @@ import (
 
 	"synod/protocol/caspaxos"
 	"synod/protocol/register"
+	"synod/storaged/rowcodec"
 )
 
 // driven is a rig whose lanes are maintained by a goroutine while the test
@@ -128,7 +129,7 @@ func (r *rig) registerRows() int {
 	defer it.Close()
 	n := 0
 	for ok := it.First(); ok; ok = it.Next() {
-		if it.Key()[0] != prefixMeta {
+		if it.Key()[0] != rowcodec.PrefixMeta {
 			n++
 		}
 	}
@@ -188,8 +189,8 @@ func TestSweptAndBack(t *testing.T) {
 		r.flush(1)
 		r.settle()
 		l := r.e.Lanes()[r.lane(id)]
-		for _, f := range r.e.flushes {
-			if int(f.vote.Part) != l.number {
+		for _, f := range r.e.flushes.InForce() {
+			if int(f.Vote.Part) != l.number {
 				continue
 			}
 			if err := l.sweep(f, []caspaxos.Register{id}); err != nil {
@@ -235,7 +236,7 @@ func TestFlushReplacesEarlier(t *testing.T) {
 		r.flush(1)
 	}
 	r.reopen((*Engine).Close)
-	if n := len(r.e.flushes); n != len(r.accs) {
+	if n := r.e.flushes.Count(); n != len(r.accs) {
 		t.Errorf("%d flush votes kept, want one for each of %d lanes", n, len(r.accs))
 	}
 }

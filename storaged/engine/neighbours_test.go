@@ -8,6 +8,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"synod/protocol/register"
+	"synod/storaged/content"
 )
 
 // neighbours are registers of two databases in one store, which change their
@@ -91,10 +92,10 @@ func (n *neighbours) checkRows() {
 		if rec.Header.Expiry != 0 {
 			want++
 		}
-		if e := l.entry(rec); e.rows {
+		if e := l.entry(rec); e.Rows {
 			want += len(c.whole.Elements())
 			if _, counted := rec.Header.Type.Counted(); counted {
-				want += len(c.index().buckets)
+				want += c.buckets()
 			}
 		}
 	}
@@ -105,7 +106,7 @@ func (n *neighbours) checkRows() {
 			want += len(o.c.Ops)
 			if span, counted := o.c.Header.Type.Counted(); counted {
 				ranked, _ := register.Nothing().Apply(o.c).Count(span)
-				want += max(1, (int(ranked)+bucketFull-1)/bucketFull)
+				want += max(1, (int(ranked)+content.BucketFull-1)/content.BucketFull)
 			}
 		}
 	}

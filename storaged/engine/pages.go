@@ -2,113 +2,63 @@ package engine
 
 import (
 	"fmt"
-	"sync"
-
-	"github.com/cockroachdb/pebble/v2"
 
 	"synod/protocol/caspaxos"
 	"synod/protocol/register"
+	"synod/storaged/changelog"
+	"synod/storaged/content"
 )
 
-// pages reads a large state as it was at a time, by whatever goroutine, while
-// the lane goes on: the disk through a snapshot, and a copy of what it did not
-// have. It keeps no iterator between pages, which would keep files and memory
-// that Pebble is done with.
-type pages struct {
+// openPages is pages that the engine ends when it closes.
+type openPages struct {
+	*content.Pages
 	engine *Engine
-
-	mu       sync.Mutex
-	snapshot *pebble.Snapshot // nil: nothing is on disk
-	source   source
-	query    *query
-	closed   bool
 }
 
 // Pages implements caspaxos.Store.
 func (l *Lane) Pages(rec *caspaxos.Record, p register.Projection) (caspaxos.Pages, error) {
 	e := l.entry(rec)
-	if e == nil || !e.rows {
-		return l.projectInline(rec, e, p, 0).Pages(), nil
+	if e == nil {
+		return register.NewView(rec.Header, register.Knowledge{All: true}, nil).Pages(), nil
 	}
-	s := l.source(e)
-	q, err := l.prepare(e, s, p)
-	if cerr := s.close(); err == nil {
-		err = cerr
+	if !e.Rows {
+		return e.ProjectInline(rec, p, 0).Pages(), nil
 	}
+	pages, err := e.Pages(l.db, rec, p)
 	l.resize(e)
 	if err != nil {
 		return nil, err
 	}
-	return l.engine.openPages(e, q, s.prefix)
+	return l.engine.openPages(pages)
 }
 
-func (e *Engine) openPages(of *entry, q *query, prefix []byte) (*pages, error) {
-	p := &pages{engine: e, query: q, source: source{prefix: prefix}}
-	if of.pending != nil {
-		p.source.over[0] = of.pending.Copy()
-	}
-	p.source.over[1] = of.frozen // is not changed any more
+func (e *Engine) openPages(p *content.Pages) (caspaxos.Pages, error) {
 	e.pagesMu.Lock()
 	defer e.pagesMu.Unlock()
 	if e.pages == nil {
-		return nil, fmt.Errorf("read pages: %w", ErrClosed)
+		return nil, fmt.Errorf("read pages: %w", changelog.ErrClosed)
 	}
-	if of.onDisk {
-		p.snapshot = e.db.NewSnapshot()
-		p.source.disk = p.snapshot
-	}
+	p.Open(e.db.NewSnapshot)
 	e.pages[p] = struct{}{}
-	return p, nil
-}
-
-// Next implements caspaxos.Pages.
-func (p *pages) Next(size int) (v register.View, more bool, err error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.closed {
-		return v, false, fmt.Errorf("read pages: %w", ErrClosed)
-	}
-	v, more, err = p.query.page(&p.source, size)
-	p.source.pool = nil
-	if cerr := p.source.close(); err == nil {
-		err = cerr
-	}
-	return v, more, err
+	return openPages{Pages: p, engine: e}, nil
 }
 
 // Close implements caspaxos.Pages.
-func (p *pages) Close() error {
+func (p openPages) Close() error {
 	p.engine.pagesMu.Lock()
-	delete(p.engine.pages, p)
+	delete(p.engine.pages, p.Pages)
 	p.engine.pagesMu.Unlock()
-	return p.end()
+	return p.End(changelog.ErrClosed)
 }
 
-func (p *pages) end() error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.closed {
-		return nil
-	}
-	p.closed, p.source, p.query = true, source{}, nil
-	if p.snapshot == nil {
-		return nil
-	}
-	if err := p.snapshot.Close(); err != nil {
-		return fmt.Errorf("read pages: %w", err)
-	}
-	return nil
-}
-
-// endPages ends all that somebody is reading still, once the page that is being
-// made is done.
+// endPages ends all reads of pages, once the page that is being made is done.
 func (e *Engine) endPages() (errs []error) {
 	e.pagesMu.Lock()
 	open := e.pages
 	e.pages = nil
 	e.pagesMu.Unlock()
 	for p := range open {
-		errs = append(errs, p.end())
+		errs = append(errs, p.End(changelog.ErrClosed))
 	}
 	return errs
 }

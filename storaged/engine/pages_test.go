@@ -8,6 +8,7 @@ import (
 
 	"synod/protocol/caspaxos"
 	"synod/protocol/register"
+	"synod/storaged/changelog"
 )
 
 // Pages are read beside the lane that goes on: with its changes and its batches.
@@ -85,46 +86,12 @@ func TestPagesEndWithTheStore(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, pages := range open {
-			if _, _, err := pages.Next(1000); !errors.Is(err, ErrClosed) {
+			if _, _, err := pages.Next(1000); !errors.Is(err, changelog.ErrClosed) {
 				t.Errorf("a page of a closed store: %v", err)
 			}
 			if err := pages.Close(); err != nil {
 				t.Error(err)
 			}
-		}
-	}
-}
-
-// A projection that does not fit is given up without reading much more than
-// fits, and at once where the header tells the size.
-func TestTooLargeIsNotRead(t *testing.T) {
-	const n, size = 5000, 64 << 10
-	c := newCollection(t, register.SortedSet, n, ranked)
-	l, rec := c.record()
-	e := l.entry(rec)
-	span, _ := register.SortedSet.Counted()
-	whole := register.Range{From: span.From, To: span.To}
-	limited := whole
-	limited.Skip, limited.Limit = 10, n-20
-	for _, p := range []register.Projection{{All: true}, {Ranges: []register.Range{whole}}, {Ranges: []register.Range{limited}}} {
-		if !exceeds(&rec.Header, &p, size) {
-			t.Errorf("%+v is read", p)
-		}
-		s := l.source(e)
-		v, fits, err := l.projectRows(e, s, p, size)
-		if err != nil || fits || v.Bytes() > size+1024 {
-			t.Errorf("%+v: %d bytes read of %d (%v), %v", p, v.Bytes(), size, fits, err)
-		}
-		if err := s.close(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	few := limited
-	few.Skip = n - 10
-	for _, r := range []register.Range{few, {From: span.From, To: ranked(10)}} {
-		p := register.Projection{Ranges: []register.Range{r}}
-		if v, fits, err := l.Project(rec, p, size); err != nil || !fits || len(v.Elements()) != 10 {
-			t.Errorf("%+v: %d elements (%v), %v", r, len(v.Elements()), fits, err)
 		}
 	}
 }

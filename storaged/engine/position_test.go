@@ -7,26 +7,29 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+
+	"synod/storaged/changelog"
+	"synod/storaged/disk"
 )
 
 // The position file is written before anybody hears of a sync, and synced soon
 // after, also if nothing follows.
 func TestPositionFile(t *testing.T) {
 	o := testOptions(t)
-	disk := RealDisk()
+	failing := disk.Real()
 	var syncs atomic.Int64
-	disk.Sync = func(f *os.File) error {
-		if filepath.Base(f.Name()) == positionName+".tmp" || filepath.Base(f.Name()) == positionName {
+	failing.Sync = func(f *os.File) error {
+		if filepath.Base(f.Name()) == changelog.PositionFile+".tmp" || filepath.Base(f.Name()) == changelog.PositionFile {
 			syncs.Add(1)
 		}
-		return fdatasync(f)
+		return disk.Real().Sync(f)
 	}
-	o.Disk = &disk
+	o.Disk = &failing
 	r := newRig(t, o)
 	for range 3 {
 		r.accept(key(0, "k"), set("v"))
 		r.sync()
-		slots, err := readPosition(o.Dir, r.e.identity.number())
+		slots, err := changelog.ReadPosition(o.Dir, r.e.identity.Number())
 		must(t, err)
 		if got, want := max(slots[0], slots[1]), r.e.Synced(); got < want {
 			t.Fatalf("the file says %d, durable is %d", got, want)
@@ -43,22 +46,22 @@ func TestPositionFile(t *testing.T) {
 // it ends the store.
 func TestPositionFileCannotBeWritten(t *testing.T) {
 	o := testOptions(t)
-	disk := RealDisk()
+	failing := disk.Real()
 	var fail atomic.Pointer[error]
-	disk.Write = func(f *os.File, b []byte, off int64) error {
-		if err := fail.Load(); err != nil && filepath.Base(f.Name()) == positionName+".tmp" {
+	failing.Write = func(f *os.File, b []byte, off int64) error {
+		if err := fail.Load(); err != nil && filepath.Base(f.Name()) == changelog.PositionFile+".tmp" {
 			return *err
 		}
-		return writeAt(f, b, off)
+		return disk.Real().Write(f, b, off)
 	}
-	o.Disk = &disk
+	o.Disk = &failing
 	r := newRig(t, o)
 	set1(&fail, error(syscall.ENOSPC))
 	r.accept(key(0, "k"), set("v"))
 	r.sync()
 	set1(&fail, error(syscall.EIO))
 	r.accept(key(0, "k"), set("w"))
-	if err := r.e.WaitSynced(r.e.changes.appended()); !errors.Is(err, ErrClosed) {
+	if err := r.e.WaitSynced(r.e.changes.Appended()); !errors.Is(err, changelog.ErrClosed) {
 		t.Errorf("wait: %v", err)
 	}
 	waitFor(t, "the fatal error", func() bool { return r.fatal.Load() != nil })

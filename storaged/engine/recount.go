@@ -9,14 +9,17 @@ import (
 	"go.uber.org/zap"
 
 	"synod/protocol/caspaxos"
+	"synod/storaged/flushes"
+	"synod/storaged/rowcodec"
+	"synod/storaged/tally"
 )
 
 // A store that was written by an earlier version has no tallies. Its rows are
-// counted once: as they were when the store was opened, so from a snapshot of
-// then, while the lanes keep account of what they change since.
+// counted once, from a snapshot taken when the store was opened, while the lanes
+// count what changes meanwhile.
 
-// recountChunk is how many rows are counted before others have the processor
-// for as long.
+// recountChunk is how many rows are counted before the processor is left to others
+// for as long as that took.
 const recountChunk = 4096
 
 var errStopped = errors.New("stopped")
@@ -25,8 +28,8 @@ var errStopped = errors.New("stopped")
 type recount struct {
 	engine  *Engine
 	rows    *pebble.Snapshot
-	flushes []*flushRow // in force on disk then
-	lanes   []census
+	flushes []*flushes.Flush // in force on disk then
+	lanes   []tally.Census
 	counted int
 	running bool // it closes the snapshot itself
 	began   time.Time
@@ -37,10 +40,10 @@ type recount struct {
 func (e *Engine) loadCounts() error {
 	missing := false
 	for _, l := range e.lanes {
-		if err := l.loadTallies(); err != nil {
+		if err := l.tallies.Load(e.db); err != nil {
 			return err
 		}
-		missing = missing || !l.tallies.counted
+		missing = missing || !l.tallies.Known()
 	}
 	if !missing {
 		return nil
@@ -51,19 +54,19 @@ func (e *Engine) loadCounts() error {
 	}
 	if !some { // of nothing, the tallies are known
 		for _, l := range e.lanes {
-			l.tallies.counted, l.tallies.due = true, true
+			l.tallies.None()
 		}
 		return nil
 	}
-	e.recount = &recount{engine: e, rows: e.db.NewSnapshot(), flushes: e.flushes, lanes: make([]census, len(e.lanes))}
+	e.recount = &recount{engine: e, rows: e.db.NewSnapshot(), flushes: e.flushes.InForce(), lanes: make([]tally.Census, len(e.lanes))}
 	for _, l := range e.lanes { // they are made together
-		l.tallies.disk, l.tallies.now, l.tallies.counted = census{}, census{}, false
+		l.tallies.Forget()
 	}
 	return nil
 }
 
 func (e *Engine) holdsRecords() (bool, error) {
-	it, err := e.db.NewIter(&pebble.IterOptions{LowerBound: []byte{prefixRegister}, UpperBound: []byte{prefixRegister + 1}})
+	it, err := e.db.NewIter(&pebble.IterOptions{LowerBound: []byte{rowcodec.PrefixRegister}, UpperBound: []byte{rowcodec.PrefixRegister + 1}})
 	if err != nil {
 		return false, fmt.Errorf("read records: %w", err)
 	}
@@ -77,7 +80,7 @@ func (c *recount) run() {
 	defer e.routines.Done()
 	c.began, c.since = time.Now(), time.Now()
 	e.opts.Log.Info("counting the keys of a store of an earlier version; until that is done, DBSIZE has to walk over them")
-	err := e.eachRecord(c.rows, 0, caspaxos.Slots-1, c.take)
+	err := rowcodec.EachRecord(c.rows, 0, caspaxos.Slots-1, c.take)
 	if cerr := c.rows.Close(); err == nil {
 		err = cerr
 	}
@@ -90,27 +93,27 @@ func (c *recount) run() {
 	}
 	e.opts.Log.Info("counted the keys", zap.Int("keys", c.counted), zap.Duration("took", time.Since(c.began)))
 	for i, l := range e.lanes {
-		l.do(func() { l.tallies.complete(&c.lanes[i]) })
+		l.do(func() { l.tallies.Complete(&c.lanes[i]) })
 	}
 }
 
 // take counts a row.
-func (c *recount) take(r caspaxos.Register, top *rowTop) error {
+func (c *recount) take(r caspaxos.Register, top *rowcodec.RowTop) error {
 	if c.counted++; c.counted%recountChunk == 0 {
 		if err := c.rest(); err != nil {
 			return err
 		}
 	}
-	s := standingOf(top.kind, top.expiry)
+	s := tally.StandingOf(top.Kind, top.Expiry)
 	if s == 0 || r.Key[0] >= caspaxos.Databases {
 		return nil
 	}
 	for _, f := range c.flushes {
-		if f.covers(r, uint32(len(c.lanes)), top.accepted) {
+		if f.Covers(r, uint32(len(c.lanes)), top.Accepted) {
 			return nil
 		}
 	}
-	c.lanes[caspaxos.Part(r.Key, uint32(len(c.lanes)))].move(r, 0, s)
+	c.lanes[caspaxos.Part(r.Key, uint32(len(c.lanes)))].Move(r, 0, s)
 	return nil
 }
 
@@ -123,23 +126,4 @@ func (c *recount) rest() error {
 		c.since = time.Now()
 		return nil
 	}
-}
-
-// complete adds what the rows held when the store was opened.
-func (t *tallies) complete(rows *census) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for db, slots := range rows {
-		if slots == nil {
-			continue
-		}
-		for slot := range slots {
-			if s := uint16(slot); slots[slot] != (tally{}) && !t.fresh[db].has(s) {
-				t.now.at(byte(db), s).plus(&slots[slot])
-				t.disk.at(byte(db), s).plus(&slots[slot])
-			}
-		}
-	}
-	t.fresh = [caspaxos.Databases]slotSet{}
-	t.counted, t.due = true, true
 }

@@ -10,6 +10,7 @@ import (
 
 	"synod/protocol/caspaxos"
 	"synod/protocol/register"
+	"synod/storaged/changelog"
 )
 
 // rig is a store with its acceptors, driven by the test's goroutine.
@@ -49,7 +50,7 @@ func (r *rig) open() error {
 		o.Wake = func(int) {}
 	}
 	if o.Synced == nil {
-		o.Synced = func(Synced) {}
+		o.Synced = func(changelog.Synced) {}
 	}
 	o.Fatal = func(err error) { r.fatal.CompareAndSwap(nil, &err) }
 	e, err := Open(o)
@@ -134,7 +135,7 @@ func (r *rig) tryAccept(k caspaxos.Register, c register.Change) (caspaxos.Reply,
 	var reply caspaxos.Reply
 	_, err := r.accs[r.lane(k)].Step(r.clock, q, &reply)
 	if err == nil && reply.Outcome == caspaxos.DiskFull {
-		err = ErrNoSpace
+		err = changelog.ErrNoSpace
 	}
 	return reply, err
 }
@@ -151,7 +152,7 @@ func (r *rig) settle() {
 	r.t.Helper()
 	r.sync()
 	for _, l := range r.e.Lanes() {
-		if err := l.finish(r.e.changes.appended()); err != nil {
+		if err := l.finish(r.e.changes.Appended()); err != nil {
 			r.t.Fatal(err)
 		}
 		l.Maintain(r.clock.Mono)
@@ -160,7 +161,7 @@ func (r *rig) settle() {
 
 func (r *rig) sync() {
 	r.t.Helper()
-	if err := r.e.WaitSynced(r.e.changes.appended()); err != nil {
+	if err := r.e.WaitSynced(r.e.changes.Appended()); err != nil {
 		r.t.Fatal(err)
 	}
 }

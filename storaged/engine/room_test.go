@@ -18,6 +18,8 @@ import (
 
 	"synod/protocol/caspaxos"
 	"synod/protocol/register"
+	"synod/storaged/changelog"
+	"synod/storaged/disk"
 )
 
 // quota is a disk of a limited size: the files below a directory take its room.
@@ -49,8 +51,8 @@ func (q *quota) takes(n int64) error {
 	return nil
 }
 
-func (q *quota) disk() *Disk {
-	d := RealDisk()
+func (q *quota) disk() *disk.Disk {
+	d := disk.Real()
 	real := d
 	grows := func(f *os.File, to int64) error {
 		info, err := f.Stat()
@@ -117,10 +119,10 @@ func (r *rig) fillUp() (n int) {
 	r.t.Helper()
 	for ; n < 1e5; n++ {
 		_, err := r.tryAccept(key(0, fmt.Sprint(n)), set(random(uint64(n), 4000)))
-		if errors.Is(err, ErrBacklog) {
+		if errors.Is(err, changelog.ErrBacklog) {
 			n--
 		} else if err != nil {
-			must(r.t, ignore(err, ErrNoSpace))
+			must(r.t, ignore(err, changelog.ErrNoSpace))
 			return n
 		}
 		r.sync()
@@ -206,25 +208,25 @@ func TestOpenOnAFullDisk(t *testing.T) {
 	gone := key(1, "gone")
 	r.accept(gone, set("deleted"))
 	r.sync()
-	r.await("the ballast", func() bool { _, err := os.Stat(r.e.ballastPath()); return err == nil })
+	r.await("the ballast", func() bool { _, err := os.Stat(r.e.space.BallastPath()); return err == nil })
 	must(t, r.e.Abort())
 	q.most.Store(q.used())
 	must(t, r.open())
-	if _, err := os.Stat(r.e.ballastPath()); !errors.Is(err, os.ErrNotExist) {
+	if _, err := os.Stat(r.e.space.BallastPath()); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the ballast: %v", err)
 	}
 	r.wantString(k, "kept")
 	r.accept(gone, register.Delete())
 	r.sync()
-	if _, err := r.tryAccept(key(2, "more"), set("refused")); !errors.Is(err, ErrNoSpace) {
+	if _, err := r.tryAccept(key(2, "more"), set("refused")); !errors.Is(err, changelog.ErrNoSpace) {
 		t.Errorf("more on a full disk: %v", err)
 	}
-	if err := r.e.Ready(); !errors.Is(err, ErrNoSpace) {
+	if err := r.e.Ready(); !errors.Is(err, changelog.ErrNoSpace) {
 		t.Errorf("ready: %v", err)
 	}
 	q.most.Store(24 << 20)
 	r.await("room", func() bool { return r.e.Ready() == nil })
-	r.await("the ballast", func() bool { _, err := os.Stat(r.e.ballastPath()); return err == nil })
+	r.await("the ballast", func() bool { _, err := os.Stat(r.e.space.BallastPath()); return err == nil })
 	r.accept(key(2, "more"), set("taken"))
 	r.sync()
 	r.noFailure()
@@ -244,7 +246,7 @@ func TestOpenWithoutRoomForASegment(t *testing.T) {
 	set1(&d.allocate, error(syscall.ENOSPC))
 	must(t, r.open())
 	r.wantString(k, "kept")
-	if _, err := r.tryAccept(k, register.Delete()); !errors.Is(err, ErrNoSpace) {
+	if _, err := r.tryAccept(k, register.Delete()); !errors.Is(err, changelog.ErrNoSpace) {
 		t.Errorf("a delete without room for it: %v", err)
 	}
 	d.allocate.Store(nil)
@@ -261,14 +263,14 @@ func TestSegmentsShrink(t *testing.T) {
 	r := newRig(t, o)
 	r.accept(key(0, "k"), set("v"))
 	r.sync()
-	q.most.Store(q.used() + leastSegment + segmentHeader)
+	q.most.Store(q.used() + changelog.LeastSegment + changelog.SegmentHeader)
 	for i := range 70 { // more than a segment, less than with the least that follows
 		if _, err := r.tryAccept(key(0, fmt.Sprint(i)), set(random(uint64(i), 4000))); err != nil {
 			t.Fatal(i, err)
 		}
 		r.sync()
 	}
-	if n := len(r.e.changes.segments); n < 2 {
+	if n := r.e.changes.Files(); n < 2 {
 		t.Errorf("%d segments", n)
 	}
 	r.reopen((*Engine).Abort)
@@ -322,12 +324,12 @@ func TestBallast(t *testing.T) {
 	o.Disk, o.MinFreeBytes = d.disk(), 1<<20
 	r := newRig(t, o)
 	r.e.checkFree()
-	if info, err := os.Stat(r.e.ballastPath()); err != nil || info.Size() != 256<<10 {
+	if info, err := os.Stat(r.e.space.BallastPath()); err != nil || info.Size() != 256<<10 {
 		t.Fatalf("the ballast: %v, %v", info, err)
 	}
-	write := r.e.changes.disk.Write
-	r.e.changes.disk.Write = func(f *os.File, b []byte, off int64) error {
-		if _, err := os.Stat(r.e.ballastPath()); err == nil {
+	write := r.e.changes.Disk.Write
+	r.e.changes.Disk.Write = func(f *os.File, b []byte, off int64) error {
+		if _, err := os.Stat(r.e.space.BallastPath()); err == nil {
 			return &os.PathError{Op: "write", Err: syscall.ENOSPC}
 		}
 		return write(f, b, off)
@@ -350,14 +352,14 @@ func TestChangelogIsGivenBack(t *testing.T) {
 		r.sync()
 	}
 	r.settle()
-	must(t, r.e.checkpoint(r.e.changes.appended()))
-	if n := len(r.e.changes.segments); n < 3 {
+	must(t, r.e.checkpoint(r.e.changes.Appended()))
+	if n := r.e.changes.Files(); n < 3 {
 		t.Fatalf("%d segments", n)
 	}
 	d.free.Store(1<<20 + 1)
 	r.e.checkFree()
-	if r.e.changes.surplus() {
-		t.Errorf("%d segments", len(r.e.changes.segments))
+	if r.e.changes.Surplus() {
+		t.Errorf("%d segments", r.e.changes.Files())
 	}
 	if err := r.e.Ready(); err != nil {
 		t.Errorf("ready: %v", err)
@@ -398,7 +400,7 @@ func TestGrows(t *testing.T) {
 			r.settle()
 		}
 	}
-	if e := r.e.Lanes()[r.lane(k)].cache[k.Key]; e == nil || !e.rows {
+	if e := r.e.Lanes()[r.lane(k)].cache[k.Key]; e == nil || !e.Rows {
 		t.Error("the content never became rows")
 	}
 }
@@ -415,7 +417,7 @@ func TestRoomLevels(t *testing.T) {
 		free int64
 		want caspaxos.Room
 	}{{1 << 40, caspaxos.RoomEnough}, {5 << 20, caspaxos.RoomLow}, {1 << 18, caspaxos.RoomScarce}, {8 << 20, caspaxos.RoomLow}} {
-		r.e.dropBallast()
+		r.e.space.DropBallast()
 		d.free.Store(c.free)
 		r.e.checkFree()
 		if got := r.e.room(); got != c.want {

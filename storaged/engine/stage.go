@@ -3,7 +3,6 @@ package engine
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
@@ -15,6 +14,10 @@ import (
 
 	"synod/protocol/caspaxos"
 	"synod/protocol/register"
+	"synod/storaged/changelog"
+	"synod/storaged/content"
+	"synod/storaged/rowcodec"
+	"synod/storaged/tables"
 )
 
 // A large state that comes in pieces is staged: its elements become rows, in
@@ -51,28 +54,18 @@ import (
 type Staging struct {
 	engine      *Engine
 	register    caspaxos.Register
-	incarnation incarnation
+	incarnation rowcodec.Incarnation
 	change      register.Change
 	needed      bool // what is kept in reserve may be used (caspaxos.Request.Needed)
 
-	elements, buckets, marker tables
-
-	span    register.Span // that is counted
-	counted bool
-	bucket  []byte // the first key of the bucket that grows; the first bucket's is empty
-	n       uint64 // elements in it
-
-	last []byte // the key put last
-	any  bool   // there is one
+	rows   *content.Builder
+	marker tables.Writer
 
 	mu       sync.Mutex // of all calls
 	sealed   bool       // the tables are closed
 	ingested bool
 	ended    bool // held, discarded, or left to the next start
 }
-
-// ErrDisorder says that elements did not come in their order, each once.
-var ErrDisorder = errors.New("elements of a staged state are not in order")
 
 var errStaged = errors.New("a staged state takes no more elements")
 
@@ -90,12 +83,10 @@ func (e *Engine) Stage(r caspaxos.Register, b caspaxos.Ballot, h register.Header
 		return nil, fmt.Errorf("stage a state: %w", errStages)
 	}
 	h.Aux = bytes.Clone(h.Aux)
-	s := &Staging{engine: e, register: r, needed: needed, incarnation: incarnation{ballot: b, stage: uint32(number)}}
-	s.change = register.Change{Kind: register.Full, Header: h, Stage: s.incarnation.stage}
-	s.span, s.counted = h.Type.Counted()
-	s.elements = tables{engine: e, prefix: appendRows(nil, r, rowElement, s.incarnation)}
-	s.buckets = tables{engine: e, prefix: appendRows(nil, r, rowBucket, s.incarnation)}
-	s.marker = tables{engine: e}
+	s := &Staging{engine: e, register: r, needed: needed, incarnation: rowcodec.Incarnation{Ballot: b, Stage: uint32(number)}}
+	s.change = register.Change{Kind: register.Full, Header: h, Stage: s.incarnation.Stage}
+	s.rows = content.NewBuilder(e.db, r, s.incarnation, h.Type)
+	s.marker = e.db.NewWriter(nil)
 	return s, nil
 }
 
@@ -112,38 +103,12 @@ func (s *Staging) Add(ops []register.Op) error {
 	if err := s.engine.admitsStaging(s.needed); err != nil {
 		return fmt.Errorf("stage a state: %w", err)
 	}
-	before := s.elements.bytes
-	defer func() { s.engine.space.unseen.Add(s.elements.bytes - before) }()
-	for i := range ops {
-		op := &ops[i]
-		if op.Kind != register.Put || s.any && bytes.Compare(op.Key, s.last) <= 0 {
-			return ErrDisorder
-		}
-		if err := s.put(op); err != nil {
-			return fmt.Errorf("stage a state: %w", err)
-		}
+	before := s.rows.Written()
+	defer func() { s.engine.space.AddStaged(s.rows.Written() - before) }()
+	if err := s.rows.Add(ops); err != nil {
+		return fmt.Errorf("stage a state: %w", err)
 	}
 	return nil
-}
-
-func (s *Staging) put(op *register.Op) error {
-	s.last, s.any = append(s.last[:0], op.Key...), true
-	if s.counted && s.span.Contains(op.Key) {
-		if s.n == bucketFull {
-			if err := s.sealBucket(); err != nil {
-				return err
-			}
-			s.bucket, s.n = append(s.bucket[:0], op.Key...), 0
-		}
-		s.n++
-	}
-	return s.elements.put(op.Key, op.Value)
-}
-
-// sealBucket writes the row of the bucket that grew.
-func (s *Staging) sealBucket() error {
-	var value [binary.MaxVarintLen64]byte
-	return s.buckets.put(s.bucket, value[:binary.PutUvarint(value[:], s.n)])
 }
 
 // Seal finishes what was staged: all of it is in files, and durable. Ingest does it
@@ -172,15 +137,13 @@ func (s *Staging) seal() error {
 
 // finish finishes the tables.
 func (s *Staging) finish() error {
-	if s.counted {
-		if err := s.sealBucket(); err != nil {
-			return err
-		}
-	}
-	if err := s.marker.put(stageRow(s.register, s.incarnation), nil); err != nil {
+	if err := s.rows.Close(); err != nil {
 		return err
 	}
-	return errors.Join(s.elements.close(), s.buckets.close(), s.marker.close())
+	if err := s.marker.Put(rowcodec.StageRow(s.register, s.incarnation), nil); err != nil {
+		return err
+	}
+	return s.marker.Close()
 }
 
 // Ingest has Pebble take in what was staged: it is durable when this returns nil.
@@ -198,16 +161,16 @@ func (s *Staging) Ingest() error {
 	if err := e.Usable(); err != nil {
 		return fmt.Errorf("ingest a state: %w", err)
 	}
-	paths := slices.Concat(s.elements.paths, s.buckets.paths, s.marker.paths)
+	paths := slices.Concat(s.rows.Paths(), s.marker.Paths())
 	err := e.inPebble(func() error { return e.db.Ingest(context.Background(), paths) })
-	if errors.Is(err, ErrClosed) {
+	if errors.Is(err, changelog.ErrClosed) {
 		s.ended = true // Pebble may be at it still: the next start looks
 	}
 	if err != nil {
 		return fmt.Errorf("ingest a state: %w", err)
 	}
 	s.ingested = true
-	e.stagedBytes.Add(s.elements.bytes)
+	e.stagedBytes.Add(s.rows.Written())
 	return nil
 }
 
@@ -224,15 +187,16 @@ func (s *Staging) discard() {
 		return
 	}
 	s.ended = true
-	for _, t := range []*tables{&s.elements, &s.buckets, &s.marker} {
-		t.abandon()
-	}
+	s.rows.Abandon()
+	s.marker.Abandon()
 	if !s.ingested {
 		return
 	}
 	e := s.engine
-	err := e.inPebble(func() error { return e.deleteStages([]staged{{s.register, s.incarnation}}) })
-	if err != nil && !errors.Is(err, ErrClosed) {
+	err := e.inPebble(func() error {
+		return e.deleteStages([]rowcodec.Staged{{Register: s.register, Incarnation: s.incarnation}})
+	})
+	if err != nil && !errors.Is(err, changelog.ErrClosed) {
 		e.fail(err)
 	}
 }
@@ -242,7 +206,7 @@ func (s *Staging) discard() {
 // any more.
 func (l *Lane) Holds(s *Staging) bool {
 	e := l.cache[s.register.Key]
-	held := e != nil && e.rows && e.incarnation == s.incarnation
+	held := e != nil && e.Rows && e.Incarnation == s.incarnation
 	if held {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -251,19 +215,18 @@ func (l *Lane) Holds(s *Staging) bool {
 	return held
 }
 
-// adopt makes rows that were staged the content.
-func (e *entry) adopt(c register.Change) {
-	e.clear()
-	e.setHeader(c.Header)
-	e.rows, e.onDisk = true, true
-	e.incarnation = incarnation{ballot: e.rec.Accepted, stage: c.Stage}
-	e.adopted = append(e.adopted, e.incarnation)
+// adoptStaged makes rows that were staged the content.
+func (e *entry) adoptStaged(c *register.Change) {
+	e.Adopt(rowcodec.Incarnation{Ballot: e.rec.Accepted, Stage: c.Stage})
+	e.rec.Header = c.Header
+	e.rec.Header.Aux = bytes.Clone(c.Header.Aux)
+	e.adopted = append(e.adopted, e.Incarnation)
 }
 
 // writeAdopted deletes the markers of what was adopted since the last batch.
 func (e *entry) writeAdopted(b *pebble.Batch) error {
 	for _, i := range e.adopted {
-		if err := b.Delete(stageRow(e.rec.Register, i), nil); err != nil {
+		if err := b.Delete(rowcodec.StageRow(e.rec.Register, i), nil); err != nil {
 			return fmt.Errorf("delete marker: %w", err)
 		}
 	}
@@ -271,42 +234,15 @@ func (e *entry) writeAdopted(b *pebble.Batch) error {
 	return nil
 }
 
-// staged is what a marker tells of.
-type staged struct {
-	register    caspaxos.Register
-	incarnation incarnation
-}
-
-var rowStage = []byte{prefixMeta, 's', 't', 'a', 'g', 'e'}
-
-// stageRow is the key of a marker: that the disk has rows of an incarnation of a
-// register, and no record yet that points to them.
-func stageRow(r caspaxos.Register, i incarnation) []byte {
-	return appendIncarnation(appendRegister(bytes.Clone(rowStage), r), i)
-}
-
-func parseStageRow(key []byte) (s staged, err error) {
-	var rest []byte
-	if s.register, _, rest, err = parseRegister(key[len(rowStage):]); err != nil {
-		return s, err
-	}
-	c := cursor{b: rest}
-	s.incarnation = c.incarnation()
-	if c.bad || len(c.b) != 0 {
-		return s, fmt.Errorf("%w: marker of a staged state", errRow)
-	}
-	return s, nil
-}
-
 // deleteStages deletes what was staged, with the markers.
-func (e *Engine) deleteStages(all []staged) error {
+func (e *Engine) deleteStages(all []rowcodec.Staged) error {
 	b := e.db.NewBatch()
 	defer b.Close()
 	for _, s := range all {
-		from := appendIncarnation(nil, s.incarnation)
-		err := deleteRows(b, appendRegister(nil, s.register), from, appendAfter(nil, from))
+		from := rowcodec.AppendIncarnation(nil, s.Incarnation)
+		err := rowcodec.DeleteRows(b, rowcodec.AppendRegister(nil, s.Register), from, rowcodec.AppendAfter(nil, from))
 		if err == nil {
-			err = b.Delete(stageRow(s.register, s.incarnation), nil)
+			err = b.Delete(rowcodec.StageRow(s.Register, s.Incarnation), nil)
 		}
 		if err != nil {
 			return fmt.Errorf("delete a staged state: %w", err)
@@ -324,18 +260,18 @@ func (e *Engine) clearStages() error {
 	for _, l := range e.lanes {
 		// A batch under way may be about to delete a marker.
 		if l.sending != nil && !e.awaitBatch(l.sending) {
-			return ErrClosed
+			return changelog.ErrClosed
 		}
-		l.settle()
+		l.finishBatch()
 	}
-	var lost []staged
-	it, err := e.db.NewIter(&pebble.IterOptions{LowerBound: rowStage, UpperBound: appendAfter(nil, rowStage)})
+	var lost []rowcodec.Staged
+	it, err := e.db.NewIter(&pebble.IterOptions{LowerBound: rowcodec.RowStage, UpperBound: rowcodec.AppendAfter(nil, rowcodec.RowStage)})
 	if err != nil {
 		return fmt.Errorf("read markers: %w", err)
 	}
 	for ok := it.First(); ok && err == nil; ok = it.Next() {
-		var s staged
-		if s, err = parseStageRow(it.Key()); err != nil {
+		var s rowcodec.Staged
+		if s, err = rowcodec.ParseStageRow(it.Key()); err != nil {
 			break
 		}
 		var held bool
@@ -358,32 +294,32 @@ func (e *Engine) clearStages() error {
 
 // replayed reports whether the changelog had the vote for what was staged. Its
 // lane deletes the marker then, with the rows if that was not the last vote.
-func (e *Engine) replayed(s staged) (bool, error) {
-	l := e.lanes[caspaxos.Part(s.register.Key, uint32(len(e.lanes)))]
-	of := l.cache[s.register.Key]
+func (e *Engine) replayed(s rowcodec.Staged) (bool, error) {
+	l := e.lanes[caspaxos.Part(s.Register.Key, uint32(len(e.lanes)))]
+	of := l.cache[s.Register.Key]
 	if of == nil {
 		var err error
-		if of, err = l.read(s.register); err != nil {
+		if of, err = l.read(s.Register); err != nil {
 			return false, err
 		}
 		if err := l.endReads(); err != nil {
 			return false, err
 		}
 	}
-	return slices.Contains(of.adopted, s.incarnation), nil
+	return slices.Contains(of.adopted, s.Incarnation), nil
 }
 
 // checkAdopted makes sure that the rows are there that a replayed vote has made
 // the content of a register.
 func (l *Lane) checkAdopted(q *caspaxos.Request) error {
 	of := l.cache[q.Register.Key]
-	i := incarnation{ballot: q.Ballot, stage: q.Change.Stage}
+	i := rowcodec.Incarnation{Ballot: q.Ballot, Stage: q.Change.Stage}
 	if of == nil || !slices.Contains(of.adopted, i) {
 		return nil // the disk had this state, or a later one, with its record
 	}
-	marker, err := l.engine.getRow(stageRow(q.Register, i))
+	marker, err := rowcodec.Get(l.db, rowcodec.StageRow(q.Register, i))
 	if err == nil && marker == nil {
-		err = fmt.Errorf("%w: the elements of a large state are missing from the store", ErrCorrupt)
+		err = fmt.Errorf("%w: the elements of a large state are missing from the store", changelog.ErrCorrupt)
 	}
 	return err
 }

@@ -16,6 +16,9 @@ import (
 
 	"synod/protocol/caspaxos"
 	"synod/protocol/register"
+	"synod/storaged/changelog"
+	"synod/storaged/datadir"
+	"synod/storaged/tables"
 )
 
 // crashHere ends the process as it is: what was not synced, of the changelog and
@@ -23,13 +26,13 @@ import (
 func (r *rig) crashHere(rnd *rand.Rand, fs *vfs.MemFS) {
 	r.t.Helper()
 	log := make(map[string][]byte)
-	dir := filepath.Join(r.opts.Dir, logDir)
-	for _, s := range append(logFiles(r.t, r.opts.Dir), segment{path: filepath.Join(r.opts.Dir, positionName)}) {
-		b, err := os.ReadFile(s.path)
+	dir := filepath.Join(r.opts.Dir, datadir.LogDir)
+	for _, s := range append(logFiles(r.t, r.opts.Dir), changelog.Segment{Path: filepath.Join(r.opts.Dir, changelog.PositionFile)}) {
+		b, err := os.ReadFile(s.Path)
 		if err != nil {
 			r.t.Fatal(err)
 		}
-		log[s.path] = b
+		log[s.Path] = b
 	}
 	clone := fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: rnd.IntN(101), RNG: rnd})
 	if err := r.e.Abort(); err != nil {
@@ -181,7 +184,7 @@ func TestMissingStagedRows(t *testing.T) {
 	r.sync()
 	must(t, r.e.Abort())
 	r.opts.FS = vfs.NewMem()
-	if err := r.open(); !errors.Is(err, ErrCorrupt) {
+	if err := r.open(); !errors.Is(err, changelog.ErrCorrupt) {
 		t.Fatalf("opened with %v", err)
 	}
 }
@@ -221,11 +224,11 @@ func TestStagingOnAFullDisk(t *testing.T) {
 		}
 	}
 	for i, fails := range []func(errorfs.Op) bool{
-		inDir(stageDir, errorfs.OpCreate), inDir(stageDir, errorfs.OpFileWrite),
-		inDir(stageDir, errorfs.OpFileSync, errorfs.OpFileSyncData, errorfs.OpFileSyncTo),
+		inDir(tables.StageDir, errorfs.OpCreate), inDir(tables.StageDir, errorfs.OpFileWrite),
+		inDir(tables.StageDir, errorfs.OpFileSync, errorfs.OpFileSyncData, errorfs.OpFileSyncTo),
 		// Where a file cannot be linked it is copied.
 		func(op errorfs.Op) bool {
-			return op.Kind == errorfs.OpLink || inDir(pebbleDir, errorfs.OpCreate)(op)
+			return op.Kind == errorfs.OpLink || inDir(datadir.PebbleDir, errorfs.OpCreate)(op)
 		},
 	} {
 		o := testOptions(t)

@@ -14,6 +14,10 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
 	"synod/protocol/register"
+	"synod/storaged/changelog"
+	"synod/storaged/datadir"
+	"synod/storaged/disk"
+	"synod/storaged/tables"
 )
 
 // faults is a file system of which some operations fail, or are counted, while it
@@ -72,7 +76,7 @@ func TestCloseGivesUpOnAnIngest(t *testing.T) {
 	o := testOptions(t)
 	var full faults
 	o.closeLimit = 200 * time.Millisecond
-	o.FS = full.over(vfs.NewMem(), syscall.ENOSPC, in(pebbleDir, errorfs.OpCreate))
+	o.FS = full.over(vfs.NewMem(), syscall.ENOSPC, in(datadir.PebbleDir, errorfs.OpCreate))
 	r := newRig(t, o)
 	k, late := key(0, "k"), large(register.List, 1000, "late")
 	r.accept(k, large(register.List, 3000, "old"))
@@ -93,7 +97,7 @@ func TestCloseGivesUpOnAnIngest(t *testing.T) {
 	if err := r.e.Close(); !errors.Is(err, errLate) {
 		t.Errorf("closed: %v", err)
 	}
-	if err := <-ingested; !errors.Is(err, ErrClosed) {
+	if err := <-ingested; !errors.Is(err, changelog.ErrClosed) {
 		t.Errorf("ingested: %v", err)
 	}
 	s.Discard()
@@ -105,7 +109,7 @@ func TestCloseGivesUpOnAnIngest(t *testing.T) {
 func TestIngestFailsForAMoment(t *testing.T) {
 	o := testOptions(t)
 	var many faults
-	o.FS = many.over(vfs.NewMem(), syscall.EMFILE, in(stageDir, errorfs.OpOpen))
+	o.FS = many.over(vfs.NewMem(), syscall.EMFILE, in(tables.StageDir, errorfs.OpOpen))
 	r := newRig(t, o)
 	k, c := key(0, "k"), large(register.List, 2000, "v")
 	_, s := r.staged(k, c)
@@ -165,8 +169,8 @@ func TestStagedFilesThatFillTheDisk(t *testing.T) {
 	must(t, r.e.Abort())
 	left := 0
 	r.opts.FS = errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
-		if in(pebbleDir, errorfs.OpCreate)(op) {
-			files, err := mem.List(r.e.stagePath())
+		if in(datadir.PebbleDir, errorfs.OpCreate)(op) {
+			files, err := mem.List(tables.StagePath(r.opts.Dir))
 			must(t, err)
 			left = max(left, len(files))
 		}
@@ -183,7 +187,7 @@ func TestStagedFilesThatFillTheDisk(t *testing.T) {
 // again.
 func TestStagedBytesTakeRoom(t *testing.T) {
 	o := testOptions(t)
-	disk := RealDisk()
+	disk := disk.Real()
 	var looked atomic.Bool
 	disk.Free = func(string) (int64, error) {
 		if looked.Swap(true) {
@@ -197,7 +201,7 @@ func TestStagedBytesTakeRoom(t *testing.T) {
 	big := make([]byte, 600<<10)
 	must(t, s.Add([]register.Op{{Key: label(1), Value: big}}))
 	must(t, s.Add([]register.Op{{Key: label(2), Value: big}}))
-	if err := s.Add([]register.Op{{Key: label(3), Value: big}}); !errors.Is(err, ErrNoSpace) {
+	if err := s.Add([]register.Op{{Key: label(3), Value: big}}); !errors.Is(err, changelog.ErrNoSpace) {
 		t.Errorf("a further piece: %v", err)
 	}
 	s.Discard()
@@ -208,7 +212,7 @@ func TestDiscardSyncsNothing(t *testing.T) {
 	o := testOptions(t)
 	var synced faults
 	o.FS = synced.over(vfs.NewMem(), nil, func(op errorfs.Op) bool {
-		return in(stageDir, errorfs.OpFileSync)(op) || in(stageDir, errorfs.OpFileSyncData)(op)
+		return in(tables.StageDir, errorfs.OpFileSync)(op) || in(tables.StageDir, errorfs.OpFileSyncData)(op)
 	})
 	r := newRig(t, o)
 	k, c := key(0, "k"), large(register.List, 20_000, "v")

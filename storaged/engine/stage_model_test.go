@@ -217,14 +217,9 @@ func (l *lifetime) flushAll() {
 func (l *lifetime) sweep() {
 	l.settle()
 	l.sweeping.Store(true)
-	l.e.flushMu.RLock()
-	unswept := slices.DeleteFunc(slices.Clone(l.e.flushes), func(f *flushRow) bool { return f.swept })
-	l.e.flushMu.RUnlock()
-	for _, f := range unswept {
+	for _, f := range l.e.flushes.Unswept() {
 		must(l.t, l.e.sweepOne(f))
-		l.e.flushMu.Lock()
-		f.swept = true
-		l.e.flushMu.Unlock()
+		l.e.flushes.MarkSwept(f)
 	}
 	l.sweeping.Store(false)
 	l.settle()
@@ -266,10 +261,10 @@ func (l *lifetime) check() {
 			continue
 		}
 		want++
-		if lane.entry(rec).rows {
+		if lane.entry(rec).Rows {
 			want += len(l.whole[i].Elements())
 			if _, counted := l.whole[i].Header.Type.Counted(); counted {
-				want += len((&collection{rig: l.rig, id: id}).index().buckets)
+				want += (&collection{rig: l.rig, id: id, kind: l.whole[i].Header.Type, whole: l.whole[i]}).buckets()
 			}
 		}
 	}

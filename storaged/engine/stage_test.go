@@ -12,6 +12,9 @@ import (
 
 	"synod/protocol/caspaxos"
 	"synod/protocol/register"
+	"synod/storaged/content"
+	"synod/storaged/rowcodec"
+	"synod/storaged/tables"
 )
 
 // staged begins an Accept of a full change whose elements come first.
@@ -125,11 +128,11 @@ func (r *rig) wantRows(k caspaxos.Register, want register.View) {
 		r.t.Fatal(err)
 	} else if rec != nil {
 		n++
-		if e := l.entry(rec); e.rows {
+		if e := l.entry(rec); e.Rows {
 			n += len(want.Elements())
 			if _, counted := want.Header.Type.Counted(); counted {
-				c := &collection{rig: r, id: k}
-				n += len(c.index().buckets)
+				c := &collection{rig: r, id: k, kind: want.Header.Type, whole: want}
+				n += c.buckets()
 			}
 		}
 	}
@@ -139,20 +142,20 @@ func (r *rig) wantRows(k caspaxos.Register, want register.View) {
 	if got := len(r.markers()); got != 0 {
 		r.t.Fatalf("%d markers are left", got)
 	}
-	if got, err := r.opts.FS.List(r.e.stagePath()); err != nil || len(got) > 0 {
+	if got, err := r.opts.FS.List(tables.StagePath(r.opts.Dir)); err != nil || len(got) > 0 {
 		r.t.Fatalf("files are left: %v, %v", got, err)
 	}
 }
 
-func (r *rig) markers() (all []staged) {
+func (r *rig) markers() (all []rowcodec.Staged) {
 	r.t.Helper()
-	it, err := r.e.db.NewIter(&pebble.IterOptions{LowerBound: rowStage, UpperBound: appendAfter(nil, rowStage)})
+	it, err := r.e.db.NewIter(&pebble.IterOptions{LowerBound: rowcodec.RowStage, UpperBound: rowcodec.AppendAfter(nil, rowcodec.RowStage)})
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	defer it.Close()
 	for ok := it.First(); ok; ok = it.Next() {
-		s, err := parseStageRow(it.Key())
+		s, err := rowcodec.ParseStageRow(it.Key())
 		if err != nil {
 			r.t.Fatal(err)
 		}
@@ -201,7 +204,7 @@ func TestStagedTables(t *testing.T) {
 		c.Ops = append(c.Ops, register.Op{Key: label(i), Value: bytes.Repeat([]byte{byte(i)}, 1024)})
 	}
 	q, s := r.ingested(k, c)
-	if got := len(s.elements.paths); got != 3 {
+	if got := len(s.rows.Paths()); got != 3 {
 		t.Errorf("%d tables, want 3", got)
 	}
 	if r.vote(q, s); r.e.Stats().StagedBytes < 40<<20 {
@@ -221,7 +224,7 @@ func TestStagedDisorder(t *testing.T) {
 		if err := s.Add([]register.Op{{Key: []byte("b")}}); err != nil {
 			t.Fatal(err)
 		}
-		if err := s.Add([]register.Op{bad}); !errors.Is(err, ErrDisorder) {
+		if err := s.Add([]register.Op{bad}); !errors.Is(err, content.ErrDisorder) {
 			t.Errorf("%v: %v", bad, err)
 		}
 		s.Discard()
@@ -286,7 +289,7 @@ func TestStagingSurvivesDeletes(t *testing.T) {
 		"sweep": func(r *rig, k caspaxos.Register) {
 			r.flush(0)
 			r.settle()
-			if err := r.e.sweepOne(r.e.flushes[0]); err != nil {
+			if err := r.e.sweepOne(r.e.flushes.InForce()[0]); err != nil {
 				t.Fatal(err)
 			}
 		},

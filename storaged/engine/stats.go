@@ -26,8 +26,8 @@ type Stats struct {
 // Stats returns the present reading. It does not disturb the lanes.
 func (e *Engine) Stats() Stats {
 	s := Stats{
-		LogBytes: e.changes.bytes.Load(), UnsyncedBytes: e.changes.unsynced(),
-		Position: e.Synced(), FreeBytes: e.space.free.Load(), MinFreeBytes: e.opts.MinFreeBytes, Room: e.room(),
+		LogBytes: e.changes.Written(), UnsyncedBytes: e.changes.Unsynced(),
+		Position: e.Synced(), FreeBytes: e.space.Free(), MinFreeBytes: e.opts.MinFreeBytes, Room: e.room(),
 		StagedBytes: e.stagedBytes.Load(),
 	}
 	for _, l := range e.lanes {
@@ -39,8 +39,6 @@ func (e *Engine) Stats() Stats {
 	}
 	m := e.db.Metrics()
 	s.PebbleBytes, s.Compactions, s.ReadAmp = int64(m.DiskSpaceUsage()), m.Compact.Count, m.ReadAmp()
-	e.flushMu.RLock()
-	defer e.flushMu.RUnlock()
-	s.Flushes = len(e.flushes)
+	s.Flushes = e.flushes.Count()
 	return s
 }
