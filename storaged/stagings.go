@@ -13,6 +13,7 @@ import (
 	"synod/protocol/rpc"
 	"synod/protocol/wire"
 	"synod/storaged/changelog"
+	"synod/storaged/content"
 	"synod/storaged/engine"
 )
 
@@ -282,7 +283,7 @@ func (d *Daemon) stageFails(st *staging, err error) {
 	switch {
 	case errors.Is(err, errForeseen), errors.Is(err, errGone), d.stopped.Err() != nil:
 		return
-	case errors.Is(err, engine.ErrDisorder):
+	case errors.Is(err, content.ErrDisorder):
 		d.malformed(st.session, rpc.Bulk, err)
 		return
 	case errors.Is(err, errLate):

@@ -20,6 +20,7 @@ import (
 	"synod/storaged/disk"
 	"synod/storaged/flushes"
 	"synod/storaged/listing"
+	"synod/storaged/nodestate"
 	"synod/storaged/rules"
 	"synod/storaged/tables"
 )
@@ -117,7 +118,7 @@ type Engine struct {
 	laneBytes int // a lane's share of the cache
 	dirtyMax  int // bytes of a lane that may wait for Pebble
 
-	node   nodeRows
+	node   nodestate.Node
 	memory *datadir.Memory
 
 	flushes *flushes.Set

@@ -86,13 +86,11 @@ func (e *Engine) regularCheckpoint() error {
 func (e *Engine) checkpoint(target uint64) error {
 	b := e.db.NewBatch()
 	defer b.Close()
-	if err := e.node.write(b, target); err != nil {
+	if err := e.node.Write(b, target); err != nil {
 		return fmt.Errorf("checkpoint: %w", err)
 	}
 	// The rows may show entries behind target.
-	e.node.mu.Lock()
-	need := max(e.node.pos, target)
-	e.node.mu.Unlock()
+	need := max(e.node.Position(), target)
 	if err := e.WaitSynced(need); err != nil {
 		return fmt.Errorf("checkpoint: %w", err)
 	}

@@ -1,13 +1,10 @@
 package engine
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
-	"sync"
 
-	"github.com/cockroachdb/pebble/v2"
 	"go.uber.org/zap"
 
 	"synod/protocol/caspaxos"
@@ -26,90 +23,16 @@ func appendPayload(b []byte, tag byte, e *caspaxos.LogEntry) []byte {
 	return wire.AppendLogEntry(append(b, tag), e)
 }
 
-// nodeRows is what the node as a whole holds durably. Its rows are written at
-// checkpoints; between them it is the changelog's.
-type nodeRows struct {
-	mu      sync.Mutex
-	state   caspaxos.NodeState
-	epochs  [caspaxos.Slots]uint64
-	met     [caspaxos.Slots]uint64 // epochs that an earlier version took from messages, or may have
-	pos     uint64                 // of the last entry about these
-	applied uint64                 // entries up to here are in the rows
-}
-
-var (
-	rowNode   = []byte{layout.PrefixMeta, 'n', 'o', 'd', 'e'}
-	rowEpochs = []byte{layout.PrefixMeta, 's', 'h', 'o', 'w', 'n'}
-	rowMet    = []byte{layout.PrefixMeta, 'e', 'p', 'o', 'c', 'h'} // of earlier versions
-)
-
-// NodeState returns the last state that was logged; after Open, that of the
-// node's last life.
-func (e *Engine) NodeState() caspaxos.NodeState {
-	e.node.mu.Lock()
-	defer e.node.mu.Unlock()
-	return e.node.state
-}
-
-// AppendNode logs a node state. It is durable, and may be published, once
-// WaitSynced has returned for its position.
-func (e *Engine) AppendNode(s caspaxos.NodeState) (uint64, error) {
-	e.node.mu.Lock()
-	defer e.node.mu.Unlock()
-	pos, err := e.changes.Append(appendPayload(nil, nodeTag, &caspaxos.LogEntry{Node: &s}))
-	if err == nil {
-		e.node.state, e.node.pos = s, pos
-	}
-	return pos, err
-}
-
-// write puts the node's rows into a batch, as they are now: with all entries
-// up to appended.
-func (n *nodeRows) write(b *pebble.Batch, appended uint64) error {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	value := binary.BigEndian.AppendUint64(nil, appended)
-	value = wire.AppendLogEntry(value, &caspaxos.LogEntry{Node: &n.state})
-	if err := b.Set(rowNode, value, nil); err != nil {
-		return fmt.Errorf("write node state: %w", err)
-	}
-	var epochs []byte
-	for _, r := range runs(&n.epochs) {
-		epochs = binary.BigEndian.AppendUint16(epochs, r.First)
-		epochs = binary.BigEndian.AppendUint16(epochs, r.Last)
-		epochs = binary.BigEndian.AppendUint64(epochs, r.Epoch)
-	}
-	if err := b.Set(rowEpochs, epochs, nil); err != nil {
-		return fmt.Errorf("write epochs: %w", err)
-	}
-	if err := b.Delete(rowMet, nil); err != nil {
-		return fmt.Errorf("write epochs: %w", err)
-	}
-	return nil
-}
-
-// getRow returns a copy of a row's value, nil if there is none.
-func (e *Engine) getRow(key []byte) ([]byte, error) {
-	value, closer, err := e.db.Get(key)
-	if errors.Is(err, pebble.ErrNotFound) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read %q: %w", key, err)
-	}
-	value = append([]byte{}, value...)
-	return value, closer.Close()
-}
-
 // loadMeta reads the node's own rows and then what the changelog adds to them,
 // and makes the changelog.
 func (e *Engine) loadMeta() error {
-	if err := e.loadNode(); err != nil {
+	if err := e.node.Load(e.db); err != nil {
 		return err
 	}
-	from, durable := e.node.applied, e.node.applied
+	from := e.node.Loaded()
+	durable := from
 	for _, l := range e.lanes {
-		value, err := e.getRow(layout.LaneRow(l.number))
+		value, err := layout.Get(e.db, layout.LaneRow(l.number))
 		if err != nil {
 			return err
 		}
@@ -159,55 +82,17 @@ func (e *Engine) loadMeta() error {
 	return nil
 }
 
-func (e *Engine) loadNode() error {
-	n := &e.node
-	value, err := e.getRow(rowNode)
-	if err != nil || value == nil {
-		return err
-	}
-	if len(value) < 8 {
-		return fmt.Errorf("%w: node state", layout.ErrRow)
-	}
-	n.applied = binary.BigEndian.Uint64(value)
-	entry, err := wire.DecodeLogEntry(value[8:])
-	if err != nil || entry.Node == nil {
-		return fmt.Errorf("%w: node state: %w", layout.ErrRow, err)
-	}
-	n.state = *entry.Node
-	for _, row := range []struct {
-		key []byte
-		met bool
-	}{{rowEpochs, false}, {rowMet, true}} {
-		epochs, err := e.getRow(row.key)
-		if err != nil {
-			return err
-		}
-		for ; len(epochs) >= 12; epochs = epochs[12:] {
-			n.take(caspaxos.EpochTaken{
-				First: binary.BigEndian.Uint16(epochs), Last: binary.BigEndian.Uint16(epochs[2:]),
-				Epoch: binary.BigEndian.Uint64(epochs[4:]), Met: row.met,
-			})
-		}
-	}
-	return nil
-}
-
 // recoverNode takes the node's own entries; the lanes' are replayed later, when
 // their acceptors are there.
 func (e *Engine) recoverNode(pos uint64, payload []byte) error {
-	if payload[0] != nodeTag || pos <= e.node.applied {
+	if payload[0] != nodeTag || pos <= e.node.Loaded() {
 		return nil
 	}
 	entry, err := decodePayload(pos, payload)
 	if err != nil {
 		return err
 	}
-	switch e.node.pos = pos; {
-	case entry.Node != nil:
-		e.node.state = *entry.Node
-	case entry.Epoch != nil:
-		e.node.take(*entry.Epoch)
-	}
+	e.node.Recover(&entry, pos)
 	return nil
 }
 

@@ -3,7 +3,6 @@ package engine
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
@@ -59,24 +58,14 @@ type Staging struct {
 	change      register.Change
 	needed      bool // what is kept in reserve may be used (caspaxos.Request.Needed)
 
-	elements, buckets, marker tables.Writer
-
-	span    register.Span // that is counted
-	counted bool
-	bucket  []byte // the first key of the bucket that grows; the first bucket's is empty
-	n       uint64 // elements in it
-
-	last []byte // the key put last
-	any  bool   // there is one
+	rows   *content.Builder
+	marker tables.Writer
 
 	mu       sync.Mutex // of all calls
 	sealed   bool       // the tables are closed
 	ingested bool
 	ended    bool // held, discarded, or left to the next start
 }
-
-// ErrDisorder says that elements did not come in their order, each once.
-var ErrDisorder = errors.New("elements of a staged state are not in order")
 
 var errStaged = errors.New("a staged state takes no more elements")
 
@@ -96,9 +85,7 @@ func (e *Engine) Stage(r caspaxos.Register, b caspaxos.Ballot, h register.Header
 	h.Aux = bytes.Clone(h.Aux)
 	s := &Staging{engine: e, register: r, needed: needed, incarnation: layout.Incarnation{Ballot: b, Stage: uint32(number)}}
 	s.change = register.Change{Kind: register.Full, Header: h, Stage: s.incarnation.Stage}
-	s.span, s.counted = h.Type.Counted()
-	s.elements = e.db.NewWriter(layout.AppendRows(nil, r, layout.RowElement, s.incarnation))
-	s.buckets = e.db.NewWriter(layout.AppendRows(nil, r, layout.RowBucket, s.incarnation))
+	s.rows = content.NewBuilder(e.db, r, s.incarnation, h.Type)
 	s.marker = e.db.NewWriter(nil)
 	return s, nil
 }
@@ -116,38 +103,12 @@ func (s *Staging) Add(ops []register.Op) error {
 	if err := s.engine.admitsStaging(s.needed); err != nil {
 		return fmt.Errorf("stage a state: %w", err)
 	}
-	before := s.elements.Written()
-	defer func() { s.engine.space.AddStaged(s.elements.Written() - before) }()
-	for i := range ops {
-		op := &ops[i]
-		if op.Kind != register.Put || s.any && bytes.Compare(op.Key, s.last) <= 0 {
-			return ErrDisorder
-		}
-		if err := s.put(op); err != nil {
-			return fmt.Errorf("stage a state: %w", err)
-		}
+	before := s.rows.Written()
+	defer func() { s.engine.space.AddStaged(s.rows.Written() - before) }()
+	if err := s.rows.Add(ops); err != nil {
+		return fmt.Errorf("stage a state: %w", err)
 	}
 	return nil
-}
-
-func (s *Staging) put(op *register.Op) error {
-	s.last, s.any = append(s.last[:0], op.Key...), true
-	if s.counted && s.span.Contains(op.Key) {
-		if s.n == content.BucketFull {
-			if err := s.sealBucket(); err != nil {
-				return err
-			}
-			s.bucket, s.n = append(s.bucket[:0], op.Key...), 0
-		}
-		s.n++
-	}
-	return s.elements.Put(op.Key, op.Value)
-}
-
-// sealBucket writes the row of the bucket that grew.
-func (s *Staging) sealBucket() error {
-	var value [binary.MaxVarintLen64]byte
-	return s.buckets.Put(s.bucket, value[:binary.PutUvarint(value[:], s.n)])
 }
 
 // Seal finishes what was staged: all of it is in files, and durable. Ingest does it
@@ -176,15 +137,13 @@ func (s *Staging) seal() error {
 
 // finish finishes the tables.
 func (s *Staging) finish() error {
-	if s.counted {
-		if err := s.sealBucket(); err != nil {
-			return err
-		}
+	if err := s.rows.Close(); err != nil {
+		return err
 	}
 	if err := s.marker.Put(layout.StageRow(s.register, s.incarnation), nil); err != nil {
 		return err
 	}
-	return errors.Join(s.elements.Close(), s.buckets.Close(), s.marker.Close())
+	return s.marker.Close()
 }
 
 // Ingest has Pebble take in what was staged: it is durable when this returns nil.
@@ -202,7 +161,7 @@ func (s *Staging) Ingest() error {
 	if err := e.Usable(); err != nil {
 		return fmt.Errorf("ingest a state: %w", err)
 	}
-	paths := slices.Concat(s.elements.Paths(), s.buckets.Paths(), s.marker.Paths())
+	paths := slices.Concat(s.rows.Paths(), s.marker.Paths())
 	err := e.inPebble(func() error { return e.db.Ingest(context.Background(), paths) })
 	if errors.Is(err, changelog.ErrClosed) {
 		s.ended = true // Pebble may be at it still: the next start looks
@@ -211,7 +170,7 @@ func (s *Staging) Ingest() error {
 		return fmt.Errorf("ingest a state: %w", err)
 	}
 	s.ingested = true
-	e.stagedBytes.Add(s.elements.Written())
+	e.stagedBytes.Add(s.rows.Written())
 	return nil
 }
 
@@ -228,14 +187,15 @@ func (s *Staging) discard() {
 		return
 	}
 	s.ended = true
-	for _, t := range []*tables.Writer{&s.elements, &s.buckets, &s.marker} {
-		t.Abandon()
-	}
+	s.rows.Abandon()
+	s.marker.Abandon()
 	if !s.ingested {
 		return
 	}
 	e := s.engine
-	err := e.inPebble(func() error { return e.deleteStages([]layout.Staged{{Register: s.register, Incarnation: s.incarnation}}) })
+	err := e.inPebble(func() error {
+		return e.deleteStages([]layout.Staged{{Register: s.register, Incarnation: s.incarnation}})
+	})
 	if err != nil && !errors.Is(err, changelog.ErrClosed) {
 		e.fail(err)
 	}
@@ -357,7 +317,7 @@ func (l *Lane) checkAdopted(q *caspaxos.Request) error {
 	if of == nil || !slices.Contains(of.adopted, i) {
 		return nil // the disk had this state, or a later one, with its record
 	}
-	marker, err := l.engine.getRow(layout.StageRow(q.Register, i))
+	marker, err := layout.Get(l.db, layout.StageRow(q.Register, i))
 	if err == nil && marker == nil {
 		err = fmt.Errorf("%w: the elements of a large state are missing from the store", changelog.ErrCorrupt)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"synod/protocol/caspaxos"
 	"synod/protocol/register"
+	"synod/storaged/content"
 	"synod/storaged/layout"
 	"synod/storaged/tables"
 )
@@ -203,7 +204,7 @@ func TestStagedTables(t *testing.T) {
 		c.Ops = append(c.Ops, register.Op{Key: label(i), Value: bytes.Repeat([]byte{byte(i)}, 1024)})
 	}
 	q, s := r.ingested(k, c)
-	if got := len(s.elements.Paths()); got != 3 {
+	if got := len(s.rows.Paths()); got != 3 {
 		t.Errorf("%d tables, want 3", got)
 	}
 	if r.vote(q, s); r.e.Stats().StagedBytes < 40<<20 {
@@ -223,7 +224,7 @@ func TestStagedDisorder(t *testing.T) {
 		if err := s.Add([]register.Op{{Key: []byte("b")}}); err != nil {
 			t.Fatal(err)
 		}
-		if err := s.Add([]register.Op{bad}); !errors.Is(err, ErrDisorder) {
+		if err := s.Add([]register.Op{bad}); !errors.Is(err, content.ErrDisorder) {
 			t.Errorf("%v: %v", bad, err)
 		}
 		s.Discard()

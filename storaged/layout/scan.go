@@ -2,6 +2,7 @@ package layout
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -73,4 +74,17 @@ func eachAt(it *pebble.Iterator, f func(caspaxos.Register, *RowTop) error) (more
 		more = it.Next()
 	}
 	return more, it.Error()
+}
+
+// Get returns a copy of a row's value, nil if there is none.
+func Get(db pebble.Reader, key []byte) ([]byte, error) {
+	value, closer, err := db.Get(key)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read %q: %w", key, err)
+	}
+	value = append([]byte{}, value...)
+	return value, closer.Close()
 }
