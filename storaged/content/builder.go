@@ -8,7 +8,7 @@ import (
 
 	"synod/protocol/caspaxos"
 	"synod/protocol/register"
-	"synod/storaged/layout"
+	"synod/storaged/rowcodec"
 	"synod/storaged/tables"
 )
 
@@ -31,10 +31,10 @@ type Builder struct {
 
 // NewBuilder begins to write the content of a register, of a type, under an
 // incarnation. It ends with Close or Abandon.
-func NewBuilder(db *tables.DB, r caspaxos.Register, i layout.Incarnation, kind register.Type) *Builder {
+func NewBuilder(db *tables.DB, r caspaxos.Register, i rowcodec.Incarnation, kind register.Type) *Builder {
 	b := &Builder{
-		elements: db.NewWriter(layout.AppendRows(nil, r, layout.RowElement, i)),
-		buckets:  db.NewWriter(layout.AppendRows(nil, r, layout.RowBucket, i)),
+		elements: db.NewWriter(rowcodec.AppendRows(nil, r, rowcodec.RowElement, i)),
+		buckets:  db.NewWriter(rowcodec.AppendRows(nil, r, rowcodec.RowBucket, i)),
 	}
 	b.span, b.counted = kind.Counted()
 	return b

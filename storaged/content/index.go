@@ -10,7 +10,7 @@ import (
 
 	"synod/protocol/caspaxos"
 	"synod/protocol/register"
-	"synod/storaged/layout"
+	"synod/storaged/rowcodec"
 )
 
 // Ranks and counts (Range.Skip, Projection.Counts) are asked for in the span
@@ -266,7 +266,7 @@ func (c *State) readIndex(db pebble.Reader, rec *caspaxos.Record, s *source) (*i
 		return nil, nil
 	}
 	x := &index{span: span}
-	if err := x.readBuckets(db, layout.AppendRows(nil, rec.Register, layout.RowBucket, c.Incarnation)); err != nil {
+	if err := x.readBuckets(db, rowcodec.AppendRows(nil, rec.Register, rowcodec.RowBucket, c.Incarnation)); err != nil {
 		return nil, err
 	}
 	if len(x.buckets) == 0 || x.buckets[0].first != "" {
@@ -278,7 +278,7 @@ func (c *State) readIndex(db pebble.Reader, rec *caspaxos.Record, s *source) (*i
 }
 
 func (x *index) readBuckets(db pebble.Reader, prefix []byte) error {
-	it, err := db.NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: layout.AppendAfter(nil, prefix)})
+	it, err := db.NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: rowcodec.AppendAfter(nil, prefix)})
 	if err != nil {
 		return fmt.Errorf("read buckets: %w", err)
 	}
@@ -289,7 +289,7 @@ func (x *index) readBuckets(db pebble.Reader, prefix []byte) error {
 		}
 		n, w := binary.Uvarint(value)
 		if w <= 0 || n > 1<<40 {
-			err = layout.ErrRow
+			err = rowcodec.ErrRow
 			break
 		}
 		x.buckets = append(x.buckets, bucket{first: string(it.Key()[len(prefix):]), n: int(n), saved: true})
@@ -338,9 +338,9 @@ func (c *State) recount(s *source, span register.Span) error {
 // writeIndex writes the buckets that have changed. key begins with what all rows
 // of the register do.
 func (c *State) writeIndex(b *pebble.Batch, key []byte) error {
-	prefix := layout.AppendIncarnation(append(key, layout.RowBucket), c.Incarnation)
+	prefix := rowcodec.AppendIncarnation(append(key, rowcodec.RowBucket), c.Incarnation)
 	if c.Recounted {
-		if err := b.DeleteRange(prefix, layout.AppendAfter(nil, prefix), nil); err != nil {
+		if err := b.DeleteRange(prefix, rowcodec.AppendAfter(nil, prefix), nil); err != nil {
 			return fmt.Errorf("delete buckets: %w", err)
 		}
 		c.Recounted = false

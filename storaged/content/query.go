@@ -8,7 +8,7 @@ import (
 
 	"synod/protocol/caspaxos"
 	"synod/protocol/register"
-	"synod/storaged/layout"
+	"synod/storaged/rowcodec"
 )
 
 // Project returns what a projection asks for if it fits into size bytes.
@@ -47,7 +47,7 @@ func (c *State) ProjectInline(rec *caspaxos.Record, p register.Projection, size 
 // source returns where the elements of content in rows are read.
 func (c *State) source(db pebble.Reader, r caspaxos.Register) *source {
 	s := &source{over: [2]*layer{c.pending, c.frozen}, gaps: &c.gaps}
-	s.prefix = layout.AppendRows(nil, r, layout.RowElement, c.Incarnation)
+	s.prefix = rowcodec.AppendRows(nil, r, rowcodec.RowElement, c.Incarnation)
 	if c.onDisk {
 		s.disk = db
 	}

@@ -10,7 +10,7 @@ import (
 
 	"synod/protocol/caspaxos"
 	"synod/protocol/register"
-	"synod/storaged/layout"
+	"synod/storaged/rowcodec"
 )
 
 const (
@@ -29,7 +29,7 @@ const (
 // rows, what the disk does not have yet. It belongs to a record, which has the
 // header, and is used by one goroutine, its lane's. db is where the rows are.
 type State struct {
-	layout.Content
+	rowcodec.Content
 
 	// shared tells that a View may still point into elems or its values: they
 	// are replaced then, not overwritten. Of these, elems is the state's own again
@@ -53,7 +53,7 @@ type State struct {
 
 // Load takes over the value of a record row, and fills rec.
 func (c *State) Load(value []byte, rec *caspaxos.Record) error {
-	if err := layout.ParseRow(value, rec, &c.Content); err != nil {
+	if err := rowcodec.ParseRow(value, rec, &c.Content); err != nil {
 		return err
 	}
 	c.onDisk = c.Rows
@@ -70,7 +70,7 @@ func (c *State) Load(value []byte, rec *caspaxos.Record) error {
 func (c *State) MayHaveRows() bool { return c.onDisk || c.wipe }
 
 // Adopt makes rows that are on disk already the content.
-func (c *State) Adopt(i layout.Incarnation) {
+func (c *State) Adopt(i rowcodec.Incarnation) {
 	c.clear()
 	c.Rows, c.onDisk, c.Incarnation = true, true, i
 }
@@ -148,7 +148,7 @@ func (c *State) overwrite(rec *caspaxos.Record, change *register.Change) bool {
 func (c *State) clear() {
 	if c.Rows {
 		c.wipe = c.wipe || c.onDisk
-		c.Rows, c.onDisk, c.Incarnation = false, false, layout.Incarnation{}
+		c.Rows, c.onDisk, c.Incarnation = false, false, rowcodec.Incarnation{}
 		c.pending, c.frozen, c.sent = nil, nil, 0
 		c.index, c.Recounted, c.gaps = nil, false, gaps{}
 	}
@@ -190,7 +190,7 @@ func (c *State) applyInline(op *register.Op) {
 
 // spill turns inline content into rows.
 func (c *State) spill(rec *caspaxos.Record) {
-	c.Rows, c.Incarnation, c.onDisk = true, layout.Incarnation{Ballot: rec.Accepted}, false
+	c.Rows, c.Incarnation, c.onDisk = true, rowcodec.Incarnation{Ballot: rec.Accepted}, false
 	c.pending = new(layer)
 	span, counted := rec.Header.Type.Counted()
 	if counted {

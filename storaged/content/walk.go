@@ -10,7 +10,7 @@ import (
 	"github.com/tidwall/btree"
 
 	"synod/protocol/register"
-	"synod/storaged/layout"
+	"synod/storaged/rowcodec"
 )
 
 // layer holds elements that the disk does not have yet, in byte order. A copy
@@ -180,7 +180,7 @@ func (s *source) walk(span register.Span, reverse bool) *walk {
 func (s *source) bound(span register.Span) (err error) {
 	s.row = append(append(s.row[:0], s.prefix...), span.From...)
 	if span.To == nil {
-		s.high = layout.AppendAfter(s.high[:0], s.prefix)
+		s.high = rowcodec.AppendAfter(s.high[:0], s.prefix)
 	} else {
 		s.high = append(append(s.high[:0], s.prefix...), span.To...)
 	}

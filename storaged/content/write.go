@@ -6,7 +6,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"synod/protocol/caspaxos"
-	"synod/storaged/layout"
+	"synod/storaged/rowcodec"
 )
 
 // Write puts into a batch what the disk does not have yet of the rows, of a record
@@ -30,18 +30,18 @@ func (c *State) Write(b *pebble.Batch, key []byte, accepted caspaxos.Ballot) err
 // wipeRows deletes the rows of earlier incarnations, but not those of a content
 // that has yet to be voted for: its ballot is above the accepted one.
 func (c *State) wipeRows(b *pebble.Batch, key []byte, accepted caspaxos.Ballot) error {
-	end := layout.Above(accepted)
+	end := rowcodec.Above(accepted)
 	if c.Rows {
-		end = layout.AppendIncarnation(nil, c.Incarnation)
+		end = rowcodec.AppendIncarnation(nil, c.Incarnation)
 	}
-	return layout.DeleteRows(b, key, nil, end)
+	return rowcodec.DeleteRows(b, key, nil, end)
 }
 
 func (c *State) writeElements(b *pebble.Batch, key []byte) (err error) {
 	if c.pending == nil || c.pending.Len() == 0 {
 		return nil
 	}
-	row := layout.AppendIncarnation(append(key, layout.RowElement), c.Incarnation)
+	row := rowcodec.AppendIncarnation(append(key, rowcodec.RowElement), c.Incarnation)
 	n := len(row)
 	c.pending.Scan(func(k string, one cell) bool {
 		row = append(row[:n], k...)

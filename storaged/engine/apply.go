@@ -10,7 +10,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"synod/protocol/caspaxos"
-	"synod/storaged/layout"
+	"synod/storaged/rowcodec"
 	"synod/storaged/rules"
 )
 
@@ -137,7 +137,7 @@ func (l *Lane) fill(f *frozenBatch, all bool) error {
 	if l.scratch, err = l.tallies.Write(f.batch, l.scratch, !l.omits(rules.TallyRows)); err != nil {
 		return err
 	}
-	return f.batch.Set(layout.LaneRow(l.number), layout.AppendLaneRow(nil, f.applied, l.maxAcc), nil)
+	return f.batch.Set(rowcodec.LaneRow(l.number), rowcodec.AppendLaneRow(nil, f.applied, l.maxAcc), nil)
 }
 
 // oldest returns how many of the dirty registers go into the next batch, in the
@@ -157,15 +157,15 @@ func (l *Lane) oldest(all bool) int {
 
 // write puts a register's rows into a batch.
 func (l *Lane) write(b *pebble.Batch, e *entry) error {
-	l.key = layout.AppendRegister(l.key[:0], e.rec.Register)
+	l.key = rowcodec.AppendRegister(l.key[:0], e.rec.Register)
 	if err := e.writeAdopted(b); err != nil {
 		return err
 	}
 	if err := e.State.Write(b, l.key, e.rec.Accepted); err != nil {
 		return err
 	}
-	l.scratch = layout.AppendRow(l.scratch[:0], &e.rec, &e.Content)
-	if err := b.Set(append(l.key, layout.RowRecord), l.scratch, nil); err != nil {
+	l.scratch = rowcodec.AppendRow(l.scratch[:0], &e.rec, &e.Content)
+	if err := b.Set(append(l.key, rowcodec.RowRecord), l.scratch, nil); err != nil {
 		return fmt.Errorf("write register: %w", err)
 	}
 	l.tallyRow(e)
@@ -178,12 +178,12 @@ func (l *Lane) writeExpiry(b *pebble.Batch, e *entry) error {
 		return nil
 	}
 	if was != 0 {
-		if err := b.Delete(layout.AppendExpiry(nil, e.rec.Register, was), nil); err != nil {
+		if err := b.Delete(rowcodec.AppendExpiry(nil, e.rec.Register, was), nil); err != nil {
 			return fmt.Errorf("write expiry: %w", err)
 		}
 	}
 	if is != 0 {
-		if err := b.Set(layout.AppendExpiry(nil, e.rec.Register, is), nil, nil); err != nil {
+		if err := b.Set(rowcodec.AppendExpiry(nil, e.rec.Register, is), nil, nil); err != nil {
 			return fmt.Errorf("write expiry: %w", err)
 		}
 	}
@@ -194,13 +194,13 @@ func (l *Lane) writeExpiry(b *pebble.Batch, e *entry) error {
 // writeSweep deletes a covered register's rows. The register may come back in
 // the same batch, behind this.
 func (l *Lane) writeSweep(b *pebble.Batch, s sweep) error {
-	key := layout.AppendRegister(nil, s.register)
-	err := b.Delete(append(key, layout.RowRecord), nil)
+	key := rowcodec.AppendRegister(nil, s.register)
+	err := b.Delete(append(key, rowcodec.RowRecord), nil)
 	if err == nil && s.rows {
-		err = layout.DeleteRows(b, key, nil, layout.Above(s.last))
+		err = rowcodec.DeleteRows(b, key, nil, rowcodec.Above(s.last))
 	}
 	if err == nil && s.expiry != 0 {
-		err = b.Delete(layout.AppendExpiry(nil, s.register, s.expiry), nil)
+		err = b.Delete(rowcodec.AppendExpiry(nil, s.register, s.expiry), nil)
 	}
 	if err != nil {
 		return fmt.Errorf("sweep register: %w", err)

@@ -8,7 +8,7 @@ import (
 
 	"synod/storaged/changelog"
 	"synod/storaged/datadir"
-	"synod/storaged/layout"
+	"synod/storaged/rowcodec"
 	"synod/storaged/tables"
 )
 
@@ -24,7 +24,7 @@ func (e *Engine) explain(err error) error {
 	if errors.Is(err, ErrDamaged) {
 		return err
 	}
-	for _, kind := range []error{changelog.ErrCorrupt, changelog.ErrPosition, datadir.ErrIdentity, layout.ErrRow, tables.ErrTable} {
+	for _, kind := range []error{changelog.ErrCorrupt, changelog.ErrPosition, datadir.ErrIdentity, rowcodec.ErrRow, tables.ErrTable} {
 		if errors.Is(err, kind) {
 			return fmt.Errorf("%w: %w; %s", ErrDamaged, err, comeBack)
 		}

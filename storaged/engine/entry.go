@@ -3,7 +3,7 @@ package engine
 import (
 	"synod/protocol/caspaxos"
 	"synod/storaged/content"
-	"synod/storaged/layout"
+	"synod/storaged/rowcodec"
 	"synod/storaged/tally"
 )
 
@@ -21,7 +21,7 @@ type entry struct {
 
 	// adopted are the incarnations of staged contents that were voted for and
 	// whose markers the disk still has.
-	adopted []layout.Incarnation
+	adopted []rowcodec.Incarnation
 
 	// What the register counts for in the lane's tallies, of now and of the disk,
 	// and what its row says: the two differ if a flush covers the row.

@@ -9,7 +9,7 @@ import (
 
 	"synod/protocol/register"
 	"synod/storaged/content"
-	"synod/storaged/layout"
+	"synod/storaged/rowcodec"
 )
 
 // newCollection returns one of n elements that is on disk.
@@ -112,8 +112,8 @@ func TestIndexIsMade(t *testing.T) {
 		}
 		return ranked(i)
 	})
-	prefix := layout.AppendRegister(nil, c.id)
-	if err := c.e.db.DeleteRange(append(prefix, layout.RowBucket), append(prefix[:len(prefix):len(prefix)], layout.RowEnd), pebble.NoSync); err != nil {
+	prefix := rowcodec.AppendRegister(nil, c.id)
+	if err := c.e.db.DeleteRange(append(prefix, rowcodec.RowBucket), append(prefix[:len(prefix):len(prefix)], rowcodec.RowEnd), pebble.NoSync); err != nil {
 		t.Fatal(err)
 	}
 	c.forget()

@@ -12,7 +12,7 @@ import (
 	"synod/storaged/changelog"
 	"synod/storaged/datadir"
 	"synod/storaged/flushes"
-	"synod/storaged/layout"
+	"synod/storaged/rowcodec"
 )
 
 const (
@@ -154,8 +154,8 @@ func (e *Engine) sweepOne(f *flushes.Flush) error {
 		return err
 	}
 	it, err := e.db.NewIter(&pebble.IterOptions{
-		LowerBound: layout.AppendPlace(nil, f.Vote.First, 0, 0),
-		UpperBound: layout.AppendAfter(nil, []byte{layout.PrefixRegister, byte(f.Vote.Last >> 8), byte(f.Vote.Last)}),
+		LowerBound: rowcodec.AppendPlace(nil, f.Vote.First, 0, 0),
+		UpperBound: rowcodec.AppendAfter(nil, []byte{rowcodec.PrefixRegister, byte(f.Vote.Last >> 8), byte(f.Vote.Last)}),
 	})
 	if err != nil {
 		return err
@@ -167,15 +167,15 @@ func (e *Engine) sweepOne(f *flushes.Flush) error {
 		if e.ending.Load() {
 			return changelog.ErrClosed
 		}
-		r, _, rest, err := layout.ParseRegister(it.Key())
+		r, _, rest, err := rowcodec.ParseRegister(it.Key())
 		if err != nil {
 			return err
 		}
-		if len(rest) != 1 || rest[0] != layout.RowRecord {
-			ok = it.SeekGE(append(layout.AppendRegister(nil, r), layout.RowEnd))
+		if len(rest) != 1 || rest[0] != rowcodec.RowRecord {
+			ok = it.SeekGE(append(rowcodec.AppendRegister(nil, r), rowcodec.RowEnd))
 			continue
 		}
-		top, err := layout.ParseTop(it.Value())
+		top, err := rowcodec.ParseTop(it.Value())
 		if err != nil {
 			return err
 		}

@@ -15,7 +15,7 @@ import (
 	"synod/protocol/register"
 	"synod/storaged/changelog"
 	"synod/storaged/flushes"
-	"synod/storaged/layout"
+	"synod/storaged/rowcodec"
 	"synod/storaged/rules"
 	"synod/storaged/tally"
 )
@@ -125,7 +125,7 @@ func (l *Lane) read(r caspaxos.Register) (*entry, error) {
 	}
 	e := &entry{absent: true}
 	e.rec.Register = caspaxos.Register{Slot: r.Slot, Key: strings.Clone(r.Key)}
-	l.key = append(layout.AppendRegister(l.key[:0], r), layout.RowRecord)
+	l.key = append(rowcodec.AppendRegister(l.key[:0], r), rowcodec.RowRecord)
 	value, ok, err := l.find(l.key)
 	if _, gone := l.swept[r.Key]; gone {
 		ok = false // what comes back finds nothing of itself

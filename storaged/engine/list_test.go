@@ -8,7 +8,7 @@ import (
 
 	"synod/protocol/caspaxos"
 	"synod/protocol/register"
-	"synod/storaged/layout"
+	"synod/storaged/rowcodec"
 )
 
 // driven is a rig whose lanes are maintained by a goroutine while the test
@@ -129,7 +129,7 @@ func (r *rig) registerRows() int {
 	defer it.Close()
 	n := 0
 	for ok := it.First(); ok; ok = it.Next() {
-		if it.Key()[0] != layout.PrefixMeta {
+		if it.Key()[0] != rowcodec.PrefixMeta {
 			n++
 		}
 	}

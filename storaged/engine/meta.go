@@ -11,7 +11,7 @@ import (
 	"synod/protocol/wire"
 	"synod/storaged/changelog"
 	"synod/storaged/flushes"
-	"synod/storaged/layout"
+	"synod/storaged/rowcodec"
 	"synod/storaged/rules"
 )
 
@@ -32,12 +32,12 @@ func (e *Engine) loadMeta() error {
 	from := e.node.Loaded()
 	durable := from
 	for _, l := range e.lanes {
-		value, err := layout.Get(e.db, layout.LaneRow(l.number))
+		value, err := rowcodec.Get(e.db, rowcodec.LaneRow(l.number))
 		if err != nil {
 			return err
 		}
 		if value != nil {
-			applied, highest, err := layout.ParseLaneRow(value)
+			applied, highest, err := rowcodec.ParseLaneRow(value)
 			if err != nil {
 				return err
 			}

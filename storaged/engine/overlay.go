@@ -6,7 +6,7 @@ import (
 
 	"synod/protocol/caspaxos"
 	"synod/storaged/changelog"
-	"synod/storaged/layout"
+	"synod/storaged/rowcodec"
 	"synod/storaged/listing"
 	"synod/storaged/rules"
 )
@@ -44,7 +44,7 @@ func (l *Lane) overlay(q *caspaxos.ListRequest, limit int) *listing.Overlay {
 			if l.omits(rules.ListUnwritten) || r.Key[0] != q.Space || slot == q.First && hash < q.From {
 				continue
 			}
-			o.Registers = append(o.Registers, listing.Unwritten{Row: layout.AppendRegister(nil, r), Listed: caspaxos.Listed{
+			o.Registers = append(o.Registers, listing.Unwritten{Row: rowcodec.AppendRegister(nil, r), Listed: caspaxos.Listed{
 				Register: r, Hash: hash, Accepted: e.rec.Accepted, Type: uint8(e.rec.Header.Type), Expiry: e.rec.Header.Expiry,
 			}})
 		}

@@ -10,7 +10,7 @@ import (
 
 	"synod/protocol/caspaxos"
 	"synod/storaged/flushes"
-	"synod/storaged/layout"
+	"synod/storaged/rowcodec"
 	"synod/storaged/tally"
 )
 
@@ -66,7 +66,7 @@ func (e *Engine) loadCounts() error {
 }
 
 func (e *Engine) holdsRecords() (bool, error) {
-	it, err := e.db.NewIter(&pebble.IterOptions{LowerBound: []byte{layout.PrefixRegister}, UpperBound: []byte{layout.PrefixRegister + 1}})
+	it, err := e.db.NewIter(&pebble.IterOptions{LowerBound: []byte{rowcodec.PrefixRegister}, UpperBound: []byte{rowcodec.PrefixRegister + 1}})
 	if err != nil {
 		return false, fmt.Errorf("read records: %w", err)
 	}
@@ -80,7 +80,7 @@ func (c *recount) run() {
 	defer e.routines.Done()
 	c.began, c.since = time.Now(), time.Now()
 	e.opts.Log.Info("counting the keys of a store of an earlier version; until that is done, DBSIZE has to walk over them")
-	err := layout.EachRecord(c.rows, 0, caspaxos.Slots-1, c.take)
+	err := rowcodec.EachRecord(c.rows, 0, caspaxos.Slots-1, c.take)
 	if cerr := c.rows.Close(); err == nil {
 		err = cerr
 	}
@@ -98,7 +98,7 @@ func (c *recount) run() {
 }
 
 // take counts a row.
-func (c *recount) take(r caspaxos.Register, top *layout.RowTop) error {
+func (c *recount) take(r caspaxos.Register, top *rowcodec.RowTop) error {
 	if c.counted++; c.counted%recountChunk == 0 {
 		if err := c.rest(); err != nil {
 			return err

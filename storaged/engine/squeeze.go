@@ -7,7 +7,7 @@ import (
 	"go.uber.org/zap"
 
 	"synod/protocol/caspaxos"
-	"synod/storaged/layout"
+	"synod/storaged/rowcodec"
 )
 
 // What a delete or a smaller value leaves behind goes only when Pebble compacts
@@ -101,7 +101,7 @@ func (e *Engine) squeeze(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := e.compact(ctx, layout.SlotBegin(from), layout.SlotBegin(from+n)); err != nil {
+		if err := e.compact(ctx, rowcodec.SlotBegin(from), rowcodec.SlotBegin(from+n)); err != nil {
 			return err
 		}
 		left -= n
@@ -109,7 +109,7 @@ func (e *Engine) squeeze(ctx context.Context) error {
 			return nil
 		}
 	}
-	return e.compact(ctx, []byte{layout.PrefixExpiry}, []byte{layout.PrefixExpiry + 1})
+	return e.compact(ctx, []byte{rowcodec.PrefixExpiry}, []byte{rowcodec.PrefixExpiry + 1})
 }
 
 func (e *Engine) compact(ctx context.Context, begin, end []byte) error {
@@ -123,7 +123,7 @@ func (e *Engine) run(from, most int) (n int, err error) {
 	for n = min(most, caspaxos.Slots-from); n > 1; n = (n + 3) / 4 {
 		var bytes uint64
 		err := e.inPebble(func() (err error) {
-			bytes, err = e.db.EstimateDiskUsage(layout.SlotBegin(from), layout.SlotBegin(from+n))
+			bytes, err = e.db.EstimateDiskUsage(rowcodec.SlotBegin(from), rowcodec.SlotBegin(from+n))
 			return err
 		})
 		if err != nil || bytes <= room {

@@ -16,7 +16,7 @@ import (
 	"synod/protocol/register"
 	"synod/storaged/changelog"
 	"synod/storaged/content"
-	"synod/storaged/layout"
+	"synod/storaged/rowcodec"
 	"synod/storaged/tables"
 )
 
@@ -54,7 +54,7 @@ import (
 type Staging struct {
 	engine      *Engine
 	register    caspaxos.Register
-	incarnation layout.Incarnation
+	incarnation rowcodec.Incarnation
 	change      register.Change
 	needed      bool // what is kept in reserve may be used (caspaxos.Request.Needed)
 
@@ -83,7 +83,7 @@ func (e *Engine) Stage(r caspaxos.Register, b caspaxos.Ballot, h register.Header
 		return nil, fmt.Errorf("stage a state: %w", errStages)
 	}
 	h.Aux = bytes.Clone(h.Aux)
-	s := &Staging{engine: e, register: r, needed: needed, incarnation: layout.Incarnation{Ballot: b, Stage: uint32(number)}}
+	s := &Staging{engine: e, register: r, needed: needed, incarnation: rowcodec.Incarnation{Ballot: b, Stage: uint32(number)}}
 	s.change = register.Change{Kind: register.Full, Header: h, Stage: s.incarnation.Stage}
 	s.rows = content.NewBuilder(e.db, r, s.incarnation, h.Type)
 	s.marker = e.db.NewWriter(nil)
@@ -140,7 +140,7 @@ func (s *Staging) finish() error {
 	if err := s.rows.Close(); err != nil {
 		return err
 	}
-	if err := s.marker.Put(layout.StageRow(s.register, s.incarnation), nil); err != nil {
+	if err := s.marker.Put(rowcodec.StageRow(s.register, s.incarnation), nil); err != nil {
 		return err
 	}
 	return s.marker.Close()
@@ -194,7 +194,7 @@ func (s *Staging) discard() {
 	}
 	e := s.engine
 	err := e.inPebble(func() error {
-		return e.deleteStages([]layout.Staged{{Register: s.register, Incarnation: s.incarnation}})
+		return e.deleteStages([]rowcodec.Staged{{Register: s.register, Incarnation: s.incarnation}})
 	})
 	if err != nil && !errors.Is(err, changelog.ErrClosed) {
 		e.fail(err)
@@ -217,7 +217,7 @@ func (l *Lane) Holds(s *Staging) bool {
 
 // adoptStaged makes rows that were staged the content.
 func (e *entry) adoptStaged(c *register.Change) {
-	e.Adopt(layout.Incarnation{Ballot: e.rec.Accepted, Stage: c.Stage})
+	e.Adopt(rowcodec.Incarnation{Ballot: e.rec.Accepted, Stage: c.Stage})
 	e.rec.Header = c.Header
 	e.rec.Header.Aux = bytes.Clone(c.Header.Aux)
 	e.adopted = append(e.adopted, e.Incarnation)
@@ -226,7 +226,7 @@ func (e *entry) adoptStaged(c *register.Change) {
 // writeAdopted deletes the markers of what was adopted since the last batch.
 func (e *entry) writeAdopted(b *pebble.Batch) error {
 	for _, i := range e.adopted {
-		if err := b.Delete(layout.StageRow(e.rec.Register, i), nil); err != nil {
+		if err := b.Delete(rowcodec.StageRow(e.rec.Register, i), nil); err != nil {
 			return fmt.Errorf("delete marker: %w", err)
 		}
 	}
@@ -235,14 +235,14 @@ func (e *entry) writeAdopted(b *pebble.Batch) error {
 }
 
 // deleteStages deletes what was staged, with the markers.
-func (e *Engine) deleteStages(all []layout.Staged) error {
+func (e *Engine) deleteStages(all []rowcodec.Staged) error {
 	b := e.db.NewBatch()
 	defer b.Close()
 	for _, s := range all {
-		from := layout.AppendIncarnation(nil, s.Incarnation)
-		err := layout.DeleteRows(b, layout.AppendRegister(nil, s.Register), from, layout.AppendAfter(nil, from))
+		from := rowcodec.AppendIncarnation(nil, s.Incarnation)
+		err := rowcodec.DeleteRows(b, rowcodec.AppendRegister(nil, s.Register), from, rowcodec.AppendAfter(nil, from))
 		if err == nil {
-			err = b.Delete(layout.StageRow(s.Register, s.Incarnation), nil)
+			err = b.Delete(rowcodec.StageRow(s.Register, s.Incarnation), nil)
 		}
 		if err != nil {
 			return fmt.Errorf("delete a staged state: %w", err)
@@ -264,14 +264,14 @@ func (e *Engine) clearStages() error {
 		}
 		l.settle()
 	}
-	var lost []layout.Staged
-	it, err := e.db.NewIter(&pebble.IterOptions{LowerBound: layout.RowStage, UpperBound: layout.AppendAfter(nil, layout.RowStage)})
+	var lost []rowcodec.Staged
+	it, err := e.db.NewIter(&pebble.IterOptions{LowerBound: rowcodec.RowStage, UpperBound: rowcodec.AppendAfter(nil, rowcodec.RowStage)})
 	if err != nil {
 		return fmt.Errorf("read markers: %w", err)
 	}
 	for ok := it.First(); ok && err == nil; ok = it.Next() {
-		var s layout.Staged
-		if s, err = layout.ParseStageRow(it.Key()); err != nil {
+		var s rowcodec.Staged
+		if s, err = rowcodec.ParseStageRow(it.Key()); err != nil {
 			break
 		}
 		var held bool
@@ -294,7 +294,7 @@ func (e *Engine) clearStages() error {
 
 // replayed reports whether the changelog had the vote for what was staged. Its
 // lane deletes the marker then, with the rows if that was not the last vote.
-func (e *Engine) replayed(s layout.Staged) (bool, error) {
+func (e *Engine) replayed(s rowcodec.Staged) (bool, error) {
 	l := e.lanes[caspaxos.Part(s.Register.Key, uint32(len(e.lanes)))]
 	of := l.cache[s.Register.Key]
 	if of == nil {
@@ -313,11 +313,11 @@ func (e *Engine) replayed(s layout.Staged) (bool, error) {
 // the content of a register.
 func (l *Lane) checkAdopted(q *caspaxos.Request) error {
 	of := l.cache[q.Register.Key]
-	i := layout.Incarnation{Ballot: q.Ballot, Stage: q.Change.Stage}
+	i := rowcodec.Incarnation{Ballot: q.Ballot, Stage: q.Change.Stage}
 	if of == nil || !slices.Contains(of.adopted, i) {
 		return nil // the disk had this state, or a later one, with its record
 	}
-	marker, err := layout.Get(l.db, layout.StageRow(q.Register, i))
+	marker, err := rowcodec.Get(l.db, rowcodec.StageRow(q.Register, i))
 	if err == nil && marker == nil {
 		err = fmt.Errorf("%w: the elements of a large state are missing from the store", changelog.ErrCorrupt)
 	}

@@ -13,7 +13,7 @@ import (
 	"synod/protocol/caspaxos"
 	"synod/protocol/register"
 	"synod/storaged/content"
-	"synod/storaged/layout"
+	"synod/storaged/rowcodec"
 	"synod/storaged/tables"
 )
 
@@ -147,15 +147,15 @@ func (r *rig) wantRows(k caspaxos.Register, want register.View) {
 	}
 }
 
-func (r *rig) markers() (all []layout.Staged) {
+func (r *rig) markers() (all []rowcodec.Staged) {
 	r.t.Helper()
-	it, err := r.e.db.NewIter(&pebble.IterOptions{LowerBound: layout.RowStage, UpperBound: layout.AppendAfter(nil, layout.RowStage)})
+	it, err := r.e.db.NewIter(&pebble.IterOptions{LowerBound: rowcodec.RowStage, UpperBound: rowcodec.AppendAfter(nil, rowcodec.RowStage)})
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	defer it.Close()
 	for ok := it.First(); ok; ok = it.Next() {
-		s, err := layout.ParseStageRow(it.Key())
+		s, err := rowcodec.ParseStageRow(it.Key())
 		if err != nil {
 			r.t.Fatal(err)
 		}

@@ -5,7 +5,7 @@ import (
 
 	"synod/protocol/caspaxos"
 	"synod/storaged/changelog"
-	"synod/storaged/layout"
+	"synod/storaged/rowcodec"
 	"synod/storaged/rules"
 	"synod/storaged/tally"
 )
@@ -108,7 +108,7 @@ func (l *Lane) rowsAbove(vote *caspaxos.FlushVote) (left []tally.Spared, err err
 	if l.sending != nil && !l.engine.awaitBatch(l.sending) {
 		return nil, changelog.ErrClosed
 	}
-	err = layout.EachRecord(l.engine.db, vote.First, vote.Last, func(r caspaxos.Register, top *layout.RowTop) error {
+	err = rowcodec.EachRecord(l.engine.db, vote.First, vote.Last, func(r caspaxos.Register, top *rowcodec.RowTop) error {
 		if r.Key[0] != vote.Space || caspaxos.Part(r.Key, uint32(len(l.engine.lanes))) != uint32(l.number) || l.cache[r.Key] != nil {
 			return nil
 		}

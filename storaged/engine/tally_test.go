@@ -11,7 +11,7 @@ import (
 
 	"synod/protocol/caspaxos"
 	"synod/protocol/register"
-	"synod/storaged/layout"
+	"synod/storaged/rowcodec"
 	"synod/storaged/rules"
 	"synod/storaged/tally"
 )
@@ -277,7 +277,7 @@ func (l *tallyLife) stage(k caspaxos.Register) {
 func (l *tallyLife) restart() {
 	if l.rnd.IntN(4) == 0 {
 		l.say("the tallies are lost, as if there had been none")
-		must(l.t, l.e.db.DeleteRange(tally.RowTally, layout.AppendAfter(nil, tally.RowTally), pebble.NoSync))
+		must(l.t, l.e.db.DeleteRange(tally.RowTally, rowcodec.AppendAfter(nil, tally.RowTally), pebble.NoSync))
 		must(l.t, l.e.db.Flush())
 	}
 	if l.rnd.IntN(3) == 0 {

@@ -10,10 +10,10 @@ import (
 
 	"synod/protocol/caspaxos"
 	"synod/protocol/wire"
-	"synod/storaged/layout"
+	"synod/storaged/rowcodec"
 )
 
-var rowFlush = []byte{layout.PrefixMeta, 'f', 'l', 'u', 's', 'h'}
+var rowFlush = []byte{rowcodec.PrefixMeta, 'f', 'l', 'u', 's', 'h'}
 
 // Flush is a lane's vote for a range tombstone that is in force.
 type Flush struct {
@@ -61,7 +61,7 @@ func (f *Flush) key() []byte {
 	k := append(append([]byte{}, rowFlush...), byte(f.Vote.Part), f.Vote.Space)
 	k = binary.BigEndian.AppendUint16(k, f.Vote.First)
 	k = binary.BigEndian.AppendUint16(k, f.Vote.Last)
-	return layout.AppendBallot(k, f.Vote.Ballot)
+	return rowcodec.AppendBallot(k, f.Vote.Ballot)
 }
 
 func (f *Flush) value() []byte {
@@ -155,7 +155,7 @@ func (s *Set) Add(vote caspaxos.FlushVote, pos uint64) (known bool, writes []Wri
 
 // Load reads the flushes that are on disk.
 func (s *Set) Load(db pebble.Reader) error {
-	it, err := db.NewIter(&pebble.IterOptions{LowerBound: rowFlush, UpperBound: layout.AppendAfter(nil, rowFlush)})
+	it, err := db.NewIter(&pebble.IterOptions{LowerBound: rowFlush, UpperBound: rowcodec.AppendAfter(nil, rowFlush)})
 	if err != nil {
 		return fmt.Errorf("read flushes: %w", err)
 	}
@@ -163,12 +163,12 @@ func (s *Set) Load(db pebble.Reader) error {
 		value := append([]byte{}, it.Value()...)
 		if len(value) < 8 {
 			it.Close()
-			return fmt.Errorf("%w: flush", layout.ErrRow)
+			return fmt.Errorf("%w: flush", rowcodec.ErrRow)
 		}
 		entry, err := wire.DecodeLogEntry(value[8:])
 		if err != nil || entry.Flush == nil {
 			it.Close()
-			return fmt.Errorf("%w: flush: %w", layout.ErrRow, err)
+			return fmt.Errorf("%w: flush: %w", rowcodec.ErrRow, err)
 		}
 		s.all = append(s.all, newFlushRow(*entry.Flush, binary.BigEndian.Uint64(value)))
 	}

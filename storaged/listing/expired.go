@@ -6,7 +6,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"synod/protocol/caspaxos"
-	"synod/storaged/layout"
+	"synod/storaged/rowcodec"
 )
 
 // expirySteps bounds the work of one call of Expired.
@@ -16,8 +16,8 @@ const expirySteps = 4096
 // now, in Unix milliseconds.
 func ListExpired(db pebble.Reader, now int64, q *caspaxos.ListRequest, reply *caspaxos.ListReply) error {
 	it, err := db.NewIter(&pebble.IterOptions{
-		LowerBound: []byte{layout.PrefixExpiry, byte(q.First >> 8), byte(q.First)},
-		UpperBound: layout.AppendAfter(nil, []byte{layout.PrefixExpiry, byte(q.Last >> 8), byte(q.Last)}),
+		LowerBound: []byte{rowcodec.PrefixExpiry, byte(q.First >> 8), byte(q.First)},
+		UpperBound: rowcodec.AppendAfter(nil, []byte{rowcodec.PrefixExpiry, byte(q.Last >> 8), byte(q.Last)}),
 	})
 	if err != nil {
 		return err
@@ -36,7 +36,7 @@ func findExpired(it *pebble.Iterator, now int64, q *caspaxos.ListRequest, reply 
 	for step := 0; ok; step++ {
 		key := it.Key()
 		if len(key) <= head {
-			return layout.ErrRow
+			return rowcodec.ErrRow
 		}
 		slot := binary.BigEndian.Uint16(key[1:])
 		if step == expirySteps || len(reply.Entries) == limit || bytes > pageBytes {
@@ -44,7 +44,7 @@ func findExpired(it *pebble.Iterator, now int64, q *caspaxos.ListRequest, reply 
 			return nil
 		}
 		if int64(binary.BigEndian.Uint64(key[3:])) > now {
-			ok = it.SeekGE([]byte{layout.PrefixExpiry, byte((slot + 1) >> 8), byte(slot + 1)})
+			ok = it.SeekGE([]byte{rowcodec.PrefixExpiry, byte((slot + 1) >> 8), byte(slot + 1)})
 			continue
 		}
 		r := caspaxos.Register{Slot: slot, Key: string(key[head:])}

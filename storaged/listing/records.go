@@ -7,7 +7,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"synod/protocol/caspaxos"
-	"synod/storaged/layout"
+	"synod/storaged/rowcodec"
 )
 
 // Rows goes over the record rows of some slots in one name space.
@@ -26,8 +26,8 @@ type Rows struct {
 // Open begins before the first register at or above a hash of the first slot.
 func Open(db pebble.Reader, first, last uint16, space byte, from uint64) (*Rows, error) {
 	it, err := db.NewIter(&pebble.IterOptions{
-		LowerBound: layout.AppendPlace(nil, first, space, from),
-		UpperBound: layout.AppendAfter(nil, []byte{layout.PrefixRegister, byte(last >> 8), byte(last)}),
+		LowerBound: rowcodec.AppendPlace(nil, first, space, from),
+		UpperBound: rowcodec.AppendAfter(nil, []byte{rowcodec.PrefixRegister, byte(last >> 8), byte(last)}),
 	})
 	if err != nil {
 		return nil, err
@@ -45,31 +45,31 @@ func (r *Rows) next() (bool, error) {
 		r.begun = true
 		ok = r.it.First()
 	case r.skip:
-		ok = r.it.SeekGE(append(bytes.Clone(r.key), layout.RowEnd))
+		ok = r.it.SeekGE(append(bytes.Clone(r.key), rowcodec.RowEnd))
 	default:
 		ok = r.it.Next()
 	}
 	for ok {
 		key := r.it.Key()
 		if len(key) < 4 {
-			return false, layout.ErrRow
+			return false, rowcodec.ErrRow
 		}
 		slot := binary.BigEndian.Uint16(key[1:])
 		switch space := key[3]; {
 		case space > r.space && slot == r.last:
 			return false, nil
 		case space > r.space:
-			ok = r.it.SeekGE(layout.AppendPlace(nil, slot+1, r.space, 0))
+			ok = r.it.SeekGE(rowcodec.AppendPlace(nil, slot+1, r.space, 0))
 			continue
 		case space < r.space:
-			ok = r.it.SeekGE(layout.AppendPlace(nil, slot, r.space, 0))
+			ok = r.it.SeekGE(rowcodec.AppendPlace(nil, slot, r.space, 0))
 			continue
 		}
 		found, err := r.read(key)
 		if found || err != nil {
 			return found, err
 		}
-		ok = r.it.SeekGE(append(bytes.Clone(r.key), layout.RowEnd))
+		ok = r.it.SeekGE(append(bytes.Clone(r.key), rowcodec.RowEnd))
 	}
 	return false, r.it.Error()
 }
@@ -77,19 +77,19 @@ func (r *Rows) next() (bool, error) {
 // read takes in the present row. It returns false if that is not a record:
 // elements of one that a sweep is deleting.
 func (r *Rows) read(key []byte) (bool, error) {
-	reg, hash, rest, err := layout.ParseRegister(key)
+	reg, hash, rest, err := rowcodec.ParseRegister(key)
 	if err != nil {
 		return false, err
 	}
 	r.key = append(r.key[:0], key[:len(key)-len(rest)]...)
-	if len(rest) != 1 || rest[0] != layout.RowRecord {
+	if len(rest) != 1 || rest[0] != rowcodec.RowRecord {
 		return false, nil
 	}
 	value, err := r.it.ValueAndErr()
 	if err != nil {
 		return false, err
 	}
-	top, err := layout.ParseTop(value)
+	top, err := rowcodec.ParseTop(value)
 	if err != nil {
 		return false, err
 	}

@@ -13,13 +13,13 @@ import (
 
 	"synod/protocol/caspaxos"
 	"synod/protocol/wire"
-	"synod/storaged/layout"
+	"synod/storaged/rowcodec"
 )
 
 var (
-	rowNode   = []byte{layout.PrefixMeta, 'n', 'o', 'd', 'e'}
-	rowEpochs = []byte{layout.PrefixMeta, 's', 'h', 'o', 'w', 'n'}
-	rowMet    = []byte{layout.PrefixMeta, 'e', 'p', 'o', 'c', 'h'} // of earlier versions
+	rowNode   = []byte{rowcodec.PrefixMeta, 'n', 'o', 'd', 'e'}
+	rowEpochs = []byte{rowcodec.PrefixMeta, 's', 'h', 'o', 'w', 'n'}
+	rowMet    = []byte{rowcodec.PrefixMeta, 'e', 'p', 'o', 'c', 'h'} // of earlier versions
 )
 
 // Node is the state of a node. It is safe for concurrent use, Load and Recover
@@ -141,12 +141,12 @@ func (n *Node) Write(b *pebble.Batch, appended uint64) error {
 
 // Load reads the rows, if there are any.
 func (n *Node) Load(db pebble.Reader) error {
-	value, err := layout.Get(db, rowNode)
+	value, err := rowcodec.Get(db, rowNode)
 	if err != nil || value == nil {
 		return err
 	}
 	if len(value) < 8 {
-		return fmt.Errorf("%w: node state", layout.ErrRow)
+		return fmt.Errorf("%w: node state", rowcodec.ErrRow)
 	}
 	n.loaded = binary.BigEndian.Uint64(value)
 	entry, err := wire.DecodeLogEntry(value[8:])
@@ -154,14 +154,14 @@ func (n *Node) Load(db pebble.Reader) error {
 		err = errors.New("no node state")
 	}
 	if err != nil {
-		return fmt.Errorf("%w: node state: %w", layout.ErrRow, err)
+		return fmt.Errorf("%w: node state: %w", rowcodec.ErrRow, err)
 	}
 	n.state = *entry.Node
 	for _, row := range []struct {
 		key []byte
 		met bool
 	}{{rowEpochs, false}, {rowMet, true}} {
-		epochs, err := layout.Get(db, row.key)
+		epochs, err := rowcodec.Get(db, row.key)
 		if err != nil {
 			return err
 		}

@@ -10,7 +10,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"synod/protocol/caspaxos"
-	"synod/storaged/layout"
+	"synod/storaged/rowcodec"
 )
 
 // Each lane knows how many live registers it has, slot by slot, so that nobody
@@ -156,7 +156,7 @@ func (t *Book) Write(b *pebble.Batch, scratch []byte, moves bool) ([]byte, error
 	return scratch, nil
 }
 
-var RowTally = []byte{layout.PrefixMeta, 't', 'a', 'l', 'l', 'y'}
+var RowTally = []byte{rowcodec.PrefixMeta, 't', 'a', 'l', 'l', 'y'}
 
 func tallyRow(lane int, number uint64) []byte {
 	return binary.BigEndian.AppendUint64(append(slices.Clone(RowTally), byte(lane)), number)
@@ -190,7 +190,7 @@ func (c *Census) append(b []byte) []byte {
 
 // parse takes a row's tallies over.
 func (c *Census) parse(row []byte) error {
-	for in := (layout.Cursor{B: row}); len(in.B) > 0; {
+	for in := (rowcodec.Cursor{B: row}); len(in.B) > 0; {
 		db, slot := in.Byte(), in.Uvarint()
 		var t tally
 		if keys := in.Uvarint(); keys > 0 {
@@ -198,12 +198,12 @@ func (c *Census) parse(row []byte) error {
 			t.expiries = in.Uvarint()
 			digest := in.Take(8)
 			if in.Bad || keys > math.MaxUint32 || expiring > keys {
-				return layout.ErrRow
+				return rowcodec.ErrRow
 			}
 			t.keys, t.expiring, t.digest = uint32(keys), uint32(expiring), binary.BigEndian.Uint64(digest)
 		}
 		if in.Bad || db >= caspaxos.Databases || slot >= caspaxos.Slots {
-			return layout.ErrRow
+			return rowcodec.ErrRow
 		}
 		*c.at(db, uint16(slot)) = t
 	}
@@ -213,7 +213,7 @@ func (c *Census) parse(row []byte) error {
 // Load reads the lane's tallies.
 func (t *Book) Load(db pebble.Reader) error {
 	prefix := append(slices.Clone(RowTally), byte(t.lane))
-	it, err := db.NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: layout.AppendAfter(nil, prefix)})
+	it, err := db.NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: rowcodec.AppendAfter(nil, prefix)})
 	if err != nil {
 		return fmt.Errorf("read tallies: %w", err)
 	}
@@ -237,7 +237,7 @@ func (t *Book) Load(db pebble.Reader) error {
 
 func (t *Book) take(key, row []byte) error {
 	if len(key) != len(RowTally)+1+8 || len(row) == 0 || row[0] > 1 {
-		return fmt.Errorf("%w: tallies", layout.ErrRow)
+		return fmt.Errorf("%w: tallies", rowcodec.ErrRow)
 	}
 	if row[0] == 1 {
 		t.disk, t.counted, t.whole, t.size = Census{}, true, len(row), 0
