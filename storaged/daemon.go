@@ -17,6 +17,7 @@ import (
 	"synod/protocol/rpc"
 	"synod/protocol/takeover"
 	"synod/protocol/throttle"
+	"synod/protocol/transfer"
 	"synod/storaged/changelog"
 	"synod/storaged/datadir"
 	"synod/storaged/disk"
@@ -45,8 +46,8 @@ type Config struct {
 	// that nothing runs where it was.
 	Moved bool
 
-	disk         *disk.Disk // for tests: lets the changelog's disk fail
-	stagingBytes int64      // for tests: how large a state may be
+	disk          *disk.Disk // for tests: lets the changelog's disk fail
+	incomingBytes int64      // for tests: how large a state may be
 }
 
 // Daemon is a running storage node.
@@ -83,8 +84,8 @@ type Daemon struct {
 	tallies chan tallying
 	reaping reaping
 
-	streams  streams
-	stagings stagings
+	outgoing *transfer.Scheduler[*rpc.Session, *outgoing]
+	incoming incomings
 
 	ended throttle.Lines // of sessions, for the log
 
@@ -116,8 +117,8 @@ func Start(ctx context.Context, cfg Config) (*Daemon, error) {
 	}
 	d.secrets.Store(new([]rpc.Secret))
 	d.stopped, d.stop = context.WithCancel(context.Background())
-	d.streams.init(d.stopped)
-	d.stagings.init()
+	d.outgoing = transfer.New[*rpc.Session, *outgoing](outgoingLimits, d.routines.Go)
+	d.incoming.init(d.routines.Go)
 	if err := d.bringUp(ctx); err != nil {
 		return nil, errors.Join(err, d.shut((*engine.Engine).Abort))
 	}
@@ -223,10 +224,7 @@ func (d *Daemon) startRoutines() {
 	for range tellers {
 		d.routines.Go(d.tell)
 	}
-	for range streamers {
-		d.routines.Go(d.stream)
-	}
-	d.routines.Go(d.watchStagings)
+	d.routines.Go(d.watchIncoming)
 }
 
 // now reads the node's clocks.
@@ -312,7 +310,7 @@ func (d *Daemon) drain(ctx context.Context) error {
 	// A peer that does not take its replies is none of ours to wait for.
 	large, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
-	d.streams.ended(large)
+	d.outgoing.Idle(large)
 	ctx, cancel = context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	for _, s := range open {
@@ -326,6 +324,7 @@ func (d *Daemon) shut(closeEngine func(*engine.Engine) error) error {
 	var errs []error
 	d.draining.Store(true)
 	d.stop()
+	d.outgoing.Stop()
 	if d.listener != nil {
 		d.listener.Close()
 	}

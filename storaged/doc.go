@@ -10,9 +10,8 @@
 //
 // Besides the lanes there are: the ticker, which moves the node's ceiling and
 // floor; the placement watcher; two listers, which answer pages of registers;
-// the streamers, which send large states in parts, each when the session has
-// taken those before; one for each large state that has come in, which brings it
-// to its lane (the readers of frames have written it to the disk), and one that
-// ends those that do not come in full; and the admin port. Daemon starts them all
+// one for each large state that is being sent, and one for each that comes in, which
+// writes it and asks its lane; one that ends those that do not come in full; and
+// the admin port. Daemon starts them all
 // and waits for them when it is closed.
 package storaged

@@ -179,11 +179,9 @@ func (m *metrics) collectLanes(counter, gauge func(*prometheus.Desc, float64, ..
 	for why := range rpc.Refusals {
 		counter(descRefused, float64(d.server.Refused(why)), why.String())
 	}
-	d.streams.mu.Lock()
-	streams := d.streams.count
-	d.streams.mu.Unlock()
-	gauge(descStreams, float64(streams))
-	gauge(descStagings, float64(d.stagings.len()))
+	outgoing, _ := d.outgoing.Open()
+	gauge(descStreams, float64(outgoing))
+	gauge(descStagings, float64(d.incoming.len()))
 	ready := 0.0
 	if d.ready() == nil {
 		ready = 1

@@ -18,8 +18,8 @@ const (
 	// Nor must many small ones. votesStates is about how many bytes of states may
 	// wait in a session among the votes; further ones go with the bulk traffic.
 	// bulkStates is how many may wait there: then states do not come along with
-	// the ballots any more, and those that are asked for explicitly become streams,
-	// which wait for room. It is less than what streams wait for, so that these get
+	// the ballots any more, and those that are asked for explicitly are transfers,
+	// which wait for room. It is less than what transfers wait for, so that these get
 	// their turn.
 	votesStates = 128 << 10
 	bulkStates  = 2 << 20
@@ -34,11 +34,11 @@ const (
 
 // frame is replies on their way to a session.
 type frame struct {
-	session *rpc.Session
-	class   rpc.Class
-	need    uint64 // not before the changelog is durable up to here
-	b       []byte
-	stream  *stream // if not nil: instead of b
+	session  *rpc.Session
+	class    rpc.Class
+	need     uint64 // not before the changelog is durable up to here
+	b        []byte
+	transfer *outgoingTransfer // if not nil: instead of b
 }
 
 // replies gathers the replies of a lane's batch, by session, and holds those
@@ -96,7 +96,7 @@ func (o *openFrame) class(size int) rpc.Class {
 // in it are not used later.
 func (r *replies) add(s *rpc.Session, reply *caspaxos.Reply) {
 	if reply.Pages != nil {
-		r.stream(s, reply)
+		r.transfer(s, reply)
 		return
 	}
 	o := r.of(s)
@@ -157,10 +157,10 @@ func stateBytes(reply *caspaxos.Reply) int {
 	return 0
 }
 
-// stream has a reply with pages sent by a streamer, when it may leave.
-func (r *replies) stream(s *rpc.Session, reply *caspaxos.Reply) {
-	if st := r.lane.daemon.streams.admit(s, reply); st != nil {
-		r.dispatch(frame{session: s, need: reply.After, stream: st})
+// transfer has a reply with pages sent in chunks, when it may leave.
+func (r *replies) transfer(s *rpc.Session, reply *caspaxos.Reply) {
+	if t, _ := r.lane.daemon.outgoing.Admit(s, &outgoing{session: s, reply: *reply}, 0, nil); t != nil {
+		r.dispatch(frame{session: s, need: reply.After, transfer: t})
 		return
 	}
 	if err := reply.Pages.Close(); err != nil {
@@ -271,8 +271,8 @@ func (r *replies) release(pos uint64) {
 
 // send hands a frame to its session.
 func (r *replies) send(f frame) {
-	if f.stream != nil {
-		r.lane.daemon.streams.push(f.stream)
+	if f.transfer != nil {
+		r.lane.daemon.startOutgoing(f.transfer)
 		return
 	}
 	if f.class == rpc.Votes {

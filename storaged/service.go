@@ -60,7 +60,7 @@ func (d *Daemon) closed(s *rpc.Session, err error) {
 		delete(d.ids, id)
 	}
 	d.sessMu.Unlock()
-	d.endStagings(s)
+	d.endIncoming(s)
 	d.reaping.ends(s)
 	if errors.Is(err, rpc.ErrHungUp) || errors.Is(err, rpc.ErrClosed) {
 		d.log.Debug("session ends", zap.Error(err))
@@ -117,9 +117,9 @@ func (d *Daemon) noRoom(s *rpc.Session, _ rpc.Class, head []byte) {
 	case kind == wire.KindRequest:
 		d.refuse(s, []item{{request: &caspaxos.Request{ID: id, Kind: caspaxos.KindAccept}}}, caspaxos.Busy)
 	case kind == wire.KindPiece:
-		if st := d.stagings.find(stagingKey{s, id}); st != nil {
-			st.skipped = true
-			st.end(errNoRoom)
+		if in := d.incoming.find(incomingID{s, id}); in != nil {
+			in.skipped = true
+			in.end(errNoRoom)
 			return
 		}
 		d.refuse(s, []item{{request: &caspaxos.Request{ID: id, Kind: caspaxos.KindAccept}}}, caspaxos.Busy)
@@ -150,7 +150,7 @@ func (d *Daemon) message(s *rpc.Session, class rpc.Class, b *wire.Batch, sort *s
 		if err != nil {
 			return err
 		}
-		return d.piece(s, class, p)
+		return d.chunk(s, class, p)
 	case wire.KindFlushRequest:
 		q, err := b.FlushRequest()
 		if err != nil {

@@ -1,7 +1,6 @@
 package storaged
 
 import (
-	"context"
 	"fmt"
 	"strings"
 	"sync"
@@ -13,6 +12,7 @@ import (
 	"synod/protocol/budget"
 	"synod/protocol/caspaxos"
 	"synod/protocol/rpc"
+	"synod/protocol/transfer"
 	"synod/protocol/wire"
 )
 
@@ -166,7 +166,7 @@ func TestPeerThatTakesNothing(t *testing.T) {
 
 // Of a large state that its session does not take for long, the rest is refused. The
 // session goes on.
-func TestStreamThatIsNotTaken(t *testing.T) {
+func TestStateThatIsNotTaken(t *testing.T) {
 	n := startNode(t)
 	r := n.slow()
 	r.set("k", "v")
@@ -177,7 +177,7 @@ func TestStreamThatIsNotTaken(t *testing.T) {
 		session = s
 	}
 	n.d.sessMu.Unlock()
-	n.d.streamed(&stream{session: session, reply: caspaxos.Reply{ID: id}}, context.DeadlineExceeded)
+	n.d.outgoingEnded(&outgoing{session: session, reply: caspaxos.Reply{ID: id}}, transfer.ErrPatience)
 	if a := r.await(ch).reply; a.Outcome != caspaxos.Busy {
 		t.Errorf("outcome %d", a.Outcome)
 	}

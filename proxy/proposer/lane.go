@@ -107,7 +107,7 @@ func (l *Lane) submitPart(cmds []*caspaxos.Command, part []uint8, mine uint8) {
 
 // Replies takes replies from a node; see router.Lane.
 func (l *Lane) Replies(from caspaxos.NodeID, replies []*caspaxos.Reply) {
-	l.pool.senders.answered(from, replies)
+	l.pool.deliveries.answered(from, replies)
 	l.mu.Lock()
 	l.inbox.replies = append(l.inbox.replies, arrival{from: from, replies: replies})
 	l.mu.Unlock()
@@ -240,24 +240,24 @@ func (l *Lane) refuse(to caspaxos.NodeID, ids ...uint64) {
 }
 
 // encode sorts the requests by node. The same request to several nodes is
-// encoded once; a large one goes to the senders.
+// encoded once; a large one is delivered in chunks.
 func (l *Lane) encode(out []caspaxos.Sent) {
 	var last *caspaxos.Request
 	var encoded []byte
-	var parcel *parcel
+	var large *largeRequest
 	for _, s := range out {
 		if s.Request != last {
 			last = s.Request
-			encoded, parcel = l.encodeOne(last)
+			encoded, large = l.encodeOne(last)
 		}
-		if parcel != nil {
-			gone, ok := l.pool.senders.add(l, s.To, parcel)
+		if large != nil {
+			gone, ok := l.pool.deliveries.add(l, s.To, large)
 			if l.refuse(s.To, gone...); !ok {
 				l.refuse(s.To, last.ID)
 			}
 			continue
 		}
-		l.refuse(s.To, l.pool.senders.supersede(s.To, last)...)
+		l.refuse(s.To, l.pool.deliveries.supersede(s.To, last)...)
 		for int(s.To) >= len(l.out) {
 			l.out = append(l.out, outgoing{})
 		}
@@ -278,8 +278,8 @@ func (l *Lane) encode(out []caspaxos.Sent) {
 
 // encodeOne encodes a request: one of some size into memory that bulk traffic
 // keeps, a small one into memory that the next will be encoded into. Of a large
-// one it makes a parcel.
-func (l *Lane) encodeOne(req *caspaxos.Request) ([]byte, *parcel) {
+// one it makes a largeRequest.
+func (l *Lane) encodeOne(req *caspaxos.Request) ([]byte, *largeRequest) {
 	n := req.Change.Bytes()
 	if p := large(req, n); p != nil {
 		return nil, p

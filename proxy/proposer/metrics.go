@@ -34,7 +34,7 @@ func (collector) Describe(ch chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (c collector) Collect(ch chan<- prometheus.Metric) {
-	s, sends := c.pool.stats, &c.pool.senders
+	s, sends := c.pool.stats, &c.pool.deliveries
 	count := func(d *prometheus.Desc, n *atomic.Uint64, label string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n.Load()), label)
 	}
@@ -61,8 +61,9 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	count(sendsDesc, &sends.failed, "failed")
 	count(sendsDesc, &sends.refused, "refused")
 	count(sendsDesc, &sends.superseded, "superseded")
+	_, held := sends.scheduler.Open()
 	ch <- prometheus.MustNewConstMetric(sendingDesc, prometheus.GaugeValue, float64(sends.count.Load()))
-	ch <- prometheus.MustNewConstMetric(heldDesc, prometheus.GaugeValue, float64(sends.bytes.Load()))
+	ch <- prometheus.MustNewConstMetric(heldDesc, prometheus.GaugeValue, float64(held))
 	ch <- batches(s)
 }
 

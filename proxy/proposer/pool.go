@@ -65,7 +65,7 @@ type Pool struct {
 	stats *caspaxos.Stats
 	wg    sync.WaitGroup
 
-	senders senders
+	deliveries deliveries
 }
 
 // New returns a pool that is not running yet: make the transport with Lanes as
@@ -83,7 +83,7 @@ func New(cfg Config) *Pool {
 		cfg.CachedBytes = defaultCachedBytes
 	}
 	p := &Pool{start: time.Now(), stats: new(caspaxos.Stats)}
-	p.senders.init()
+	p.deliveries.init(deliveryBytes)
 	for i := range n {
 		p.lanes = append(p.lanes, newLane(p, cfg, i, n))
 	}
@@ -108,7 +108,7 @@ func (p *Pool) Close() {
 		close(l.stop)
 	}
 	p.wg.Wait()
-	p.senders.close()
+	p.deliveries.close()
 }
 
 // Stats returns the counters of all lanes.

@@ -6,8 +6,8 @@ import (
 
 	"synod/protocol/caspaxos"
 	"synod/storaged/changelog"
-	"synod/storaged/rowcodec"
 	"synod/storaged/listing"
+	"synod/storaged/rowcodec"
 	"synod/storaged/rules"
 )
 

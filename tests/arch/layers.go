@@ -26,7 +26,7 @@ var layers = []struct {
 	{"storage", []string{"storaged/engine"}},
 	{"placement", []string{"meta/placement", "meta/store", "meta/sealed", "meta/site"}},
 	{"wire", []string{"protocol/wire", "protocol/rpc"}},
-	{"shared words", []string{"protocol/budget", "protocol/caspaxos", "protocol/register", "protocol/resp", "protocol/takeover", "protocol/throttle"}},
+	{"shared words", []string{"protocol/budget", "protocol/caspaxos", "protocol/register", "protocol/resp", "protocol/takeover", "protocol/throttle", "protocol/transfer"}},
 }
 
 const whyLayers = "knowledge flows down (ARCHITECTURE.md, Layers); a package that knows those above it cannot be understood, tested or replaced alone"

@@ -1,6 +1,7 @@
 package proposer
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"slices"
@@ -16,15 +17,18 @@ import (
 	"synod/proxy/router"
 )
 
-// idle returns a queue whose goroutines are all busy, so that what is added waits.
-func idle(t *testing.T, most int) *queue {
-	s := new(senders)
-	s.init()
+// idle returns deliveries to node 0 that all wait.
+func idle(t *testing.T, most int64) *deliveries {
+	s := new(deliveries)
+	s.init(most)
+	end := make(chan struct{})
 	t.Cleanup(s.close)
-	s.most = most
-	q := s.queue(0)
-	q.running = sendersEach
-	return q
+	t.Cleanup(func() { close(end) })
+	for range deliveriesEach {
+		busy, _ := s.scheduler.Admit(0, &delivery{}, 0, nil)
+		s.scheduler.Start(busy, func() { <-end })
+	}
+	return s
 }
 
 // change makes an Accept of which the id and the ballot are n.
@@ -34,81 +38,84 @@ func change(kind register.ChangeKind, key string, n uint64) *caspaxos.Request {
 }
 
 // put adds a request of so many bytes and tells what was to be expected.
-func (q *queue) put(t *testing.T, r *caspaxos.Request, bytes int, taken bool, want ...uint64) {
+func (s *deliveries) put(t *testing.T, r *caspaxos.Request, bytes int, taken bool, want ...uint64) {
 	t.Helper()
-	gone, ok := q.add(&sending{id: r.ID, parcel: &parcel{request: r}, bytes: bytes})
+	gone, ok := s.admit(&delivery{id: r.ID, large: &largeRequest{request: r, bytes: bytes}}, func(d *delivery) { <-d.ctx.Done() })
 	if ok != taken || !slices.Equal(gone, want) {
 		t.Errorf("request %d: taken %v, instead of %d; want %v, instead of %d", r.ID, ok, gone, taken, want)
 	}
 }
 
-// wants looks at what waits, in its order, and at its bytes.
-func (q *queue) wants(t *testing.T, bytes int, ids ...uint64) {
+// wants looks at what is open, and at its bytes.
+func (s *deliveries) wants(t *testing.T, bytes int64, ids ...uint64) {
 	t.Helper()
 	var got []uint64
-	for _, one := range q.waiting {
-		got = append(got, one.id)
+	for id := range s.open {
+		got = append(got, id.id)
 	}
-	if !slices.Equal(got, ids) || len(q.open) != len(ids) || q.held != bytes {
-		t.Errorf("%d wait, %d are open, %d bytes are held; want %d and %d bytes", got, len(q.open), q.held, ids, bytes)
+	slices.Sort(got)
+	if _, held := s.scheduler.Open(); !slices.Equal(got, ids) || held != bytes {
+		t.Errorf("%d are open, %d bytes are held; want %d and %d bytes", got, held, ids, bytes)
 	}
-	if n, b := q.senders.count.Load(), q.senders.bytes.Load(); int(n) != len(ids) || int(b) != bytes {
-		t.Errorf("%d requests of %d bytes are shown", n, b)
+	if n := s.count.Load(); int(n) != len(ids) {
+		t.Errorf("%d requests are shown", n)
 	}
 }
 
 // A full change comes in the place of what waits of the same register, and of that
 // alone.
 func TestAFullChangeSupersedesWhatWaits(t *testing.T) {
-	q := idle(t, math.MaxInt)
-	q.put(t, change(register.Full, "k", 1), 10, true)
-	q.put(t, change(register.Full, "other", 2), 20, true)
-	q.put(t, change(register.Delta, "k", 3), 30, true) // it needs the first
-	q.wants(t, 60, 1, 2, 3)
-	q.put(t, change(register.Full, "k", 5), 50, true, 1, 3)
-	q.wants(t, 70, 5, 2)
-	q.put(t, change(register.Full, "k", 4), 40, true) // a repair to an earlier round
-	q.wants(t, 110, 5, 2, 4)
-	if gone := q.senders.supersede(0, change(register.Delta, "k", 6)); gone != nil {
+	s := idle(t, math.MaxInt64)
+	s.put(t, change(register.Full, "k", 1), 10, true)
+	s.put(t, change(register.Full, "other", 2), 20, true)
+	s.put(t, change(register.Delta, "k", 3), 30, true) // it needs the first
+	s.wants(t, 60, 1, 2, 3)
+	s.put(t, change(register.Full, "k", 5), 50, true, 1, 3)
+	s.wants(t, 70, 2, 5)
+	s.put(t, change(register.Full, "k", 4), 40, true) // a repair to an earlier round
+	s.wants(t, 110, 2, 4, 5)
+	if gone := s.supersede(0, change(register.Delta, "k", 6)); gone != nil {
 		t.Errorf("a small delta superseded %d", gone)
 	}
-	if gone := q.senders.supersede(0, change(register.Full, "k", 7)); !slices.Equal(gone, []uint64{5, 4}) {
+	if gone := s.supersede(0, change(register.Full, "k", 7)); !slices.Equal(gone, []uint64{5, 4}) {
 		t.Errorf("a small full change superseded %d", gone)
 	}
-	q.wants(t, 20, 2)
+	s.wants(t, 20, 2)
 }
 
 // What is on its way already is sent to its end: the node would be left with a part.
 func TestWhatIsOnItsWayIsNotSuperseded(t *testing.T) {
-	q := idle(t, math.MaxInt)
-	q.put(t, change(register.Full, "k", 1), 10, true)
-	one := q.next()
-	q.put(t, change(register.Full, "k", 2), 10, true)
-	if one.ctx.Err() != nil || q.open[1] != one {
+	s := new(deliveries)
+	s.init(math.MaxInt64)
+	t.Cleanup(s.close)
+	s.put(t, change(register.Full, "k", 1), 10, true)
+	one := s.open[deliveryID{0, 1}]
+	s.put(t, change(register.Full, "k", 2), 10, true)
+	if one.ctx.Err() != nil || s.open[deliveryID{0, 1}] != one {
 		t.Error("it was given up")
 	}
-	q.sent(one) // from here on it takes no room
-	if q.held != 10 || one.parcel != nil {
-		t.Errorf("%d bytes are held while an answer is awaited", q.held)
+	s.release(one) // from here on it takes no room
+	s.wants(t, 10, 1, 2)
+	s.answered(0, []*caspaxos.Reply{{ID: 1}})
+	if context.Cause(one.ctx) != errAnswered || one.large != nil {
+		t.Error("it goes on behind its answer")
 	}
-	q.answered([]*caspaxos.Reply{{ID: 1}})
-	q.ended(one)
-	q.wants(t, 10, 2)
+	s.wants(t, 10, 2)
 }
 
 // A node is kept so many bytes and one request more, of whatever size; what is
 // refused drops nothing.
 func TestBytesForANodeAreBounded(t *testing.T) {
-	q := idle(t, 100)
-	q.put(t, change(register.Full, "a", 1), 99, true)
-	q.put(t, change(register.Full, "b", 2), 1<<30, true)
-	q.put(t, change(register.Full, "c", 3), 1, false)
-	q.put(t, change(register.Full, "a", 4), 1, false)
-	q.wants(t, 99+1<<30, 1, 2)
-	q.put(t, change(register.Full, "b", 5), 1, true, 2)
-	q.put(t, change(register.Full, "c", 6), 1, false) // it is full to the byte
-	q.put(t, change(register.Full, "a", 7), 1, true, 1)
-	q.wants(t, 2, 7, 5)
+	s := idle(t, 100)
+	s.put(t, change(register.Full, "a", 1), 99, true)
+	s.put(t, change(register.Full, "b", 2), 1<<30, true)
+	s.put(t, change(register.Full, "c", 3), 1, false)
+	s.put(t, change(register.Full, "a", 4), 1, false)
+	s.wants(t, 99+1<<30, 1, 2)
+	s.put(t, change(register.Full, "b", 5), 1, true, 2)
+	s.put(t, change(register.Full, "c", 6), 1, false) // it is full to the byte
+	s.put(t, change(register.Full, "a", 7), 1, true, 1)
+	s.wants(t, 2, 5, 7)
 }
 
 // assign is a blind write of some size.
@@ -143,7 +150,7 @@ func TestLargeWritesBesideADeafNode(t *testing.T) {
 	p := New(Config{Clock: caspaxos.NewClock(1, func() int64 { return time.Now().UnixMilli() }),
 		Limits: limits, Timing: caspaxos.DefaultTiming(), Lanes: 1})
 	const size, most = 2 << 20, 5 << 20
-	p.senders.most = most
+	p.deliveries.init(most)
 	net := router.New(router.Config{Cluster: nodetest.Cluster, Name: "p", Log: zap.NewNop()}, []router.Lane{p.lanes[0]})
 	p.Start(net)
 	net.Update(snap)
@@ -152,13 +159,9 @@ func TestLargeWritesBesideADeafNode(t *testing.T) {
 		<-time.After(time.Millisecond)
 	}
 	nodes[0].Deafen(true)
-	deaf := p.senders.queue(net.Config(0).Nodes()[0])
-	held := func() int {
-		deaf.mu.Lock()
-		defer deaf.mu.Unlock()
-		return deaf.held
-	}
-	for i := range sendersEach + 1 {
+	deaf := net.Config(0).Nodes()[0]
+	held := func() int { return int(p.deliveries.scheduler.OpenWith(deaf)) }
+	for i := range deliveriesEach + 1 {
 		p.set(t, fmt.Sprint(i), size)
 	}
 	for held() >= 2*size { // the last one waits, the others for their answers

@@ -12,6 +12,7 @@ import (
 	"synod/protocol/caspaxos"
 	"synod/protocol/register"
 	"synod/protocol/rpc"
+	"synod/protocol/transfer"
 	"synod/protocol/wire"
 )
 
@@ -110,10 +111,10 @@ func TestLargeStatesComeInParts(t *testing.T) {
 		for s := range n.d.sessions {
 			most = max(most, s.Backlog(rpc.Bulk))
 		}
-		if most > streamBacklog+2*caspaxos.PageBytes {
+		if most > transfer.Backlog+2*caspaxos.PageBytes {
 			t.Fatalf("%d bytes wait in a session", most)
 		}
-		return most > streamBacklog
+		return most > transfer.Backlog
 	})
 	c.set("k", "another") // the same lane
 	if got := l.depth.Load(); got > 1 {
@@ -150,7 +151,7 @@ func TestStreamsAreBounded(t *testing.T) {
 			c.large("k")
 			r.hold.Lock()
 			var qs []*caspaxos.Request
-			for range streamsMost + 1 {
+			for range outgoingLimits.Open + 1 {
 				qs = append(qs, largeRequest("k"))
 			}
 			r.send(qs...)
@@ -163,9 +164,8 @@ func TestStreamsAreBounded(t *testing.T) {
 				r.s.Close()
 				r.hold.Unlock()
 				waitFor(t, "the streams to end", func() bool {
-					n.d.streams.mu.Lock()
-					defer n.d.streams.mu.Unlock()
-					return n.d.streams.count == 0
+					open, _ := n.d.outgoing.Open()
+					return open == 0
 				})
 			case "close":
 				if err := n.d.Close(n.context()); err != nil {
@@ -189,7 +189,7 @@ func TestSlowReadersDelayNobody(t *testing.T) {
 	slow := n.reader()
 	slow.hold.Lock()
 	defer slow.hold.Unlock()
-	for range 2 * streamers {
+	for range 2 * outgoingLimits.Running {
 		slow.send(largeRequest("k"))
 	}
 	c.set("another", "v") // they have all been taken

@@ -11,6 +11,7 @@ import (
 	"synod/protocol/caspaxos"
 	"synod/protocol/register"
 	"synod/protocol/rpc"
+	"synod/protocol/transfer"
 	"synod/protocol/wire"
 )
 
@@ -83,7 +84,7 @@ func (n *testNode) wantHash(k string, elements int) {
 // idle waits until no large state is coming in, and wants no file of one.
 func (n *testNode) idle() {
 	n.t.Helper()
-	waitFor(n.t, "the end of all stagings", func() bool { return n.d.stagings.len() == 0 })
+	waitFor(n.t, "the end of all stagings", func() bool { return n.d.incoming.len() == 0 })
 	if left := n.stagedFiles(); len(left) > 0 {
 		n.t.Fatalf("files are left: %v", left)
 	}
@@ -145,7 +146,7 @@ func TestPiecesOfALostRound(t *testing.T) {
 	// A promise in between is found out by the vote.
 	ps, ch := c.cut(c.hashOf("k", 3000), 1<<20)
 	c.sendPieces(ps[0])
-	waitFor(t, "the staging", func() bool { return n.d.stagings.len() == 1 })
+	waitFor(t, "the staging", func() bool { return n.d.incoming.len() == 1 })
 	if r := c.do(&caspaxos.Request{Kind: caspaxos.KindPrepare, Register: key("k"), Ballot: n.ballot()}); r.Outcome != caspaxos.Promised {
 		t.Fatalf("prepare: %+v", r)
 	}
@@ -225,20 +226,20 @@ func TestTooManyStagings(t *testing.T) {
 		}
 		b.c.sendPieces(b.ps[1:]...)
 	}
-	for range (stagingsMost - stagingsKept) / stagingsEach {
+	for range (incomingLimits.Open - incomingLimits.Reserved) / incomingLimits.OpenEach {
 		c := n.dial()
-		for range stagingsEach {
+		for range incomingLimits.OpenEach {
 			all = append(all, begin(c))
 		}
 		refused(begin(c))
 	}
-	for range stagingsKept { // one for each of other sessions
+	for range incomingLimits.Reserved { // one for each of other sessions
 		c := n.dial()
 		all = append(all, begin(c))
 		refused(begin(c))
 	}
 	refused(begin(n.dial()))
-	if got := n.d.stagings.len(); got != stagingsMost {
+	if got := n.d.incoming.len(); got != incomingLimits.Open {
 		t.Errorf("%d stagings", got)
 	}
 	for _, b := range all {
@@ -257,14 +258,14 @@ func TestStagingsEnd(t *testing.T) {
 	c := n.dial()
 	ps, ch := c.cut(c.hashOf("k", 3000), 1<<20)
 	c.sendPieces(ps[:2]...)
-	waitFor(t, "the staging", func() bool { return n.d.stagings.len() == 1 })
-	n.d.endLate(n.d.now().Mono)
-	if n.d.stagings.len() != 1 {
+	waitFor(t, "the staging", func() bool { return n.d.incoming.len() == 1 })
+	n.d.endLate(n.d.monotonic())
+	if n.d.incoming.len() != 1 {
 		t.Error("it was not late")
 	}
 	waitFor(t, "its end", func() bool { // it may be at work still
-		n.d.endLate(n.d.now().Mono + caspaxos.Mono(2*stagingPatience))
-		return n.d.stagings.len() == 0
+		n.d.endLate(n.d.monotonic() + 2*transfer.Patience)
+		return n.d.incoming.len() == 0
 	})
 	if r := c.await(ch).reply; r.Outcome != caspaxos.Busy {
 		t.Errorf("outcome %d", r.Outcome)
@@ -273,7 +274,7 @@ func TestStagingsEnd(t *testing.T) {
 	c.sendPieces(ps[2:]...)
 	ps, _ = c.cut(c.hashOf("k", 3000), 1<<20)
 	c.sendPieces(ps[:2]...)
-	waitFor(t, "the staging", func() bool { return n.d.stagings.len() == 1 })
+	waitFor(t, "the staging", func() bool { return n.d.incoming.len() == 1 })
 	c.s.Close()
 	n.idle()
 	if r := n.dial().do(readRequest("k")); !r.Accepted.IsZero() {
@@ -292,7 +293,7 @@ func TestPiecesWithoutRoom(t *testing.T) {
 	c := n.dial()
 	ps, ch := c.cut(c.hashOf("k", 3000), 1<<20)
 	c.sendPieces(ps[0])
-	waitFor(t, "the staging", func() bool { return n.d.stagings.len() == 1 })
+	waitFor(t, "the staging", func() bool { return n.d.incoming.len() == 1 })
 	g.free.Store(0)
 	waitFor(t, "the node to notice", func() bool { return n.d.engine.Ready() != nil })
 	c.sendPieces(ps[1:]...)

@@ -1,12 +1,11 @@
 package storaged
 
 import (
-	"context"
 	"strings"
 	"testing"
 
 	"synod/protocol/caspaxos"
-	"synod/protocol/register"
+	"synod/protocol/transfer"
 	"synod/protocol/wire"
 )
 
@@ -97,26 +96,19 @@ func TestOthersAreNotLateForAStagingWithoutRoom(t *testing.T) {
 	c.sendPieces(quick[0])
 	c.sendPieces(slow...)
 	c.sendPieces(quick[1:]...) // in time
-	find := func(p *wire.Piece) (st *staging) {
-		for _, one := range n.d.stagings.all() {
+	find := func(p *wire.Piece) (in *incoming) {
+		for _, one := range n.d.incoming.all() {
 			if one.id == p.ID {
-				st = one
+				in = one
 			}
 		}
-		return st
+		return in
 	}
 	waitFor(t, "the reader to have to wait", func() bool {
-		st := find(quick[0])
-		if st == nil {
-			return false
-		}
-		st.mu.Lock()
-		defer st.mu.Unlock()
-		st.reader.mu.Lock()
-		defer st.reader.mu.Unlock()
-		return st.reader.stands && st.patience.waits
+		in := find(quick[0])
+		return in != nil && in.reader.Waiting() && in.inbox.Waiting()
 	})
-	n.d.endLate(n.d.now().Mono + 2*stagingPatience)
+	n.d.endLate(n.d.monotonic() + 2*transfer.Patience)
 	release()
 	for _, ch := range []chan *answer{slowly, quickly} {
 		if r := c.await(ch).reply; r.Outcome != caspaxos.Acked {
@@ -125,42 +117,10 @@ func TestOthersAreNotLateForAStagingWithoutRoom(t *testing.T) {
 	}
 }
 
-// Pieces that bring next to nothing do not keep a place.
-func TestPatience(t *testing.T) {
-	st := &staging{reader: new(intake), more: make(chan struct{}, 1), room: make(chan struct{}, 1)}
-	st.patience.left = stagingPatience
-	st.ctx, st.end = context.WithCancelCause(t.Context())
-	now := caspaxos.Now{Mono: 1}
-	clock := func() caspaxos.Now { return now }
-	lasts := func(size int) (pieces int) {
-		for ; st.ctx.Err() == nil && pieces < 100; pieces++ {
-			st.patience.wait(st.reader.clock(now.Mono))
-			now.Mono += stagingPatience * 9 / 10
-			st.endIfLate(now.Mono)
-			st.put(pieceOf(size), clock)
-			st.take(clock)
-		}
-		return pieces
-	}
-	if got := lasts(caspaxos.PageBytes); got != 100 {
-		t.Errorf("it ended with piece %d of the usual size", got)
-	}
-	if got := lasts(100); got > 2 {
-		t.Errorf("it ended with piece %d of next to nothing", got)
-	}
-	if err := context.Cause(st.ctx); err != errLate {
-		t.Errorf("it ended with %v", err)
-	}
-}
-
-func pieceOf(size int) *wire.Piece {
-	return &wire.Piece{Ops: []register.Op{{Value: make([]byte, size)}}}
-}
-
 // A state that is larger than any may be is refused.
 func TestStateTooLarge(t *testing.T) {
 	n := prepareNode(t)
-	n.cfg.stagingBytes = 2 << 20
+	n.cfg.incomingBytes = 2 << 20
 	n.start()
 	n.create()
 	c := n.dial()

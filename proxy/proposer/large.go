@@ -1,0 +1,83 @@
+package proposer
+
+import (
+	"slices"
+	"sync"
+
+	"synod/protocol/caspaxos"
+	"synod/protocol/register"
+	"synod/protocol/wire"
+)
+
+// largeRequest is an Accept of a large change. It goes in chunks if it can be divided,
+// each encoded when the connection has room for it: no lane is held up by it, and memory
+// does not have to hold it in its encoded form, once for each node. The deliveries to
+// several nodes share it.
+type largeRequest struct {
+	request *caspaxos.Request
+	bytes   int // of its change
+	once    sync.Once
+	ops     []register.Op // of the request, in the order in which the chunks have them
+	whole   []byte        // the request, encoded, if it must not be divided
+}
+
+// large returns what is to be delivered of a request, nil if it is not large.
+func large(q *caspaxos.Request, bytes int) *largeRequest {
+	if q.Kind != caspaxos.KindAccept || bytes <= caspaxos.PageBytes {
+		return nil
+	}
+	return &largeRequest{request: q, bytes: bytes}
+}
+
+// prepare finds out how the request goes.
+func (l *largeRequest) prepare() {
+	c := &l.request.Change
+	switch {
+	case wire.Divisible(c):
+		l.ops = c.Ops
+	case c.Kind == register.Full:
+		l.ops = ordered(*c)
+	}
+	if l.ops == nil {
+		l.whole = wire.AppendRequest(make([]byte, 0, l.bytes+l.bytes/16), l.request)
+	}
+}
+
+// ordered returns Puts in the order of their keys, each once, that make what a
+// full change makes.
+func ordered(c register.Change) []register.Op {
+	c.Ops = slices.Clone(c.Ops)
+	register.Sort(c.Ops) // the order in which many are applied at the least cost
+	return register.Nothing().Apply(c).Full().Ops
+}
+
+// chunks calls room before each chunk, and then send with it, until one of them fails.
+func (l *largeRequest) chunks(room func() error, send func([]byte) error) error {
+	l.once.Do(l.prepare)
+	if l.whole != nil {
+		if err := room(); err != nil {
+			return err
+		}
+		return send(l.whole)
+	}
+	for rest, number := l.ops, uint32(0); ; number++ {
+		if err := room(); err != nil {
+			return err
+		}
+		n := wire.Cut(rest, caspaxos.PageBytes)
+		p := wire.Piece{ID: l.request.ID, Number: number, Last: n == len(rest), Ops: rest[:n]}
+		if number == 0 {
+			p.Accept = l.request
+		}
+		if err := send(encode(&p)); err != nil || p.Last {
+			return err
+		}
+		rest = rest[n:]
+	}
+}
+
+func encode(p *wire.Piece) []byte {
+	const head = 4 << 10 // what else chunk zero has, mostly
+	content := register.Change{Ops: p.Ops}
+	return wire.AppendPiece(make([]byte, 0, content.Bytes()+head), p)
+}
