@@ -10,6 +10,9 @@ BUILD    = $(GO) build -ldflags "$(LDFLAGS)" -o $(CURDIR)/bin/
 MODULES := . tools/synod tests
 
 LINT    := go tool -modfile=$(CURDIR)/tools/lint/go.mod staticcheck
+# Safety rules can be turned off, to show that tests notice, in builds with this
+# tag only.
+RULES   := -tags invariants
 SEEDS   ?= 1000
 COMMANDS ?= 100000
 TIMEOUT ?= 40m
@@ -33,10 +36,11 @@ run: build ## start a whole cluster on loopback, data in ./data
 # notice that these have changed.
 test: build ## build everything and run all tests
 	@set -e; for m in $(MODULES); do (cd $$m && $(GO) test -count 1 -timeout $(TIMEOUT) ./...); done
+	$(GO) test $(RULES) ./storaged/engine -run TestRule -count 1 -timeout $(TIMEOUT)
 
 lint: ## check formatting, vet, staticcheck
 	@test -z "$$(gofmt -l .)" || { echo "not formatted (make fmt):"; gofmt -l .; exit 1; }
-	@set -e; for m in $(MODULES); do (cd $$m && $(GO) vet ./...); done
+	@set -e; for m in $(MODULES); do (cd $$m && $(GO) vet ./... && $(GO) vet $(RULES) ./...); done
 	@set -e; for m in $(MODULES); do (cd $$m && GOWORK=off $(LINT) ./...); done
 
 fmt: ## format the code

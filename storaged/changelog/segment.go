@@ -1,3 +1,10 @@
+// Package changelog is the write-ahead log of a node: segments of records, shared
+// by all lanes, written and synced by one goroutine.
+//
+// What Log.Wait has seen durable survives any crash. A torn tail, as a crash
+// leaves it, is cut off when the log begins again; damage to what was durable is
+// ErrCorrupt. The two are told apart by markers in the log, by the position file,
+// and by what the caller knows to be durable.
 package changelog
 
 import (

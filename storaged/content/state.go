@@ -1,3 +1,9 @@
+// Package content is the content of one register, as its lane has it in memory and
+// Pebble has it in rows: applying changes, answering projections, counting elements
+// in buckets so that ranks are cheap, and remembering where many were deleted.
+//
+// Content of a few KiB is inside the register's record. Beyond, its elements are
+// rows, of which only those are in memory that the disk does not have yet.
 package content
 
 import (

@@ -1,3 +1,6 @@
+// Package datadir is a node's data directory, apart from the data: the lock, whose
+// data it is, the starts of its node, the proxies it met and the placement it saw
+// last.
 package datadir
 
 import (

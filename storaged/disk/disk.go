@@ -1,3 +1,6 @@
+// Package disk is the disk as the changelog and the node's own files see it: the
+// system calls, as a struct of functions that tests may replace, and how much
+// space is free.
 package disk
 
 import (

@@ -1,3 +1,5 @@
+//go:build invariants
+
 package engine
 
 import (
@@ -7,7 +9,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -20,20 +21,6 @@ import (
 	"synod/storaged/datadir"
 	"synod/storaged/rules"
 )
-
-// old makes a directory of an image as the format before has it: without a
-// position file, and without a checksum in the identity.
-func (m image) old(t *testing.T) image {
-	t.Helper()
-	var id datadir.Identity
-	must(t, json.Unmarshal(m[datadir.IdentityFile], &id))
-	id.Format, id.Position, id.Checksum = datadir.IdentityPlain, false, ""
-	raw, err := json.MarshalIndent(id, "", "  ")
-	must(t, err)
-	m[datadir.IdentityFile] = raw
-	delete(m, changelog.PositionFile)
-	return m
-}
 
 // lastLog returns the newest segment that has records, where each of them and
 // each marker begins, and where they end. The last batch begins at batch.
@@ -62,9 +49,9 @@ func (m image) lastLog(t *testing.T) (name string, starts []int, batch, end int)
 	return "", nil, 0, 0
 }
 
-// TestDamageCaught leaves rules out, one by one, and wants to see what they are
-// good for.
-func TestDamageCaught(t *testing.T) {
+// TestRulesAgainstDamage turns rules off, one by one, and wants to see the damage
+// go unnoticed.
+func TestRulesAgainstDamage(t *testing.T) {
 	for name, test := range map[string]struct {
 		omit   rules.Set
 		damage func(t *testing.T, rnd *rand.Rand, m image)
@@ -124,18 +111,9 @@ func wantRule(t *testing.T, p *past, omit rules.Set) {
 	}
 }
 
-// ended is the past of a rig that set some registers.
-func ended(r *rig, values map[string]string) *past {
-	r.t.Helper()
-	p := &past{opts: r.opts, clock: r.clock, whole: views(values), state: r.e.NodeState(), epochs: r.e.Epochs()}
-	p.image = takeImage(r.t, r.opts.Dir, r.opts.FS.(*vfs.MemFS).CrashClone(vfs.CrashCloneCfg{}))
-	must(r.t, r.e.Abort())
-	return p
-}
-
-// TestPebbleIsAhead: what one lane has brought to Pebble shows that the log was
+// TestRulePebbleIsAhead: what one lane has brought to Pebble shows that the log was
 // durable up to there, for all lanes.
-func TestPebbleIsAhead(t *testing.T) {
+func TestRulePebbleIsAhead(t *testing.T) {
 	o := testOptions(t)
 	o.FS = vfs.NewCrashableMem()
 	r := newRig(t, o)
@@ -157,8 +135,8 @@ func TestPebbleIsAhead(t *testing.T) {
 	wantRule(t, p, rules.Applied)
 }
 
-// TestTableOfAnother: a table of the same size in the place of another.
-func TestTableOfAnother(t *testing.T) {
+// TestRuleTableOfAnother: a table of the same size in the place of another.
+func TestRuleTableOfAnother(t *testing.T) {
 	o := testOptions(t)
 	o.FS = vfs.NewCrashableMem()
 	r := newRig(t, o)
@@ -198,92 +176,4 @@ func (r *rig) tablesOfOneSize() (a, b string) {
 		}
 	}
 	return "", ""
-}
-
-func views(values map[string]string) map[caspaxos.Register]register.View {
-	out := map[caspaxos.Register]register.View{}
-	for k, v := range values {
-		out[key(k[0], k[1:])] = register.Nothing().Apply(set(v))
-	}
-	return out
-}
-
-// TestOldDirectory: a directory of the format before opens, has a position file
-// and a checksum from then on, and cannot do without them any more.
-func TestOldDirectory(t *testing.T) {
-	p := live(t, 5, 30)
-	p.image.old(t)
-	if out, err := p.judge(t, p.image.clone(), 0); out != right {
-		t.Fatalf("%d, %v", out, err)
-	}
-	o := p.opts
-	o.Dir = t.TempDir()
-	o.FS = p.image.put(t, o.Dir)
-	r := newRig(t, o)
-	must(t, r.e.Abort())
-	m := takeImage(t, o.Dir, o.FS)
-	if out, err := p.judge(t, m.clone(), 0); out != right {
-		t.Fatalf("the second time: %d, %v", out, err)
-	}
-	delete(m, changelog.PositionFile)
-	if out, _ := p.judge(t, m, 0); out != refused {
-		t.Errorf("without its position file: %d", out)
-	}
-}
-
-// TestCrashIsNoDamage: of what was being synced when the machine died, any
-// sectors may have reached the disk. The store opens, with all it acknowledged.
-func TestCrashIsNoDamage(t *testing.T) {
-	for seed := range uint64(6) {
-		rnd := rand.New(rand.NewPCG(seed, 3))
-		o := testOptions(t)
-		o.FS = vfs.NewCrashableMem()
-		r := newRig(t, o)
-		values := map[string]string{}
-		for i := range 10 {
-			k := key(1, fmt.Sprint("k", i))
-			values[k.Key] = "acknowledged"
-			r.accept(k, set(values[k.Key]))
-			if rnd.IntN(2) == 0 {
-				r.sync()
-			}
-		}
-		r.sync()
-		before := takeImage(t, o.Dir, o.FS)
-		from := int(r.e.changes.End())
-		for i := range 1 + rnd.IntN(20) {
-			r.accept(key(2, fmt.Sprint("u", i)), set(string(bytes.Repeat([]byte("u"), rnd.IntN(3000)))))
-		}
-		r.sync()
-		to := int(r.e.changes.End())
-		p := ended(r, values)
-		name := p.image.logs()[0]
-		after := p.image[name]
-		for range 20 {
-			m := before.clone()
-			for at := from; at < to; at = (at/512 + 1) * 512 {
-				if rnd.IntN(3) > 0 {
-					copy(m[name][at:min(to, (at/512+1)*512)], after[at:])
-				}
-			}
-			p.opens(t, m)
-		}
-	}
-}
-
-// opens wants a directory to open, with all that was acknowledged.
-func (p *past) opens(t *testing.T, m image) {
-	t.Helper()
-	o := p.opts
-	o.Dir = t.TempDir()
-	o.FS = m.put(t, o.Dir)
-	defer os.RemoveAll(o.Dir)
-	r := &rig{t: t, opts: o, clock: p.clock}
-	must(t, r.open())
-	for id, want := range p.whole {
-		if err := p.compareOne(r, id, want); err != nil {
-			t.Error(err)
-		}
-	}
-	must(t, r.e.Abort())
 }

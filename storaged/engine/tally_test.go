@@ -369,18 +369,3 @@ func TestTallyLives(t *testing.T) {
 		})
 	}
 }
-
-// TestTallyLivesNotice has each part of the bookkeeping left out.
-func TestTallyLivesNotice(t *testing.T) {
-	for name, rule := range map[string]rules.Set{"rows": rules.TallyRows, "flush": rules.TallyFlush, "spared": rules.TallySpared, "covered": rules.TallyCovered,
-		"unwritten": rules.ListUnwritten} {
-		t.Run(name, func(t *testing.T) {
-			for seed := range uint64(40) {
-				if !newTallyLife(t, seed, rule).live(150) {
-					return
-				}
-			}
-			t.Error("nobody noticed")
-		})
-	}
-}

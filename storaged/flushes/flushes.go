@@ -1,3 +1,4 @@
+// Package flushes keeps the lanes' votes for range tombstones that are in force.
 package flushes
 
 import (

@@ -1,3 +1,6 @@
+// Package listing fills pages of registers: from the records in Pebble, with what
+// the lanes have and Pebble does not have yet laid over them, or from the index of
+// expiries.
 package listing
 
 import (

@@ -1,3 +1,5 @@
+// Package rowcodec is the format of the rows in Pebble: the keys of all of them,
+// and the values of register records.
 package rowcodec
 
 import (

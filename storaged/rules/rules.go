@@ -1,3 +1,5 @@
+// Package rules names the rules of the storage that tests can turn off, to show
+// that something fails without them.
 package rules
 
 // Set are rules of the store that a test can turn off (engine.Options), to

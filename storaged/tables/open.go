@@ -1,3 +1,9 @@
+// Package tables is Pebble as the storage uses it: without a log of its own, with
+// tables that are checked before it opens, with background work that is paced when
+// it fails, and with tables that are written beside it to be ingested.
+//
+// Its writes are durable only once they are flushed: the engine keeps the
+// changelog until then.
 package tables
 
 import (

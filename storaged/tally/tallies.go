@@ -1,3 +1,4 @@
+// Package tally counts the live registers of a lane, slot by slot.
 package tally
 
 import (

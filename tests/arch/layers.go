@@ -24,6 +24,10 @@ var layers = []struct {
 	{"fan-out", []string{"proxy/router"}},
 	{"daemon", []string{"storaged", "storaged/catchup"}},
 	{"storage", []string{"storaged/engine"}},
+	{"parts of the storage", []string{"storaged/content", "storaged/listing"}},
+	{"what stands in rows", []string{"storaged/flushes", "storaged/nodestate", "storaged/tables", "storaged/tally"}},
+	{"rows and files", []string{"storaged/changelog", "storaged/datadir", "storaged/rowcodec"}},
+	{"the disk", []string{"storaged/disk", "storaged/rules"}},
 	{"placement", []string{"meta/placement", "meta/store", "meta/sealed", "meta/site"}},
 	{"wire", []string{"protocol/wire", "protocol/rpc"}},
 	{"shared words", []string{"protocol/budget", "protocol/caspaxos", "protocol/register", "protocol/resp", "protocol/takeover", "protocol/throttle", "protocol/transfer"}},
@@ -75,6 +79,7 @@ var never = []struct{ from, to, why string }{
 	{"storaged/...", "proxy/...", whyApart},
 	{"proxy/datatype/...", "proxy/proposer", "data types are pure functions of a state: they cannot depend on how the state is agreed on"},
 	{"proxy/datatype/...", "proxy/router", "data types are pure functions of a state: they cannot depend on where it is"},
+	{"storaged/datadir", "meta/store", "a data directory remembers what it is told; who is told what is the daemon's business"},
 	{"storaged/engine", "meta/store", "the engine keeps what it is told to keep; who is told what is the daemon's business"},
 }
 
@@ -101,8 +106,8 @@ var owned = []struct {
 	owners, tests []string
 	why           string
 }{
-	{"github.com/cockroachdb/pebble", []string{"storaged/engine"}, nil,
-		"atomicity of data and position, and the durability rule, are kept in one place"},
+	{"github.com/cockroachdb/pebble", []string{"storaged/content", "storaged/engine", "storaged/flushes", "storaged/listing", "storaged/nodestate", "storaged/rowcodec", "storaged/tables", "storaged/tally"}, nil,
+		"data and position are atomic, and the durability rule holds, only if every write goes through the engine's batches"},
 	{"go.etcd.io/etcd/client", []string{"meta/store", "meta/store/storetest", "tests/bench/..."}, nil,
 		"the schema in etcd, its transactions and watches are one package's secret (the benchmark measures etcd itself)"},
 	{"go.etcd.io/etcd/server", []string{"tools/synod"}, nil,
