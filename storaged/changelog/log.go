@@ -16,7 +16,7 @@ import (
 	"synod/storaged/rules"
 )
 
-// Why an append is refused. Nothing was written; it may be tried again later.
+// Why an append is refused. Nothing was written; it may be retried later.
 var (
 	// ErrNoSpace: the disk is full, or nearly so.
 	ErrNoSpace = errors.New("no space left for the changelog")
@@ -31,9 +31,9 @@ var (
 // it syncs, appends go to the other of two buffers.
 //
 // The position of a record is its number. A record is durable when synced has
-// reached its position. A failed sync leaves unknown what is on disk, so it
-// ends the log, and by fatal the process. A full disk does not: the flusher
-// tries again until there is room, and until then appends are refused.
+// reached its position. After a failed sync, what is on disk is unknown: it ends
+// the log and, through Fatal, the process. A full disk does not: the flusher
+// retries until there is space, and until then appends are refused.
 type Log struct {
 	Config
 
@@ -48,7 +48,7 @@ type Log struct {
 
 	synced  atomic.Uint64
 	full    atomic.Bool
-	pressed atomic.Bool  // room is short: nothing is kept for others, segments are small
+	pressed atomic.Bool  // space is short: nothing is kept for others, segments are small
 	bytes   atomic.Int64 // ever written, for metrics and checkpoints
 
 	kicked   chan struct{}
@@ -64,24 +64,25 @@ type Log struct {
 	position *positionFile
 
 	// The flusher's own.
-	file   *os.File // nil: the first segment waits for room
+	file   *os.File // nil: the first segment waits for space
 	offset int64
 	size   int64 // up to which offset file is written
 }
 
+// Config is what a log needs. Everything is required.
 type Config struct {
 	Dir          string
-	Store        uint64
+	Store        uint64 // the id of the store, part of every file and marker
 	SegmentBytes int64
-	MaxUnsynced  int
-	RetainBytes  int64
+	MaxUnsynced  int   // bytes that may wait for a sync
+	RetainBytes  int64 // kept though nothing here needs them
 	Disk         disk.Disk
 	Omit         rules.Set
 	Log          *zap.Logger
-	OnSync       func(Synced)
-	Fatal        func(error)
-	Short        bool        // there is little room as the log is opened
-	DiskFull     func() bool // a write has failed for want of room; whether to try again
+	OnSync       func(Synced) // called by the flusher, which waits for it
+	Fatal        func(error)  // the state of the disk is unknown
+	Short        bool         // there is little space when the log is opened
+	DiskFull     func() bool  // a write has failed for lack of space; whether to retry
 }
 
 // Synced describes one sync of the changelog.
@@ -92,8 +93,8 @@ type Synced struct {
 	Took     time.Duration // write and sync
 }
 
-// New makes the log that goes on behind what recoverLog found. Nothing is
-// written before it begins.
+// New returns the log that continues after what Recover found. Nothing is
+// written before Begin.
 func New(cfg Config, found Found) *Log {
 	l := &Log{
 		Config: cfg, segments: found.segments, next: found.Next, sealed: found.end,
@@ -105,8 +106,8 @@ func New(cfg Config, found Found) *Log {
 	return l
 }
 
-// Begin takes what was found for right: it cuts off an unfinished write, begins
-// a new segment, and lets the flusher go.
+// Begin accepts what was found: it cuts off an unfinished write, begins a new
+// segment, and starts the flusher.
 func (l *Log) Begin() (err error) {
 	if err := removeUnfinished(l.Dir); err != nil {
 		return err
@@ -123,14 +124,13 @@ func (l *Log) Begin() (err error) {
 	if err != nil && !disk.IsFull(err) {
 		return err
 	}
-	l.full.Store(err != nil) // the segment waits for room; meanwhile nothing can be appended
+	l.full.Store(err != nil) // the segment waits for space; until then nothing can be appended
 	l.routines.Go(l.flusher)
 	l.routines.Go(l.keepPosition)
 	return nil
 }
 
-// Append puts a record behind the others, without waiting for the disk. The
-// payload is copied.
+// Append adds a record, without waiting for the disk. The payload is copied.
 func (l *Log) Append(payload []byte) (uint64, error) {
 	if l.full.Load() {
 		return 0, ErrNoSpace
@@ -172,10 +172,11 @@ func (l *Log) Full() bool { return l.full.Load() }
 // Written returns how many bytes have been written since the log was opened.
 func (l *Log) Written() int64 { return l.bytes.Load() }
 
-// SetPressed says whether room on the disk is short: nothing is kept for others
+// SetPressed says whether space on the disk is short: nothing is kept for others
 // then, and segments are small.
 func (l *Log) SetPressed(pressed bool) { l.pressed.Store(pressed) }
 
+// Pressed reports what SetPressed has said last.
 func (l *Log) Pressed() bool { return l.pressed.Load() }
 
 // End returns the offset behind what was written to the last segment, while
@@ -205,6 +206,7 @@ func (l *Log) Appended() uint64 {
 	return l.next - 1
 }
 
+// Unsynced returns the bytes that were appended and are not synced.
 func (l *Log) Unsynced() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -285,8 +287,8 @@ func (l *Log) flush() bool {
 	return true
 }
 
-// witness has the position file say what is durable. On a full disk it stays
-// behind, which takes nothing from what it says.
+// witness records in the position file what is durable. On a full disk the file
+// lags behind: what it says is still true.
 func (l *Log) witness(pos uint64) error {
 	if err := l.position.note(pos); err != nil && !disk.IsFull(err) {
 		return err
@@ -298,7 +300,7 @@ func (l *Log) witness(pos uint64) error {
 	return nil
 }
 
-// keepPosition syncs the position file now and then while it is written.
+// keepPosition syncs the position file from time to time while it is written.
 func (l *Log) keepPosition() {
 	for {
 		select {
@@ -324,7 +326,7 @@ func (l *Log) publish(pos uint64) {
 	l.moved.Broadcast()
 }
 
-// write brings the records in buf onto the disk.
+// write writes the records in buf and syncs them.
 func (l *Log) write(buf []byte) error {
 	if l.offset > SegmentHeader && l.offset+int64(len(buf)) > l.size {
 		first := l.synced.Load() + 1

@@ -14,20 +14,20 @@ import (
 )
 
 // The position file is the changelog's witness: a file of its own that says up
-// to which entry the log has been durable. What lies behind the last entry that
-// can be read is told by it: an unfinished write if it is above that position,
-// else damage. All numbers are little endian.
+// to which entry the log has been durable. It decides what the bytes after the
+// last readable entry are: an unfinished write if that entry is at or above its
+// position, else damage. All numbers are little endian.
 //
 //	file = slot, at 0; slot, at 4096
 //	slot = "SYNODPOS" version:u32 crc:u32 store:u64 position:u64
 //
-// A slot, in turn one and the other, is written after each sync of the log and before anybody hears
-// of the sync. Writing takes no sync of its own, so what a process has
-// acknowledged is here however the process ends. The file is synced every
-// positionSync while the position moves and when the log is closed: a loss of
-// power may take it back by that much, never ahead of the log.
+// The slots are written in turn, one after each sync of the log, before anybody
+// hears of the sync. The write itself is not synced: it survives the end of the
+// process, however that comes. The file is synced every positionSync while the
+// position moves, and when the log is closed. So after a loss of power it may be
+// behind the log by that much, but never ahead of it.
 //
-// A slot lies within a sector and so is there whole or not at all. One that
+// A slot lies within a sector, so it is written whole or not at all. One that
 // cannot be read is damage: its position may have been the higher one.
 const (
 	PositionFile    = "POSITION"
@@ -99,8 +99,8 @@ type positionFile struct {
 	next  int // the slot to be written next
 }
 
-// openPosition opens the position file for writing, or makes one. One that is
-// made appears when it is durable.
+// openPosition opens the position file for writing, or makes one, which appears
+// under its name once it is durable.
 func openPosition(dir string, store, pos uint64, disk *disk.Disk) (*positionFile, error) {
 	path := filepath.Join(dir, PositionFile)
 	slots, err := ReadPosition(dir, store)
@@ -144,7 +144,7 @@ func (p *positionFile) create(path string, pos uint64) error {
 	return disk.SyncDir(filepath.Dir(path))
 }
 
-// note writes down that the log is durable up to pos.
+// note records that the log is durable up to pos.
 func (p *positionFile) note(pos uint64) error {
 	if err := p.disk.Write(p.file, encodePosition(p.store, pos), int64(p.next)*positionSlot); err != nil {
 		return fmt.Errorf("write position file: %w", err)

@@ -12,18 +12,18 @@ import (
 	"synod/storaged/rules"
 )
 
-// Found is what there is of the changelog. Finding out changes nothing.
+// Found is what Recover found of the changelog. It has changed nothing.
 type Found struct {
 	segments []Segment
 	Next     uint64 // position of the next record
 	end      int64  // of the last segment: what is behind is to be cut off
 }
 
-// Recover reads the log and calls f for its records from position from on,
-// or from where the log begins if that is later. An entry up to durable that is
-// missing or cannot be read, or up to what a marker tells to be durable, is
-// ErrCorrupt; what is behind was never acknowledged and ends where it cannot be
-// read.
+// Recover reads the log and calls f for its records from position from on, or
+// from where the log begins if that is later. If an entry is missing or unreadable
+// that is at or below durable, or at or below what a marker says was durable, it
+// returns ErrCorrupt. Entries above were never acknowledged: the log ends where
+// they cannot be read.
 func Recover(cfg Config, from, durable uint64, f func(pos uint64, payload []byte) error) (out Found, err error) {
 	if out.segments, err = Segments(cfg.Dir); err != nil {
 		return out, err
@@ -44,7 +44,7 @@ func Recover(cfg Config, from, durable uint64, f func(pos uint64, payload []byte
 	for i := range out.segments[:last] {
 		s, limit := &out.segments[i], out.segments[i+1].first
 		if limit <= from {
-			continue // applied long since, kept for others
+			continue // already applied, kept for others
 		}
 		got, err := recoverSegment(cfg, s, limit, from, f)
 		if err != nil {
@@ -74,9 +74,9 @@ func recoverSegment(cfg Config, s *Segment, limit, from uint64, f func(uint64, [
 	return got, err
 }
 
-// checkEnd tells the end of the log from damage. Whatever the bytes are that
-// follow the last record, zeros included, the log ends there only if nothing
-// says that more was durable.
+// checkEnd tells the end of the log from damage. Whatever bytes follow the last
+// record, zeros included, the log ends there only if nothing says that more was
+// durable.
 func checkEnd(cfg Config, s *Segment, got scanned, durable uint64) error {
 	var rest behind
 	if !cfg.Omit.Omits(rules.Rest) || got.torn {
@@ -111,7 +111,7 @@ func lookBehind(path string, store uint64, from int64) (out behind, err error) {
 	defer file.Close()
 	sign := []byte{0xff, 0xff, 0xff, 0xff}
 	buf := make([]byte, 1<<20)
-	kept := 0 // bytes at the beginning of buf that were looked at, but may begin a marker
+	kept := 0 // bytes at the start of buf that were searched, but may begin a marker
 	for {
 		n, err := file.ReadAt(buf[kept:], from)
 		if err != nil && !errors.Is(err, io.EOF) {
@@ -138,8 +138,8 @@ func zero(b []byte) bool {
 	return len(b) == 0 || b[0] == 0 && bytes.Equal(b[1:], b[:len(b)-1])
 }
 
-// sealSegment makes durable what a dead process may only have written, and
-// gives back what was reserved behind it.
+// sealSegment makes durable what a dead process may have written without a sync,
+// and frees the space reserved after it.
 func sealSegment(cfg Config, path string, end int64) error {
 	file, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {

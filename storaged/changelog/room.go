@@ -10,18 +10,18 @@ import (
 	"synod/storaged/disk"
 )
 
-// This file is the room that the changelog takes on the disk, and what it does
-// when there is none.
+// This file is about the space that the changelog takes on the disk, and what it
+// does when there is none.
 
 const (
 	fullRetry = 200 * time.Millisecond
-	// segmentsPressed is by how much segments are smaller while room is short,
-	// leastSegment how small they may be if there is no room for more.
+	// segmentsPressed is by how much segments are smaller while space is short,
+	// LeastSegment is how small they may get.
 	segmentsPressed = 8
 	LeastSegment    = 64 << 10
 )
 
-// untilRoom repeats do as long as the disk is full. Meanwhile nothing can be
+// untilRoom retries do while the disk is full. Until it succeeds, nothing can be
 // appended, and nothing that waits is acknowledged.
 func (l *Log) untilRoom(do func() error) error {
 	err := l.tryTwice(do)
@@ -47,8 +47,8 @@ func (l *Log) untilRoom(do func() error) error {
 	return err
 }
 
-// tryTwice tries once more what has failed because the disk is full, if what was
-// reserved for that case has been given back.
+// tryTwice retries once what has failed because the disk is full, if the space
+// that was reserved for this case has been freed.
 func (l *Log) tryTwice(do func() error) error {
 	err := do()
 	if disk.IsFull(err) && l.DiskFull() {
@@ -57,8 +57,8 @@ func (l *Log) tryTwice(do func() error) error {
 	return err
 }
 
-// allocate reserves room for a segment, less if there is not enough. A disk that
-// has no room for the least is full.
+// allocate reserves space for a segment, less if there is not enough. A disk
+// without space for the smallest segment is full.
 func (l *Log) allocate(file *os.File) (size int64, err error) {
 	size = l.SegmentBytes
 	if l.pressed.Load() {
@@ -68,7 +68,7 @@ func (l *Log) allocate(file *os.File) (size int64, err error) {
 		if err = l.Disk.Allocate(file, size); !disk.IsFull(err) || size <= LeastSegment {
 			return size, err
 		}
-		if err := file.Truncate(0); err != nil { // what could be reserved
+		if err := file.Truncate(0); err != nil { // frees what could be reserved
 			return size, err
 		}
 		size = max(size/4, LeastSegment)
@@ -119,8 +119,8 @@ func (l *Log) beginSegment(first uint64) error {
 	return nil
 }
 
-// Release removes the segments whose records are all at or below pos, as far
-// as the configured number of bytes stays. It returns how many it removed.
+// Release removes the segments whose records are all at or below pos, as long as
+// the configured number of bytes is left. It returns how many it removed.
 func (l *Log) Release(pos uint64) (int, error) {
 	l.mu.Lock()
 	var total int64
@@ -146,7 +146,7 @@ func (l *Log) Release(pos uint64) (int, error) {
 	return len(drop), nil
 }
 
-// Surplus reports whether there is more than the segment that is being written.
+// Surplus reports whether there are segments besides the one that is being written.
 func (l *Log) Surplus() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()

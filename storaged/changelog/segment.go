@@ -32,13 +32,13 @@ import (
 //	record  = length:u32 crc:u32 payload
 //
 // A record's position is its number in the whole log, from 1. Its checksum is
-// that of the payload, mixed with the position, so that a record is valid in
-// its own place only. A marker tells up to which position the log was durable
-// when the records behind it were written: a bad record at or below such a
-// position, or one that the position file tells of, was acknowledged once and is
-// damage, one above it was still being written when the process or the machine
-// died. Zeros, which follow the last record, end the segment on the same terms.
-// A restart begins a new segment, whose first position bounds the one before.
+// that of the payload, mixed with the position, so that a record is valid in its
+// own place only. A marker says up to which position the log was durable when the
+// records after it were written. A bad record at or below such a position, or at
+// or below the one in the position file, was acknowledged: that is damage. One
+// above was still being written when the process or the machine died. Zeros, which
+// follow the last record, end the segment by the same rule. A restart begins a new
+// segment, whose first position bounds the one before.
 const (
 	segmentMagic   = "SYNODLOG"
 	segmentVersion = 1
@@ -53,7 +53,7 @@ const (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// ErrCorrupt says that what the log once acknowledged cannot be read back.
+// ErrCorrupt says that an acknowledged entry cannot be read back.
 var ErrCorrupt = errors.New("changelog is damaged")
 
 // Segment is one file of the log.
@@ -110,8 +110,8 @@ func appendRecord(buf []byte, pos uint64, sum uint32, payload []byte) []byte {
 	return append(buf, payload...)
 }
 
-// markerSum includes the store's id, which no client knows, lest a value look
-// like a marker.
+// markerSum includes the store's id, which no client knows, so that no client can
+// write a value that looks like a marker.
 func markerSum(store, synced uint64) uint32 {
 	var b [16]byte
 	binary.LittleEndian.PutUint64(b[:], synced)
@@ -162,7 +162,7 @@ func Segments(dir string) ([]Segment, error) {
 	return out, nil
 }
 
-// removeUnfinished removes what a crash left of a segment that was being made.
+// removeUnfinished removes segments that a crash left half made.
 func removeUnfinished(dir string) error {
 	left, err := filepath.Glob(filepath.Join(dir, "*"+unfinished))
 	if err != nil {
@@ -178,9 +178,9 @@ func removeUnfinished(dir string) error {
 
 // scanned is what scanSegment found.
 type scanned struct {
-	end    int64  // offset behind the last valid record
+	end    int64  // offset after the last valid record
 	next   uint64 // position of the record that would follow it
-	torn   bool   // the segment goes on behind end, with something unreadable
+	torn   bool   // after end, there is something unreadable
 	synced uint64 // the highest position that a marker says was durable
 }
 
@@ -240,7 +240,8 @@ type record struct {
 }
 
 // ReadRecord reads the record at a position, into buf if that is large enough,
-// or the marker before it. io.EOF: nothing but zeros is where it would begin.
+// or the marker before it. It returns io.EOF if there are only
+// zeros where it would begin.
 func ReadRecord(in *bufio.Reader, store, pos uint64, buf []byte) (out record, err error) {
 	head, err := in.Peek(RecordHead)
 	if err != nil {
@@ -280,8 +281,8 @@ func ReadRecord(in *bufio.Reader, store, pos uint64, buf []byte) (out record, er
 	return record{Payload: buf, Size: RecordHead + int(length)}, nil
 }
 
-// readPayload reads n bytes. It takes memory as they arrive, since a damaged
-// length may promise far more than there is.
+// readPayload reads n bytes. It allocates memory as they arrive, since a damaged
+// length may be far larger than the file.
 func readPayload(in *bufio.Reader, n int, buf []byte) ([]byte, error) {
 	const step = 4 << 20
 	buf = buf[:0]

@@ -47,8 +47,8 @@ func fdatasync(f *os.File) error {
 }
 
 // allocate reserves space, so that a sync need not wait for the file system's
-// own journal and a full disk shows when a segment begins. File systems that
-// cannot do it go without.
+// own journal, and a full disk is noticed when a segment begins. On file systems
+// that cannot reserve, it does nothing.
 func allocate(f *os.File, size int64) error {
 	for {
 		err := syscall.Fallocate(int(f.Fd()), 0, 0, size)
@@ -69,12 +69,13 @@ func free(dir string) (int64, error) {
 	return int64(s.Bavail) * s.Bsize, nil
 }
 
-// IsFull tells an error that goes away when there is room again from one that
-// leaves the file in doubt.
+// IsFull reports whether an error is for lack of space: it goes away when there is
+// space again, and does not leave the file's content unknown.
 func IsFull(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }
 
+// SyncDir makes the names in a directory durable.
 func SyncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {

@@ -188,6 +188,7 @@ func (s *Space) AdmitCompaction(n int) error {
 
 var errSpare = fmt.Errorf("too little space is left for a compaction: %w", syscall.ENOSPC)
 
+// BallastPath returns the path of the ballast.
 func (s *Space) BallastPath() string { return filepath.Join(s.dir, ballastFile) }
 
 // ballastBytes is how large the ballast should be; zero for none.

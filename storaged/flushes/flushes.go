@@ -32,8 +32,7 @@ func newFlushRow(vote caspaxos.FlushVote, pos uint64) *Flush {
 	return f
 }
 
-// Covers reports whether the vote makes a record at the accepted ballot as good
-// as gone (caspaxos.Acceptor.Covered).
+// Covers reports whether the vote hides a record at an accepted ballot (caspaxos.Acceptor.Covered).
 func (f *Flush) Covers(r caspaxos.Register, lanes uint32, accepted caspaxos.Ballot) bool {
 	v := &f.Vote
 	if r.Slot < v.First || r.Slot > v.Last || r.Key[0] != v.Space || v.Ballot.Less(accepted) {
@@ -51,6 +50,7 @@ type Write struct {
 	key, value []byte
 }
 
+// Put puts the row into a batch.
 func (w Write) Put(b *pebble.Batch) error {
 	if w.value == nil {
 		return b.Delete(w.key, nil)
@@ -77,6 +77,7 @@ type Set struct {
 	all []*Flush // replaced, never changed, other than swept
 }
 
+// NewSet returns a set for a node with so many lanes.
 func NewSet(lanes int) *Set { return &Set{lanes: uint32(lanes)} }
 
 // Vote is a vote for a flush, and its position in the changelog.

@@ -35,6 +35,7 @@ func Open(db pebble.Reader, first, last uint16, space byte, from uint64) (*Rows,
 	return &Rows{it: it, last: last, space: space}, nil
 }
 
+// Close ends reading.
 func (r *Rows) Close() error { return r.it.Close() }
 
 // next moves to the next register. It returns false if there is none.

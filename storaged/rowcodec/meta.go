@@ -12,11 +12,13 @@ import (
 // accepted ballots of its registers.
 func LaneRow(n int) []byte { return append([]byte{PrefixMeta}, "lane"+string(rune('A'+n))...) }
 
+// AppendLaneRow appends the value of that row.
 func AppendLaneRow(b []byte, applied uint64, maxAccepted caspaxos.Ballot) []byte {
 	b = binary.BigEndian.AppendUint64(b, applied)
 	return AppendBallot(b, maxAccepted)
 }
 
+// ParseLaneRow is the reverse of AppendLaneRow.
 func ParseLaneRow(b []byte) (applied uint64, maxAccepted caspaxos.Ballot, err error) {
 	c := Cursor{B: b}
 	p := c.Take(8)
@@ -33,6 +35,7 @@ type Staged struct {
 	Incarnation Incarnation
 }
 
+// RowStage is what the keys of markers begin with.
 var RowStage = []byte{PrefixMeta, 's', 't', 'a', 'g', 'e'}
 
 // StageRow is the key of a marker: that the disk has rows of an incarnation of a
@@ -41,6 +44,7 @@ func StageRow(r caspaxos.Register, i Incarnation) []byte {
 	return AppendIncarnation(AppendRegister(bytes.Clone(RowStage), r), i)
 }
 
+// ParseStageRow is the reverse of StageRow.
 func ParseStageRow(key []byte) (s Staged, err error) {
 	var rest []byte
 	if s.Register, _, rest, err = ParseRegister(key[len(RowStage):]); err != nil {

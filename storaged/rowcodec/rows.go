@@ -41,6 +41,7 @@ const (
 	ballotBytes = 12
 )
 
+// ErrRow says that a row cannot be read: it is damaged.
 var ErrRow = errors.New("a stored row cannot be read")
 
 // AppendRegister appends what all rows of a register begin with.
@@ -94,6 +95,7 @@ func ParseRegister(row []byte) (r caspaxos.Register, hash uint64, rest []byte, e
 	return r, hash, row[place+k+int(n):], nil
 }
 
+// AppendBallot appends a ballot; byte order is the order of ballots.
 func AppendBallot(b []byte, x caspaxos.Ballot) []byte {
 	b = binary.BigEndian.AppendUint64(b, uint64(x.Time))
 	return binary.BigEndian.AppendUint32(b, uint32(x.Proposer))
@@ -101,14 +103,16 @@ func AppendBallot(b []byte, x caspaxos.Ballot) []byte {
 
 // Incarnation names the rows of one content.
 type Incarnation struct {
-	Ballot caspaxos.Ballot
-	Stage  uint32
+	Ballot caspaxos.Ballot // at which the content began
+	Stage  uint32          // the number of its staging, or zero
 }
 
+// AppendIncarnation appends an incarnation, 16 bytes.
 func AppendIncarnation(b []byte, i Incarnation) []byte {
 	return binary.BigEndian.AppendUint32(AppendBallot(b, i.Ballot), i.Stage)
 }
 
+// AppendExpiry appends the key of a row of the expiry index.
 func AppendExpiry(b []byte, r caspaxos.Register, expiry int64) []byte {
 	b = append(b, PrefixExpiry, byte(r.Slot>>8), byte(r.Slot))
 	b = binary.BigEndian.AppendUint64(b, uint64(expiry))
@@ -158,10 +162,11 @@ func appendBytes(b, s []byte) []byte {
 
 // Cursor reads a row; after the first error it reads zeros and keeps the error.
 type Cursor struct {
-	B   []byte
-	Bad bool
+	B   []byte // what is left
+	Bad bool   // something could not be read
 }
 
+// Take reads n bytes.
 func (c *Cursor) Take(n uint64) []byte {
 	if c.Bad || n > uint64(len(c.B)) {
 		c.Bad = true
@@ -172,6 +177,7 @@ func (c *Cursor) Take(n uint64) []byte {
 	return out
 }
 
+// Byte reads one byte.
 func (c *Cursor) Byte() byte {
 	if b := c.Take(1); b != nil {
 		return b[0]
@@ -198,6 +204,7 @@ func (c *Cursor) incarnation() Incarnation {
 	return i
 }
 
+// Uvarint reads an unsigned varint.
 func (c *Cursor) Uvarint() uint64 {
 	x, n := binary.Uvarint(c.B)
 	if n <= 0 {
@@ -253,6 +260,7 @@ func (c *Cursor) top() RowTop {
 	return RowTop{Rows: flags&flagRows != 0, Kind: register.Type(c.Byte()), Accepted: c.ballot(), Expiry: c.varint()}
 }
 
+// ParseTop reads the top of a record row.
 func ParseTop(value []byte) (RowTop, error) {
 	c := Cursor{B: value}
 	t := c.top()

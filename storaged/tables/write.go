@@ -16,11 +16,11 @@ import (
 
 const (
 	StageDir = "stage"
-	// tableBytes is how much goes into one table, so that what its writer keeps
-	// in memory until it is finished (filter, index) stays small.
+	// tableBytes bounds a table, so that what its writer keeps in memory until it
+	// is finished (filter, index) stays small.
 	tableBytes = 16 << 20
 	// tableSync is how much of a table is written before the disk is told to
-	// begin with it, lest all of it waits for the sync at the end.
+	// start writing it back, so that the sync at the end has little left to do.
 	tableSync = 512 << 10
 
 	stageCategory vfs.DiskWriteCategory = "stage"
@@ -105,8 +105,8 @@ func (t *Writer) Abandon() {
 	t.paths = nil
 }
 
-// tableFile is the file of a table. One that turns out not to be wanted is not
-// written on, nor does anybody wait for the disk because of it.
+// tableFile is the file of a table. Once it is unwanted, writes to it fail, so
+// that nobody waits for the disk because of it.
 type tableFile struct {
 	objstorage.Writable
 	unwanted atomic.Bool
@@ -121,6 +121,7 @@ func (f *tableFile) Write(b []byte) error {
 	return f.Writable.Write(b)
 }
 
+// StagePath is where tables are written that Pebble is to ingest.
 func StagePath(dir string) string { return filepath.Join(dir, StageDir) }
 
 // MakeStageDir makes the directory for tables that are written beside Pebble.
@@ -134,8 +135,10 @@ func (d *DB) MakeStageDir() error {
 // NewWriter writes tables with rows that begin with prefix.
 func (d *DB) NewWriter(prefix []byte) Writer { return Writer{store: d, prefix: prefix} }
 
-// Written returns the bytes of all rows, allPaths the files.
-func (t *Writer) Written() int64  { return t.bytes }
+// Written returns the bytes of all rows.
+func (t *Writer) Written() int64 { return t.bytes }
+
+// Paths returns the files.
 func (t *Writer) Paths() []string { return t.paths }
 
 // ClearStageDir removes the staged files that the last life left.

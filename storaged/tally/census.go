@@ -13,6 +13,7 @@ type Standing int64
 // must not overflow.
 const longest = 1 << 44
 
+// StandingOf returns what a register of a type and an expiry counts for.
 func StandingOf(kind register.Type, expiry int64) Standing {
 	if kind == register.Absent {
 		return 0

@@ -157,6 +157,7 @@ func (t *Book) Write(b *pebble.Batch, scratch []byte, moves bool) ([]byte, error
 	return scratch, nil
 }
 
+// RowTally is what the keys of the tallies' rows begin with.
 var RowTally = []byte{rowcodec.PrefixMeta, 't', 'a', 'l', 'l', 'y'}
 
 func tallyRow(lane int, number uint64) []byte {
