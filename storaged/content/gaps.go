@@ -2,15 +2,15 @@ package content
 
 import "github.com/tidwall/btree"
 
-// A read that goes over many elements that were deleted lately costs as much as
-// if they were there: until a compaction comes by, the disk has the element and
-// a tombstone for each. gaps remembers where a register has none, so that the
-// next read need not find out again: taking a million elements from a list's
-// head one by one costs no more at the end than at the beginning. It is memory
-// alone; what it does not know costs time, nothing else.
+// A read over many elements that were deleted lately costs as much as if they
+// still existed: until a compaction, the disk has the element and a tombstone for
+// each. gaps remembers where there are no elements, so that the next read can skip
+// them: popping a million elements from a list's head one by one is no slower at
+// the end than at the beginning. It is only a cache: what it does not know costs
+// time, nothing else.
 type gaps struct {
-	// spans is from the first key of a gap to its end, which does not belong to
-	// it. Gaps do not touch. An empty end is none.
+	// spans maps the first key of a gap to its exclusive end; an empty end is
+	// unbounded. Gaps do not touch.
 	spans *btree.Map[string, string]
 }
 
@@ -40,7 +40,7 @@ func (g *gaps) before(key string) (from, to string, ok bool) {
 	return from, to, ok
 }
 
-// at returns the gap in which a key lies.
+// at returns the gap that contains a key.
 func (g *gaps) at(key string) (from, to string, ok bool) {
 	if from, to, ok = g.before(key); ok && to != "" && to <= key {
 		ok = false
@@ -48,8 +48,8 @@ func (g *gaps) at(key string) (from, to string, ok bool) {
 	return from, to, ok
 }
 
-// below returns the gap in which the keys directly below end lie; an empty end
-// is that of all.
+// below returns the gap that contains the keys directly below end; an empty end
+// is above all keys.
 func (g *gaps) below(end string) (from, to string, ok bool) {
 	if g.len() == 0 {
 		return "", "", false
@@ -65,7 +65,7 @@ func (g *gaps) below(end string) (from, to string, ok bool) {
 	return from, to, ok && (to == "" || to >= end)
 }
 
-// add notes that there is nothing from a key on up to another.
+// add notes that there is no element from one key up to another.
 func (g *gaps) add(from, to string) {
 	if to != "" && from >= to {
 		return
@@ -101,7 +101,7 @@ func furthest(a, b string) string {
 	return max(a, b)
 }
 
-// put notes that there is an element now.
+// put notes that an element was added.
 func (g *gaps) put(key []byte) {
 	if g.len() == 0 {
 		return
@@ -115,13 +115,13 @@ func (g *gaps) put(key []byte) {
 	if from < k {
 		g.spans.Set(from, k)
 	}
-	// Too many of them: the upper part is forgotten.
+	// If there are too many, the upper part is forgotten.
 	if next := k + "\x00"; (to == "" || next < to) && g.spans.Len() < gapsMost {
 		g.spans.Set(next, to)
 	}
 }
 
-// removed notes that an element is gone: the gaps beside it grow.
+// removed notes that an element was deleted: a gap next to it grows.
 func (g *gaps) removed(key []byte) {
 	if g.len() == 0 {
 		return

@@ -14,27 +14,27 @@ import (
 )
 
 // Ranks and counts (Range.Skip, Projection.Counts) are asked for in the span
-// that Type.Counted names. There, content in rows form is divided into buckets
-// whose elements are counted, so that they cost a look at every bucket and a
-// walk through one, not through all elements. Buckets are rows, too, and written
-// in the batch that has the elements they count: on disk the two agree always.
+// that Type.Counted names. There, content in rows is divided into buckets whose
+// elements are counted, so that a rank costs a look at every bucket and a walk
+// through one of them, not through all elements. Buckets are rows, too, written in
+// the same batch as the elements that they count: on disk the two always agree.
 
-// Sizes of buckets, in elements. With a million, looking at every bucket and
-// walking through one cost about the same.
+// Sizes of buckets, in elements. With a million elements, looking at every bucket
+// and walking through one cost about the same.
 const (
-	BucketFull = 256            // where one that grows at an end is left behind
+	BucketFull = 256            // at which one that grows at an end is full
 	bucketMost = 2 * BucketFull // where one is split
-	bucketFew  = BucketFull / 2 // up to which neighbours become one
+	bucketFew  = BucketFull / 2 // up to which neighbours are merged
 
 	bucketBytes = 96 // of memory each takes, about
 )
 
-// bucket is some elements that follow one another.
+// bucket counts a run of consecutive elements.
 type bucket struct {
 	first string // no element of it is below; the first bucket's is empty
 	n     int
-	saved bool // there is a row of it
-	dirty bool // and it, or its lack, is wrong
+	saved bool // there is a row for it
+	dirty bool // its row is missing or outdated
 }
 
 // index is the buckets of one register. There is at least one.
@@ -42,9 +42,9 @@ type index struct {
 	span    register.Span
 	buckets []bucket
 	total   uint64
-	gone    []string // rows of buckets that are no more
+	gone    []string // first keys of merged buckets whose rows must be deleted
 
-	// Elements are from bottom to top if ends is set; if not, that is not known.
+	// The lowest and the highest element, if ends is set.
 	ends        bool
 	bottom, top string
 }
@@ -71,8 +71,7 @@ func (x *index) bounds(i int) register.Span {
 	return s
 }
 
-// outside reports whether a key is certainly not that of an element, as it is
-// beyond all there are.
+// outside reports that a key is beyond both ends, so that it is no element's.
 func (x *index) outside(key string) bool {
 	return x.total == 0 || x.ends && (key > x.top || key < x.bottom)
 }
@@ -86,7 +85,7 @@ func (x *index) added(key string) (large int) {
 	case x.total == 1:
 		x.ends, x.bottom, x.top = true, key, key
 	case x.ends && key > x.top:
-		// Growing at an end leaves full buckets behind.
+		// Growing at an end leaves full buckets.
 		x.top = key
 		if x.buckets[last].n >= BucketFull {
 			x.buckets = append(x.buckets, bucket{first: key, n: 1, dirty: true})
@@ -109,8 +108,8 @@ func (x *index) added(key string) (large int) {
 	return -1
 }
 
-// removed notes that an element is gone. It returns false if the buckets do not
-// know of it.
+// removed notes that an element was deleted. It returns false if the buckets did
+// not count it.
 func (x *index) removed(key string) bool {
 	i := x.find(key)
 	b := &x.buckets[i]
@@ -128,7 +127,7 @@ func (x *index) removed(key string) bool {
 	return true
 }
 
-// merge makes one bucket of i and the one behind it.
+// merge merges bucket i with the next one.
 func (x *index) merge(i int) {
 	next := x.buckets[i+1]
 	x.buckets[i].n += next.n
@@ -139,8 +138,8 @@ func (x *index) merge(i int) {
 	x.buckets = slices.Delete(x.buckets, i+1, i+2)
 }
 
-// split makes two buckets of one. It returns false if there are fewer elements
-// than were counted.
+// split splits a bucket in two. It returns false if there are fewer elements than
+// were counted.
 func (x *index) split(s *source, i int) (bool, error) {
 	b := &x.buckets[i]
 	w := s.walk(x.bounds(i), false)
@@ -208,9 +207,8 @@ func (s *source) count(span register.Span) (n uint64, err error) {
 	return n, w.err
 }
 
-// begin returns what is left of a range in the counted span once buckets have
-// been skipped, and how many elements that leaves out; none is set if it is all
-// of them.
+// begin skips buckets at the start of a range in the counted span. It returns the
+// rest of the range, and how many elements are skipped; none is set if all are.
 func (x *index) begin(s *source, r register.Range) (rest register.Range, skipped uint64, none bool, err error) {
 	from, to, err := x.ranks(s, r.Span())
 	if err != nil {
@@ -304,7 +302,7 @@ func (x *index) readBuckets(db pebble.Reader, prefix []byte) error {
 	return nil
 }
 
-// findEnds learns the lowest and highest element.
+// findEnds finds the lowest and the highest element.
 func (x *index) findEnds(s *source) error {
 	for _, reverse := range []bool{false, true} {
 		w := s.walk(x.span, reverse)
@@ -321,7 +319,7 @@ func (x *index) findEnds(s *source) error {
 	return nil
 }
 
-// recount makes the index of a register that has none, or that of another span.
+// recount counts all elements anew.
 func (c *State) recount(s *source, span register.Span) error {
 	x := newIndex(span)
 	w := s.walk(span, false)

@@ -54,8 +54,8 @@ func (c *State) source(db pebble.Reader, r caspaxos.Register) *source {
 	return s
 }
 
-// exceeds reports whether what p asks for is certainly larger than size, by the
-// number of elements that the header tells.
+// exceeds reports whether what p asks for is certainly larger than size, judging
+// by the number of elements in the header.
 func exceeds(h *register.Header, p *register.Projection, size int) bool {
 	if h.Type == register.String || h.Type == register.Stream {
 		return false // whose size does not count elements
@@ -108,8 +108,7 @@ type run struct {
 	none    bool // all of it is skipped
 }
 
-// prepare begins to answer a projection: with that for which the index is
-// needed.
+// prepare begins to answer a projection, with the parts that need the index.
 func (c *State) prepare(db pebble.Reader, rec *caspaxos.Record, s *source, p register.Projection) (*query, error) {
 	q := &query{header: rec.Header}
 	if p.All {
@@ -146,7 +145,7 @@ func (c *State) prepare(db pebble.Reader, rec *caspaxos.Record, s *source, p reg
 		}
 		q.ranges = append(q.ranges, one)
 	}
-	// Views are put together at the least cost if they are in order.
+	// Joining views is cheapest if they are in order.
 	slices.SortStableFunc(q.ranges, func(a, b run) int { return bytes.Compare(a.rest.From, b.rest.From) })
 	return q, nil
 }
@@ -239,7 +238,7 @@ func (q *query) lookUp(s *source, room int) (known register.Knowledge, elems []r
 }
 
 // read reads on until there is no more room, and returns what it found in byte
-// order.
+// order. done says that the range is complete.
 func (r *run) read(s *source, room int) (known register.Knowledge, elems []register.Element, done bool, err error) {
 	if r.none {
 		return register.RangeKnown(r.asked, nil, r.skipped), nil, true, nil
@@ -263,7 +262,7 @@ func (r *run) read(s *source, room int) (known register.Knowledge, elems []regis
 	if w.err != nil {
 		return known, nil, false, w.err
 	}
-	// What is known is that of a range which ends with what was found.
+	// What is known is a range that ends with the last element found.
 	part := r.rest
 	if !r.begun {
 		part = r.asked
@@ -286,7 +285,7 @@ func (r *run) read(s *source, room int) (known register.Knowledge, elems []regis
 	return known, elems, done, nil
 }
 
-// goOn makes the rest what is behind elements that were read.
+// goOn makes the rest begin after elements that were read.
 func (r *run) goOn(elems []register.Element) {
 	r.begun, r.rest.Skip = true, 0
 	if r.rest.Limit > 0 {

@@ -21,7 +21,7 @@ import (
 
 const (
 	// inlineBytes is up to how many bytes content is kept inside its record; beyond,
-	// its elements become rows. It turns back when a Full change makes it small.
+	// its elements become rows. A Full change that makes it small turns it back.
 	inlineBytes = 24 << 10
 	// smallState is up to how many bytes content is sent whole, whatever is asked
 	// for.
@@ -37,9 +37,9 @@ const (
 type State struct {
 	rowcodec.Content
 
-	// shared tells that a View may still point into elems or its values: they
-	// are replaced then, not overwritten. Of these, elems is the state's own again
-	// once it was cloned.
+	// shared says that a View may still point into elems or its values: they are
+	// replaced then, not overwritten. cloned says that elems, but not its values,
+	// has been copied since.
 	shared, cloned bool
 
 	bytes int // of inline content, or of pending
@@ -51,7 +51,7 @@ type State struct {
 	sent    int    // bytes of what frozen holds
 	index   *index // nil: not read yet, or none is needed
 	gaps    gaps
-	// The index was made anew: what rows of it are on disk count nothing.
+	// The index was made anew: its rows on disk are to be deleted.
 	Recounted bool
 	onDisk    bool // rows of this incarnation may be on disk
 	wipe      bool // rows of earlier incarnations may be on disk
@@ -134,8 +134,8 @@ func setHeader(rec *caspaxos.Record, h register.Header) {
 	rec.Header = h
 }
 
-// overwrite is the path of nearly every SET: one element, as before, whose
-// memory is used again.
+// overwrite is the fast path of nearly every SET: one element, as before, whose
+// memory is reused.
 func (c *State) overwrite(rec *caspaxos.Record, change *register.Change) bool {
 	if c.Rows || c.shared || len(c.Elems) != 1 || len(change.Ops) != 1 {
 		return false
@@ -194,7 +194,7 @@ func (c *State) applyInline(op *register.Op) {
 	}
 }
 
-// spill turns inline content into rows.
+// spill turns inline content into content in rows.
 func (c *State) spill(rec *caspaxos.Record) {
 	c.Rows, c.Incarnation, c.onDisk = true, rowcodec.Incarnation{Ballot: rec.Accepted}, false
 	c.pending = new(layer)
@@ -205,7 +205,7 @@ func (c *State) spill(rec *caspaxos.Record) {
 	for _, el := range c.Elems {
 		c.pending.Set(string(el.Key), cell{value: el.Value})
 		if counted && span.Contains(el.Key) {
-			c.index.added(string(el.Key)) // far fewer than would make one too large
+			c.index.added(string(el.Key)) // too few to need a split
 		}
 	}
 	c.Elems, c.shared, c.cloned = nil, false, false
@@ -244,7 +244,7 @@ func (c *State) applyRow(db pebble.Reader, rec *caspaxos.Record, s *source, op *
 	return c.recountAfter(s, x, string(op.Key), exists)
 }
 
-// counter returns the index if a key is one that it counts.
+// counter returns the index if it counts a key.
 func (c *State) counter(db pebble.Reader, rec *caspaxos.Record, s *source, key []byte) (*index, error) {
 	span, counted := rec.Header.Type.Counted()
 	if !counted || !span.Contains(key) {
@@ -262,13 +262,12 @@ func (c *State) recountAfter(s *source, x *index, key string, came bool) (err er
 		right, err = x.split(s, large)
 	}
 	if !right && err == nil {
-		err = c.recount(s, x.span) // should it ever be wrong, it does not stay so
+		err = c.recount(s, x.span) // should it ever be wrong, this corrects it
 	}
 	return err
 }
 
-// put notes what an element holds now, and returns whether pending held
-// something of it.
+// put sets an element, and returns whether pending already had it.
 func (c *State) put(key []byte, one cell) (had bool) {
 	if c.pending == nil {
 		c.pending = new(layer)
@@ -291,7 +290,7 @@ func (c *State) put(key []byte, one cell) (had bool) {
 	return had
 }
 
-// Unsaved is the memory that content takes which may wait for the disk.
+// Unsaved is the memory in bytes of content that the disk may not have yet.
 func (c *State) Unsaved() int {
 	n := c.bytes
 	if c.pending != nil {
@@ -336,8 +335,8 @@ func (c *State) Grows(db pebble.Reader, rec *caspaxos.Record, change *register.C
 	return grows, errors.Join(err, s.close())
 }
 
-// Held is about how many bytes the content takes, or less: of collections that
-// are rows nobody counts them.
+// Held is about how many bytes the content takes. It is zero for collections in
+// rows, which are not measured.
 func (c *State) Held(h *register.Header) int {
 	switch {
 	case !c.Rows:

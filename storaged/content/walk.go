@@ -23,18 +23,18 @@ type cell struct {
 	gone  bool
 }
 
-// source is where the elements of a register in rows form are read from: the
-// disk, and what it does not have yet laid over it.
+// source is where the elements of content in rows are read from: the disk, and
+// over it the changes that it does not have yet.
 type source struct {
 	over   [2]*layer     // the newest first; nil: nothing
 	disk   pebble.Reader // nil: nothing there
 	prefix []byte        // of the rows on disk
-	gaps   *gaps         // nil: nobody remembers them
+	gaps   *gaps         // nil: none are remembered
 
 	row []byte           // a row's key being made
 	it  *pebble.Iterator // of the walk
 
-	absence *pebble.Iterator // asks for elements that are not there, likely
+	absence *pebble.Iterator // asks for elements that probably do not exist
 	high    []byte           // a bound of it being made
 	pool    []byte           // for copies of keys and values
 }
@@ -63,8 +63,8 @@ func (s *source) get(key []byte) (value []byte, ok bool, err error) {
 	return value, ok, err
 }
 
-// has reports whether there is an element. That there is none is found out
-// without reading rows, mostly, if nobody thinks it likely.
+// has reports whether an element exists. Unless that is likely, it asks the bloom
+// filters first, so that most elements which do not exist cost no read.
 func (s *source) has(key []byte, likely bool) (ok bool, err error) {
 	if c, known := s.unwritten(key); known || s.disk == nil {
 		return known && !c.gone, nil
@@ -88,7 +88,7 @@ func (s *source) has(key []byte, likely bool) (ok bool, err error) {
 	return ok, nil
 }
 
-// unwritten returns what the disk does not know yet of an element.
+// unwritten returns a change of an element that the disk does not have yet.
 func (s *source) unwritten(key []byte) (c cell, known bool) {
 	for _, over := range s.over {
 		if over != nil {
@@ -115,7 +115,8 @@ func (s *source) lookOnDisk(key []byte, f func(value []byte)) error {
 	return closer.Close()
 }
 
-// keep copies bytes that will not stay. Many small copies share memory.
+// keep copies bytes that are valid for a short time only. Many small copies share
+// an allocation.
 func (s *source) keep(b []byte) []byte {
 	const most = 64 << 10
 	if len(b) == 0 {
@@ -136,15 +137,15 @@ type walk struct {
 	span    register.Span
 	reverse bool
 
-	heads [3]bool // which of the layers and, last, the disk is at an element
+	heads [3]bool // which of the layers, and of the disk, the last, are at an element
 	over  [2]btree.MapIter[string, cell]
 	at    int     // which has the present element; -1: none yet
 	same  [3]bool // which are at its key
 
-	pos    []byte // all before it was gone over: reversed, all from it on
+	pos    []byte // all before it was walked over; reversed, all from it on
 	open   bool   // reversed and pos is the end of all
-	dead   int    // elements passed since pos that are gone
-	passed int    // such elements in the layers, in all
+	dead   int    // deleted elements passed since pos
+	passed int    // deleted elements passed in the layers, in total
 	calls  int    // of the iterator, so far
 	err    error
 }
@@ -195,7 +196,7 @@ func (s *source) bound(span register.Span) (err error) {
 	return nil
 }
 
-// next goes to the next element that is there.
+// next goes to the next element that exists.
 func (w *walk) next() bool {
 	if w.at >= 0 {
 		w.leave()
@@ -216,7 +217,7 @@ func (w *walk) next() bool {
 	return false
 }
 
-// leave goes on from the present element.
+// leave goes on from the current element.
 func (w *walk) leave() {
 	if w.src.gaps == nil {
 		w.step()
@@ -232,7 +233,7 @@ func (w *walk) leave() {
 	}
 }
 
-// leap goes to the other end of the gap that begins here, if one does.
+// leap skips the gap that begins here, if there is one.
 func (w *walk) leap() bool {
 	g := w.src.gaps
 	if g == nil || g.len() == 0 {
@@ -259,7 +260,7 @@ func (w *walk) leap() bool {
 	return ok
 }
 
-// found notes what was learnt on the way to an element.
+// found remembers the gap on the way to an element.
 func (w *walk) found() {
 	if w.dead < GapWorth || w.src.gaps == nil {
 		return
@@ -276,7 +277,7 @@ func (w *walk) found() {
 	w.dead = 0
 }
 
-// ended notes what was learnt on the way to the end.
+// ended remembers the gap on the way to the end.
 func (w *walk) ended() {
 	if w.dead < GapWorth || w.src.gaps == nil {
 		return
@@ -378,7 +379,7 @@ func (w *walk) moved() {
 	if w.src.gaps == nil {
 		return
 	}
-	// What the iterator passes over by itself shows in its statistics alone.
+	// Only the statistics show what the iterator itself has skipped.
 	stats := it.Stats()
 	const inside = pebble.InternalIterCall
 	calls := stats.ForwardSeekCount[inside] + stats.ReverseSeekCount[inside] +
@@ -440,7 +441,7 @@ func (w *walk) appendKey(b []byte) []byte {
 	return append(b, w.over[w.at].Key()...)
 }
 
-// element returns the present element, for good.
+// element returns a copy of the current element.
 func (w *walk) element() register.Element {
 	s := w.src
 	if w.at != onDisk {

@@ -31,8 +31,8 @@ const (
 // does not count: memtables and the block cache.
 func OutsideHeap(cacheBytes int64) int64 { return blockCache(cacheBytes) }
 
-// blockCache is the size of Pebble's cache, off which it takes its memtables'
-// memory.
+// blockCache is the size of Pebble's cache, from which it also takes the
+// memory of its memtables.
 func blockCache(cacheBytes int64) int64 {
 	return memtables*memtableBytes + max(8<<20, cacheBytes/4)
 }
@@ -87,13 +87,13 @@ func Open(cfg Config) (*DB, error) {
 	opts.EventListener.DataCorruption = func(i pebble.DataCorruptionInfo) {
 		cfg.Fail(fmt.Errorf("%w: %s: %w", ErrTable, i.Path, i.Details))
 	}
-	// Most writes ask first whether the register is there: a filter answers
-	// for the many that are not.
+	// Most writes ask first whether the register exists: a filter answers for the
+	// many that do not.
 	for i := range opts.Levels {
 		opts.Levels[i].FilterPolicy = bloom.FilterPolicy(bloomBits)
 	}
-	// An ingest that overlaps a memtable would queue up behind it, and be lost
-	// with it in a crash: there is no log. So it waits for the flush.
+	// An ingest that overlaps a memtable would queue behind it, and be lost with it
+	// in a crash, since there is no log. So it waits for the flush.
 	opts.Experimental.DisableIngestAsFlushable = func() bool { return true }
 	opts.EnsureDefaults()
 	d.options = opts.MakeWriterOptions(len(opts.Levels)-1, opts.FormatMajorVersion.MaxTableFormat())
@@ -107,8 +107,8 @@ func Open(cfg Config) (*DB, error) {
 	return d, nil
 }
 
-// pebbleLog passes on what Pebble says. Its fatal errors leave the state on
-// disk unknown: they end the store.
+// pebbleLog logs what Pebble reports. After a fatal error, the state on disk is
+// unknown: it ends the store.
 type pebbleLog struct {
 	log  *zap.Logger
 	fail func(error)

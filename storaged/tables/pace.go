@@ -12,41 +12,40 @@ import (
 	"synod/storaged/disk"
 )
 
-// How long Pebble's background work waits before it is tried again: twice as
-// long with every failure, up to a bound.
+// How long Pebble's background work waits before a retry: twice as long with
+// every failure, up to a bound.
 const (
-	// roomRetry is how long a write that finds no room waits until it is retried.
+	// roomRetry is how long a write that finds no space waits until it is retried.
 	roomRetry = 200 * time.Millisecond
 
 	firstPause = 20 * time.Millisecond
 	lastPause  = time.Second
 )
 
-// pace keeps Pebble from trying background work that fails, on a full disk for
-// one, again and again without a pause, and from saying so each time. Pebble
-// begins a flush or a compaction by creating a file, with none of its locks
-// held: that is where it is made to wait.
+// pace keeps Pebble from retrying failing background work, on a full disk for
+// example, without a pause, and from logging each failure. Pebble begins a flush
+// or a compaction by creating a file while it holds no locks: there it waits.
 //
-// A write that finds no room is done again when what was reserved has been given
-// back, but not for a compaction, which is to leave that to others. A table that
-// finds no room then is given up, which makes some. Pebble takes any error at its
-// manifest as fatal, though: what is no table waits until there is room.
-// (Pebble's own vfs.OnDiskFull tries again once, whatever the file is for. Like
-// it, pace never repeats a sync: one that succeeds after one that failed says
-// nothing of what the first should have written.)
+// A write that finds no space is retried once the reserved space has been freed,
+// unless it is for a compaction: that space is for others. If there is still none,
+// a table is given up, which frees some. Pebble takes any error at its manifest as
+// fatal, though, so files that are no tables wait until there is space.
+// (Pebble's own vfs.OnDiskFull retries once, whatever the file is for. Like it,
+// pace never retries a sync: success after a failure says nothing about what the
+// first sync should have written.)
 type pace struct {
 	vfs.FS
 	log   *zap.Logger
-	full  func() bool     // a write has failed for want of room; whether to try again
-	spare func(int) error // whether compactions may write so many bytes more
-	stop  <-chan struct{} // ends the wait for room
+	full  func() bool     // a write has failed for lack of space; whether to retry
+	spare func(int) error // nil if compactions may write so many bytes more
+	stop  <-chan struct{} // ends the wait for space
 
 	mu       sync.Mutex
 	failures int // since the last success
 	pause    time.Duration
 }
 
-// Create makes a file, after the pause that the last failures call for.
+// Create makes a file, after a pause if the last attempts have failed.
 func (p *pace) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
 	p.mu.Lock()
 	pause := p.pause
@@ -70,12 +69,12 @@ const (
 	compaction  vfs.DiskWriteCategory = "pebble-compaction"
 )
 
-// pacedFile is a file whose writes are tried again when they find no room.
+// pacedFile is a file whose writes are retried when they find no space.
 type pacedFile struct {
 	vfs.File
 	pace     *pace
 	waits    bool // until there is some
-	optional bool // what is reserved is not for it
+	optional bool // may not use the reserved space
 }
 
 // Write writes all of b, which may have been written in part when the disk was
@@ -94,7 +93,7 @@ func (f *pacedFile) Write(b []byte) (n int, err error) {
 	return n, err
 }
 
-// withRoom repeats do if there is room now, or for as long as there is none.
+// withRoom retries do if there is space now, or until there is.
 func (f *pacedFile) withRoom(do func() error) error {
 	err := do()
 	if !disk.IsFull(err) {
@@ -106,7 +105,7 @@ func (f *pacedFile) withRoom(do func() error) error {
 	if !disk.IsFull(err) || !f.waits {
 		return err
 	}
-	f.pace.log.Error("the disk is full: the store's own records wait for room", zap.Error(err))
+	f.pace.log.Error("the disk is full: the store's own records wait for space", zap.Error(err))
 	tick := time.NewTicker(roomRetry)
 	defer tick.Stop()
 	for disk.IsFull(err) {
@@ -123,7 +122,7 @@ func (f *pacedFile) withRoom(do func() error) error {
 // Unwrap returns the file system behind.
 func (p *pace) Unwrap() vfs.FS { return p.FS }
 
-// listen adds to Pebble's events what pace has to know.
+// listen has Pebble report the success and failure of background work to pace.
 func (p *pace) listen(l *pebble.EventListener) {
 	l.BackgroundError = p.failed
 	l.FlushEnd = func(i pebble.FlushInfo) { p.ended(i.Err) }
@@ -136,7 +135,7 @@ func (p *pace) failed(err error) {
 	p.failures++
 	p.pause = min(max(2*p.pause, firstPause), lastPause)
 	if p.failures == 1 {
-		p.log.Warn("the store's background work fails; it is tried again until it succeeds", zap.String("error", err.Error()))
+		p.log.Warn("the store's background work fails; it is retried until it succeeds", zap.String("error", err.Error()))
 	}
 }
 
@@ -148,7 +147,7 @@ func (p *pace) ended(err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.failures > 0 {
-		p.log.Info("the store's background work goes on", zap.Int("failures", p.failures))
+		p.log.Info("the store's background work succeeds again", zap.Int("failures", p.failures))
 	}
 	p.failures, p.pause = 0, 0
 }

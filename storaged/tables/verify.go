@@ -18,23 +18,23 @@ import (
 	"synod/storaged/rules"
 )
 
-// Pebble's blocks have checksums, and it looks whether its tables are there with
-// the size that its manifest knows. Two things it does not do. A table in
-// another's place passes, and shows what is not there and hides what is. And a
-// manifest whose tail cannot be read counts as one that ends there: Pebble is
-// back at an earlier state, which is a consistent one (the changelog then has
-// what is missing, or the store does not open), and deletes the tables that this
-// state does not have.
+// Pebble's blocks have checksums, and it checks that its tables exist with the
+// size that its manifest knows. It does not notice two things. One is a table in
+// the place of another, which shows rows that are not there and hides those that
+// are. The other is a manifest whose tail cannot be read: for Pebble it ends there.
+// Pebble is then back at an earlier state, which is consistent (either the changelog
+// has what is missing, or the store does not open), and deletes the tables that
+// this state does not have.
 
-// ErrTable says that a table of Pebble's is not what it should be.
+// ErrTable says that a table of Pebble's is damaged.
 var ErrTable = errors.New("a table of the store is damaged")
 
-// tableReaders is how many tables are looked at in parallel.
+// tableReaders is how many tables are checked in parallel.
 const tableReaders = 8
 
 // checkTables makes sure that each table has the keys that Pebble's manifest
-// says it has. Pebble is not open otherwise: its compactions panic on tables
-// that are not what they should be.
+// says it has. Pebble is opened only afterwards: its compactions panic on damaged
+// tables.
 func checkTables(cfg Config, opts *pebble.Options) (err error) {
 	if cfg.Omit.Omits(rules.Tables) {
 		return nil
@@ -109,8 +109,8 @@ func checkTable(cfg Config, t *pebble.SSTableInfo, opts *pebble.Options) error {
 	return nil
 }
 
-// tableEnds returns the first and the last key of a table, those of deleted
-// ranges apart.
+// tableEnds returns the first and the last key of a table, and those of its
+// deleted ranges.
 func tableEnds(r *sstable.Reader) (keys [][]byte, err error) {
 	rows, err := r.NewIter(sstable.NoTransforms, nil, nil, sstable.AssertNoBlobHandles)
 	if err != nil {
@@ -142,15 +142,15 @@ func tableEnds(r *sstable.Reader) (keys [][]byte, err error) {
 	return append(keys, bytes.Clone(last.End)), nil
 }
 
-// leftovers is Pebble's file system. Tables and manifests that Pebble is done
-// with stay until the node's last life is known to be there whole: they may be
-// all there is of it.
+// leftovers is Pebble's file system. Tables and manifests that Pebble no longer
+// needs stay until the store is known to have everything of its last life: they may
+// be all that is left of it.
 type leftovers struct {
 	vfs.FS
 	mu       sync.Mutex
 	released bool
 	due      []string
-	made     map[string]struct{} // in this life: they are nothing of the last one
+	made     map[string]struct{} // made in this life, so not part of the last one
 }
 
 // Create makes a file.
@@ -166,7 +166,7 @@ func (l *leftovers) Create(path string, category vfs.DiskWriteCategory) (vfs.Fil
 	return l.FS.Create(path, category)
 }
 
-// Remove removes a file, be it later.
+// Remove removes a file, now or on release.
 func (l *leftovers) Remove(path string) error {
 	l.mu.Lock()
 	_, made := l.made[path]
@@ -182,7 +182,7 @@ func (l *leftovers) Remove(path string) error {
 // Unwrap returns the file system behind.
 func (l *leftovers) Unwrap() vfs.FS { return l.FS }
 
-// release removes what is due, and from now on at once.
+// release removes the files that are due. From now on, files are removed at once.
 func (l *leftovers) release() error {
 	l.mu.Lock()
 	due := l.due
@@ -190,7 +190,7 @@ func (l *leftovers) release() error {
 	l.mu.Unlock()
 	for _, path := range due {
 		if err := l.FS.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return fmt.Errorf("remove what the store is done with: %w", err)
+			return fmt.Errorf("remove files that the store no longer needs: %w", err)
 		}
 	}
 	return nil
