@@ -14,13 +14,13 @@ import (
 	"synod/storaged/rules"
 )
 
-// A lane brings its changes to the disk after the fact, the longest unwritten
-// first, as they stand when a batch is made. The batch carries the position
-// from which a restart must replay for this lane: behind it are only entries of
-// registers that are still unwritten, or that the batch holds in a later state,
-// on which replaying them has no effect (their ballots are at or below the
-// accepted one). A batch is committed when the log is synced up to the lane's
-// last entry, so that the disk never shows what the log may lose.
+// A lane writes its registers to the disk some time after they change, oldest
+// change first, as they are when a batch is made. The batch carries the position
+// from which a restart must replay for this lane. The entries after it belong to
+// registers that are still unwritten, or that the batch holds in a later state: for
+// these, replaying has no effect, as their ballots are at or below the accepted
+// one. A batch is committed once the log is synced up to the lane's last entry, so
+// that the disk never shows what the log may lose.
 
 // frozenBatch is a batch on its way to the disk.
 type frozenBatch struct {
@@ -41,8 +41,8 @@ type sweep struct {
 	last     caspaxos.Ballot // of contents that are covered
 }
 
-// settle takes note that the last batch has arrived.
-func (l *Lane) settle() {
+// finishBatch follows the commit of the last batch.
+func (l *Lane) finishBatch() {
 	s := l.sending
 	if s == nil || !s.done.Load() {
 		return
@@ -61,8 +61,8 @@ func (l *Lane) settle() {
 	l.sending = nil
 }
 
-// send makes a batch of what should go to the disk now, if anything, and hands
-// it to the applier.
+// send makes a batch of what should go to the disk now, if anything, and hands it
+// to the applier.
 func (l *Lane) send() {
 	all := l.closing || l.want.Load() > l.applied.Load()
 	if !all && !l.due() {
@@ -79,7 +79,7 @@ func (l *Lane) send() {
 	l.engine.applier <- f // holds one of each lane
 }
 
-// due reports whether something should go to the disk though nobody waits for
+// due reports whether something should go to the disk although nobody waits for
 // it.
 func (l *Lane) due() bool {
 	switch n := len(l.dirty); {
@@ -95,8 +95,8 @@ func (l *Lane) due() bool {
 
 func (l *Lane) fill(f *frozenBatch, all bool) error {
 	if all {
-		// Nothing of this lane will be left behind: its position can go past
-		// the entries of other lanes.
+		// Everything of this lane is written: its position can move past the entries
+		// of other lanes.
 		f.need = max(f.need, min(l.want.Load(), l.engine.changes.Appended()))
 	}
 	for _, s := range l.sweeps {
@@ -107,7 +107,7 @@ func (l *Lane) fill(f *frozenBatch, all bool) error {
 	f.sweeps, l.sweeps = l.sweeps, nil
 	n := l.oldest(all)
 	f.entries = append(f.entries, l.dirty[:n]...)
-	// In the order of rows, the memtable finds each place next to the last.
+	// In the order of rows, each insert into the memtable is next to the last.
 	slices.SortFunc(f.entries, func(a, b *entry) int {
 		return cmp.Or(cmp.Compare(a.rec.Register.Slot, b.rec.Register.Slot),
 			strings.Compare(a.rec.Register.Key, b.rec.Register.Key))
@@ -140,9 +140,9 @@ func (l *Lane) fill(f *frozenBatch, all bool) error {
 	return f.batch.Set(rowcodec.LaneRow(l.number), rowcodec.AppendLaneRow(nil, f.applied, l.maxAcc), nil)
 }
 
-// oldest returns how many of the dirty registers go into the next batch, in the
-// order in which they became dirty: only so is there one position that the lane
-// has been brought to.
+// oldest returns how many of the dirty registers go into the next batch. They go in
+// the order in which they became dirty, so that one position describes what is
+// written.
 func (l *Lane) oldest(all bool) int {
 	if all {
 		return len(l.dirty)
@@ -191,8 +191,8 @@ func (l *Lane) writeExpiry(b *pebble.Batch, e *entry) error {
 	return nil
 }
 
-// writeSweep deletes a covered register's rows. The register may come back in
-// the same batch, behind this.
+// writeSweep deletes a covered register's rows. The register may be written again
+// later in the same batch.
 func (l *Lane) writeSweep(b *pebble.Batch, s sweep) error {
 	key := rowcodec.AppendRegister(nil, s.register)
 	err := b.Delete(append(key, rowcodec.RowRecord), nil)

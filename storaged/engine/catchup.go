@@ -2,7 +2,7 @@ package engine
 
 import "synod/storaged/changelog"
 
-// CatchUp waits until Pebble has all that the lanes have appended so far.
+// CatchUp waits until Pebble has everything that the lanes have appended so far.
 func (e *Engine) CatchUp() error {
 	waiting := false
 	for _, l := range e.lanes {
@@ -27,7 +27,7 @@ func (e *Engine) CatchUp() error {
 	return nil
 }
 
-// awaitApplied waits until a lane has applied what was wanted of it by now.
+// awaitApplied waits until a lane has applied everything up to its want.
 func (e *Engine) awaitApplied(l *Lane) error {
 	target := l.want.Load()
 	e.appliedMu.Lock()

@@ -12,25 +12,25 @@ import (
 	"synod/storaged/tables"
 )
 
-// ErrDamaged says that the data directory has lost something that the node
-// acknowledged, or may have. The node must not vote with it any more.
+// ErrDamaged says that the data directory has lost, or may have lost, something
+// that the node acknowledged. The node must not vote with it any more.
 var ErrDamaged = errors.New("data directory is damaged")
 
-// comeBack tells the operator what to do about it.
-const comeBack = "the node must not vote without what it has acknowledged: replace it, by a node with a new id and an empty data directory"
+// advice tells the operator what to do about it.
+const advice = "the node must not vote without what it has acknowledged: replace it, by a node with a new id and an empty data directory"
 
-// explain adds to an error that means damage what follows from it.
+// explain marks an error that means damage as ErrDamaged, and adds the advice.
 func (e *Engine) explain(err error) error {
 	if errors.Is(err, ErrDamaged) {
 		return err
 	}
 	for _, kind := range []error{changelog.ErrCorrupt, changelog.ErrPosition, datadir.ErrIdentity, rowcodec.ErrRow, tables.ErrTable} {
 		if errors.Is(err, kind) {
-			return fmt.Errorf("%w: %w; %s", ErrDamaged, err, comeBack)
+			return fmt.Errorf("%w: %w; %s", ErrDamaged, err, advice)
 		}
 	}
 	if pebble.IsCorruptionError(err) {
-		return fmt.Errorf("%w: %w; %s", ErrDamaged, err, comeBack)
+		return fmt.Errorf("%w: %w; %s", ErrDamaged, err, advice)
 	}
 	return err
 }

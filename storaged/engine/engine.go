@@ -31,23 +31,23 @@ type Options struct {
 	Dir           string
 	Cluster, Node string
 	Lanes         int   // of a new store; an old one keeps its own
-	CacheBytes    int64 // for hot registers, shared by the lanes; Pebble takes a quarter of it besides
-	MinFreeBytes  int64 // kept free for what makes room: with less, what adds is refused (room.go)
+	CacheBytes    int64 // for hot registers, shared by the lanes; Pebble uses a quarter as much besides
+	MinFreeBytes  int64 // kept free: with less, writes that add data are refused (package disk)
 	Log           *zap.Logger
 
-	// Start is the node's monotonic time when it comes up: a record that is
-	// read from disk has been there since (§7).
+	// Start is the node's monotonic time at its start: a record that is read from
+	// disk has been there since then at least (§7).
 	Start caspaxos.Mono
 	// Wake asks the driver to call Maintain of a lane soon. It must not block.
 	Wake func(lane int)
-	// Synced tells of each sync of the changelog, from its goroutine, which
+	// Synced is called after each sync of the changelog, by its goroutine, which
 	// begins the next when the call returns.
 	Synced func(changelog.Synced)
 	// Sweep is asked, on the lane's goroutine, whether the rows that a flush
 	// covers may be deleted now (caspaxos.Acceptor.Sweep). Nil: always.
 	Sweep func(lane int, vote caspaxos.FlushVote) bool
-	// Fatal tells that the store cannot go on: nothing will be acknowledged any
-	// more. It may be called more than once and must not block.
+	// Fatal is called when the store cannot go on: nothing is acknowledged any more.
+	// It may be called more than once and must not block.
 	Fatal func(error)
 
 	// For tests: zero values are the real thing.
@@ -60,7 +60,7 @@ type Options struct {
 	CheckpointBytes int64 // of changelog and large states between checkpoints, 64 MiB: what a restart replays
 	MaxUnsynced     int   // bytes appended and not synced, 64 MiB
 
-	omit      rules.Set     // for tests: what is left out to see that it is missed
+	omit      rules.Set     // for tests: rules that are turned off
 	applyStep int           // for tests: registers in a batch
 	pageTime  time.Duration // for tests: see pageTime
 	// closeLimit, for tests, is how long Close waits for the disk.
@@ -155,9 +155,9 @@ type Engine struct {
 	pages   map[*content.Pages]struct{} // being read; nil when the store ends
 }
 
-// Open opens the store of a directory, or makes one. It must be followed by
-// Replay, before lanes are used. Of the changelog it changes nothing: who knows
-// more of what was acknowledged (Recovered) may still refuse.
+// Open opens the store of a directory, or makes one. Replay must follow before
+// lanes are used. Open does not change the changelog, so that a caller who knows
+// more about what was acknowledged (Recovered) may still refuse it.
 func Open(o Options) (*Engine, error) {
 	o.setDefaults()
 	if o.Lanes < 1 || o.Lanes > datadir.MaxLanes {
@@ -232,8 +232,8 @@ func (e *Engine) failed() error {
 // Identity returns whose data the store holds.
 func (e *Engine) Identity() datadir.Identity { return e.identity }
 
-// SetClusterID keeps the cluster's id with the data. One that differs from an
-// id kept before is ErrForeign.
+// SetClusterID stores the cluster's id with the data. If another id was stored
+// before, it returns ErrForeign.
 func (e *Engine) SetClusterID(id string) error {
 	switch e.identity.ClusterID {
 	case id:
@@ -255,7 +255,7 @@ func (e *Engine) Recovered() uint64 { return e.recovered }
 // Synced returns the position up to which the changelog is durable.
 func (e *Engine) Synced() uint64 { return e.changes.Durable() }
 
-// Kick has what was appended written and synced.
+// Kick starts a sync of what was appended.
 func (e *Engine) Kick() { e.changes.Kick() }
 
 // WaitSynced waits until the changelog is durable up to pos. It returns
@@ -268,7 +268,7 @@ func (e *Engine) WaitSynced(pos uint64) error {
 	return nil
 }
 
-// Ready returns nil if the store can take all votes, else why it cannot.
+// Ready returns nil if the store accepts all votes, else why it does not.
 func (e *Engine) Ready() error {
 	if err := e.Usable(); err != nil {
 		return err
@@ -279,7 +279,7 @@ func (e *Engine) Ready() error {
 	return nil
 }
 
-// Usable returns nil if what is appended becomes durable, else why it does not.
+// Usable returns nil if appended entries become durable, else why they do not.
 func (e *Engine) Usable() error {
 	if err := e.failed(); err != nil {
 		return err
@@ -304,14 +304,14 @@ func (e *Engine) fail(err error) {
 	e.opts.Fatal(err)
 }
 
-// closeLimit bounds the time that Close waits for the disk. What it leaves
-// undone is replayed at the next start.
+// closeLimit bounds the time that Close waits for the disk. The next start replays
+// what it leaves undone.
 const closeLimit = 10 * time.Second
 
 var errLate = errors.New("the disk did not answer")
 
-// Close brings everything to the disk and closes the store. The lanes must not
-// be used any more.
+// Close writes everything to the disk and closes the store. The lanes must not be
+// used any more.
 func (e *Engine) Close() error {
 	var errs []error
 	if e.failure.Load() == nil && !e.changes.Full() {
@@ -328,7 +328,7 @@ func (e *Engine) Close() error {
 	return errors.Join(append(errs, e.end())...)
 }
 
-// finish is the lanes' last work, done by the caller in their stead.
+// finish does the lanes' last work, in the caller's goroutine.
 func (e *Engine) finish() error {
 	e.changes.Kick()
 	target := e.changes.Appended()
@@ -340,7 +340,7 @@ func (e *Engine) finish() error {
 	return e.checkpoint(target)
 }
 
-// finish brings all of the lane to the disk, and its position to target.
+// finish writes all of the lane to the disk, and moves its position to target.
 func (l *Lane) finish(target uint64) error {
 	l.want.Store(max(target, l.want.Load()))
 	l.closing = true
@@ -381,15 +381,15 @@ func (e *Engine) end() error {
 		defer e.reading.Unlock()
 		return errors.Join(append(e.endPages(), err, e.closeFiles())...)
 	case <-late.C:
-		// Somebody is in Pebble, which waits for the disk. The end of the process
-		// ends that, and gives the directory's lock back.
+		// A call is still in Pebble, which waits for the disk. It ends with the
+		// process, which also frees the directory's lock.
 		close(e.left)
 		return errors.Join(err, fmt.Errorf("close the store: %w within %v", errLate, e.opts.closeLimit))
 	}
 }
 
-// inPebble calls f, which waits for as long as the disk has no room, with Pebble
-// kept open. It does not wait for it when the store has been left open.
+// inPebble calls f, which may wait until the disk has space, while Pebble is kept
+// open. It no longer waits for f once Close has given up.
 func (e *Engine) inPebble(f func() error) error {
 	if err := e.beginRead(); err != nil {
 		return err
@@ -407,7 +407,7 @@ func (e *Engine) inPebble(f func() error) error {
 	}
 }
 
-// wakeWaiters has those who wait for a batch look whether the store ends.
+// wakeWaiters wakes those who wait for a batch, to see whether the store ends.
 func (e *Engine) wakeWaiters() {
 	e.appliedMu.Lock()
 	defer e.appliedMu.Unlock()

@@ -24,8 +24,8 @@ func (e *Engine) logPath() string { return filepath.Join(e.opts.Dir, datadir.Log
 
 // synced is called by the changelog's goroutine.
 func (e *Engine) synced(s changelog.Synced) {
-	// What was staged counts, too: the disk has its predecessors' room back when
-	// their deletion has been flushed.
+	// Staged bytes count, too: a checkpoint flushes the deletion of what they
+	// replaced, which frees its space.
 	written, most := e.written(), e.opts.CheckpointBytes
 	if e.changes.Pressed() {
 		most /= 4
@@ -40,8 +40,8 @@ func (e *Engine) synced(s changelog.Synced) {
 	e.opts.Synced(s)
 }
 
-// keep is the keeper: the goroutine that makes checkpoints and sweeps what flushes
-// covered.
+// keep is the keeper: the goroutine that makes checkpoints and deletes rows that
+// flushes cover.
 func (e *Engine) keep() {
 	defer e.routines.Done()
 	tick := time.NewTicker(sweepEvery)
@@ -59,7 +59,7 @@ func (e *Engine) keep() {
 			err = e.sweepFlushed()
 		}
 		if err != nil && !e.ending.Load() && e.failure.Load() == nil {
-			e.opts.Log.Warn("storage upkeep failed; it is tried again later", zap.Error(err))
+			e.opts.Log.Warn("storage upkeep failed; it is retried later", zap.Error(err))
 		}
 	}
 }
@@ -80,16 +80,15 @@ func (e *Engine) regularCheckpoint() error {
 	return e.checkpoint(target)
 }
 
-// checkpoint makes what the lanes have applied, which is everything up to
-// target, durable in Pebble, and drops the changelog that this makes
-// superfluous.
+// checkpoint makes durable in Pebble what the lanes have applied, which is
+// everything up to target, and removes changelog that is no longer needed.
 func (e *Engine) checkpoint(target uint64) error {
 	b := e.db.NewBatch()
 	defer b.Close()
 	if err := e.node.Write(b, target); err != nil {
 		return fmt.Errorf("checkpoint: %w", err)
 	}
-	// The rows may show entries behind target.
+	// The rows may show entries after target.
 	need := max(e.node.Position(), target)
 	if err := e.WaitSynced(need); err != nil {
 		return fmt.Errorf("checkpoint: %w", err)
@@ -103,7 +102,7 @@ func (e *Engine) checkpoint(target uint64) error {
 	}
 	select {
 	case <-flushed:
-	case <-e.late: // Pebble tries for ever; the changelog has everything
+	case <-e.late: // Pebble retries forever; the changelog has everything
 		return fmt.Errorf("checkpoint: %w", errLate)
 	case <-e.stop:
 		return fmt.Errorf("checkpoint: %w", changelog.ErrClosed)
@@ -115,8 +114,8 @@ func (e *Engine) checkpoint(target uint64) error {
 	return nil
 }
 
-// sweepFlushed deletes the rows that flushes cover: nobody sees them, but they
-// take room. Those that it is too early for wait for the next tick.
+// sweepFlushed deletes the rows that flushes cover: nobody sees them, but they take
+// space. If it is too early for some, they wait for the next tick.
 func (e *Engine) sweepFlushed() error {
 	for _, f := range e.flushes.Unswept() {
 		if !e.maySweep(f) {
@@ -133,7 +132,7 @@ func (e *Engine) sweepFlushed() error {
 	return nil
 }
 
-// maySweep asks the lane whether the lists that go with the rows may go.
+// maySweep asks the lane whether the history in the rows may be deleted.
 func (e *Engine) maySweep(f *flushes.Flush) bool {
 	if e.opts.Sweep == nil {
 		return true
@@ -195,7 +194,7 @@ func (e *Engine) sweepOne(f *flushes.Flush) error {
 	return e.sweepIn(lane, f, chunk)
 }
 
-// sweepIn has a lane delete registers that are covered, if they still are.
+// sweepIn has a lane delete registers, unless they are no longer covered.
 func (e *Engine) sweepIn(l *Lane, f *flushes.Flush, registers []caspaxos.Register) error {
 	done := make(chan error, 1)
 	l.do(func() { done <- l.sweep(f, registers) })

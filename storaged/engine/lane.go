@@ -20,9 +20,9 @@ import (
 	"synod/storaged/tally"
 )
 
-// How long a change stays in memory alone, and how much of it. Until then more
-// changes of the same register cost the disk nothing; a restart replays them
-// from the changelog.
+// How long changes stay in memory only, and how many of them. Meanwhile, more
+// changes of the same register cost the disk nothing. A restart replays them from
+// the changelog.
 const (
 	applyAfter    = 4 * time.Second
 	applyStep     = 2048    // registers in one batch, unless all must go
@@ -49,13 +49,13 @@ type Lane struct {
 	sinceFloor caspaxos.Mono   // Since of a record read from disk
 	now        caspaxos.Mono
 
-	// What the disk does not have yet: registers in the order in which they
-	// fell behind, flush votes, rows to be swept away.
+	// What the disk does not have yet: registers in the order in which they became
+	// dirty, flush votes, rows to be deleted.
 	dirty      []*entry
 	dirtyBytes int
 	votes      []flushes.Write
 	sweeps     []sweep
-	swept      map[string]struct{} // keys of those that the disk may have yet
+	swept      map[string]struct{} // keys of those that the disk may still have
 	sending    *frozenBatch        // on its way to the disk
 	closing    bool                // everything must go now
 	scratch    []byte              // an entry being encoded
@@ -118,7 +118,7 @@ var (
 
 func (l *Lane) omits(r rules.Set) bool { return l.engine.opts.omit.Omits(r) }
 
-// read brings a register from the disk into the cache, also if there is none.
+// read loads a register into the cache, also if the disk has none.
 func (l *Lane) read(r caspaxos.Register) (*entry, error) {
 	if r.Key == "" {
 		return nil, errNoKey
@@ -128,7 +128,7 @@ func (l *Lane) read(r caspaxos.Register) (*entry, error) {
 	l.key = append(rowcodec.AppendRegister(l.key[:0], r), rowcodec.RowRecord)
 	value, ok, err := l.find(l.key)
 	if _, gone := l.swept[r.Key]; gone {
-		ok = false // what comes back finds nothing of itself
+		ok = false // its rows are about to be deleted
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read register: %w", err)
@@ -149,8 +149,8 @@ func (l *Lane) read(r caspaxos.Register) (*entry, error) {
 }
 
 // find returns the value of a row on disk, which is valid until the next call.
-// The iterator stays for what is read until the next Maintain: as long nothing
-// is forgotten that it does not see.
+// The iterator is kept until the next Maintain: until then, nothing leaves the
+// cache, so it need not see newer rows.
 func (l *Lane) find(row []byte) (value []byte, ok bool, err error) {
 	if l.records == nil {
 		// A plain Get does not ask the filters of the last level, where most
@@ -278,10 +278,10 @@ func (l *Lane) Above(b caspaxos.Ballot, f func(*caspaxos.Record)) caspaxos.Ballo
 	return l.evictedMax
 }
 
-// Maintain keeps the lane within its bounds: it sends changes to the disk that
-// are old or many, forgets registers that were not used for long, and does what
-// other goroutines asked of the lane. It returns after which time it must be
-// called again even if nothing happens; zero: never.
+// Maintain keeps the lane within its bounds: it sends old changes to the disk,
+// evicts registers that have not been used for long, and runs what other goroutines
+// asked for. It returns after which time it must be called again even if nothing
+// happens; zero means never.
 func (l *Lane) Maintain(now caspaxos.Mono) time.Duration {
 	l.now = now
 	l.last = nil
@@ -289,7 +289,7 @@ func (l *Lane) Maintain(now caspaxos.Mono) time.Duration {
 	if err := l.endReads(); err != nil {
 		l.engine.opts.Log.Warn("cannot end reading", zap.Error(err))
 	}
-	l.settle()
+	l.finishBatch()
 	if l.sending == nil {
 		l.send()
 	}
@@ -302,7 +302,7 @@ func (l *Lane) Maintain(now caspaxos.Mono) time.Duration {
 	return 0
 }
 
-// Do has f called by the lane's goroutine, in its next Maintain.
+// do has f called by the lane's goroutine, in its next Maintain.
 func (l *Lane) do(f func()) {
 	l.postMu.Lock()
 	l.posted = append(l.posted, f)
@@ -324,8 +324,8 @@ func (l *Lane) runPosted() {
 	}
 }
 
-// again moves an entry to the front of the list.
-func (l *Lane) again(e *entry) {
+// touch moves an entry to the front of the list.
+func (l *Lane) touch(e *entry) {
 	e.used = false
 	e.prev.next, e.next.prev = e.next, e.prev
 	l.link(e)
@@ -343,17 +343,17 @@ func (l *Lane) resize(e *entry) {
 	e.size = size
 }
 
-// evict forgets what has not been used for long until the lane fits its share
-// of the cache: the clock algorithm, where what was used since the last look is
-// passed over once. (A list in the order of use would cost every hit three
-// cache misses.) What the disk does not have yet stays.
+// evict drops registers until the lane fits its share of the cache, by the clock
+// algorithm: what was used since the last pass is skipped once. (A list in the
+// order of use would cost every hit three cache misses.) What the disk does not
+// have yet stays.
 func (l *Lane) evict() {
 	tries := 64 + len(l.cache)/64
 	for e := l.recent.prev; l.bytes > l.engine.laneBytes && e != &l.recent && tries > 0; tries-- {
 		older := e
 		e = e.prev
 		if older.used || older.dirty || older.pinned {
-			l.again(older)
+			l.touch(older)
 			continue
 		}
 		l.drop(older)

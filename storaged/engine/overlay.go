@@ -55,7 +55,7 @@ func (l *Lane) overlay(q *caspaxos.ListRequest, limit int) *listing.Overlay {
 	}
 }
 
-// file enters a register that Pebble does not have as it is.
+// file adds a register to the list of those that Pebble does not have as they are.
 func (l *Lane) file(e *entry) {
 	if l.bySlot == nil {
 		l.bySlot = new([caspaxos.Slots]*entry)
@@ -67,7 +67,7 @@ func (l *Lane) file(e *entry) {
 	*head = e
 }
 
-// unfile takes a register out that Pebble has.
+// unfile removes a register, which Pebble has, from that list.
 func (l *Lane) unfile(e *entry) {
 	if e.slotPrev != nil {
 		e.slotPrev.slotNext = e.slotNext

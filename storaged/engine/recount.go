@@ -15,11 +15,11 @@ import (
 )
 
 // A store that was written by an earlier version has no tallies. Its rows are
-// counted once: as they were when the store was opened, so from a snapshot of
-// then, while the lanes keep account of what they change since.
+// counted once, from a snapshot taken when the store was opened, while the lanes
+// count what changes meanwhile.
 
-// recountChunk is how many rows are counted before others have the processor
-// for as long.
+// recountChunk is how many rows are counted before the processor is left to others
+// for as long as that took.
 const recountChunk = 4096
 
 var errStopped = errors.New("stopped")

@@ -10,26 +10,26 @@ import (
 	"synod/storaged/rowcodec"
 )
 
-// What a delete or a smaller value leaves behind goes only when Pebble compacts
-// the tables that hold it, and as long as little new comes in it has no reason
-// to. When room is short, it is made to: a squeeze compacts all rows, a run of
-// slots at a time, each small enough for the room that there is. One is done when
-// what adds begins to be refused, and when enough has been deleted since the last.
+// What a delete or a smaller value frees is on the disk until Pebble compacts the
+// tables that hold it, which it has no reason to do while few writes come in. So
+// when space is short, a squeeze compacts all rows, a run of slots at a time, each
+// small enough for the space that is left. One is done when writes begin to be
+// refused, and whenever enough has been deleted since the last.
 const (
-	squeezeLeast = 4 << 20 // bytes that are compacted at once, at least
-	squeezeShare = 32      // how much of the store must have been freed while what adds is refused
-	squeezeEarly = 8       // … and while that is merely near
+	squeezeLeast = 4 << 20 // compacted at once, at least; bytes
+	squeezeShare = 32      // a squeeze is due when this part of the store was freed, while writes are refused
+	squeezeEarly = 8       // … and while space is only short
 	squeezePause = time.Second
-	squeezeMost  = time.Minute // the pause after squeezes that brought nothing
+	squeezeMost  = time.Minute // the pause after squeezes that freed nothing
 )
 
-// wantSqueeze has one done whatever has been freed.
+// wantSqueeze has one done, however much was freed.
 func (e *Engine) wantSqueeze() {
 	e.squeezeDue.Store(true)
 	notify(e.squeezes)
 }
 
-// squeezer is the goroutine that does it.
+// squeezer is the goroutine that does squeezes.
 func (e *Engine) squeezer() {
 	defer e.routines.Done()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -54,7 +54,7 @@ func (e *Engine) squeezer() {
 		before := e.space.Free()
 		err := e.squeeze(ctx)
 		if err != nil && ctx.Err() == nil && e.failure.Load() == nil {
-			e.opts.Log.Warn("cannot compact the store to make room; it is tried again", zap.String("error", err.Error()))
+			e.opts.Log.Warn("cannot compact the store to free space; it is retried", zap.String("error", err.Error()))
 			e.squeezeDue.Store(true)
 		}
 		if pause = min(2*pause, squeezeMost); e.space.Free() > before+squeezeLeast {
@@ -68,7 +68,7 @@ func (e *Engine) squeezer() {
 	}
 }
 
-// squeezable reports whether a squeeze is worth it: enough was freed to take all
+// squeezable reports whether a squeeze is worth it: enough was freed to accept all
 // writes again, or a good part of the store.
 func (e *Engine) squeezable() bool {
 	if e.squeezeDue.Load() {
@@ -86,8 +86,8 @@ func (e *Engine) squeezable() bool {
 	return freed >= lacks || freed >= size/squeezeShare
 }
 
-// squeeze compacts all rows, beginning where the last one ended, which does when
-// there is enough room.
+// squeeze compacts all rows, beginning where the last one stopped. It stops when
+// there is enough space.
 func (e *Engine) squeeze(ctx context.Context) error {
 	short := e.space.Level() != caspaxos.RoomEnough
 	e.squeezeDue.Store(false)
@@ -116,8 +116,8 @@ func (e *Engine) compact(ctx context.Context, begin, end []byte) error {
 	return e.inPebble(func() error { return e.db.Compact(ctx, begin, end, false) })
 }
 
-// run returns how many slots from one on, most at most, may be compacted at once:
-// what they hold is half as much as there is room, or less.
+// run returns how many slots from one on, at most most, may be compacted at once:
+// together they hold at most half as many bytes as are free.
 func (e *Engine) run(from, most int) (n int, err error) {
 	room := uint64(max(squeezeLeast, e.space.Free()/2))
 	for n = min(most, caspaxos.Slots-from); n > 1; n = (n + 3) / 4 {

@@ -262,7 +262,7 @@ func (e *Engine) clearStages() error {
 		if l.sending != nil && !e.awaitBatch(l.sending) {
 			return changelog.ErrClosed
 		}
-		l.settle()
+		l.finishBatch()
 	}
 	var lost []rowcodec.Staged
 	it, err := e.db.NewIter(&pebble.IterOptions{LowerBound: rowcodec.RowStage, UpperBound: rowcodec.AppendAfter(nil, rowcodec.RowStage)})
