@@ -29,7 +29,7 @@ import (
 type Config struct {
 	ID         string // the node's name in the cluster
 	Cluster    string
-	ListenAddr string // for RPC; proxies are told the address as it turns out
+	ListenAddr string // for RPC; proxies are told the resulting address
 	AdminAddr  string // for health, metrics and profiles over HTTP
 	DataDir    string
 	Store      *store.Store
@@ -39,11 +39,11 @@ type Config struct {
 
 	// Tuning; zero is a default.
 	CacheBytes   int64 // for hot registers
-	MinFreeBytes int64 // kept free for what makes room; with less, writes that add are refused
+	MinFreeBytes int64 // kept free on the disk; with less, writes that add data are refused
 	Lanes        int   // of a new data directory; zero: one per CPU, at least two
 	Memory       Memory
-	// Moved is the operator's word that the data directory was moved here, and
-	// that nothing runs where it was.
+	// Moved says that the operator has moved the data directory here, and that nothing
+	// runs at its old place.
 	Moved bool
 
 	disk          *disk.Disk // for tests: lets the changelog's disk fail
@@ -64,15 +64,15 @@ type Daemon struct {
 	admin    *admin
 	metrics  *metrics
 
-	secrets atomic.Pointer[[]rpc.Secret] // as the placement came with them
+	secrets atomic.Pointer[[]rpc.Secret] // that came with the placement
 
 	registration atomic.Pointer[store.Registration]
 	joined       atomic.Bool // it serves: registered, or by the placement last seen
 	recovered    atomic.Bool
 	draining     atomic.Bool
-	clockSaid    atomic.Int64 // when a clock was last complained about
+	clockSaid    atomic.Int64 // when a warning about a clock was last logged
 	dropped      atomic.Uint64
-	droppedSaid  atomic.Int64 // when replies that were dropped were last complained about
+	droppedSaid  atomic.Int64 // when a warning about dropped replies was last logged
 
 	due     chan struct{} // a lane asks for a higher ceiling
 	behind  chan struct{} // a lane or a lister has met an epoch that no placement has shown
@@ -105,9 +105,9 @@ type Daemon struct {
 	closeErr error
 }
 
-// Start brings a node up: it opens the data directory, replays the changelog,
-// registers with etcd and serves. If etcd does not answer it goes on from the
-// placement last seen, or waits until ctx ends if it has seen none.
+// Start starts a node: it opens the data directory, replays the changelog,
+// registers with etcd and serves. If etcd does not answer, it serves by the
+// placement last seen; if it has seen none, it waits until ctx ends.
 func Start(ctx context.Context, cfg Config) (*Daemon, error) {
 	d := &Daemon{
 		cfg: cfg, log: cfg.Log, start: time.Now(), errs: make(chan error, 1),
@@ -199,7 +199,7 @@ func (d *Daemon) openEngine(ctx context.Context) error {
 	return nil
 }
 
-// recover brings the acceptors to where the node's last life ended.
+// recover restores the acceptors to the state of the end of the node's last life.
 func (d *Daemon) recover() error {
 	for _, l := range d.lanes {
 		for _, f := range l.store.Flushes() {
@@ -263,13 +263,13 @@ func (d *Daemon) ready() error {
 	case d.rewound.Load() != nil:
 		return errors.New(*d.rewound.Load())
 	case d.node.State().Floor.Time > caspaxos.MakeTime(d.now().Wall, 0):
-		return errors.New("started anew: promises of the last life still bind")
+		return errors.New("waiting for pre-restart promises to expire")
 	}
 	return d.engine.Ready()
 }
 
-// Close signs off, finishes what was begun, as far as ctx allows, and closes
-// the store.
+// Close signs off, answers what has arrived as far as ctx allows, and closes the
+// store.
 func (d *Daemon) Close(ctx context.Context) error {
 	d.once.Do(func() {
 		registration := d.registration.Load()
@@ -307,7 +307,7 @@ func (d *Daemon) drain(ctx context.Context) error {
 		open = append(open, s)
 	}
 	d.sessMu.Unlock()
-	// A peer that does not take its replies is none of ours to wait for.
+	// A peer that does not read its replies is not waited for.
 	large, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	d.outgoing.Idle(large)
@@ -319,7 +319,7 @@ func (d *Daemon) drain(ctx context.Context) error {
 	return nil
 }
 
-// shut stops everything in the order in which it depends on one another.
+// shut stops everything in the order of dependence.
 func (d *Daemon) shut(closeEngine func(*engine.Engine) error) error {
 	var errs []error
 	d.draining.Store(true)

@@ -16,7 +16,7 @@ const (
 	// epoch, lookAgainLimit how long one answer is waited for.
 	lookAgainEvery = 500 * time.Millisecond
 	lookAgainLimit = 3 * time.Second
-	// epochSaidEvery is the time between complaints about such epochs.
+	// epochSaidEvery is the least time between two warnings about such epochs.
 	epochSaidEvery = 10 * time.Second
 )
 
@@ -29,9 +29,9 @@ func (d *Daemon) noticeEpochs() {
 }
 
 // lookAgain reads the placement from etcd when messages name an epoch above what
-// the watch has shown: either the watch is late, or the peer made it up. The
-// messages count for nothing until the placement shows the epoch (PROTOCOL §2,
-// epoch rule).
+// the watch has shown: either the watch is late, or the peer is wrong. Such
+// messages are ignored until the placement shows the epoch (PROTOCOL §2, epoch
+// rule).
 func (d *Daemon) lookAgain() {
 	var said time.Time
 	for {
@@ -74,11 +74,11 @@ func highestEpoch(t *placement.Table) (highest uint64) {
 	return highest
 }
 
-// compareEpochs looks at what the node has taken beside what etcd shows. If the
-// node's epochs are above, etcd has lost changes of the placement, as when it was
-// restored from a copy: to answer under the old placement could be to vote in two
-// configurations that do not know of each other, so the node goes on refusing
-// these slots and says so.
+// compareEpochs compares the epochs that the node has taken with those in etcd. If
+// the node's are higher, etcd has lost changes of the placement, for example because
+// it was restored from a backup. To answer under the old placement could mean to
+// vote in two configurations that do not know of each other, so the node keeps
+// refusing these slots and says so.
 func (d *Daemon) compareEpochs(ranges []caspaxos.SlotRange) {
 	var why *string
 	if first, taken, shown, found := above(d.engine.Epochs(), ranges); found {

@@ -19,14 +19,13 @@ import (
 	"synod/storaged/engine"
 )
 
-// An Accept of a large state comes in chunks, and is on disk before its lane votes for
-// it. Each has its own goroutine, which writes it, asks the lane, and answers. The
-// goroutine that reads the session's bulk traffic hands over the chunks through a short
-// queue and waits only when that is full. So the session's window holds back a peer that
-// is faster than the disk, and a lane or a file that takes its time holds up nothing
-// else that the session brings.
+// An Accept of a large state comes in chunks, which are on disk before its lane votes.
+// Each such state has a goroutine, which writes it, asks the lane, and answers. The
+// goroutine that reads the session's bulk traffic passes the chunks through a short
+// queue and waits only when that is full. So the session's window slows down a peer that
+// is faster than the disk, and a slow lane or file delays nothing else in the session.
 
-// incomingLimits bound the large states that come in. None waits: what is admitted runs.
+// incomingLimits bound the incoming large states. None waits: what is admitted runs.
 var incomingLimits = transfer.Limits{Open: 16, OpenEach: 4, Reserved: 4}
 
 const (
@@ -35,12 +34,12 @@ const (
 	// incomingBytes is how large a state may be: several times what one command
 	// can bring.
 	incomingBytes = 8 << 30
-	// foreseeBytes is how much is written until the lane is asked again whether
-	// it would still vote for it.
+	// foreseeBytes is how much is written before the lane is asked again whether it
+	// would still vote for the state.
 	foreseeBytes = 16 << 20
 )
 
-// incoming is a large state that comes in: what the session's reader and the goroutine
+// incoming is an incoming large state: what the session's reader and the goroutine
 // that writes it share.
 type incoming struct {
 	incomingID
@@ -62,7 +61,7 @@ type incomingID struct {
 	id      uint64
 }
 
-// incomings are the large states that come in.
+// incomings are the incoming large states.
 type incomings struct {
 	scheduler *transfer.Scheduler[*rpc.Session, *incoming]
 
@@ -75,8 +74,8 @@ func (t *incomings) init(spawn func(func())) {
 	t.scheduler = transfer.New[*rpc.Session, *incoming](incomingLimits, spawn)
 }
 
-// admit takes in a new one, which run takes to its end. It returns false if there are
-// too many.
+// admit adds one, which run handles to its end. It returns false if there are too
+// many.
 func (t *incomings) admit(in *incoming, run func()) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -137,9 +136,9 @@ func (in *incoming) expects(p *wire.Piece) bool {
 }
 
 var (
-	errTwice    = errors.New("a request that is under way begins again")
-	errNothing  = errors.New("a large state of nothing")
-	errOddChunk = errors.New("the chunk is not the next one, or brings nothing, or too much")
+	errTwice    = errors.New("a request that is in progress begins again")
+	errNothing  = errors.New("an empty large state")
+	errOddChunk = errors.New("the chunk is out of order, empty or too large")
 )
 
 // chunk takes one chunk, on the goroutine that reads the session's bulk traffic.
@@ -151,7 +150,7 @@ func (d *Daemon) chunk(s *rpc.Session, class rpc.Class, p *wire.Piece) error {
 	in := d.incoming.find(incomingID{s, p.ID})
 	switch {
 	case p.Number > 0 && in == nil:
-		return nil // it was answered: what is still under way is of no use
+		return nil // it was answered already: further chunks are ignored
 	case p.Number == 0 && in != nil:
 		return errTwice
 	case p.Number == 0 && !p.Accept.Change.Header.Exists():
@@ -175,12 +174,12 @@ func (d *Daemon) chunk(s *rpc.Session, class rpc.Class, p *wire.Piece) error {
 // monotonic is the node's monotonic clock.
 func (d *Daemon) monotonic() time.Duration { return time.Duration(d.now().Mono) }
 
-// beginIncoming gives a state its goroutine, unless the request is refused.
+// beginIncoming starts a state's goroutine, unless the request is refused.
 func (d *Daemon) beginIncoming(in *incoming) bool {
 	in.lane = d.lanes[caspaxos.Part(in.request.Register.Key, uint32(len(d.lanes)))]
 	in.ctx, in.end = context.WithCancelCause(d.stopped)
 	admitted := !d.draining.Load() && d.incoming.admit(in, func() {
-		defer in.end(nil) // the reader waits no more
+		defer in.end(nil) // the reader stops waiting
 		d.takeIn(in)
 	})
 	if !admitted {
@@ -194,7 +193,7 @@ func (d *Daemon) beginIncoming(in *incoming) bool {
 	return true
 }
 
-// takeIn takes in a large state, from its first chunk to the answer.
+// takeIn handles a large state, from its first chunk to the answer.
 func (d *Daemon) takeIn(in *incoming) {
 	q := in.request
 	if !d.foresee(in) {
@@ -205,7 +204,7 @@ func (d *Daemon) takeIn(in *incoming) {
 		d.incomingFails(in, err)
 		return
 	}
-	q.Change = store.Change() // the first chunk's memory is not needed any more
+	q.Change = store.Change() // the memory of the first chunk is no longer needed
 	if err := d.fill(in, store); err != nil {
 		store.Discard()
 		d.incomingFails(in, err)
@@ -222,16 +221,16 @@ func (d *Daemon) takeIn(in *incoming) {
 		if !held {
 			store.Discard()
 		}
-	case <-d.stopped.Done(): // whether it is voted for shows when the node is up again
+	case <-d.stopped.Done(): // the next start shows whether it was voted for
 	}
 }
 
 // errForeseen says that the lane has answered the request, or never will.
 var errForeseen = errors.New("a large state will not be voted for")
 
-// fill brings all chunks to disk. Once it is clear that the state will not be voted for,
-// it is neither written on nor ingested: ingesting would find the deletion of its rows
-// in memory, and make everybody wait until this is flushed.
+// fill writes all chunks to disk. Once it is clear that the state will not be voted for,
+// nothing more is written or ingested: an ingest would overlap the deletion of its rows
+// in the memtable, and everybody would wait for the flush.
 func (d *Daemon) fill(in *incoming, store *engine.Staging) error {
 	var total, unasked int64
 	for last := false; !last; {
@@ -304,9 +303,9 @@ func (l *lane) voteStaged(in *incoming, store *engine.Staging) bool {
 	return held
 }
 
-var errTooLarge = errors.New("a state is larger than any may be")
+var errTooLarge = errors.New("the state is too large")
 
-// incomingFails answers a request whose state did not get onto disk.
+// incomingFails answers a request whose state could not be written.
 func (d *Daemon) incomingFails(in *incoming, err error) {
 	peer := zap.Stringer("peer", in.session.Peer())
 	switch {
@@ -316,25 +315,25 @@ func (d *Daemon) incomingFails(in *incoming, err error) {
 		d.malformed(in.session, rpc.Bulk, err)
 		return
 	case errors.Is(err, errLate):
-		d.log.Warn("a large state did not arrive in full", peer)
+		d.log.Warn("a large state did not arrive completely", peer)
 	case errors.Is(err, errNoRoom):
-		d.log.Warn("no memory for a part of a large state", peer)
+		d.log.Warn("no memory for a chunk of a large state", peer)
 	case !errors.Is(err, changelog.ErrNoSpace) && !errors.Is(err, changelog.ErrClosed):
-		d.log.Error("cannot take in a large state", peer, zap.Error(err))
+		d.log.Error("cannot store a large state", peer, zap.Error(err))
 	}
 	d.refuse(in.session, []item{{request: in.request}}, failed(err))
 }
 
-// errGone says that the session has ended, errLate that it brings nothing more.
+// errGone says that the session has ended, errLate that no more chunks came in time.
 var (
 	errGone = errors.New("the session has ended")
-	errLate = errors.New("no further chunk has come")
+	errLate = errors.New("the next chunk did not come in time")
 	// errNoRoom says that there was no memory for one of its chunks.
 	errNoRoom = errors.New("no memory for a chunk")
 )
 
-// endIncoming ends the states of a session that is gone, except those that have come
-// in full.
+// endIncoming ends the states of a session that has ended, except those that have
+// arrived completely.
 func (d *Daemon) endIncoming(s *rpc.Session) {
 	for _, in := range d.incoming.all() {
 		if in.session == s && !in.inbox.Complete() {
@@ -343,7 +342,7 @@ func (d *Daemon) endIncoming(s *rpc.Session) {
 	}
 }
 
-// watchIncoming ends those whose peer sends nothing more.
+// watchIncoming ends states whose peer has stopped sending.
 func (d *Daemon) watchIncoming() {
 	tick := time.NewTicker(transfer.Patience / 4)
 	defer tick.Stop()

@@ -17,15 +17,15 @@ import (
 	"synod/storaged/datadir"
 )
 
-// etcdPatience is how long a node that starts, and knows a placement, waits for
-// etcd before it goes on without.
+// etcdPatience is how long a node that starts and knows a placement waits for etcd
+// before it continues without.
 const etcdPatience = 2 * time.Second
 
 // join registers the node. If etcd does not answer and the data directory keeps
-// a placement, that is put into force and the node goes on trying in the
-// background. Until etcd answers, proxies alone can tell that the directory has
-// been rolled back (judge). A directory that is not where it was last does not go
-// on without etcd: it may be a copy.
+// a placement, the node serves by it and keeps trying in the background. Until
+// etcd answers, only proxies can tell that the directory has been rolled back
+// (judge). A directory that is not where it was last does not start without etcd: it
+// may be a copy.
 func (d *Daemon) join(ctx context.Context) error {
 	snap := d.restore()
 	registering, cancel := context.WithCancel(d.stopped)
@@ -43,7 +43,7 @@ func (d *Daemon) join(ctx context.Context) error {
 	select {
 	case err := <-done:
 		if err == nil && snap != nil {
-			err = d.adopt(snap) // as one that was running all the time would have it
+			err = d.adopt(snap) // as a node that was running all the time would do
 		}
 		return err
 	case <-patience.C:
@@ -79,7 +79,7 @@ func (d *Daemon) restore() *store.Snapshot {
 	return nil
 }
 
-// register lists the node in etcd, and watches over that.
+// register lists the node in etcd, and keeps it listed.
 func (d *Daemon) register(ctx context.Context) error {
 	id := d.engine.Identity()
 	r, err := d.cfg.Store.RegisterNode(ctx, store.NodeInfo{
@@ -104,8 +104,8 @@ func (d *Daemon) register(ctx context.Context) error {
 	return nil
 }
 
-// keep makes the data directory keep a placement, if it is another than before.
-// One that cannot be kept is only missed at a start without etcd.
+// keep stores a placement in the data directory, if it has changed. A failure only
+// matters at a start without etcd.
 func (d *Daemon) keep(snap *store.Snapshot) {
 	b, err := d.cfg.Store.Save(snap)
 	if err == nil && !bytes.Equal(b, d.kept) {
@@ -127,15 +127,15 @@ func (d *Daemon) storeNumber() uint64 {
 	return binary.BigEndian.Uint64(b)
 }
 
-// self is what the node says of itself: its life, and what it began with.
+// self is what the node tells peers about itself: its life, and what it began with.
 func (d *Daemon) self() rpc.Mark {
 	return rpc.Mark{Store: d.storeNumber(), Mark: caspaxos.Mark{Life: d.past.Life(), Position: d.past.Recovered}}
 }
 
 // judge decides whether a peer may open a session. A proxy that has seen more of
 // this node than its directory holds is the witness of a rollback: the node must
-// not vote any more (PROTOCOL §2). One whose proposer id another start has is
-// not admitted (§1).
+// not vote any more (PROTOCOL §2). A proxy whose proposer id belongs to another
+// start is not admitted (§1).
 func (d *Daemon) judge(p rpc.Peer) error {
 	if p.Kind != rpc.Proxy {
 		return nil

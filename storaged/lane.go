@@ -20,9 +20,9 @@ const (
 	// queueItems and queueBytes bound what waits for a lane.
 	queueItems = 1 << 14
 	queueBytes = 256 << 20
-	// batchItems is how many messages are worked on before the changelog is
-	// asked to sync and replies leave, batchTime for how long, about, which is
-	// looked at after every batchLook: with more, the first would wait for the last.
+	// A batch ends after batchItems messages or about batchTime, checked every
+	// batchLook messages. Then the changelog is asked to sync and replies leave. With
+	// larger batches, the first message would wait for the last.
 	batchItems = 512
 	batchTime  = time.Millisecond
 	batchLook  = 16
@@ -54,8 +54,8 @@ type lane struct {
 	waiting map[*caspaxos.Request]*rpc.Session // Prepares that wait for the ceiling
 	failing bool                               // an error of the store was reported
 
-	ceiling atomic.Bool // has moved: resume
-	forget  atomic.Bool // what Rotate has told may be forgotten
+	ceiling atomic.Bool // it has moved: call resume
+	forget  atomic.Bool // the promises that Rotate has returned may be forgotten
 	counts  [kinds][outcomes]atomic.Uint64
 	depth   atomic.Int64
 	held    atomic.Int64 // promises
@@ -71,7 +71,7 @@ func newLane(d *Daemon, number int, store *engine.Lane, a *caspaxos.Acceptor) *l
 	return l
 }
 
-// poke has the lane look for work soon.
+// poke wakes the lane, to look for work.
 func (l *lane) poke() {
 	select {
 	case l.wake <- struct{}{}:
@@ -79,8 +79,8 @@ func (l *lane) poke() {
 	}
 }
 
-// push queues items, in order, that came in a payload of some size. It returns
-// false, and takes none, when too much is waiting.
+// push queues items, in order, that came in a payload of size bytes. It returns
+// false, and queues none, if too much is waiting.
 func (l *lane) push(items []item, bytes int) bool {
 	l.mu.Lock()
 	if l.closed || (len(l.queue) > 0 && (len(l.queue)+len(items) > queueItems || l.bytes+bytes > queueBytes)) {
@@ -116,7 +116,7 @@ func (l *lane) run() {
 			l.acceptor.Forget()
 		}
 		l.drain()
-		// Also when nothing was queued: the store may want something.
+		// Even if nothing was queued: the store may need Maintain.
 		again := l.store.Maintain(l.daemon.now().Mono)
 		if again > 0 && !armed {
 			timer.Reset(again)
@@ -125,7 +125,7 @@ func (l *lane) run() {
 	}
 }
 
-// drain works on all that is queued.
+// drain works on everything that is queued.
 func (l *lane) drain() {
 	l.mu.Lock()
 	items := l.queue
@@ -148,8 +148,8 @@ func (l *lane) drain() {
 	}
 }
 
-// batch steps the acceptor through messages, as many as there is time for, and lets
-// one sync follow. It returns how many these were.
+// batch steps the acceptor through as many messages as there is time for, and then
+// starts one sync. It returns how many it did.
 func (l *lane) batch(items []item) int {
 	now := l.daemon.now()
 	began := now.Mono
@@ -197,7 +197,7 @@ func (l *lane) answer(s *rpc.Session, q *caspaxos.Request, reply *caspaxos.Reply
 	l.replies.add(s, reply)
 }
 
-// failed is what a request is answered that the store could not do.
+// failed is the outcome of a request that failed in the store.
 func failed(err error) caspaxos.Outcome {
 	if errors.Is(err, changelog.ErrNoSpace) {
 		return caspaxos.DiskFull
@@ -205,7 +205,7 @@ func failed(err error) caspaxos.Outcome {
 	return caspaxos.Busy
 }
 
-// finish ends a batch: what was appended is synced, the replies leave.
+// finish ends a batch: it starts the sync and sends the replies.
 func (l *lane) finish() {
 	l.daemon.engine.Kick()
 	l.replies.seal()
@@ -216,10 +216,10 @@ func (l *lane) finish() {
 	l.daemon.noticeEpochs()
 }
 
-// clockEvery is the time between complaints about clocks.
+// clockEvery is the least time between two warnings about clocks.
 const clockEvery = 10 * time.Second
 
-// clockAhead says, now and then, that a ballot was refused by the clock rule
+// clockAhead logs, at most every clockEvery, that the clock rule refused a ballot
 // (PROTOCOL §2): one of the two clocks is wrong.
 func (d *Daemon) clockAhead(s *rpc.Session, ballot, clock caspaxos.Ballot) {
 	now := int64(d.now().Mono)
@@ -234,8 +234,8 @@ func (d *Daemon) clockAhead(s *rpc.Session, ballot, clock caspaxos.Ballot) {
 		zap.Duration("max_clock_offset", d.cfg.Limits.MaxClockOffset))
 }
 
-// report logs an error of the store, once until it works again. A full disk is
-// reported by the store itself.
+// report logs an error of the store, once until it works again. The store itself
+// reports a full disk.
 func (l *lane) report(err error) {
 	if errors.Is(err, changelog.ErrNoSpace) || errors.Is(err, changelog.ErrBacklog) || errors.Is(err, changelog.ErrClosed) || l.failing {
 		return

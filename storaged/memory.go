@@ -9,34 +9,33 @@ import (
 )
 
 const (
-	// baseMemory is what a node takes besides its cache and what peers send it,
-	// in bytes: buffers of the changelog and of sessions, and the program.
+	// baseMemory is the memory in bytes that a node takes besides its cache and the
+	// frames of peers: buffers of the changelog and of sessions, and the program.
 	baseMemory = 320 << 20
-	// leastFrames is the least that it has to have for what peers send it.
+	// leastFrames is the least memory for frames of peers, in bytes.
 	leastFrames = 32 << 20
-	// wholeFrame is the size from which a message is no piece of a state but a
-	// change that goes to the disk as one, and wholeWeight how many times its size
-	// it takes on its way: as a message, in the changelog, in the lane's memory and
-	// in the store's.
+	// wholeFrame is the size from which a message is not a chunk of a state but a
+	// change that goes to the disk as one. wholeWeight is how many times its size such
+	// a message takes on its way: in the frame, the changelog, the lane and the store.
 	wholeFrame  = 4 << 20
 	wholeWeight = 4
 )
 
-// Memory is what a node's memory is divided into.
+// Memory says how a node's memory is divided.
 type Memory struct {
 	Limit   int64         // of the node as a whole, in bytes
-	Outside int64         // of it, what Go's garbage collector does not see
+	Outside int64         // of it, outside Go's heap
 	Frames  *budget.Share // what peers send
 }
 
-// DivideMemory divides a limit in bytes, of which the cache of hot registers is
-// to have its part.
+// DivideMemory divides a limit in bytes between the cache of hot registers and the
+// rest.
 func DivideMemory(limit, cache int64) (Memory, error) {
 	least := LeastMemory(cache)
 	if limit < least {
 		return Memory{}, fmt.Errorf("a node with a cache of %d MiB needs %d MiB of memory, not %d", cache>>20, least>>20, limit>>20)
 	}
-	// As much again is for garbage.
+	// As much again is reserved for garbage.
 	frames := (limit - least + 2*leastFrames) / 2
 	return Memory{Limit: limit, Outside: tables.OutsideHeap(cache), Frames: budget.New(frames).Share(frames)}, nil
 }

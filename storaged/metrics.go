@@ -31,8 +31,8 @@ func (l *lane) count(k caspaxos.Kind, o caspaxos.Outcome) {
 	}
 }
 
-// metrics is what the node shows on /metrics. Counters of the hot path belong
-// to lanes and are summed up when somebody looks.
+// metrics is what the node shows on /metrics. Counters of the hot path belong to
+// lanes and are summed up on each scrape.
 type metrics struct {
 	registry *prometheus.Registry
 	daemon   *Daemon

@@ -13,11 +13,11 @@ import (
 	"synod/storaged/changelog"
 )
 
-// A large state that is read leaves chunk by chunk, each read when the session has room
-// for it, so that neither its lane nor anybody's memory has to hold all of it.
+// A large state is sent chunk by chunk, each read when the session has room for it, so
+// that it is never in memory as a whole.
 
-// outgoingLimits bound the large states on their way to proxies. A session that takes
-// nothing holds up only its own.
+// outgoingLimits bound the large states on their way to proxies. A session that does
+// not read delays only its own.
 var outgoingLimits = transfer.Limits{Running: 16, RunningEach: 4, Open: 512, OpenEach: 128}
 
 // outgoing is a reply whose state is sent in chunks.
@@ -28,7 +28,7 @@ type outgoing struct {
 
 type outgoingTransfer = transfer.Transfer[*rpc.Session, *outgoing]
 
-// startOutgoing sends a reply that has been admitted, when it has its turn.
+// startOutgoing sends an admitted reply, when it is its turn.
 func (d *Daemon) startOutgoing(t *outgoingTransfer) {
 	d.outgoing.Start(t, func() {
 		o := t.Value
@@ -55,7 +55,7 @@ func (o *outgoing) room(ctx context.Context) error {
 	})
 }
 
-// outgoingEnded tells who asked if the rest does not come.
+// outgoingEnded tells the peer if the rest will not come.
 func (d *Daemon) outgoingEnded(o *outgoing, err error) {
 	switch {
 	case err == nil, d.stopped.Err() != nil, o.session.Err() != nil:

@@ -13,17 +13,18 @@ import (
 )
 
 const (
-	// bulkReply is the size of a reply from which it must not delay others.
+	// bulkReply is the size from which a reply goes with the bulk traffic, so that it
+	// does not delay others.
 	bulkReply = 64 << 10
-	// Nor must many small ones. votesStates is about how many bytes of states may
-	// wait in a session among the votes; further ones go with the bulk traffic.
-	// bulkStates is how many may wait there: then states do not come along with
-	// the ballots any more, and those that are asked for explicitly are transfers,
-	// which wait for room. It is less than what transfers wait for, so that these get
-	// their turn.
+	// Many small replies must not delay others either. votesStates is about how many
+	// bytes of states may wait in a session among the votes; further ones go with the
+	// bulk traffic. bulkStates is how many may wait there: beyond, states are no longer
+	// sent along with ballots, and those that are asked for explicitly become
+	// transfers, which wait for room. It is less than the limit for transfers, so that
+	// these get their turn.
 	votesStates = 128 << 10
 	bulkStates  = 2 << 20
-	// smallState is the size up to which a state always comes along: leaving it out
+	// smallState is the size up to which a state is always sent along: leaving it out
 	// would save little.
 	smallState = 1 << 10
 	// frameBytes is about how much one frame of replies holds.
@@ -36,17 +37,17 @@ const (
 type frame struct {
 	session  *rpc.Session
 	class    rpc.Class
-	need     uint64 // not before the changelog is durable up to here
+	need     uint64 // the changelog must be durable up to here first
 	b        []byte
-	transfer *outgoingTransfer // if not nil: instead of b
+	transfer *outgoingTransfer // sent instead of b, if not nil
 }
 
-// replies gathers the replies of a lane's batch, by session, and holds those
-// that must wait for a sync. Only the lane's goroutine adds and seals; the
-// changelog's releases.
+// replies collects the replies of a lane's batch by session, and holds those that
+// must wait for a sync. Only the lane's goroutine adds and seals; the changelog's
+// goroutine releases.
 type replies struct {
 	lane *lane
-	open []openFrame // of the batch in work
+	open []openFrame // of the current batch
 
 	heldBulk atomic.Int64 // bytes of the bulk traffic in held
 
@@ -54,7 +55,7 @@ type replies struct {
 	held  []frame // about in the order of need
 	spare [][]byte
 	busy  int           // releases under way
-	empty chan struct{} // if not nil: closed when held gets empty
+	empty chan struct{} // closed when held becomes empty, if not nil
 }
 
 // openFrame is what a batch has for one session: replies that may leave at
@@ -66,11 +67,11 @@ type openFrame struct {
 	need    uint64
 	bulk    []byte // states that may leave at once
 
-	// How many more bytes of states the session takes with the votes, and at all.
+	// How many more bytes of states the session accepts with the votes, and in total.
 	votesRoom, bulkRoom int
 }
 
-// along is the size up to which a state comes along with a reply to a session.
+// along is the size up to which a state is sent along with a reply to a session.
 func (r *replies) along(s *rpc.Session) int {
 	if r.of(s).bulkRoom > 0 {
 		return caspaxos.MaxVotedState
@@ -78,8 +79,8 @@ func (r *replies) along(s *rpc.Session) int {
 	return smallState
 }
 
-// class is the class of traffic that a reply with so many bytes of state, or of
-// changes, belongs to.
+// class returns the class of traffic for a reply with so many bytes of state or
+// changes.
 func (o *openFrame) class(size int) rpc.Class {
 	switch {
 	case size <= smallState:
@@ -125,9 +126,9 @@ func (r *replies) add(s *rpc.Session, reply *caspaxos.Reply) {
 	}
 }
 
-// addBulk puts a reply that may leave at once into its session's bulk frame. Of a
-// frame that the receiver has to ask for memory for, and skips if there is none, only
-// the first reply would be known: such a one holds no other.
+// addBulk puts a reply that may leave at once into its session's bulk frame. A
+// receiver without memory for a large frame skips it, and learns of its first reply
+// only, so a large reply has a frame of its own.
 func (r *replies) addBulk(o *openFrame, reply *caspaxos.Reply) {
 	before := len(o.bulk)
 	o.bulk = wire.AppendReply(o.bulk, reply)
@@ -146,7 +147,7 @@ func (r *replies) addBulk(o *openFrame, reply *caspaxos.Reply) {
 	r.dispatch(frame{session: o.session, class: rpc.Bulk, b: own})
 }
 
-// stateBytes is the size of what a reply brings of a state.
+// stateBytes is the size of the state in a reply.
 func stateBytes(reply *caspaxos.Reply) int {
 	switch {
 	case reply.HasState:
@@ -157,7 +158,7 @@ func stateBytes(reply *caspaxos.Reply) int {
 	return 0
 }
 
-// transfer has a reply with pages sent in chunks, when it may leave.
+// transfer sends a reply with pages in chunks, once it may leave.
 func (r *replies) transfer(s *rpc.Session, reply *caspaxos.Reply) {
 	if t, _ := r.lane.daemon.outgoing.Admit(s, &outgoing{session: s, reply: *reply}, 0, nil); t != nil {
 		r.dispatch(frame{session: s, need: reply.After, transfer: t})
@@ -170,8 +171,8 @@ func (r *replies) transfer(s *rpc.Session, reply *caspaxos.Reply) {
 	r.add(s, reply)
 }
 
-// of returns the batch's frame for a session. Requests of one session come
-// together, so the last one mostly fits.
+// of returns the batch's frame for a session. Requests of one session usually come
+// together, so the last frame is tried first.
 func (r *replies) of(s *rpc.Session) *openFrame {
 	for i := len(r.open) - 1; i >= 0; i-- {
 		if r.open[i].session == s {
@@ -230,14 +231,14 @@ func (r *replies) dispatch(f frame) {
 	r.mu.Lock()
 	r.held = append(r.held, f)
 	r.mu.Unlock()
-	// The sync may have come in between and found nothing.
+	// The sync may have ended just before, and found nothing to release.
 	if synced := r.lane.daemon.engine.Synced(); f.need <= synced {
 		r.release(synced)
 	}
 }
 
-// release sends what waited for the changelog to be durable up to pos. Needs
-// are not quite in order, a frame may wait for one that needs more.
+// release sends what waited for the changelog to be durable up to pos. Frames are
+// not exactly in the order of need: one may wait for another that needs more.
 func (r *replies) release(pos uint64) {
 	r.mu.Lock()
 	n := 0
@@ -276,7 +277,7 @@ func (r *replies) send(f frame) {
 		return
 	}
 	if f.class == rpc.Votes {
-		// What others remember of how far this node has come.
+		// Peers remember how far this node has come.
 		f.b = wire.AppendMark(f.b, r.lane.daemon.engine.Synced())
 	}
 	if len(f.b) >= bulkReply {

@@ -17,27 +17,27 @@ import (
 )
 
 const (
-	// listers is how many pages of registers are made at a time, listQueue how
-	// many requests for one may wait.
+	// listers is how many pages of registers are made at a time; listQueue is how many
+	// requests may wait for one.
 	listers   = 2
 	listQueue = 256
-	// tellers and tallyQueue are the same for tallies, which take no time.
+	// tellers and tallyQueue are the same for tallies, which are fast.
 	tellers    = 2
 	tallyQueue = 256
-	// votesBacklog is how many bytes of votes may wait in a session when more is
-	// taken from it: a peer that does not take the answers asks no more.
+	// votesBacklog is how many bytes of replies may wait in a session while more
+	// requests are read from it: a peer must take its answers before it asks more.
 	votesBacklog = 8 << 20
-	// droppedEvery is the time between complaints about replies that were dropped.
+	// droppedEvery is the least time between two warnings about dropped replies.
 	droppedEvery = 10 * time.Second
 )
 
-// listing is a page that somebody asked for.
+// listing is a request for a page.
 type listing struct {
 	session *rpc.Session
 	request *caspaxos.ListRequest
 }
 
-// tallying is tallies that somebody asked for.
+// tallying is a request for tallies.
 type tallying struct {
 	session *rpc.Session
 	request *caspaxos.TallyRequest
@@ -77,10 +77,10 @@ type sorter struct{ byLane [][]item }
 
 var sorters = sync.Pool{New: func() any { return new(sorter) }}
 
-// handle takes one frame.
+// handle handles one frame.
 func (d *Daemon) handle(s *rpc.Session, class rpc.Class, payload []byte) {
 	if s.Backlog(rpc.Votes) > votesBacklog && s.Room(d.stopped, rpc.Votes, votesBacklog/2) != nil {
-		return // the session, or the node, ends
+		return // the session or the node ends
 	}
 	sort := sorters.Get().(*sorter)
 	defer sorters.Put(sort)
@@ -99,8 +99,8 @@ func (d *Daemon) handle(s *rpc.Session, class rpc.Class, payload []byte) {
 		if len(items) == 0 {
 			continue
 		}
-		// A frame's bytes stay in memory as long as any of its requests: it is
-		// counted for each of its lanes.
+		// A frame's bytes stay in memory as long as any of its requests, so it counts for
+		// each of its lanes.
 		if d.draining.Load() || !d.lanes[i].push(items, len(payload)) {
 			d.refuse(s, items, caspaxos.Busy)
 		}
@@ -109,7 +109,7 @@ func (d *Daemon) handle(s *rpc.Session, class rpc.Class, payload []byte) {
 	}
 }
 
-// noRoom answers a frame that there was no memory for.
+// noRoom answers a frame for which there was no memory.
 func (d *Daemon) noRoom(s *rpc.Session, _ rpc.Class, head []byte) {
 	kind, id, ok := wire.Beginning(head)
 	switch {
@@ -126,7 +126,7 @@ func (d *Daemon) noRoom(s *rpc.Session, _ rpc.Class, head []byte) {
 	}
 }
 
-// malformed ends a session that sent what cannot be understood: its peer has
+// malformed ends a session that sent a message which cannot be decoded. Its peer has
 // the same protocol version, so it is broken.
 func (d *Daemon) malformed(s *rpc.Session, class rpc.Class, err error) {
 	if suppressed, write := d.ended.Next("malformed "+s.Peer().Name, time.Now()); write {
@@ -183,7 +183,7 @@ func (d *Daemon) message(s *rpc.Session, class rpc.Class, b *wire.Batch, sort *s
 	return nil
 }
 
-// refuse answers requests that cannot be taken, or done.
+// refuse answers requests that are not accepted, or that failed.
 func (d *Daemon) refuse(s *rpc.Session, items []item, outcome caspaxos.Outcome) {
 	var b []byte
 	for i := range items {
@@ -194,9 +194,9 @@ func (d *Daemon) refuse(s *rpc.Session, items []item, outcome caspaxos.Outcome) 
 	d.sent(s, s.Send(rpc.Votes, b))
 }
 
-// sent looks at whether replies were queued for their session. If there was no
-// room they are lost, as on any network, and who asked asks again: the session
-// goes on, since it carries what others ask for, too.
+// sent checks whether replies were queued for their session. If there was no room
+// they are lost, as on any network, and the peer asks again. The session goes on,
+// since it carries other requests, too.
 func (d *Daemon) sent(s *rpc.Session, err error) {
 	if err == nil || errors.Is(err, rpc.ErrClosed) {
 		return
@@ -207,7 +207,7 @@ func (d *Daemon) sent(s *rpc.Session, err error) {
 	if last != 0 && now-last < int64(droppedEvery) || !d.droppedSaid.CompareAndSwap(last, now) {
 		return
 	}
-	d.log.Warn("dropping replies that a session does not take", zap.Stringer("peer", s.Peer()), zap.Error(err))
+	d.log.Warn("dropping replies: the session does not read them", zap.Stringer("peer", s.Peer()), zap.Error(err))
 }
 
 func (d *Daemon) sendControl(s *rpc.Session, b []byte) {
@@ -218,7 +218,7 @@ func (d *Daemon) sendControl(s *rpc.Session, b []byte) {
 	d.sent(s, s.SendShared(class, b))
 }
 
-// flushing is a flush that all lanes vote on.
+// flushing is a flush on which all lanes vote.
 type flushing struct {
 	session *rpc.Session
 	request *caspaxos.FlushRequest
@@ -226,7 +226,7 @@ type flushing struct {
 	left    atomic.Int32
 }
 
-// flush has every lane vote on a range tombstone; the last one answers.
+// flush has every lane vote on a range tombstone. The last one answers.
 func (d *Daemon) flush(s *rpc.Session, q *caspaxos.FlushRequest) {
 	f := &flushing{session: s, request: q, parts: make([]caspaxos.FlushReply, len(d.lanes))}
 	f.left.Store(int32(len(d.lanes)))
@@ -248,8 +248,8 @@ func (l *lane) flush(f *flushing, part int) {
 	l.flushed(f)
 }
 
-// flushed notes that a lane has voted. The last one sends what they say
-// together, when all of it is durable.
+// flushed notes that a lane has voted. The last one sends the combined answer, once
+// all of it is durable.
 func (l *lane) flushed(f *flushing) {
 	if f.left.Add(-1) > 0 {
 		return
@@ -260,8 +260,8 @@ func (l *lane) flushed(f *flushing) {
 	l.replies.dispatch(frame{session: f.session, class: rpc.Control, need: reply.After, b: wire.AppendFlushReply(nil, &reply)})
 }
 
-// mergeFlush makes one reply of the lanes': an acknowledgement only if all
-// acknowledged, else the outcome of one that did not.
+// mergeFlush merges the lanes' replies: an acknowledgement if all acknowledged, else
+// the outcome of one that did not.
 func mergeFlush(parts []caspaxos.FlushReply) caspaxos.FlushReply {
 	out := parts[0]
 	for _, p := range parts[1:] {
@@ -316,15 +316,15 @@ func (d *Daemon) page(s *rpc.Session, q *caspaxos.ListRequest) caspaxos.ListRepl
 	return reply
 }
 
-// reaping is whose turn it is to delete what is expired: more than one proxy at
-// it would do the same work.
+// reaping decides whose turn it is to delete expired registers: more than one proxy
+// would only do the same work.
 type reaping struct {
 	mu   sync.Mutex
 	who  *rpc.Session
 	last caspaxos.Mono
 }
 
-// begins reports whether it is the turn of a session, which then goes on.
+// begins reports whether it is a session's turn, and starts it.
 func (r *reaping) begins(s *rpc.Session, now caspaxos.Mono) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -335,7 +335,7 @@ func (r *reaping) begins(s *rpc.Session, now caspaxos.Mono) bool {
 	return true
 }
 
-// ends gives the turn back of a session that ends.
+// ends ends the turn of a session that has ended.
 func (r *reaping) ends(s *rpc.Session) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -25,9 +25,9 @@ const (
 	retryAfter = 50 * time.Millisecond
 )
 
-// tick is the ticker: the goroutine that moves the node's ceiling, when a lane
-// asks for it, and its floor, so that promises can be forgotten. An idle node
-// writes nothing.
+// tick is the ticker: the goroutine that raises the node's ceiling when a lane asks
+// for it, and its floor so that promises can be forgotten. An idle node writes
+// nothing.
 func (d *Daemon) tick() {
 	rotate := time.NewTicker(rotateEvery)
 	defer rotate.Stop()
@@ -49,13 +49,13 @@ func (d *Daemon) tick() {
 			}
 			retry.Reset(retryAfter)
 		} else if d.node.CeilingWanted() {
-			retry.Reset(retryAfter) // wanted further ahead than it may be
+			retry.Reset(retryAfter) // it may not be raised that far yet
 		}
 	}
 }
 
-// moveState logs the state that is due, if any, and puts it into force when it
-// is durable.
+// moveState logs the state that is due, if any, and puts it into force once it is
+// durable.
 func (d *Daemon) moveState(forget caspaxos.Ballot) error {
 	s, due := d.node.Due(d.now(), forget)
 	if !due {
@@ -79,8 +79,8 @@ func (d *Daemon) moveState(forget caspaxos.Ballot) error {
 	return nil
 }
 
-// rotate asks the lanes which promises they would forget, and returns the
-// floor that this takes.
+// rotate asks the lanes which promises they would forget, and returns the floor
+// that is needed for it.
 func (d *Daemon) rotate() caspaxos.Ballot {
 	answers := make(chan caspaxos.Ballot, len(d.lanes))
 	asked := 0
@@ -101,8 +101,8 @@ func (d *Daemon) rotate() caspaxos.Ballot {
 	return forget
 }
 
-// watch follows the placement. What it shows counts only when its epochs are
-// durable (PROTOCOL §2, epoch rule).
+// watch follows the placement. A placement counts only once its epochs are durable
+// (PROTOCOL §2, epoch rule).
 func (d *Daemon) watch() {
 	ctx, cancel := context.WithCancel(d.stopped)
 	defer cancel()
@@ -130,7 +130,7 @@ func (d *Daemon) watch() {
 	}
 }
 
-// adoptUntil adopts a snapshot, again and again while the store refuses.
+// adoptUntil adopts a snapshot, and retries while the store refuses.
 func (d *Daemon) adoptUntil(ctx context.Context, snap *store.Snapshot) {
 	for {
 		err := d.adopt(snap)
@@ -170,13 +170,13 @@ func (d *Daemon) adopt(snap *store.Snapshot) error {
 		return err
 	}
 	d.compareEpochs(ranges)
-	d.keep(snap) // before it serves by it: it may have to without etcd at its next start
+	d.keep(snap) // before the node serves by it: the next start may have to without etcd
 	d.node.SetSlots(ranges)
 	return nil
 }
 
-// knownSecrets returns the cluster's secrets; none as long as the cluster has
-// not been seen.
+// knownSecrets returns the cluster's secrets; none until the placement has been
+// seen.
 func (d *Daemon) knownSecrets() []rpc.Secret { return *d.secrets.Load() }
 
 func (d *Daemon) slotRanges(t *placement.Table) []caspaxos.SlotRange {
@@ -190,7 +190,7 @@ func (d *Daemon) slotRanges(t *placement.Table) []caspaxos.SlotRange {
 	return out
 }
 
-// logEpochs makes durable the epochs that are new to the node.
+// logEpochs makes the epochs durable that are new to the node.
 func (d *Daemon) logEpochs(ranges []caspaxos.SlotRange) error {
 	known := d.engine.Epochs()
 	var last uint64
