@@ -89,7 +89,7 @@ func (d *Daemon) register(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := d.engine.Settle(); err != nil {
+	if err := d.engine.ConfirmSite(); err != nil {
 		return err
 	}
 	d.registration.Store(r)

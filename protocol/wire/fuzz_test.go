@@ -15,9 +15,9 @@ import (
 )
 
 // again encodes the current message, decoded, and decodes it again. It returns
-// both values, nil for a message of an unknown kind, or the first decoding's
-// error.
-func again(b *Batch) (first, second any, err error) {
+// both values and the encoding, nil for a message of an unknown kind, or the first
+// decoding's error.
+func again(b *Batch) (first, second any, encoded []byte, err error) {
 	switch b.Kind() {
 	case KindRequest:
 		return reencode(b, AppendRequest, (*Batch).Request)
@@ -41,28 +41,29 @@ func again(b *Batch) (first, second any, err error) {
 		return reencode(b, func(dst []byte, position *uint64) []byte { return AppendMark(dst, *position) },
 			func(b *Batch) (*uint64, error) { position, err := b.Mark(); return &position, err })
 	}
-	return nil, nil, nil
+	return nil, nil, nil, nil
 }
 
-func reencode[T any](b *Batch, add func([]byte, *T) []byte, decode func(*Batch) (*T, error)) (first, second any, err error) {
+func reencode[T any](b *Batch, add func([]byte, *T) []byte, decode func(*Batch) (*T, error)) (first, second any, encoded []byte, err error) {
 	one, err := decode(b)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
-	b2 := NewBatch(add(nil, one))
+	encoded = add(nil, one)
+	b2 := NewBatch(encoded)
 	if !b2.Next() {
-		return one, b2.Err(), nil
+		return one, b2.Err(), encoded, nil
 	}
 	two, err2 := decode(&b2)
 	if err2 != nil {
-		return one, err2, nil
+		return one, err2, encoded, nil
 	}
 	for _, m := range []any{one, two} {
 		if q, ok := m.(*caspaxos.Request); ok {
 			q.Encoded = nil // the same value may have several encodings
 		}
 	}
-	return one, two, nil
+	return one, two, encoded, nil
 }
 
 // checkError fails the test unless err is one that the package promises.
@@ -83,7 +84,7 @@ func FuzzBatch(f *testing.F) {
 	f.Fuzz(func(t *testing.T, payload []byte) {
 		b := NewBatch(payload)
 		for b.Next() {
-			first, second, err := again(&b)
+			first, second, _, err := again(&b)
 			if err != nil {
 				checkError(t, err)
 				continue

@@ -135,8 +135,8 @@ func (m *Memory) Moved() bool {
 	return m.moved
 }
 
-// Settle notes that the directory may be used where it is.
-func (m *Memory) Settle() error {
+// ConfirmSite notes that the directory may be used where it is.
+func (m *Memory) ConfirmSite() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.lives.Site == m.site {

@@ -47,7 +47,7 @@ func TestLives(t *testing.T) {
 func TestMovedFiles(t *testing.T) {
 	o := testOptions(t)
 	r := newRig(t, o)
-	if r.e.Moved() || r.e.Settle() != nil {
+	if r.e.Moved() || r.e.ConfirmSite() != nil {
 		t.Fatal("a new directory counts as moved")
 	}
 	if err := r.e.Close(); err != nil {
@@ -65,7 +65,7 @@ func TestMovedFiles(t *testing.T) {
 			t.Fatalf("moved: %v", r.e.Moved())
 		}
 		if moved = len(r.e.Past().Lives) == 3; moved {
-			if err := r.e.Settle(); err != nil || r.e.Moved() {
+			if err := r.e.ConfirmSite(); err != nil || r.e.Moved() {
 				t.Fatal(err)
 			}
 		}

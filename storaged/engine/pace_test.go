@@ -43,7 +43,7 @@ func TestBackgroundWorkIsPaced(t *testing.T) {
 	const tries = 5 // with pauses of 20, 40, 80 and 160 ms between
 	for deadline := time.Now().Add(20 * time.Second); attempts.Load() < tries; {
 		if time.Now().After(deadline) {
-			t.Fatal("it is not tried again")
+			t.Fatal("it is not retried")
 		}
 		<-time.After(time.Millisecond)
 	}
@@ -59,7 +59,7 @@ func TestBackgroundWorkIsPaced(t *testing.T) {
 	if n := logs.FilterMessageSnippet("background work fails").Len(); n != 1 {
 		t.Errorf("%d warnings", n)
 	}
-	if n := logs.FilterMessageSnippet("background work goes on").Len(); n != 1 {
+	if n := logs.FilterMessageSnippet("background work succeeds again").Len(); n != 1 {
 		t.Errorf("it is said %d times that work goes on", n)
 	}
 }

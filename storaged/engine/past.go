@@ -21,8 +21,8 @@ func (e *Engine) Site() site.Site { return e.memory.Site() }
 // that was settled: it has been copied, or moved as a copy.
 func (e *Engine) Moved() bool { return e.memory.Moved() }
 
-// Settle notes that the directory may be used where it is.
-func (e *Engine) Settle() error { return e.memory.Settle() }
+// ConfirmSite notes that the directory may be used where it is.
+func (e *Engine) ConfirmSite() error { return e.memory.ConfirmSite() }
 
 // Admit remembers a proxy's claim to a proposer id, durably, before it returns
 // nil. Otherwise it returns ErrProposerTaken, with the highest id that the node

@@ -84,7 +84,7 @@ func (e *Engine) freeChangelog() {
 	}
 	// This needs no room, other than a checkpoint.
 	if _, err := e.changes.Release(e.marked.Load()); err != nil {
-		e.opts.Log.Warn("cannot remove old changelog; it is tried again later", zap.Error(err))
+		e.opts.Log.Warn("cannot remove old changelog; it is retried later", zap.Error(err))
 	}
 	if now := time.Now(); e.changes.Surplus() && now.Sub(e.freedLog) >= time.Second {
 		e.freedLog = now

@@ -20,43 +20,43 @@ import (
 	"synod/storaged/tables"
 )
 
-// A large state that comes in pieces is staged: its elements become rows, in
-// tables that Pebble takes in as they are, before anybody votes for it. They are
-// of an incarnation that no record points to, so nobody sees them. The vote is
-// then a change of a few bytes, which says that the elements are there already
-// (register.Change.Stage): neither the lane nor the changelog nor a memtable ever
-// holds them.
+// A large state that comes in chunks is staged: before anybody votes for it, its
+// elements become rows, in tables that Pebble ingests as they are. No record points
+// to their incarnation yet, so nobody sees them. The vote is then a change of a few
+// bytes, which says that the elements are there already (register.Change.Stage):
+// neither the lane nor the changelog nor a memtable ever holds them.
 //
-// What keeps them apart. A staging's incarnation has the ballot of its Accept
-// and a number that no other staging of the process has. One of an earlier life
-// does not share it either: what that life voted for is accepted, and a ballot
+// What keeps stagings apart. A staging's incarnation has the ballot of its Accept
+// and a number that no other staging of the process has. Nor does one of an earlier
+// life have the same incarnation: what that life voted for is accepted, and a ballot
 // that was voted for is not staged again (caspaxos.Acceptor.Foresee); what it did
-// not vote for is gone before anybody is served (clearStages). So rows of two
-// stagings never mix, nor does a second one come over the deltas on a first.
+// not vote for is deleted before anybody is served (clearStages). So rows of two
+// stagings never mix, and a second staging never overwrites rows that deltas have
+// changed since a first one.
 //
-// What survives a crash. Pebble has no log: what is ingested is durable when
-// Ingest returns, what batches wrote is when a memtable is flushed, and these are
-// flushed in order.
+// What survives a crash. Pebble has no log: what is ingested is durable when Ingest
+// returns, what batches wrote is durable when their memtable is flushed, and
+// memtables are flushed in order.
 //
-//   - Ingested with the rows, at once, comes a marker (stageRow). The lane's batch
-//     that writes the record which points to the rows deletes it. So as long as
-//     the disk has a marker, it has no such record.
-//   - A crash before the changelog has the vote: a marker whose incarnation is no
-//     content's. Rows and marker are deleted at the start.
-//   - After that, and before the record is on disk: the replay makes the rows the
-//     content again. They are there, as Ingest returned before the vote was
-//     logged; the marker says so, and without it the store is damaged.
-//   - After the record is on disk, at this ballot or a later one: the replay
-//     passes the entry over, whatever has become of the rows since. What deletes
-//     them is in a batch with such a record, or behind it.
-//   - Rows of a staging that may still be voted for have a ballot above the
-//     accepted one. What deletes the rows of earlier contents ends there.
+//   - A marker (rowcodec.StageRow) is ingested together with the rows. The lane's
+//     batch with the record that points to the rows deletes it. So as long as the
+//     disk has the marker, it does not have the record.
+//   - After a crash before the vote is in the changelog, there is a marker for an
+//     incarnation that is no register's content. The start deletes rows and marker.
+//   - After a crash later, before the record is on disk, the replay makes the rows
+//     the content again. They exist, since Ingest returned before the vote was
+//     logged. The marker proves it; without it, the store is damaged.
+//   - After a crash once a record at this ballot or a later one is on disk, the
+//     replay skips the entry, whatever has happened to the rows since: they are
+//     deleted in the same batch as such a record, or in a later one.
+//   - Rows of a staging that may still be voted for have a ballot above the accepted
+//     one. Deleting the rows of earlier contents stops below it.
 type Staging struct {
 	engine      *Engine
 	register    caspaxos.Register
 	incarnation rowcodec.Incarnation
 	change      register.Change
-	needed      bool // what is kept in reserve may be used (caspaxos.Request.Needed)
+	needed      bool // the space kept free may be used (caspaxos.Request.Needed)
 
 	rows   *content.Builder
 	marker tables.Writer
@@ -93,7 +93,8 @@ func (e *Engine) Stage(r caspaxos.Register, b caspaxos.Ballot, h register.Header
 // Change returns what the lane is to vote for once Ingest has returned.
 func (s *Staging) Change() register.Change { return s.change }
 
-// Add stages elements, Puts in the order of their keys, behind those before.
+// Add stages elements: Puts, in the order of their keys, after those of earlier
+// calls.
 func (s *Staging) Add(ops []register.Op) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -111,8 +112,8 @@ func (s *Staging) Add(ops []register.Op) error {
 	return nil
 }
 
-// Seal finishes what was staged: all of it is in files, and durable. Ingest does it
-// if it has not been done.
+// Seal finishes the files: all elements are in them, and durable. Ingest calls it if
+// need be.
 func (s *Staging) Seal() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -146,11 +147,11 @@ func (s *Staging) finish() error {
 	return s.marker.Close()
 }
 
-// Ingest has Pebble take in what was staged: it is durable when this returns nil.
-// After an error, nothing of it is there, unless the store has ended with it.
+// Ingest has Pebble ingest what was staged: it is durable when this returns nil.
+// After an error, Pebble has none of it, unless the store has ended.
 //
-// Pebble takes back what it did until it writes its manifest. An error at that it
-// reports as fatal, and pebbleLog ends the store.
+// Pebble undoes a failed ingest up to the point where it writes its manifest. It
+// reports an error there as fatal, which ends the store.
 func (s *Staging) Ingest() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -164,7 +165,7 @@ func (s *Staging) Ingest() error {
 	paths := slices.Concat(s.rows.Paths(), s.marker.Paths())
 	err := e.inPebble(func() error { return e.db.Ingest(context.Background(), paths) })
 	if errors.Is(err, changelog.ErrClosed) {
-		s.ended = true // Pebble may be at it still: the next start looks
+		s.ended = true // Pebble may still be ingesting: the next start checks
 	}
 	if err != nil {
 		return fmt.Errorf("ingest a state: %w", err)
@@ -174,8 +175,8 @@ func (s *Staging) Ingest() error {
 	return nil
 }
 
-// Discard ends a staging that was not voted for, and never will be. What it has
-// on disk is deleted.
+// Discard ends a staging that was not voted for, and never will be, and deletes what
+// it has on disk.
 func (s *Staging) Discard() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -201,9 +202,8 @@ func (s *Staging) discard() {
 	}
 }
 
-// Holds reports whether what was staged has become the content of its register.
-// The lane's goroutine asks right after the vote. If so, it cannot be discarded
-// any more.
+// Holds reports whether what was staged has become the content of its register. If
+// so, it can no longer be discarded. The lane's goroutine asks right after the vote.
 func (l *Lane) Holds(s *Staging) bool {
 	e := l.cache[s.register.Key]
 	held := e != nil && e.Rows && e.Incarnation == s.incarnation
@@ -215,7 +215,7 @@ func (l *Lane) Holds(s *Staging) bool {
 	return held
 }
 
-// adoptStaged makes rows that were staged the content.
+// adoptStaged makes staged rows the content.
 func (e *entry) adoptStaged(c *register.Change) {
 	e.Adopt(rowcodec.Incarnation{Ballot: e.rec.Accepted, Stage: c.Stage})
 	e.rec.Header = c.Header
@@ -254,8 +254,8 @@ func (e *Engine) deleteStages(all []rowcodec.Staged) error {
 	return nil
 }
 
-// clearStages deletes what the last life staged and did not vote for. The
-// changelog has been replayed, nobody is served yet.
+// clearStages deletes what the last life staged and did not vote for. It is called
+// after the replay of the changelog, before anybody is served.
 func (e *Engine) clearStages() error {
 	for _, l := range e.lanes {
 		// A batch under way may be about to delete a marker.
@@ -292,8 +292,8 @@ func (e *Engine) clearStages() error {
 	return e.deleteStages(lost)
 }
 
-// replayed reports whether the changelog had the vote for what was staged. Its
-// lane deletes the marker then, with the rows if that was not the last vote.
+// replayed reports whether the changelog had the vote for a staging. If so, its lane
+// deletes the marker, and also the rows if that was not the last vote.
 func (e *Engine) replayed(s rowcodec.Staged) (bool, error) {
 	l := e.lanes[caspaxos.Part(s.Register.Key, uint32(len(e.lanes)))]
 	of := l.cache[s.Register.Key]
@@ -309,8 +309,8 @@ func (e *Engine) replayed(s rowcodec.Staged) (bool, error) {
 	return slices.Contains(of.adopted, s.Incarnation), nil
 }
 
-// checkAdopted makes sure that the rows are there that a replayed vote has made
-// the content of a register.
+// checkAdopted makes sure that the rows exist that a replayed vote has made the
+// content of a register.
 func (l *Lane) checkAdopted(q *caspaxos.Request) error {
 	of := l.cache[q.Register.Key]
 	i := rowcodec.Incarnation{Ballot: q.Ballot, Stage: q.Change.Stage}

@@ -10,7 +10,7 @@ import (
 	"synod/storaged/tally"
 )
 
-// tally follows a change of a register in memory.
+// tally counts a change of a register in memory.
 func (l *Lane) tally(e *entry) {
 	is := tally.StandingOf(e.rec.Header.Type, e.rec.Header.Expiry)
 	if is == e.counted {
@@ -22,7 +22,7 @@ func (l *Lane) tally(e *entry) {
 	e.counted = is
 }
 
-// tallyRow follows a register's row into a batch.
+// tallyRow counts a register's row that goes into a batch.
 func (l *Lane) tallyRow(e *entry) {
 	if e.counted != e.diskCounted {
 		l.moveDisk(e.rec.Register, e.diskCounted, e.counted)
@@ -53,12 +53,12 @@ func (l *Lane) standingUnder(r caspaxos.Register, accepted caspaxos.Ballot, s ta
 	return s
 }
 
-// tallyFlush follows a vote for a flush, which is in force already: of the
+// tallyFlush counts after a vote for a flush, which is in force already: of the
 // range, only what the vote spares is left.
 //
-// Of the lane's own registers that are not in memory, none is accepted above the
-// flush (caspaxos.Acceptor.Flush sees to it). When the vote is repeated after a
-// restart, there may be some, in rows.
+// Of the lane's registers that are not in memory, none is accepted above the flush
+// (caspaxos.Acceptor.Flush ensures it). When the vote is replayed after a restart,
+// there may be some, in rows.
 func (l *Lane) tallyFlush(vote *caspaxos.FlushVote) error {
 	if vote.Space >= caspaxos.Databases || l.omits(rules.TallyFlush) {
 		return nil

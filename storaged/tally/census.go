@@ -22,7 +22,7 @@ func StandingOf(kind register.Type, expiry int64) Standing {
 }
 
 // tally counts the live registers of one slot in one name space. Sums wrap
-// around, so that what was added can be taken away before it was.
+// around, so that a removal may come before its addition.
 type tally struct {
 	keys, expiring   uint32
 	expiries, digest uint64

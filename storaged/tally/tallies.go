@@ -15,13 +15,13 @@ import (
 )
 
 // Each lane knows how many live registers it has, slot by slot, so that nobody
-// need walk over them. An overwrite changes no tally and costs none of this.
+// need walk over them. An overwrite changes no tally and costs nothing here.
 //
-// There are two tallies of everything: of the registers as they stand in memory,
-// which is what others are told, and of the rows as the last batch leaves them.
-// The batch that changes rows brings the second to the disk, so that the two
-// agree after a crash, too; the replay goes on from there. A row that a flush
-// covers counts for nothing from the batch on that has the flush's vote.
+// There are two tallies of everything: of the registers in memory, which is what
+// others are told, and of the rows as the last batch leaves them. The batch that
+// changes rows writes the second tally, so that rows and tally agree after a crash,
+// too; the replay continues from there. A row that a flush covers counts for nothing
+// from the batch on that has the flush's vote.
 //
 // On disk, the row 'm' "tally" lane:1 number:8 holds tallies of some slots. A
 // later one replaces those of earlier ones, and one that is whole has all.
