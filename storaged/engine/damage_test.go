@@ -19,7 +19,7 @@ import (
 	"synod/protocol/register"
 	"synod/storaged/changelog"
 	"synod/storaged/datadir"
-	"synod/storaged/listing"
+	"synod/storaged/pages"
 	"synod/storaged/rules"
 )
 
@@ -372,7 +372,7 @@ func (r *rig) compareTally(db byte, want int) error {
 
 // everyPage returns the keys on all pages of a list.
 func (r *rig) everyPage(q caspaxos.ListRequest, list func(*caspaxos.ListRequest) (caspaxos.ListReply, error)) (map[string]bool, error) {
-	q.Last, q.Limit = caspaxos.Slots-1, listing.PageLimit
+	q.Last, q.Limit = caspaxos.Slots-1, pages.PageLimit
 	keys := map[string]bool{}
 	for {
 		var page caspaxos.ListReply

@@ -19,8 +19,8 @@ import (
 	"synod/storaged/datadir"
 	"synod/storaged/disk"
 	"synod/storaged/flushes"
-	"synod/storaged/listing"
 	"synod/storaged/nodestate"
+	"synod/storaged/pages"
 	"synod/storaged/rules"
 	"synod/storaged/tables"
 )
@@ -84,7 +84,7 @@ func (o *Options) setDefaults() {
 		o.Lanes = 4
 	}
 	if o.pageTime == 0 {
-		o.pageTime = listing.PageTime
+		o.pageTime = pages.PageTime
 	}
 	if o.closeLimit == 0 {
 		o.closeLimit = closeLimit

@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"synod/protocol/caspaxos"
-	"synod/storaged/listing"
+	"synod/storaged/pages"
 )
 
 // List returns a page of live registers, as they were at some time during the
@@ -15,7 +15,7 @@ import (
 func (e *Engine) List(q *caspaxos.ListRequest) (caspaxos.ListReply, error) {
 	reply := caspaxos.ListReply{ID: q.ID, Outcome: caspaxos.Told, Epoch: q.Epoch}
 	began := time.Now()
-	limit := min(max(q.Limit, 1), listing.PageLimit)
+	limit := min(max(q.Limit, 1), pages.PageLimit)
 	over, err := e.unwritten(q, limit)
 	if err != nil {
 		return reply, fmt.Errorf("list: %w", err)
@@ -25,11 +25,11 @@ func (e *Engine) List(q *caspaxos.ListRequest) (caspaxos.ListReply, error) {
 	}
 	defer e.reading.RUnlock()
 	// After the lanes were asked: what they did not name is in Pebble.
-	rows, err := listing.Open(e.db, q.First, over.Last, q.Space, q.From)
+	rows, err := pages.Open(e.db, q.First, over.Last, q.Space, q.From)
 	if err != nil {
 		return reply, fmt.Errorf("list: %w", err)
 	}
-	err = listing.Fill(q, rows, over, e.flushes, limit, began.Add(e.opts.pageTime), &reply)
+	err = pages.Fill(q, rows, over, e.flushes, limit, began.Add(e.opts.pageTime), &reply)
 	if cerr := rows.Close(); err == nil {
 		err = cerr
 	}
@@ -52,7 +52,7 @@ func (e *Engine) Expired(now int64, q *caspaxos.ListRequest) (caspaxos.ListReply
 		return reply, fmt.Errorf("list expired: %w", err)
 	}
 	defer e.reading.RUnlock()
-	if err := listing.ListExpired(e.db, now, q, &reply); err != nil {
+	if err := pages.ListExpired(e.db, now, q, &reply); err != nil {
 		return reply, fmt.Errorf("list expired: %w", err)
 	}
 	return reply, nil

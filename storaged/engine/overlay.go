@@ -6,18 +6,18 @@ import (
 
 	"synod/protocol/caspaxos"
 	"synod/storaged/changelog"
-	"synod/storaged/listing"
+	"synod/storaged/pages"
 	"synod/storaged/rowcodec"
 	"synod/storaged/rules"
 )
 
 // unwritten asks the lanes, each for about limit registers and whole slots.
-func (e *Engine) unwritten(q *caspaxos.ListRequest, limit int) (*listing.Overlay, error) {
-	answers := make(chan *listing.Overlay, len(e.lanes))
+func (e *Engine) unwritten(q *caspaxos.ListRequest, limit int) (*pages.Overlay, error) {
+	answers := make(chan *pages.Overlay, len(e.lanes))
 	for _, l := range e.lanes {
 		l.do(func() { answers <- l.overlay(q, limit) })
 	}
-	all := &listing.Overlay{Last: q.Last}
+	all := &pages.Overlay{Last: q.Last}
 	for range e.lanes {
 		select {
 		case o := <-answers:
@@ -27,13 +27,13 @@ func (e *Engine) unwritten(q *caspaxos.ListRequest, limit int) (*listing.Overlay
 			return nil, changelog.ErrClosed
 		}
 	}
-	all.Registers = slices.DeleteFunc(all.Registers, func(u listing.Unwritten) bool { return u.Listed.Register.Slot > all.Last })
-	slices.SortFunc(all.Registers, func(a, b listing.Unwritten) int { return bytes.Compare(a.Row, b.Row) })
+	all.Registers = slices.DeleteFunc(all.Registers, func(u pages.Unwritten) bool { return u.Listed.Register.Slot > all.Last })
+	slices.SortFunc(all.Registers, func(a, b pages.Unwritten) int { return bytes.Compare(a.Row, b.Row) })
 	return all, nil
 }
 
-func (l *Lane) overlay(q *caspaxos.ListRequest, limit int) *listing.Overlay {
-	o := &listing.Overlay{Last: q.Last, Shown: l.lastPos.Load()}
+func (l *Lane) overlay(q *caspaxos.ListRequest, limit int) *pages.Overlay {
+	o := &pages.Overlay{Last: q.Last, Shown: l.lastPos.Load()}
 	if l.bySlot == nil {
 		return o
 	}
@@ -44,7 +44,7 @@ func (l *Lane) overlay(q *caspaxos.ListRequest, limit int) *listing.Overlay {
 			if l.omits(rules.ListUnwritten) || r.Key[0] != q.Space || slot == q.First && hash < q.From {
 				continue
 			}
-			o.Registers = append(o.Registers, listing.Unwritten{Row: rowcodec.AppendRegister(nil, r), Listed: caspaxos.Listed{
+			o.Registers = append(o.Registers, pages.Unwritten{Row: rowcodec.AppendRegister(nil, r), Listed: caspaxos.Listed{
 				Register: r, Hash: hash, Accepted: e.rec.Accepted, Type: uint8(e.rec.Header.Type), Expiry: e.rec.Header.Expiry,
 			}})
 		}

@@ -80,7 +80,7 @@ var owned = []struct {
 	owners, tests []string
 	why           string
 }{
-	{"github.com/cockroachdb/pebble", []string{"storaged/content", "storaged/engine", "storaged/flushes", "storaged/listing", "storaged/nodestate", "storaged/rowcodec", "storaged/tables", "storaged/tally"}, nil,
+	{"github.com/cockroachdb/pebble", []string{"storaged/content", "storaged/engine", "storaged/flushes", "storaged/pages", "storaged/nodestate", "storaged/rowcodec", "storaged/tables", "storaged/tally"}, nil,
 		"data and position are atomic, and the durability rule holds, only if every write goes through the engine's batches"},
 	{"go.etcd.io/etcd/client", []string{"meta/store", "meta/store/storetest", "tests/bench/..."}, nil,
 		"the schema in etcd, its transactions and watches are one package's secret (the benchmark measures etcd itself)"},

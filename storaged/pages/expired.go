@@ -1,4 +1,4 @@
-package listing
+package pages
 
 import (
 	"encoding/binary"

@@ -1,7 +1,7 @@
-// Package listing fills pages of registers: from the records in Pebble, with what
+// Package pages fills pages of registers: from the records in Pebble, with what
 // the lanes have and Pebble does not have yet laid over them, or from the index of
 // expiries.
-package listing
+package pages
 
 import (
 	"bytes"
