@@ -38,6 +38,7 @@ run: build ## start a whole cluster on loopback, data in ./data
 test: build ## build everything and run all tests
 	@set -e; for m in $(MODULES); do (cd $$m && $(GO) test -count 1 -timeout $(TIMEOUT) ./...); done
 	$(GO) test $(RULES) ./storaged/engine -run TestRule -count 1 -timeout $(TIMEOUT)
+	cd tests && $(GO) test $(RULES) ./sim ./paxostest -run 'TestRule|TestTranscripts' -count 1 -timeout $(TIMEOUT)
 
 # Pure functions have no races. What the pattern skips assumes more speed than the
 # race detector leaves, or repeats the same thing for minutes.
@@ -74,10 +75,10 @@ fmt: ## format the code
 	gofmt -w .
 
 sim: ## run the simulator on SEEDS=1000 seeds
-	cd tests && $(GO) test ./sim -run TestSeeds -seeds $(SEEDS) -timeout 0
+	cd tests && $(GO) test $(RULES) ./sim -run TestSeeds -seeds $(SEEDS) -timeout 0
 
 sim-digest: ## compare all that happens in 2,000 runs with what was recorded; RECORD=1 records it anew
-	cd tests && $(GO) test ./sim -run TestDigests -count 1 -timeout 0 $(if $(RECORD),-record-digests,-digests)
+	cd tests && $(GO) test $(RULES) ./sim -run TestDigests -count 1 -timeout 0 $(if $(RECORD),-record-digests,-digests)
 
 compare: build ## compare with Redis: COMMANDS=100000 on a cluster, three times as many on the functions
 	$(GO) test ./proxy/command -run TestGenerated -count 1 -timeout 0 -v -generated $$((3 * $(COMMANDS))) -generated-seed 1001

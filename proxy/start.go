@@ -10,7 +10,11 @@ import (
 
 	"synod/meta/store"
 	"synod/protocol/admin"
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/ballot"
+	"synod/protocol/caspaxos/identity"
+	"synod/protocol/caspaxos/limits"
+	"synod/protocol/listing"
+	"synod/protocol/partition"
 	"synod/protocol/takeover"
 	"synod/proxy/cluster"
 	"synod/proxy/server"
@@ -23,7 +27,7 @@ type Config struct {
 	ListenAddr string // for Redis clients
 	AdminAddr  string // for HTTP: health, metrics, profiles
 	Store      *store.Store
-	Limits     caspaxos.Limits
+	Limits     limits.Limits
 	MaxClients int
 	Password   string
 	Lanes      int // of proposers; zero is one for each processor
@@ -101,7 +105,7 @@ func (p *Proxy) list(ctx context.Context) {
 			p.lost(err)
 			return
 		case errors.Is(err, store.ErrProposerListed):
-			p.cluster.Refused(caspaxos.Claim{Proposer: id}, id)
+			p.cluster.Refused(identity.Claim{Proposer: id}, id)
 		}
 		p.cfg.Log.Warn("cannot be listed in etcd", zap.Error(err))
 		rest(ctx, listPause)
@@ -124,7 +128,7 @@ func (p *Proxy) lost(err error) {
 const listPause = time.Second
 
 // stayListed returns when ctx ends, the proposer id changes or the entry is lost.
-func (p *Proxy) stayListed(ctx context.Context, entry *store.Registration, id caspaxos.ProposerID) error {
+func (p *Proxy) stayListed(ctx context.Context, entry *store.Registration, id ballot.ProposerID) error {
 	tick := time.NewTicker(listPause)
 	defer tick.Stop()
 	for ctx.Err() == nil && p.cluster.ProposerID() == id {
@@ -209,7 +213,7 @@ func (b backend) Size(ctx context.Context, db byte) (int64, error) {
 	return n, known(err)
 }
 
-func (b backend) Census(ctx context.Context) [caspaxos.Databases]caspaxos.Tally {
+func (b backend) Census(ctx context.Context) [partition.Databases]listing.Tally {
 	return b.Cluster.Keys.Census(ctx)
 }
 

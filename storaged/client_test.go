@@ -14,7 +14,12 @@ import (
 	"synod/meta/placement"
 	"synod/meta/store"
 	"synod/meta/store/storetest"
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/ballot"
+	"synod/protocol/caspaxos/identity"
+	"synod/protocol/caspaxos/limits"
+	"synod/protocol/caspaxos/message"
+	"synod/protocol/listing"
+	"synod/protocol/partition"
 	"synod/protocol/register"
 	"synod/protocol/rpc"
 	"synod/protocol/wire"
@@ -49,7 +54,7 @@ func prepareNode(t testing.TB) *testNode {
 	t.Cleanup(func() { st.Close() })
 	return &testNode{t: t, etcd: etcd, epoch: 1, cfg: Config{
 		ID: "n1", Cluster: cluster, ListenAddr: "127.0.0.1:0", AdminAddr: "127.0.0.1:0", DataDir: t.TempDir(),
-		Store: st, Limits: caspaxos.DefaultLimits(), Log: zap.NewNop(), CacheBytes: 8 << 20, Lanes: 3,
+		Store: st, Limits: limits.Default(), Log: zap.NewNop(), CacheBytes: 8 << 20, Lanes: 3,
 	}}
 }
 
@@ -92,8 +97,8 @@ func (n *testNode) create() {
 func (n *testNode) serving() {
 	n.t.Helper()
 	waitFor(n.t, "the placement", func() bool {
-		outcome, _ := n.d.node.Serves(0, caspaxos.Slots-1, n.epoch)
-		return outcome == caspaxos.Told
+		outcome, _ := n.d.node.Serves(0, partition.Slots-1, n.epoch)
+		return outcome == message.ReadOK
 	})
 }
 
@@ -122,12 +127,12 @@ func (n *testNode) restart(how func()) {
 }
 
 // ballot returns a ballot near the present, above those before.
-func (n *testNode) ballot() caspaxos.Ballot {
+func (n *testNode) ballot() ballot.Ballot {
 	for {
-		now := int64(caspaxos.MakeTime(time.Now().UnixMilli(), 0))
+		now := int64(ballot.MakeTime(time.Now().UnixMilli(), 0))
 		last := n.clock.Load()
 		if next := max(now, last+1); n.clock.CompareAndSwap(last, next) {
-			return caspaxos.Ballot{Time: caspaxos.Time(next), Proposer: 1}
+			return ballot.Ballot{Time: ballot.Time(next), Proposer: 1}
 		}
 	}
 }
@@ -146,10 +151,10 @@ type client struct {
 // answer is one of the kinds of replies, and the class that it came in.
 type answer struct {
 	class rpc.Class
-	reply *caspaxos.Reply
-	flush *caspaxos.FlushReply
-	list  *caspaxos.ListReply
-	tally *caspaxos.TallyReply
+	reply *message.Reply
+	flush *message.FlushReply
+	list  *listing.Reply
+	tally *listing.TallyReply
 }
 
 func (n *testNode) dial() *client {
@@ -167,8 +172,8 @@ func (n *testNode) dial() *client {
 }
 
 // claimOf claims a proposer id.
-func claimOf(id caspaxos.ProposerID) func() caspaxos.Claim {
-	return func() caspaxos.Claim { return caspaxos.Claim{Proposer: id, Start: 1} }
+func claimOf(id ballot.ProposerID) func() identity.Claim {
+	return func() identity.Claim { return identity.Claim{Proposer: id, Start: 1} }
 }
 
 func (c *client) handle(_ *rpc.Session, class rpc.Class, payload []byte) {
@@ -219,7 +224,7 @@ func (c *client) next() (uint64, chan *answer) {
 }
 
 // send sends requests in one frame.
-func (c *client) send(qs ...*caspaxos.Request) []chan *answer {
+func (c *client) send(qs ...*message.Request) []chan *answer {
 	c.t.Helper()
 	var b []byte
 	var out []chan *answer
@@ -257,17 +262,17 @@ func (c *client) await(ch chan *answer) *answer {
 	return nil
 }
 
-func (c *client) do(q *caspaxos.Request) *caspaxos.Reply {
+func (c *client) do(q *message.Request) *message.Reply {
 	c.t.Helper()
 	return c.await(c.send(q)[0]).reply
 }
 
-func key(s string) caspaxos.Register {
-	return caspaxos.Register{Slot: placement.Slot([]byte(s)), Key: "\x00" + s}
+func key(s string) register.ID {
+	return register.ID{Slot: placement.Slot([]byte(s)), Key: "\x00" + s}
 }
 
-func (c *client) setRequest(k, value string) *caspaxos.Request {
-	return &caspaxos.Request{Kind: caspaxos.KindAccept, Register: key(k), Ballot: c.n.ballot(), Change: register.Change{
+func (c *client) setRequest(k, value string) *message.Request {
+	return &message.Request{Kind: message.KindAccept, Register: key(k), Ballot: c.n.ballot(), Change: register.Change{
 		Kind: register.Full, Header: register.Header{Type: register.String, Size: uint64(len(value))},
 		Ops: []register.Op{{Kind: register.Put, Key: []byte{0}, Value: []byte(value)}},
 	}}
@@ -275,19 +280,19 @@ func (c *client) setRequest(k, value string) *caspaxos.Request {
 
 func (c *client) set(k, value string) {
 	c.t.Helper()
-	if r := c.do(c.setRequest(k, value)); r.Outcome != caspaxos.Acked {
+	if r := c.do(c.setRequest(k, value)); r.Outcome != message.Acked {
 		c.t.Fatalf("set %s: outcome %d", k, r.Outcome)
 	}
 }
 
-func readRequest(k string) *caspaxos.Request {
-	return &caspaxos.Request{Kind: caspaxos.KindRead, Register: key(k), WantState: true, WantHistory: true, Projection: register.Projection{All: true}}
+func readRequest(k string) *message.Request {
+	return &message.Request{Kind: message.KindRead, Register: key(k), WantState: true, WantHistory: true, Projection: register.Projection{All: true}}
 }
 
 func (c *client) get(k string) string {
 	c.t.Helper()
 	r := c.do(readRequest(k))
-	if r.Outcome != caspaxos.Told || !r.HasState {
+	if r.Outcome != message.ReadOK || !r.HasState {
 		c.t.Fatalf("get %s: outcome %d", k, r.Outcome)
 	}
 	v, _ := r.View.Get([]byte{0})

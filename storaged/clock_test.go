@@ -7,7 +7,8 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/ballot"
+	"synod/protocol/caspaxos/message"
 )
 
 // TestClockHoursAhead: a ballot from a clock hours ahead is refused and changes
@@ -21,11 +22,11 @@ func TestClockHoursAhead(t *testing.T) {
 	c := n.dial()
 	c.set("k", "v")
 	ahead := time.Now().Add(3 * time.Hour)
-	far := caspaxos.Ballot{Time: caspaxos.MakeTime(ahead.UnixMilli(), 0), Proposer: 9}
+	far := ballot.Ballot{Time: ballot.MakeTime(ahead.UnixMilli(), 0), Proposer: 9}
 	for range 2 {
 		q := c.setRequest("k", "from the future")
 		q.Ballot = far
-		if r := c.do(q); r.Outcome != caspaxos.ClockAhead {
+		if r := c.do(q); r.Outcome != message.ClockAhead {
 			t.Errorf("answered %+v", r)
 		}
 	}

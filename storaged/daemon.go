@@ -14,7 +14,13 @@ import (
 
 	"synod/meta/store"
 	"synod/protocol/admin"
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/acceptor"
+	"synod/protocol/caspaxos/ballot"
+	"synod/protocol/caspaxos/durable"
+	"synod/protocol/caspaxos/identity"
+	"synod/protocol/caspaxos/instant"
+	"synod/protocol/caspaxos/limits"
+	"synod/protocol/partition"
 	"synod/protocol/rpc"
 	"synod/protocol/takeover"
 	"synod/protocol/throttle"
@@ -34,7 +40,7 @@ type Config struct {
 	AdminAddr  string // for health, metrics and profiles over HTTP
 	DataDir    string
 	Store      *store.Store
-	Limits     caspaxos.Limits
+	Limits     limits.Limits
 	Log        *zap.Logger
 	Version    string
 
@@ -57,7 +63,7 @@ type Daemon struct {
 	log    *zap.Logger
 	start  time.Time
 	engine *engine.Engine
-	node   *caspaxos.Node
+	node   *acceptor.Node
 	lanes  []*lane
 
 	listener net.Listener
@@ -81,7 +87,7 @@ type Daemon struct {
 	rewound atomic.Pointer[string] // why some slots are refused: etcd shows an older placement
 	metSaid atomic.Bool            // epochs of an earlier version were reported
 
-	lists   chan listing
+	lists   chan pageRequest
 	tallies chan tallying
 	reaping reaping
 
@@ -90,12 +96,12 @@ type Daemon struct {
 
 	ended throttle.Lines // of sessions, for the log
 
-	past caspaxos.Past // what the data directory remembers
+	past identity.Past // what the data directory remembers
 	kept []byte        // the placement that the directory keeps; of the watching routine
 
 	sessMu   sync.Mutex
 	sessions map[*rpc.Session]struct{}
-	ids      map[caspaxos.ProposerID]int // of the sessions
+	ids      map[ballot.ProposerID]int // of the sessions
 
 	stop     context.CancelFunc // ends the routines
 	stopped  context.Context
@@ -112,9 +118,9 @@ type Daemon struct {
 func Start(ctx context.Context, cfg Config) (*Daemon, error) {
 	d := &Daemon{
 		cfg: cfg, log: cfg.Log, start: time.Now(), errs: make(chan error, 1),
-		due: make(chan struct{}, 1), lists: make(chan listing, listQueue), tallies: make(chan tallying, tallyQueue),
+		due: make(chan struct{}, 1), lists: make(chan pageRequest, listQueue), tallies: make(chan tallying, tallyQueue),
 		behind: make(chan struct{}, 1), fetched: make(chan *store.Snapshot),
-		sessions: make(map[*rpc.Session]struct{}), ids: make(map[caspaxos.ProposerID]int),
+		sessions: make(map[*rpc.Session]struct{}), ids: make(map[ballot.ProposerID]int),
 	}
 	d.secrets.Store(new([]rpc.Secret))
 	d.stopped, d.stop = context.WithCancel(context.Background())
@@ -177,7 +183,7 @@ func (d *Daemon) openEngine(ctx context.Context) error {
 			}
 			d.metrics.synced(s)
 		},
-		Sweep: func(lane int, vote caspaxos.FlushVote) bool {
+		Sweep: func(lane int, vote durable.FlushVote) bool {
 			return d.lanes[lane].acceptor.Sweep(d.now(), vote)
 		},
 		Fatal: d.fatal,
@@ -189,13 +195,13 @@ func (d *Daemon) openEngine(ctx context.Context) error {
 		return err
 	}
 	d.engine, d.past = e, e.Past()
-	d.node = caspaxos.NewNode(d.cfg.Limits, e.NodeState(), 0)
+	d.node = acceptor.NewNode(d.cfg.Limits, partition.Slots, e.NodeState(), 0)
 	for _, t := range e.Epochs() {
 		d.node.TakeEpoch(t)
 	}
 	parts := uint32(len(e.Lanes()))
 	for i, store := range e.Lanes() {
-		d.lanes = append(d.lanes, newLane(d, i, store, caspaxos.NewAcceptor(d.node, store, uint32(i), parts, d.now())))
+		d.lanes = append(d.lanes, newLane(d, i, store, acceptor.New(d.node, store, uint32(i), parts, d.now())))
 	}
 	return nil
 }
@@ -209,7 +215,7 @@ func (d *Daemon) recover() error {
 			}
 		}
 	}
-	return d.engine.Replay(func(lane int, entry *caspaxos.LogEntry, pos uint64) error {
+	return d.engine.Replay(func(lane int, entry *durable.LogEntry, pos uint64) error {
 		return d.lanes[lane].acceptor.Redo(entry, pos)
 	})
 }
@@ -229,9 +235,9 @@ func (d *Daemon) startRoutines() {
 }
 
 // now reads the node's clocks.
-func (d *Daemon) now() caspaxos.Now {
+func (d *Daemon) now() instant.Now {
 	t := time.Now()
-	return caspaxos.Now{Wall: t.UnixMilli(), Mono: caspaxos.Mono(t.Sub(d.start))}
+	return instant.Now{Wall: t.UnixMilli(), Mono: instant.Mono(t.Sub(d.start))}
 }
 
 // fatal reports an error after which the node cannot go on. Only the first is.
@@ -263,7 +269,7 @@ func (d *Daemon) ready() error {
 		return errors.New("waiting for etcd")
 	case d.rewound.Load() != nil:
 		return errors.New(*d.rewound.Load())
-	case d.node.State().Floor.Time > caspaxos.MakeTime(d.now().Wall, 0):
+	case d.node.State().Floor.Time > ballot.MakeTime(d.now().Wall, 0):
 		return errors.New("waiting for pre-restart promises to expire")
 	}
 	return d.engine.Ready()

@@ -18,7 +18,10 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/ballot"
+	"synod/protocol/caspaxos/message"
+	"synod/protocol/listing"
+	"synod/protocol/partition"
 	"synod/protocol/register"
 	"synod/protocol/rpc"
 	"synod/protocol/wire"
@@ -29,40 +32,40 @@ func TestRounds(t *testing.T) {
 	n := startNode(t)
 	c := n.dial()
 	r := c.do(readRequest("k"))
-	if r.Outcome != caspaxos.Told || !r.Accepted.IsZero() || r.View.Header.Exists() || r.History == nil {
+	if r.Outcome != message.ReadOK || !r.Accepted.IsZero() || r.View.Header.Exists() || r.History == nil {
 		t.Errorf("read of nothing: %+v", r)
 	}
 	b := n.ballot()
-	r = c.do(&caspaxos.Request{Kind: caspaxos.KindPrepare, Register: key("k"), Ballot: b, WantState: true})
-	if r.Outcome != caspaxos.Promised {
+	r = c.do(&message.Request{Kind: message.KindPrepare, Register: key("k"), Ballot: b, WantState: true})
+	if r.Outcome != message.Promised {
 		t.Fatalf("prepare: %+v", r)
 	}
 	low := b
 	low.Time -= 10
-	if r = c.do(&caspaxos.Request{Kind: caspaxos.KindPrepare, Register: key("k"), Ballot: low}); r.Outcome != caspaxos.Nacked || r.Promise != b {
+	if r = c.do(&message.Request{Kind: message.KindPrepare, Register: key("k"), Ballot: low}); r.Outcome != message.Nacked || r.Promise != b {
 		t.Errorf("lower prepare: %+v", r)
 	}
 	q := c.setRequest("k", "v")
-	q.Ballot, q.Prepared, q.Next = b, true, n.ballot()
-	if r = c.do(q); r.Outcome != caspaxos.Acked || !r.Granted {
+	q.Ballot, q.Prepared, q.Piggyback = b, true, n.ballot()
+	if r = c.do(q); r.Outcome != message.Acked || !r.Granted {
 		t.Errorf("accept: %+v", r)
 	}
 	if got := c.get("k"); got != "v" {
 		t.Errorf("read %q", got)
 	}
-	delta := &caspaxos.Request{Kind: caspaxos.KindAccept, Register: key("k"), Ballot: n.ballot(), Prepared: true, Base: low, Change: register.Change{Kind: register.Delta}}
-	if r = c.do(delta); r.Outcome != caspaxos.StaleBase || r.Accepted != b {
+	delta := &message.Request{Kind: message.KindAccept, Register: key("k"), Ballot: n.ballot(), Prepared: true, Base: low, Change: register.Change{Kind: register.Delta}}
+	if r = c.do(delta); r.Outcome != message.StaleBase || r.Accepted != b {
 		t.Errorf("delta on another base: %+v", r)
 	}
-	far := &caspaxos.Request{Kind: caspaxos.KindPrepare, Register: key("k"), Ballot: caspaxos.Ballot{Time: caspaxos.MakeTime(time.Now().Add(time.Hour).UnixMilli(), 0), Proposer: 9}}
-	if r = c.do(far); r.Outcome != caspaxos.ClockAhead || r.Promise.IsZero() {
+	far := &message.Request{Kind: message.KindPrepare, Register: key("k"), Ballot: ballot.Ballot{Time: ballot.MakeTime(time.Now().Add(time.Hour).UnixMilli(), 0), Proposer: 9}}
+	if r = c.do(far); r.Outcome != message.ClockAhead || r.Promise.IsZero() {
 		t.Errorf("a clock hours ahead: %+v", r)
 	}
-	if r = c.do(&caspaxos.Request{Kind: caspaxos.KindRead, Register: key("k"), Epoch: 7}); r.Outcome != caspaxos.Busy {
+	if r = c.do(&message.Request{Kind: message.KindRead, Register: key("k"), Epoch: 7}); r.Outcome != message.Busy {
 		t.Errorf("newer epoch: %+v", r)
 	}
 	// An epoch that a message names and no placement shows changes nothing.
-	if r = c.do(readRequest("k")); r.Outcome != caspaxos.Told || r.Accepted != b {
+	if r = c.do(readRequest("k")); r.Outcome != message.ReadOK || r.Accepted != b {
 		t.Errorf("the present epoch, after one that was made up: %+v", r)
 	}
 }
@@ -71,17 +74,17 @@ func TestManyInOneFrame(t *testing.T) {
 	n := startNode(t)
 	c := n.dial()
 	for round := range 3 {
-		var qs []*caspaxos.Request
+		var qs []*message.Request
 		for i := range 3000 {
 			qs = append(qs, c.setRequest(fmt.Sprint("k", i), fmt.Sprint(round, i)))
 		}
 		for _, ch := range c.send(qs...) {
-			if r := c.await(ch).reply; r.Outcome != caspaxos.Acked {
+			if r := c.await(ch).reply; r.Outcome != message.Acked {
 				t.Fatalf("outcome %d", r.Outcome)
 			}
 		}
 	}
-	var qs []*caspaxos.Request
+	var qs []*message.Request
 	for i := range 3000 {
 		qs = append(qs, readRequest(fmt.Sprint("k", i)))
 	}
@@ -112,7 +115,7 @@ func TestAckedSurvivesKill(t *testing.T) {
 	n := startNode(t)
 	c := n.dial()
 	for round := range 3 {
-		var qs []*caspaxos.Request
+		var qs []*message.Request
 		for i := range 500 {
 			qs = append(qs, c.setRequest(fmt.Sprint("k", i), fmt.Sprint(round, i)))
 		}
@@ -120,7 +123,7 @@ func TestAckedSurvivesKill(t *testing.T) {
 			c.await(ch)
 		}
 		promised := n.ballot()
-		c.do(&caspaxos.Request{Kind: caspaxos.KindPrepare, Register: key("promised"), Ballot: promised})
+		c.do(&message.Request{Kind: message.KindPrepare, Register: key("promised"), Ballot: promised})
 		n.restart(n.kill)
 		c = n.dial()
 		for i := range 500 {
@@ -131,18 +134,18 @@ func TestAckedSurvivesKill(t *testing.T) {
 		q := c.setRequest("promised", "x") // below the promise of the last life
 		q.Ballot = promised
 		q.Ballot.Time--
-		if r := c.do(q); r.Outcome != caspaxos.Nacked {
+		if r := c.do(q); r.Outcome != message.Nacked {
 			t.Fatalf("a promise of the last life is broken: %+v", r)
 		}
 		// The floor is the ceiling now, up to a second ahead.
-		waitFor(t, "the floor to pass", func() bool { return c.do(c.setRequest("later", "x")).Outcome == caspaxos.Acked })
+		waitFor(t, "the floor to pass", func() bool { return c.do(c.setRequest("later", "x")).Outcome == message.Acked })
 	}
 }
 
 func TestCloseAnswersWhatArrived(t *testing.T) {
 	n := startNode(t)
 	c := n.dial()
-	var qs []*caspaxos.Request
+	var qs []*message.Request
 	for i := range 1000 {
 		qs = append(qs, c.setRequest(fmt.Sprint("k", i), "v"))
 	}
@@ -176,8 +179,8 @@ func TestDurabilityRule(t *testing.T) {
 	c := n.dial()
 	c.set("k", "old")
 	g.gate.Lock()
-	waiting := c.send(c.setRequest("k", "new"), readRequest("k"), &caspaxos.Request{Kind: caspaxos.KindAccept, Register: key("k"), Ballot: caspaxos.Ballot{Time: 1, Proposer: 1}, Change: register.Delete()})
-	if r := c.do(readRequest("other")); r.Outcome != caspaxos.Told {
+	waiting := c.send(c.setRequest("k", "new"), readRequest("k"), &message.Request{Kind: message.KindAccept, Register: key("k"), Ballot: ballot.Ballot{Time: 1, Proposer: 1}, Change: register.Delete()})
+	if r := c.do(readRequest("other")); r.Outcome != message.ReadOK {
 		t.Errorf("a read that shows nothing unsynced: %+v", r)
 	}
 	for i, ch := range waiting {
@@ -188,7 +191,7 @@ func TestDurabilityRule(t *testing.T) {
 		}
 	}
 	g.gate.Unlock()
-	want := []caspaxos.Outcome{caspaxos.Acked, caspaxos.Told, caspaxos.Nacked}
+	want := []message.Outcome{message.Acked, message.ReadOK, message.Nacked}
 	for i, ch := range waiting {
 		if r := c.await(ch).reply; r.Outcome != want[i] {
 			t.Errorf("reply %d: %+v", i, r)
@@ -228,7 +231,7 @@ func TestFullDisk(t *testing.T) {
 	g.write.Store(&full)
 	caught := c.send(c.setRequest("caught", "v")) // by the full disk, unanswered until there is room
 	waitFor(t, "writes to be refused", func() bool { return n.d.engine.Ready() != nil })
-	if r := c.do(c.setRequest("k", "refused")); r.Outcome != caspaxos.DiskFull {
+	if r := c.do(c.setRequest("k", "refused")); r.Outcome != message.DiskFull {
 		t.Errorf("write on a full disk: %+v", r)
 	}
 	if got := c.get("k"); got != "before" {
@@ -238,7 +241,7 @@ func TestFullDisk(t *testing.T) {
 		t.Errorf("readyz: %d %s", code, body)
 	}
 	g.write.Store(nil)
-	if r := c.await(caught[0]).reply; r.Outcome != caspaxos.Acked {
+	if r := c.await(caught[0]).reply; r.Outcome != message.Acked {
 		t.Errorf("the write that met the full disk: %+v", r)
 	}
 	waitFor(t, "writes to be accepted", func() bool { return n.d.engine.Ready() == nil })
@@ -302,7 +305,7 @@ func TestGarbage(t *testing.T) {
 	}
 	for _, payload := range [][]byte{
 		{0}, {1, 200, 1}, {1, 3, 1, 2, 3}, {99, 0}, bytes.Repeat([]byte{0xff}, 100),
-		wire.AppendReply(nil, &caspaxos.Reply{ID: 1, Outcome: caspaxos.Acked}),
+		wire.AppendReply(nil, &message.Reply{ID: 1, Outcome: message.Acked}),
 	} {
 		bad := n.dial()
 		if err := bad.s.Send(rpc.Votes, payload); err != nil {
@@ -323,27 +326,27 @@ func TestFullQueueIsBusy(t *testing.T) {
 	n := startNode(t)
 	c := n.dial()
 	hold, held := make(chan struct{}), make(chan struct{})
-	l := n.d.lanes[caspaxos.Part(key("k").Key, uint32(len(n.d.lanes)))]
+	l := n.d.lanes[partition.Lane(key("k").Key, uint32(len(n.d.lanes)))]
 	l.push([]item{{do: func() { close(held); <-hold }}}, 0)
 	<-held
 	var chans []chan *answer
 	for range queueItems/1000 + 2 {
-		var qs []*caspaxos.Request
+		var qs []*message.Request
 		for range 1000 {
 			qs = append(qs, readRequest("k"))
 		}
 		chans = append(chans, c.send(qs...)...)
 	}
-	if r := c.await(chans[len(chans)-1]).reply; r.Outcome != caspaxos.Busy {
+	if r := c.await(chans[len(chans)-1]).reply; r.Outcome != message.Busy {
 		t.Errorf("outcome %d with a full queue", r.Outcome)
 	}
 	close(hold)
-	if r := c.await(chans[0]).reply; r.Outcome != caspaxos.Told {
+	if r := c.await(chans[0]).reply; r.Outcome != message.ReadOK {
 		t.Errorf("outcome %d", r.Outcome)
 	}
 }
 
-func (c *client) list(q caspaxos.ListRequest) *caspaxos.ListReply {
+func (c *client) list(q listing.Request) *listing.Reply {
 	c.t.Helper()
 	var ch chan *answer
 	q.ID, ch = c.next()
@@ -354,10 +357,10 @@ func (c *client) list(q caspaxos.ListRequest) *caspaxos.ListReply {
 	return c.await(ch).list
 }
 
-func (c *client) flush(space byte) *caspaxos.FlushReply {
+func (c *client) flush(space byte) *message.FlushReply {
 	c.t.Helper()
 	id, ch := c.next()
-	q := caspaxos.FlushRequest{ID: id, Ballot: c.n.ballot(), Epoch: c.n.epoch, Last: caspaxos.Slots - 1, Space: space}
+	q := message.FlushRequest{ID: id, Ballot: c.n.ballot(), Epoch: c.n.epoch, Last: partition.Slots - 1, Space: space}
 	if err := c.s.Send(rpc.Control, wire.AppendFlushRequest(nil, &q)); err != nil {
 		c.t.Fatal(err)
 	}
@@ -373,8 +376,8 @@ func TestListAndFlush(t *testing.T) {
 		c.set(k, "v")
 		want = append(want, k)
 	}
-	all := caspaxos.ListRequest{Last: caspaxos.Slots - 1, Limit: 1000}
-	names := func(r *caspaxos.ListReply) []string {
+	all := listing.Request{Last: partition.Slots - 1, Limit: 1000}
+	names := func(r *listing.Reply) []string {
 		var out []string
 		for _, e := range r.Entries {
 			out = append(out, e.Register.Key[1:])
@@ -383,16 +386,16 @@ func TestListAndFlush(t *testing.T) {
 		return out
 	}
 	slices.Sort(want)
-	if r := c.list(all); r.Outcome != caspaxos.Told || !r.Done || !slices.Equal(names(r), want) {
+	if r := c.list(all); r.Outcome != message.ReadOK || !r.Done || !slices.Equal(names(r), want) {
 		t.Fatalf("outcome %d, done %v, %d listed", r.Outcome, r.Done, len(r.Entries))
 	}
 	promised := n.ballot()
 	promised.Time = promised.Time.Add(200 * time.Millisecond)
-	if r := c.do(&caspaxos.Request{Kind: caspaxos.KindPrepare, Register: key("k7"), Ballot: promised}); r.Outcome != caspaxos.Promised {
+	if r := c.do(&message.Request{Kind: message.KindPrepare, Register: key("k7"), Ballot: promised}); r.Outcome != message.Promised {
 		t.Fatal(r.Outcome)
 	}
 	f := c.flush(0)
-	if f.Outcome != caspaxos.Acked || f.Incomplete || len(f.Refused) != 1 || f.Refused[0] != key("k7") {
+	if f.Outcome != message.Acked || f.Incomplete || len(f.Refused) != 1 || f.Refused[0] != key("k7") {
 		t.Fatalf("flush: %+v", f)
 	}
 	for range 2 {
@@ -406,7 +409,7 @@ func TestListAndFlush(t *testing.T) {
 		c = n.dial()
 	}
 	n.epoch = 5
-	if r := c.list(all); r.Outcome == caspaxos.Told {
+	if r := c.list(all); r.Outcome == message.ReadOK {
 		t.Errorf("listed under an epoch that the node does not know")
 	}
 }
@@ -417,13 +420,13 @@ func TestExpiredAreListed(t *testing.T) {
 	for i := range 20 {
 		q := c.setRequest(fmt.Sprint("k", i), "v")
 		q.Change.Header.Expiry = time.Now().UnixMilli() + int64(i%2)*3600_000
-		if r := c.do(q); r.Outcome != caspaxos.Acked {
+		if r := c.do(q); r.Outcome != message.Acked {
 			t.Fatal(r.Outcome)
 		}
 	}
 	waitFor(t, "the expired registers", func() bool {
-		r := c.list(caspaxos.ListRequest{Last: caspaxos.Slots - 1, Limit: 100, Expired: true})
-		return r.Outcome == caspaxos.Told && r.Done && len(r.Entries) == 10
+		r := c.list(listing.Request{Last: partition.Slots - 1, Limit: 100, Expired: true})
+		return r.Outcome == message.ReadOK && r.Done && len(r.Entries) == 10
 	})
 }
 
@@ -432,25 +435,25 @@ func TestExpiredAreListed(t *testing.T) {
 func TestExpiredAreListedToOne(t *testing.T) {
 	n := startNode(t)
 	one, other := n.dial(), n.dial()
-	q := caspaxos.ListRequest{Last: caspaxos.Slots - 1, Limit: 100, Expired: true}
+	q := listing.Request{Last: partition.Slots - 1, Limit: 100, Expired: true}
 	before := one.list(q)
 	one.set("k", "v")
-	if r := one.list(q); r.Outcome != caspaxos.Told || r.Votes != before.Votes+1 {
+	if r := one.list(q); r.Outcome != message.ReadOK || r.Votes != before.Votes+1 {
 		t.Errorf("outcome %d, %d votes after %d", r.Outcome, r.Votes, before.Votes)
 	}
-	if r := other.list(q); r.Outcome != caspaxos.Busy {
+	if r := other.list(q); r.Outcome != message.Busy {
 		t.Errorf("another proxy: outcome %d", r.Outcome)
 	}
 	one.s.Close()
-	waitFor(t, "its turn to end", func() bool { return other.list(q).Outcome == caspaxos.Told })
+	waitFor(t, "its turn to end", func() bool { return other.list(q).Outcome == message.ReadOK })
 }
 
 func TestTally(t *testing.T) {
 	n := startNode(t)
 	c := n.dial()
-	tally := func() *caspaxos.TallyReply {
+	tally := func() *listing.TallyReply {
 		id, ch := c.next()
-		q := caspaxos.TallyRequest{ID: id, Epoch: n.epoch, Databases: 1, Spans: []caspaxos.SlotSpan{{Last: caspaxos.Slots - 1}}}
+		q := listing.TallyRequest{ID: id, Epoch: n.epoch, Databases: 1, Spans: []partition.SlotSpan{{Last: partition.Slots - 1}}}
 		if err := c.s.Send(rpc.Control, wire.AppendTallyRequest(nil, &q)); err != nil {
 			t.Fatal(err)
 		}
@@ -460,14 +463,14 @@ func TestTally(t *testing.T) {
 		c.set(fmt.Sprint("k", i), "v")
 	}
 	for range 2 {
-		if r := tally(); r.Outcome != caspaxos.Told || len(r.Tallies) != 1 || r.Tallies[0].Keys != 100 {
+		if r := tally(); r.Outcome != message.ReadOK || len(r.Tallies) != 1 || r.Tallies[0].Keys != 100 {
 			t.Errorf("%+v", r)
 		}
 		n.restart(n.kill)
 		c = n.dial()
 	}
 	n.epoch = 5
-	if r := tally(); r.Outcome == caspaxos.Told {
+	if r := tally(); r.Outcome == message.ReadOK {
 		t.Error("told under an epoch that the node does not know")
 	}
 }
@@ -550,7 +553,7 @@ func TestPromisesAreForgotten(t *testing.T) {
 	last := n.ballot()
 	for i := range 100 {
 		last = n.ballot()
-		c.do(&caspaxos.Request{Kind: caspaxos.KindPrepare, Register: key(fmt.Sprint("k", i)), Ballot: last})
+		c.do(&message.Request{Kind: message.KindPrepare, Register: key(fmt.Sprint("k", i)), Ballot: last})
 	}
 	waitFor(t, "promises to be forgotten", func() bool {
 		sum := int64(0)

@@ -2,7 +2,7 @@
 // to proxies.
 //
 // A frame carries many messages. Its reader hands each to the lane of its register
-// (caspaxos.Part). A lane is a goroutine that drains its queue, steps its acceptor
+// (partition.Lane). A lane is a goroutine that drains its queue, steps its acceptor
 // through all of it, and has the changelog synced once. It does not wait for the
 // sync: it works on the next batch meanwhile, and replies that show what is not
 // durable yet are held until it is (PROTOCOL §2, durability rule). The replies of

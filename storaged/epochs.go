@@ -8,7 +8,8 @@ import (
 	"go.uber.org/zap"
 
 	"synod/meta/placement"
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/acceptor"
+	"synod/protocol/caspaxos/durable"
 )
 
 const (
@@ -79,7 +80,7 @@ func highestEpoch(t *placement.Table) (highest uint64) {
 // it was restored from a backup. To answer under the old placement could mean to
 // vote in two configurations that do not know of each other, so the node keeps
 // refusing these slots and says so.
-func (d *Daemon) compareEpochs(ranges []caspaxos.SlotRange) {
+func (d *Daemon) compareEpochs(ranges []acceptor.SlotRange) {
 	var why *string
 	if first, taken, shown, found := above(d.engine.Epochs(), ranges); found {
 		text := fmt.Sprintf("etcd shows epoch %d of slot %d, but this node has taken epoch %d: etcd was set back to an older state", shown, first, taken)
@@ -95,7 +96,7 @@ func (d *Daemon) compareEpochs(ranges []caspaxos.SlotRange) {
 }
 
 // above finds the first slot of an epoch above the one that the placement shows.
-func above(taken []caspaxos.EpochTaken, ranges []caspaxos.SlotRange) (slot uint16, epoch, shown uint64, found bool) {
+func above(taken []durable.EpochTaken, ranges []acceptor.SlotRange) (slot uint16, epoch, shown uint64, found bool) {
 	for _, t := range taken {
 		for _, r := range ranges {
 			if t.First <= r.Last && r.First <= t.Last && t.Epoch > r.Epoch {

@@ -12,7 +12,11 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"synod/meta/placement"
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/durable"
+	"synod/protocol/caspaxos/history"
+	"synod/protocol/caspaxos/message"
+	"synod/protocol/listing"
+	"synod/protocol/partition"
 	"synod/protocol/rpc"
 	"synod/protocol/wire"
 )
@@ -30,21 +34,21 @@ func TestMadeUpEpoch(t *testing.T) {
 	c.set("k", "v1")
 	const madeUp = 1 << 63
 	accept := c.setRequest("k", "made up")
-	for _, q := range []*caspaxos.Request{
+	for _, q := range []*message.Request{
 		readRequest("k"), accept,
-		{Kind: caspaxos.KindPrepare, Register: key("k"), Ballot: n.ballot()},
-		{Kind: caspaxos.KindPrepare, Register: key("other"), Ballot: n.ballot()},
+		{Kind: message.KindPrepare, Register: key("k"), Ballot: n.ballot()},
+		{Kind: message.KindPrepare, Register: key("other"), Ballot: n.ballot()},
 	} {
 		q.Epoch = madeUp
-		if r := c.do(q); r.Outcome != caspaxos.Busy {
+		if r := c.do(q); r.Outcome != message.Busy {
 			t.Errorf("request of kind %d: outcome %d", q.Kind, r.Outcome)
 		}
 	}
 	n.epoch = madeUp
-	if r := c.flush(0); r.Outcome != caspaxos.Busy {
+	if r := c.flush(0); r.Outcome != message.Busy {
 		t.Errorf("flush: outcome %d", r.Outcome)
 	}
-	if r := c.list(caspaxos.ListRequest{Last: caspaxos.Slots - 1, Limit: 10}); r.Outcome != caspaxos.Busy {
+	if r := c.list(listing.Request{Last: partition.Slots - 1, Limit: 10}); r.Outcome != message.Busy {
 		t.Errorf("list: outcome %d", r.Outcome)
 	}
 	n.epoch = 1
@@ -77,7 +81,7 @@ func TestEpochsOfEarlierVersion(t *testing.T) {
 	n.create()
 	n.dial().set("k", "v")
 	slot := key("k").Slot
-	logEpoch(t, n, caspaxos.EpochTaken{First: slot, Last: slot, Epoch: 1 << 40, Met: true})
+	logEpoch(t, n, durable.EpochTaken{First: slot, Last: slot, Epoch: 1 << 40, Met: true})
 	for range 2 {
 		n.restart(n.kill)
 		if got := n.dial().get("k"); got != "v" {
@@ -91,7 +95,7 @@ func TestEpochsOfEarlierVersion(t *testing.T) {
 }
 
 // logEpoch logs an epoch and waits until it is durable.
-func logEpoch(t *testing.T, n *testNode, e caspaxos.EpochTaken) {
+func logEpoch(t *testing.T, n *testNode, e durable.EpochTaken) {
 	t.Helper()
 	pos, err := n.d.engine.AppendEpoch(e)
 	if err == nil {
@@ -106,7 +110,7 @@ func logEpoch(t *testing.T, n *testNode, e caspaxos.EpochTaken) {
 // stays in force, and the node says why it answers nothing.
 func TestEtcdIsBehind(t *testing.T) {
 	n := startNode(t)
-	logEpoch(t, n, caspaxos.EpochTaken{First: 5, Last: 5, Epoch: 7})
+	logEpoch(t, n, durable.EpochTaken{First: 5, Last: 5, Epoch: 7})
 	n.kill()
 	n.start()
 	waitFor(t, "the node to notice", func() bool {
@@ -115,7 +119,7 @@ func TestEtcdIsBehind(t *testing.T) {
 	})
 	c := n.dial()
 	k := key(keyIn(5))
-	if r := c.do(&caspaxos.Request{Kind: caspaxos.KindRead, Register: k}); r.Outcome != caspaxos.WrongEpoch || r.Epoch != 7 {
+	if r := c.do(&message.Request{Kind: message.KindRead, Register: k}); r.Outcome != message.WrongEpoch || r.Epoch != 7 {
 		t.Errorf("outcome %d, epoch %d", r.Outcome, r.Epoch)
 	}
 }
@@ -131,11 +135,11 @@ func keyIn(slot uint16) string {
 
 // nodeState is all that a peer could have changed.
 type nodeState struct {
-	Node     caspaxos.NodeState
-	Epochs   []caspaxos.EpochTaken
+	Node     durable.NodeState
+	Epochs   []durable.EpochTaken
 	Position uint64
 	Promises int
-	Values   []caspaxos.Reply
+	Values   []message.Reply
 }
 
 func (n *testNode) state(keys ...string) nodeState {
@@ -173,7 +177,7 @@ func TestStrangersChangeNothing(t *testing.T) {
 			Handle:  func(*rpc.Session, rpc.Class, []byte) { t.Error("a stranger was answered") },
 		})
 		if err == nil {
-			_ = s.Send(rpc.Votes, wire.AppendRequest(nil, &caspaxos.Request{Kind: caspaxos.KindRead, Register: key("k"), Epoch: 1 << 63}))
+			_ = s.Send(rpc.Votes, wire.AppendRequest(nil, &message.Request{Kind: message.KindRead, Register: key("k"), Epoch: 1 << 63}))
 			t.Fatal("a stranger has a session")
 		}
 	}
@@ -201,15 +205,15 @@ func TestPeersOfOtherEpochs(t *testing.T) {
 			q := c.setRequest(fmt.Sprint("k", rng.IntN(100)), "fuzz")
 			switch rng.IntN(3) {
 			case 0:
-				*q = caspaxos.Request{Kind: caspaxos.KindPrepare, Register: q.Register, Ballot: q.Ballot}
+				*q = message.Request{Kind: message.KindPrepare, Register: q.Register, Ballot: q.Ballot}
 			case 1:
-				*q = caspaxos.Request{Kind: caspaxos.KindRead, Register: q.Register, WantState: true}
+				*q = message.Request{Kind: message.KindRead, Register: q.Register, WantState: true}
 			}
 			q.Epoch = 2 + rng.Uint64N(1<<rng.IntN(63))
 			waits = append(waits, c.send(q)...)
 		}
 		for _, w := range waits {
-			if r := c.await(w).reply; r.Outcome != caspaxos.Busy {
+			if r := c.await(w).reply; r.Outcome != message.Busy {
 				t.Fatalf("outcome %d", r.Outcome)
 			}
 		}
@@ -232,20 +236,20 @@ func TestLineageFromTheFuture(t *testing.T) {
 	c := n.dial()
 	ahead := n.ballot()
 	ahead.Time = ahead.Time.Add(1 << 50)
-	for name, change := range map[string]func(*caspaxos.Request){
-		"cut":   func(q *caspaxos.Request) { q.History = &caspaxos.Lineage{Cut: ahead} },
-		"entry": func(q *caspaxos.Request) { q.History = &caspaxos.Lineage{Entries: []caspaxos.Entry{{Ballot: ahead}}} },
-		"base":  func(q *caspaxos.Request) { q.Base = ahead },
+	for name, change := range map[string]func(*message.Request){
+		"cut":   func(q *message.Request) { q.History = &history.Lineage{TruncatedThrough: ahead} },
+		"entry": func(q *message.Request) { q.History = &history.Lineage{Entries: []history.Entry{{Ballot: ahead}}} },
+		"base":  func(q *message.Request) { q.Base = ahead },
 	} {
 		q := c.setRequest("k", "v")
 		q.Prepared = true
 		change(q)
-		if r := c.do(q); r.Outcome != caspaxos.ClockAhead {
+		if r := c.do(q); r.Outcome != message.ClockAhead {
 			t.Errorf("%s: outcome %d", name, r.Outcome)
 		}
 	}
 	c.set("k", "v")
-	if r := c.do(readRequest("k")); r.History == nil || !r.History.Lineage.Cut.IsZero() || len(r.History.Lineage.Entries) != 1 {
+	if r := c.do(readRequest("k")); r.History == nil || !r.History.Lineage.TruncatedThrough.IsZero() || len(r.History.Lineage.Entries) != 1 {
 		t.Errorf("history %+v", r.History)
 	}
 }

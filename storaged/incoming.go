@@ -9,7 +9,8 @@ import (
 
 	"go.uber.org/zap"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/message"
+	"synod/protocol/partition"
 	"synod/protocol/register"
 	"synod/protocol/rpc"
 	"synod/protocol/transfer"
@@ -30,7 +31,7 @@ var incomingLimits = transfer.Limits{Open: 16, OpenEach: 4, Reserved: 4}
 
 const (
 	// incomingQueue is how many bytes of chunks of a state wait for the disk at most.
-	incomingQueue = 4 * caspaxos.PageBytes
+	incomingQueue = 4 * message.ChunkBytes
 	// incomingBytes is how large a state may be: several times what one command
 	// can bring.
 	incomingBytes = 8 << 30
@@ -44,7 +45,7 @@ const (
 type incoming struct {
 	incomingID
 	lane    *lane
-	request *caspaxos.Request
+	request *message.Request
 	inbox   *transfer.Inbox[*wire.Piece]
 	ctx     context.Context // until it ends, for whatever reason
 	end     context.CancelCauseFunc
@@ -89,7 +90,7 @@ func (t *incomings) admit(in *incoming, run func()) bool {
 			in.reader = other.reader
 		}
 	}
-	in.inbox = transfer.NewInbox(in.reader, incomingQueue, caspaxos.PageBytes, chunkBytes)
+	in.inbox = transfer.NewInbox(in.reader, incomingQueue, message.ChunkBytes, chunkBytes)
 	t.open[in.incomingID] = in
 	t.scheduler.Start(place, func() {
 		run()
@@ -127,7 +128,7 @@ func chunkBytes(p *wire.Piece) int64 { return int64(register.Change{Ops: p.Ops}.
 // expects reports whether a chunk may be the next one. It notes that it has come.
 func (in *incoming) expects(p *wire.Piece) bool {
 	empty := len(p.Ops) == 0 && !(p.Number == 0 && p.Last)
-	large := len(p.Ops) > 1 && chunkBytes(p) > 2*caspaxos.PageBytes
+	large := len(p.Ops) > 1 && chunkBytes(p) > 2*message.ChunkBytes
 	if in.ended || p.Number != in.next || empty || large {
 		return false
 	}
@@ -176,7 +177,7 @@ func (d *Daemon) monotonic() time.Duration { return time.Duration(d.now().Mono) 
 
 // beginIncoming starts a state's goroutine, unless the request is refused.
 func (d *Daemon) beginIncoming(in *incoming) bool {
-	in.lane = d.lanes[caspaxos.Part(in.request.Register.Key, uint32(len(d.lanes)))]
+	in.lane = d.lanes[partition.Lane(in.request.Register.Key, uint32(len(d.lanes)))]
 	in.ctx, in.end = context.WithCancelCause(d.stopped)
 	admitted := !d.draining.Load() && d.incoming.admit(in, func() {
 		defer in.end(nil) // the reader stops waiting
@@ -184,7 +185,7 @@ func (d *Daemon) beginIncoming(in *incoming) bool {
 	})
 	if !admitted {
 		in.end(nil)
-		d.refuse(in.session, []item{{request: in.request}}, caspaxos.Busy)
+		d.refuse(in.session, []item{{request: in.request}}, message.Busy)
 		return false
 	}
 	if in.session.Err() != nil { // endIncoming may have missed it
@@ -213,7 +214,7 @@ func (d *Daemon) takeIn(in *incoming) {
 	result := make(chan bool, 1)
 	if !in.lane.push([]item{{do: func() { result <- in.lane.voteStaged(in, store) }}}, 0) {
 		store.Discard()
-		d.refuse(in.session, []item{{request: q}}, caspaxos.Busy)
+		d.refuse(in.session, []item{{request: q}}, message.Busy)
 		return
 	}
 	select {
@@ -274,15 +275,15 @@ func (d *Daemon) foresee(in *incoming) bool {
 	answer := make(chan bool, 1)
 	l := in.lane
 	asked := l.push([]item{{do: func() {
-		var reply caspaxos.Reply
-		votes, err := l.acceptor.Foresee(d.now(), in.request, &reply)
+		var reply message.Reply
+		votes, err := l.acceptor.CanAccept(d.now(), in.request, &reply)
 		if err != nil || !votes {
 			l.answer(in.session, in.request, &reply, err)
 		}
 		answer <- votes && err == nil
 	}}}, 0)
 	if !asked {
-		d.refuse(in.session, []item{{request: in.request}}, caspaxos.Busy)
+		d.refuse(in.session, []item{{request: in.request}}, message.Busy)
 		return false
 	}
 	select {
@@ -296,7 +297,7 @@ func (d *Daemon) foresee(in *incoming) bool {
 // voteStaged steps an Accept whose elements are on disk, on the lane's goroutine. It
 // returns whether they have become the register's content.
 func (l *lane) voteStaged(in *incoming, store *engine.Staging) bool {
-	var reply caspaxos.Reply
+	var reply message.Reply
 	_, err := l.acceptor.Step(l.daemon.now(), in.request, &reply) // an Accept never waits
 	held := l.store.Holds(store)
 	l.answer(in.session, in.request, &reply, err)

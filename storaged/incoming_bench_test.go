@@ -10,7 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/message"
+	"synod/protocol/partition"
 	"synod/protocol/register"
 	"synod/protocol/rpc"
 	"synod/protocol/wire"
@@ -82,7 +83,7 @@ func BenchmarkLargeAccept(b *testing.B) {
 				q := c.setRequest(fmt.Sprint(form, i), "")
 				q.Epoch, q.Change = n.epoch, change
 				payloads, answer := c.payloads(q, form == "pieces")
-				l := n.d.lanes[caspaxos.Part(q.Register.Key, uint32(len(n.d.lanes)))]
+				l := n.d.lanes[partition.Lane(q.Register.Key, uint32(len(n.d.lanes)))]
 				runtime.GC()
 				before, w := objects(), watchLane(l)
 				began := time.Now()
@@ -91,7 +92,7 @@ func BenchmarkLargeAccept(b *testing.B) {
 						b.Fatal(err)
 					}
 				}
-				if r := c.await(answer).reply; r.Outcome != caspaxos.Acked {
+				if r := c.await(answer).reply; r.Outcome != message.Acked {
 					b.Fatalf("outcome %d", r.Outcome)
 				}
 				acked += time.Since(began)
@@ -111,13 +112,13 @@ func BenchmarkLargeAccept(b *testing.B) {
 }
 
 // payloads returns the messages of a request, and where its answer will be.
-func (c *client) payloads(q *caspaxos.Request, inPieces bool) (out [][]byte, _ chan *answer) {
+func (c *client) payloads(q *message.Request, inPieces bool) (out [][]byte, _ chan *answer) {
 	if !inPieces {
 		var ch chan *answer
 		q.ID, ch = c.next()
 		return [][]byte{wire.AppendRequest(nil, q)}, ch
 	}
-	ps, ch := c.cut(q, caspaxos.PageBytes)
+	ps, ch := c.cut(q, message.ChunkBytes)
 	for _, p := range ps {
 		out = append(out, wire.AppendPiece(nil, p))
 	}

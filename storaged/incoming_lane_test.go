@@ -4,14 +4,15 @@ import (
 	"strings"
 	"testing"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/message"
+	"synod/protocol/partition"
 	"synod/protocol/transfer"
 	"synod/protocol/wire"
 )
 
 // laneOf returns the lane of a register.
 func (n *testNode) laneOf(k string) *lane {
-	return n.d.lanes[caspaxos.Part(key(k).Key, uint32(len(n.d.lanes)))]
+	return n.d.lanes[partition.Lane(key(k).Key, uint32(len(n.d.lanes)))]
 }
 
 // busy has the lane of a register do nothing else until the function it returns
@@ -72,11 +73,11 @@ func TestStagingWaitsForItsLaneAlone(t *testing.T) {
 	ps, staged := c.cut(c.hashOf("k", 3000), 1<<20)
 	c.sendPieces(ps...)
 	q := c.setRequest(other, strings.Repeat("v", 2<<20)) // comes as bulk
-	if r := c.do(q); r.Outcome != caspaxos.Acked {
+	if r := c.do(q); r.Outcome != message.Acked {
 		t.Errorf("outcome %d", r.Outcome)
 	}
 	release()
-	if r := c.await(staged).reply; r.Outcome != caspaxos.Acked {
+	if r := c.await(staged).reply; r.Outcome != message.Acked {
 		t.Errorf("outcome %d", r.Outcome)
 	}
 }
@@ -111,7 +112,7 @@ func TestOthersAreNotLateForAStagingWithoutRoom(t *testing.T) {
 	n.d.endLate(n.d.monotonic() + 2*transfer.Patience)
 	release()
 	for _, ch := range []chan *answer{slowly, quickly} {
-		if r := c.await(ch).reply; r.Outcome != caspaxos.Acked {
+		if r := c.await(ch).reply; r.Outcome != message.Acked {
 			t.Errorf("outcome %d", r.Outcome)
 		}
 	}
@@ -124,13 +125,13 @@ func TestStateTooLarge(t *testing.T) {
 	n.start()
 	n.create()
 	c := n.dial()
-	if r := c.doPieces(c.hashOf("large", 1500)); r.Outcome != caspaxos.Acked {
+	if r := c.doPieces(c.hashOf("large", 1500)); r.Outcome != message.Acked {
 		t.Errorf("outcome %d", r.Outcome)
 	}
 	ps, ch := c.cut(c.hashOf("larger", 3000), 1<<20)
 	ps[len(ps)-1].Last = false // it would go on
 	c.sendPieces(ps...)
-	if r := c.await(ch).reply; r.Outcome != caspaxos.Busy {
+	if r := c.await(ch).reply; r.Outcome != message.Busy {
 		t.Errorf("outcome %d", r.Outcome)
 	}
 	n.idle()
@@ -151,7 +152,7 @@ func TestOvertakenStaging(t *testing.T) {
 		was := n.d.engine.Stats().StagedBytes
 		c.set("k", "newer")
 		c.sendPieces(ps[pieces.before:]...)
-		if r := c.await(ch).reply; r.Outcome != caspaxos.Nacked {
+		if r := c.await(ch).reply; r.Outcome != message.Nacked {
 			t.Errorf("%s: outcome %d", name, r.Outcome)
 		}
 		n.idle()

@@ -8,7 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/ballot"
+	"synod/protocol/caspaxos/message"
 	"synod/protocol/register"
 	"synod/protocol/rpc"
 	"synod/protocol/transfer"
@@ -16,7 +17,7 @@ import (
 )
 
 // hashOf returns an Accept that makes a hash of n elements.
-func (c *client) hashOf(k string, n int) *caspaxos.Request {
+func (c *client) hashOf(k string, n int) *message.Request {
 	q := c.setRequest(k, "")
 	q.Epoch = c.n.epoch
 	q.Change.Header = register.Header{Type: register.Hash, Size: uint64(n)}
@@ -29,7 +30,7 @@ func (c *client) hashOf(k string, n int) *caspaxos.Request {
 }
 
 // cut returns the pieces of an Accept, and where its answer will be.
-func (c *client) cut(q *caspaxos.Request, size int) ([]*wire.Piece, chan *answer) {
+func (c *client) cut(q *message.Request, size int) ([]*wire.Piece, chan *answer) {
 	id, ch := c.next()
 	var out []*wire.Piece
 	for rest := q.Change.Ops; ; {
@@ -54,7 +55,7 @@ func (c *client) sendPieces(ps ...*wire.Piece) {
 }
 
 // doPieces sends an Accept in pieces and waits for its answer.
-func (c *client) doPieces(q *caspaxos.Request) *caspaxos.Reply {
+func (c *client) doPieces(q *message.Request) *message.Reply {
 	c.t.Helper()
 	ps, ch := c.cut(q, 1<<20)
 	c.sendPieces(ps...)
@@ -105,7 +106,7 @@ func TestPieces(t *testing.T) {
 	n := startNode(t)
 	c := n.dial()
 	const elements = 8000
-	if r := c.doPieces(c.hashOf("k", elements)); r.Outcome != caspaxos.Acked {
+	if r := c.doPieces(c.hashOf("k", elements)); r.Outcome != message.Acked {
 		t.Fatalf("outcome %d", r.Outcome)
 	}
 	n.restart(n.kill)
@@ -114,10 +115,10 @@ func TestPieces(t *testing.T) {
 	n.wantHash("k", elements)
 	c = n.dial()
 	one := c.hashOf("one", 1) // needs no pieces, but may come so
-	if r := c.doPieces(one); r.Outcome != caspaxos.Acked {
+	if r := c.doPieces(one); r.Outcome != message.Acked {
 		t.Fatalf("outcome %d", r.Outcome)
 	}
-	if r := c.doPieces(one); r.Outcome != caspaxos.Acked { // delivered twice
+	if r := c.doPieces(one); r.Outcome != message.Acked { // delivered twice
 		t.Fatalf("outcome %d", r.Outcome)
 	}
 	n.idle()
@@ -131,11 +132,11 @@ func TestPiecesOfALostRound(t *testing.T) {
 	late, gone, ahead := c.hashOf("k", 3000), c.hashOf("k", 3000), c.hashOf("k", 3000)
 	c.set("k", "v")
 	gone.Epoch = 0
-	ahead.Ballot.Time = caspaxos.MakeTime(time.Now().Add(time.Hour).UnixMilli(), 0)
+	ahead.Ballot.Time = ballot.MakeTime(time.Now().Add(time.Hour).UnixMilli(), 0)
 	for _, test := range []struct {
-		q    *caspaxos.Request
-		want caspaxos.Outcome
-	}{{late, caspaxos.Nacked}, {gone, caspaxos.WrongEpoch}, {ahead, caspaxos.ClockAhead}} {
+		q    *message.Request
+		want message.Outcome
+	}{{late, message.Nacked}, {gone, message.WrongEpoch}, {ahead, message.ClockAhead}} {
 		ps, ch := c.cut(test.q, 1<<20)
 		c.sendPieces(ps[0])
 		if r := c.await(ch).reply; r.Outcome != test.want {
@@ -147,11 +148,11 @@ func TestPiecesOfALostRound(t *testing.T) {
 	ps, ch := c.cut(c.hashOf("k", 3000), 1<<20)
 	c.sendPieces(ps[0])
 	waitFor(t, "the staging", func() bool { return n.d.incoming.len() == 1 })
-	if r := c.do(&caspaxos.Request{Kind: caspaxos.KindPrepare, Register: key("k"), Ballot: n.ballot()}); r.Outcome != caspaxos.Promised {
+	if r := c.do(&message.Request{Kind: message.KindPrepare, Register: key("k"), Ballot: n.ballot()}); r.Outcome != message.Promised {
 		t.Fatalf("prepare: %+v", r)
 	}
 	c.sendPieces(ps[1:]...)
-	if r := c.await(ch).reply; r.Outcome != caspaxos.Nacked {
+	if r := c.await(ch).reply; r.Outcome != message.Nacked {
 		t.Errorf("outcome %d", r.Outcome)
 	}
 	n.idle()
@@ -175,7 +176,7 @@ func TestSenselessPieces(t *testing.T) {
 		"empty and first": func(c *client, ps []*wire.Piece) { ps[0].Ops = nil; c.sendPieces(ps[0]) },
 		"of too much": func(c *client, ps []*wire.Piece) {
 			for i := range ps[1].Ops[:2] {
-				ps[1].Ops[i].Value = make([]byte, caspaxos.PageBytes)
+				ps[1].Ops[i].Value = make([]byte, message.ChunkBytes)
 			}
 			c.sendPieces(ps[:2]...)
 		},
@@ -221,7 +222,7 @@ func TestTooManyStagings(t *testing.T) {
 	}
 	refused := func(b begun) {
 		t.Helper()
-		if r := b.c.await(b.ch).reply; r.Outcome != caspaxos.Busy {
+		if r := b.c.await(b.ch).reply; r.Outcome != message.Busy {
 			t.Fatalf("outcome %d", r.Outcome)
 		}
 		b.c.sendPieces(b.ps[1:]...)
@@ -244,7 +245,7 @@ func TestTooManyStagings(t *testing.T) {
 	}
 	for _, b := range all {
 		b.c.sendPieces(b.ps[1:]...)
-		if r := b.c.await(b.ch).reply; r.Outcome != caspaxos.Acked {
+		if r := b.c.await(b.ch).reply; r.Outcome != message.Acked {
 			t.Errorf("outcome %d", r.Outcome)
 		}
 	}
@@ -267,7 +268,7 @@ func TestStagingsEnd(t *testing.T) {
 		n.d.endLate(n.d.monotonic() + 2*transfer.Patience)
 		return n.d.incoming.len() == 0
 	})
-	if r := c.await(ch).reply; r.Outcome != caspaxos.Busy {
+	if r := c.await(ch).reply; r.Outcome != message.Busy {
 		t.Errorf("outcome %d", r.Outcome)
 	}
 	n.idle()
@@ -297,13 +298,13 @@ func TestPiecesWithoutRoom(t *testing.T) {
 	g.free.Store(0)
 	waitFor(t, "the node to notice", func() bool { return n.d.engine.Ready() != nil })
 	c.sendPieces(ps[1:]...)
-	if r := c.await(ch).reply; r.Outcome != caspaxos.DiskFull {
+	if r := c.await(ch).reply; r.Outcome != message.DiskFull {
 		t.Errorf("outcome %d", r.Outcome)
 	}
 	n.idle()
 	g.free.Store(1 << 40)
 	waitFor(t, "the node to notice", func() bool { return n.d.engine.Ready() == nil })
-	if r := c.doPieces(c.hashOf("k", 3000)); r.Outcome != caspaxos.Acked {
+	if r := c.doPieces(c.hashOf("k", 3000)); r.Outcome != message.Acked {
 		t.Errorf("outcome %d", r.Outcome)
 	}
 	n.wantHash("k", 3000)

@@ -12,7 +12,8 @@ import (
 	"go.uber.org/zap"
 
 	"synod/meta/store"
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/ballot"
+	"synod/protocol/caspaxos/identity"
 	"synod/protocol/rpc"
 	"synod/storaged/datadir"
 )
@@ -129,7 +130,7 @@ func (d *Daemon) storeNumber() uint64 {
 
 // self is what the node tells peers about itself: its life, and what it began with.
 func (d *Daemon) self() rpc.Mark {
-	return rpc.Mark{Store: d.storeNumber(), Mark: caspaxos.Mark{Life: d.past.Life(), Position: d.past.Recovered}}
+	return rpc.Mark{Store: d.storeNumber(), Mark: identity.Mark{Life: d.past.Life(), Position: d.past.Recovered}}
 }
 
 // judge decides whether a peer may open a session. A proxy that has seen more of
@@ -161,7 +162,7 @@ func (d *Daemon) judge(p rpc.Peer) error {
 }
 
 // inUse reports whether a proxy with the proposer id is connected.
-func (d *Daemon) inUse(id caspaxos.ProposerID) bool {
+func (d *Daemon) inUse(id ballot.ProposerID) bool {
 	d.sessMu.Lock()
 	defer d.sessMu.Unlock()
 	return d.ids[id] > 0

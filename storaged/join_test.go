@@ -9,17 +9,18 @@ import (
 
 	"go.uber.org/zap"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/ballot"
+	"synod/protocol/caspaxos/identity"
 	"synod/protocol/rpc"
 )
 
 // hello opens a session as a proxy with a claim, that remembers something of the
 // node.
-func (n *testNode) hello(claim caspaxos.Claim, seen rpc.Mark) (self rpc.Mark, err error) {
+func (n *testNode) hello(claim identity.Claim, seen rpc.Mark) (self rpc.Mark, err error) {
 	n.t.Helper()
 	s, err := rpc.Dial(n.context(), n.d.Addr(), rpc.Options{
 		Cluster: cluster, Secrets: n.d.knownSecrets, Kind: rpc.Proxy, Name: "p", Expect: n.cfg.ID, Log: zap.NewNop(),
-		Claim: func() caspaxos.Claim { return claim }, Seen: func() rpc.Mark { return seen },
+		Claim: func() identity.Claim { return claim }, Seen: func() rpc.Mark { return seen },
 		Handle: func(*rpc.Session, rpc.Class, []byte) {},
 	})
 	if err != nil {
@@ -35,22 +36,22 @@ func (n *testNode) hello(claim caspaxos.Claim, seen rpc.Mark) (self rpc.Mark, er
 // that the node has met, also after a restart of the node.
 func TestProposerIDsAreAdmittedOnce(t *testing.T) {
 	n := startNode(t)
-	for _, id := range []caspaxos.ProposerID{7, 3} {
-		if _, err := n.hello(caspaxos.Claim{Proposer: id, Start: 1}, rpc.Mark{}); err != nil {
+	for _, id := range []ballot.ProposerID{7, 3} {
+		if _, err := n.hello(identity.Claim{Proposer: id, Start: 1}, rpc.Mark{}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for range 2 {
 		var taken *rpc.ProposerError
-		if _, err := n.hello(caspaxos.Claim{Proposer: 3, Start: 2}, rpc.Mark{}); !errors.As(err, &taken) || taken.ID != 3 || taken.Highest != 7 {
+		if _, err := n.hello(identity.Claim{Proposer: 3, Start: 2}, rpc.Mark{}); !errors.As(err, &taken) || taken.ID != 3 || taken.Highest != 7 {
 			t.Errorf("a second start: %v", err)
 		}
-		if _, err := n.hello(caspaxos.Claim{Proposer: 3, Start: 1}, rpc.Mark{}); err != nil {
+		if _, err := n.hello(identity.Claim{Proposer: 3, Start: 1}, rpc.Mark{}); err != nil {
 			t.Errorf("the first start again: %v", err)
 		}
 		n.restart(n.kill)
 	}
-	if _, err := n.hello(caspaxos.Claim{}, rpc.Mark{}); err == nil {
+	if _, err := n.hello(identity.Claim{}, rpc.Mark{}); err == nil {
 		t.Error("a proxy without a proposer id was admitted")
 	}
 }
@@ -59,7 +60,7 @@ func TestProposerIDsAreAdmittedOnce(t *testing.T) {
 // as it was; a node that lacks what a proxy has seen does not go on.
 func TestWitnessOfRollback(t *testing.T) {
 	n := startNode(t)
-	claim := caspaxos.Claim{Proposer: 9, Start: 1}
+	claim := identity.Claim{Proposer: 9, Start: 1}
 	first, err := n.hello(claim, rpc.Mark{})
 	if err != nil || first.Number != 1 || first.Store == 0 {
 		t.Fatalf("%+v, %v", first, err)
@@ -84,7 +85,7 @@ func TestWitnessOfRollback(t *testing.T) {
 	if _, err := n.hello(claim, first); !errors.Is(err, rpc.ErrNotTheNode) {
 		t.Errorf("a node that is behind: %v", err)
 	}
-	if err := <-n.d.Err(); !errors.Is(err, caspaxos.ErrRolledBack) {
+	if err := <-n.d.Err(); !errors.Is(err, identity.ErrRolledBack) {
 		t.Errorf("the node goes on: %v", err)
 	}
 }

@@ -10,7 +10,9 @@ import (
 
 	"go.uber.org/zap"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/acceptor"
+	"synod/protocol/caspaxos/ballot"
+	"synod/protocol/caspaxos/message"
 	"synod/protocol/rpc"
 	"synod/storaged/changelog"
 	"synod/storaged/engine"
@@ -31,7 +33,7 @@ const (
 // item is one thing for a lane to do: to step a request, or to call do.
 type item struct {
 	session *rpc.Session
-	request *caspaxos.Request
+	request *message.Request
 	do      func()
 }
 
@@ -40,7 +42,7 @@ type lane struct {
 	daemon   *Daemon
 	number   int
 	store    *engine.Lane
-	acceptor *caspaxos.Acceptor
+	acceptor *acceptor.Acceptor
 
 	mu     sync.Mutex
 	queue  []item
@@ -51,8 +53,8 @@ type lane struct {
 	stop   chan struct{}
 
 	replies replies
-	waiting map[*caspaxos.Request]*rpc.Session // Prepares that wait for the ceiling
-	failing bool                               // an error of the store was reported
+	waiting map[*message.Request]*rpc.Session // Prepares that wait for the ceiling
+	failing bool                              // an error of the store was reported
 
 	ceiling atomic.Bool // it has moved: call resume
 	forget  atomic.Bool // the promises that Rotate has returned may be forgotten
@@ -61,11 +63,11 @@ type lane struct {
 	held    atomic.Int64 // promises
 }
 
-func newLane(d *Daemon, number int, store *engine.Lane, a *caspaxos.Acceptor) *lane {
+func newLane(d *Daemon, number int, store *engine.Lane, a *acceptor.Acceptor) *lane {
 	l := &lane{
 		daemon: d, number: number, store: store, acceptor: a,
 		wake: make(chan struct{}, 1), stop: make(chan struct{}),
-		waiting: make(map[*caspaxos.Request]*rpc.Session),
+		waiting: make(map[*message.Request]*rpc.Session),
 	}
 	l.replies.lane = l
 	return l
@@ -153,7 +155,7 @@ func (l *lane) drain() {
 func (l *lane) batch(items []item) int {
 	now := l.daemon.now()
 	began := now.Mono
-	var reply caspaxos.Reply
+	var reply message.Reply
 	failed := false
 	for i := range items {
 		if i%batchLook == 0 && i > 0 {
@@ -185,24 +187,24 @@ func (l *lane) batch(items []item) int {
 }
 
 // answer queues the reply to a request.
-func (l *lane) answer(s *rpc.Session, q *caspaxos.Request, reply *caspaxos.Reply, err error) {
+func (l *lane) answer(s *rpc.Session, q *message.Request, reply *message.Reply, err error) {
 	if err != nil {
-		*reply = caspaxos.Reply{ID: q.ID, Outcome: failed(err)}
+		*reply = message.Reply{ID: q.ID, Outcome: failed(err)}
 		l.report(err)
 	}
 	l.count(q.Kind, reply.Outcome)
-	if reply.Outcome == caspaxos.ClockAhead {
+	if reply.Outcome == message.ClockAhead {
 		l.daemon.clockAhead(s, q.Ballot, reply.Promise)
 	}
 	l.replies.add(s, reply)
 }
 
 // failed is the outcome of a request that failed in the store.
-func failed(err error) caspaxos.Outcome {
+func failed(err error) message.Outcome {
 	if errors.Is(err, changelog.ErrNoSpace) {
-		return caspaxos.DiskFull
+		return message.DiskFull
 	}
-	return caspaxos.Busy
+	return message.Busy
 }
 
 // finish ends a batch: it starts the sync and sends the replies.
@@ -221,7 +223,7 @@ const clockEvery = 10 * time.Second
 
 // clockAhead logs, at most every clockEvery, that the clock rule refused a ballot
 // (PROTOCOL §2): one of the two clocks is wrong.
-func (d *Daemon) clockAhead(s *rpc.Session, ballot, clock caspaxos.Ballot) {
+func (d *Daemon) clockAhead(s *rpc.Session, ballot, clock ballot.Ballot) {
 	now := int64(d.now().Mono)
 	last := d.clockSaid.Load()
 	if last != 0 && now-last < int64(clockEvery) || !d.clockSaid.CompareAndSwap(last, now) {
@@ -249,7 +251,7 @@ func (l *lane) resume() {
 	if l.acceptor.Deferred() == 0 {
 		return
 	}
-	l.acceptor.Resume(l.daemon.now(), func(q *caspaxos.Request, reply *caspaxos.Reply, err error) {
+	l.acceptor.Resume(l.daemon.now(), func(q *message.Request, reply *message.Reply, err error) {
 		s := l.waiting[q]
 		delete(l.waiting, q)
 		if s != nil {

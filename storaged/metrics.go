@@ -5,14 +5,14 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/message"
 	"synod/protocol/rpc"
 	"synod/storaged/changelog"
 )
 
 const (
-	kinds    = int(caspaxos.KindAccept) + 1
-	outcomes = int(caspaxos.Unreachable) + 1
+	kinds    = int(message.KindAccept) + 1
+	outcomes = int(message.Unreachable) + 1
 )
 
 var (
@@ -24,7 +24,7 @@ var (
 )
 
 // count counts a request that was answered.
-func (l *lane) count(k caspaxos.Kind, o caspaxos.Outcome) {
+func (l *lane) count(k message.Kind, o message.Outcome) {
 	if int(k) < kinds && int(o) < outcomes {
 		l.counts[k][o].Add(1)
 	}

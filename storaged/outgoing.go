@@ -6,7 +6,7 @@ import (
 
 	"go.uber.org/zap"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/message"
 	"synod/protocol/rpc"
 	"synod/protocol/transfer"
 	"synod/protocol/wire"
@@ -23,7 +23,7 @@ var outgoingLimits = transfer.Limits{Running: 16, RunningEach: 4, Open: 512, Ope
 // outgoing is a reply whose state is sent in chunks.
 type outgoing struct {
 	session *rpc.Session
-	reply   caspaxos.Reply
+	reply   message.Reply
 }
 
 type outgoingTransfer = transfer.Transfer[*rpc.Session, *outgoing]
@@ -39,9 +39,9 @@ func (d *Daemon) startOutgoing(t *outgoingTransfer) {
 // send sends all chunks, in order.
 func (o *outgoing) send(ctx context.Context) error {
 	if err := o.room(ctx); err != nil {
-		return errors.Join(err, o.reply.Pages.Close())
+		return errors.Join(err, o.reply.Transfer.Close())
 	}
-	return o.reply.Parts(caspaxos.PageBytes, func(part *caspaxos.Reply) error {
+	return o.reply.Chunks(message.ChunkBytes, func(part *message.Reply) error {
 		if err := o.session.SendShared(rpc.Bulk, wire.AppendReply(nil, part)); err != nil || !part.More {
 			return err
 		}
@@ -60,7 +60,7 @@ func (d *Daemon) outgoingEnded(o *outgoing, err error) {
 	switch {
 	case err == nil, d.stopped.Err() != nil, o.session.Err() != nil:
 	case errors.Is(err, transfer.ErrPatience), errors.Is(err, rpc.ErrBacklog):
-		d.refuse(o.session, []item{{request: &caspaxos.Request{ID: o.reply.ID, Kind: caspaxos.KindRead}}}, caspaxos.Busy)
+		d.refuse(o.session, []item{{request: &message.Request{ID: o.reply.ID, Kind: message.KindRead}}}, message.Busy)
 	case !errors.Is(err, changelog.ErrClosed):
 		d.log.Error("cannot read a large state", zap.Error(err))
 	}

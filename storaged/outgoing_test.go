@@ -9,7 +9,8 @@ import (
 
 	"go.uber.org/zap"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/message"
+	"synod/protocol/partition"
 	"synod/protocol/register"
 	"synod/protocol/rpc"
 	"synod/protocol/transfer"
@@ -20,12 +21,12 @@ import (
 type reader struct {
 	*client
 	hold  sync.Mutex // held: nothing large is taken
-	parts chan *caspaxos.Reply
+	parts chan *message.Reply
 }
 
 func (n *testNode) reader() *reader {
 	n.t.Helper()
-	r := &reader{parts: make(chan *caspaxos.Reply, 1<<12)}
+	r := &reader{parts: make(chan *message.Reply, 1<<12)}
 	s, err := rpc.Dial(n.context(), n.d.Addr(), rpc.Options{
 		Cluster: cluster, Secrets: n.d.knownSecrets, Kind: rpc.Proxy, Name: "reader", Claim: claimOf(2), Expect: n.cfg.ID, Log: zap.NewNop(),
 		Handle: func(_ *rpc.Session, class rpc.Class, payload []byte) {
@@ -44,7 +45,7 @@ func (n *testNode) reader() *reader {
 					return
 				}
 				if reply.HasState && class != rpc.Bulk {
-					n.t.Errorf("part %d came as %s", reply.Part, class)
+					n.t.Errorf("part %d came as %s", reply.Chunk, class)
 				}
 				r.parts <- reply
 			}
@@ -58,7 +59,7 @@ func (n *testNode) reader() *reader {
 	return r
 }
 
-func (r *reader) part() *caspaxos.Reply {
+func (r *reader) part() *message.Reply {
 	r.t.Helper()
 	select {
 	case p := <-r.parts:
@@ -83,13 +84,13 @@ func (c *client) large(k string) register.View {
 	for i := range largeElements {
 		q.Change.Ops = append(q.Change.Ops, register.Op{Kind: register.Put, Key: fmt.Appendf(nil, "%08d", i), Value: value})
 	}
-	if r := c.do(q); r.Outcome != caspaxos.Acked {
+	if r := c.do(q); r.Outcome != message.Acked {
 		c.t.Fatalf("outcome %d", r.Outcome)
 	}
 	return register.Nothing().Apply(q.Change)
 }
 
-func largeRequest(k string) *caspaxos.Request {
+func largeRequest(k string) *message.Request {
 	q := readRequest(k)
 	q.WantLarge = true
 	return q
@@ -103,7 +104,7 @@ func TestLargeStatesComeInParts(t *testing.T) {
 	want := c.large("k")
 	r.hold.Lock()
 	r.send(largeRequest("k"))
-	l := n.d.lanes[caspaxos.Part(key("k").Key, uint32(len(n.d.lanes)))]
+	l := n.d.lanes[partition.Lane(key("k").Key, uint32(len(n.d.lanes)))]
 	waitFor(t, "the reader to have all that it is given unasked", func() bool {
 		n.d.sessMu.Lock()
 		defer n.d.sessMu.Unlock()
@@ -111,7 +112,7 @@ func TestLargeStatesComeInParts(t *testing.T) {
 		for s := range n.d.sessions {
 			most = max(most, s.Backlog(rpc.Bulk))
 		}
-		if most > transfer.Backlog+2*caspaxos.PageBytes {
+		if most > transfer.Backlog+2*message.ChunkBytes {
 			t.Fatalf("%d bytes wait in a session", most)
 		}
 		return most > transfer.Backlog
@@ -124,10 +125,10 @@ func TestLargeStatesComeInParts(t *testing.T) {
 	var views []register.View
 	for more := true; more; {
 		p := r.part()
-		if p.Outcome != caspaxos.Told || !p.HasState || int(p.Part) != len(views) {
-			t.Fatalf("part %d: number %d, outcome %d", len(views), p.Part, p.Outcome)
+		if p.Outcome != message.ReadOK || !p.HasState || int(p.Chunk) != len(views) {
+			t.Fatalf("part %d: number %d, outcome %d", len(views), p.Chunk, p.Outcome)
 		}
-		if p.View.Bytes() > caspaxos.PageBytes+4096 {
+		if p.View.Bytes() > message.ChunkBytes+4096 {
 			t.Fatalf("a part of %d bytes", p.View.Bytes())
 		}
 		views, more = append(views, p.View), p.More
@@ -150,12 +151,12 @@ func TestStreamsAreBounded(t *testing.T) {
 			c, r := n.dial(), n.reader()
 			c.large("k")
 			r.hold.Lock()
-			var qs []*caspaxos.Request
+			var qs []*message.Request
 			for range outgoingLimits.Open + 1 {
 				qs = append(qs, largeRequest("k"))
 			}
 			r.send(qs...)
-			if p := r.part(); p.Outcome != caspaxos.Busy {
+			if p := r.part(); p.Outcome != message.Busy {
 				t.Errorf("outcome %d of the first reply, want one to be refused", p.Outcome)
 			}
 			c.set("k", "v")
@@ -197,7 +198,7 @@ func TestSlowReadersDelayNobody(t *testing.T) {
 	fast.send(largeRequest("k"))
 	for more := true; more; {
 		p := fast.part()
-		if p.Outcome != caspaxos.Told {
+		if p.Outcome != message.ReadOK {
 			t.Fatalf("outcome %d", p.Outcome)
 		}
 		more = p.More

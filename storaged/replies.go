@@ -7,7 +7,7 @@ import (
 	"sync/atomic"
 
 	"synod/protocol/budget"
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/message"
 	"synod/protocol/rpc"
 	"synod/protocol/wire"
 )
@@ -74,7 +74,7 @@ type openFrame struct {
 // along is the size up to which a state is sent along with a reply to a session.
 func (r *replies) along(s *rpc.Session) int {
 	if r.of(s).bulkRoom > 0 {
-		return caspaxos.MaxVotedState
+		return message.MaxVotedState
 	}
 	return smallState
 }
@@ -95,8 +95,8 @@ func (o *openFrame) class(size int) rpc.Class {
 
 // add puts a reply into its session's frame. It is encoded at once: the views
 // in it are not used later.
-func (r *replies) add(s *rpc.Session, reply *caspaxos.Reply) {
-	if reply.Pages != nil {
+func (r *replies) add(s *rpc.Session, reply *message.Reply) {
+	if reply.Transfer != nil {
 		r.transfer(s, reply)
 		return
 	}
@@ -129,7 +129,7 @@ func (r *replies) add(s *rpc.Session, reply *caspaxos.Reply) {
 // addBulk puts a reply that may leave at once into its session's bulk frame. A
 // receiver without memory for a large frame skips it, and learns of its first reply
 // only, so a large reply has a frame of its own.
-func (r *replies) addBulk(o *openFrame, reply *caspaxos.Reply) {
+func (r *replies) addBulk(o *openFrame, reply *message.Reply) {
 	before := len(o.bulk)
 	o.bulk = wire.AppendReply(o.bulk, reply)
 	if len(o.bulk) < budget.Large {
@@ -148,26 +148,26 @@ func (r *replies) addBulk(o *openFrame, reply *caspaxos.Reply) {
 }
 
 // stateBytes is the size of the state in a reply.
-func stateBytes(reply *caspaxos.Reply) int {
+func stateBytes(reply *message.Reply) int {
 	switch {
 	case reply.HasState:
 		return reply.View.Bytes()
-	case reply.Way != nil:
-		return reply.Way.Change.Bytes()
+	case reply.DeltaRange != nil:
+		return reply.DeltaRange.Change.Bytes()
 	}
 	return 0
 }
 
 // transfer sends a reply with pages in chunks, once it may leave.
-func (r *replies) transfer(s *rpc.Session, reply *caspaxos.Reply) {
+func (r *replies) transfer(s *rpc.Session, reply *message.Reply) {
 	if t, _ := r.lane.daemon.outgoing.Admit(s, &outgoing{session: s, reply: *reply}, 0, nil); t != nil {
 		r.dispatch(frame{session: s, need: reply.After, transfer: t})
 		return
 	}
-	if err := reply.Pages.Close(); err != nil {
+	if err := reply.Transfer.Close(); err != nil {
 		r.lane.report(err)
 	}
-	*reply = caspaxos.Reply{ID: reply.ID, Outcome: caspaxos.Busy}
+	*reply = message.Reply{ID: reply.ID, Outcome: message.Busy}
 	r.add(s, reply)
 }
 

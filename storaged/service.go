@@ -10,7 +10,11 @@ import (
 
 	"go.uber.org/zap"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/ballot"
+	"synod/protocol/caspaxos/instant"
+	"synod/protocol/caspaxos/message"
+	"synod/protocol/listing"
+	"synod/protocol/partition"
 	"synod/protocol/rpc"
 	"synod/protocol/wire"
 	"synod/storaged/changelog"
@@ -31,16 +35,16 @@ const (
 	droppedEvery = 10 * time.Second
 )
 
-// listing is a request for a page.
-type listing struct {
+// pageRequest is a request for a page.
+type pageRequest struct {
 	session *rpc.Session
-	request *caspaxos.ListRequest
+	request *listing.Request
 }
 
 // tallying is a request for tallies.
 type tallying struct {
 	session *rpc.Session
-	request *caspaxos.TallyRequest
+	request *listing.TallyRequest
 }
 
 func (d *Daemon) opened(s *rpc.Session) {
@@ -102,7 +106,7 @@ func (d *Daemon) handle(s *rpc.Session, class rpc.Class, payload []byte) {
 		// A frame's bytes stay in memory as long as any of its requests, so it counts for
 		// each of its lanes.
 		if d.draining.Load() || !d.lanes[i].push(items, len(payload)) {
-			d.refuse(s, items, caspaxos.Busy)
+			d.refuse(s, items, message.Busy)
 		}
 		clear(items)
 		sort.byLane[i] = items[:0]
@@ -115,14 +119,14 @@ func (d *Daemon) noRoom(s *rpc.Session, _ rpc.Class, head []byte) {
 	switch {
 	case !ok:
 	case kind == wire.KindRequest:
-		d.refuse(s, []item{{request: &caspaxos.Request{ID: id, Kind: caspaxos.KindAccept}}}, caspaxos.Busy)
+		d.refuse(s, []item{{request: &message.Request{ID: id, Kind: message.KindAccept}}}, message.Busy)
 	case kind == wire.KindPiece:
 		if in := d.incoming.find(incomingID{s, id}); in != nil {
 			in.skipped = true
 			in.end(errNoRoom)
 			return
 		}
-		d.refuse(s, []item{{request: &caspaxos.Request{ID: id, Kind: caspaxos.KindAccept}}}, caspaxos.Busy)
+		d.refuse(s, []item{{request: &message.Request{ID: id, Kind: message.KindAccept}}}, message.Busy)
 	}
 }
 
@@ -143,7 +147,7 @@ func (d *Daemon) message(s *rpc.Session, class rpc.Class, b *wire.Batch, sort *s
 		if err != nil {
 			return err
 		}
-		i := caspaxos.Part(q.Register.Key, uint32(len(d.lanes)))
+		i := partition.Lane(q.Register.Key, uint32(len(d.lanes)))
 		sort.byLane[i] = append(sort.byLane[i], item{session: s, request: q})
 	case wire.KindPiece:
 		p, err := b.Piece()
@@ -163,9 +167,9 @@ func (d *Daemon) message(s *rpc.Session, class rpc.Class, b *wire.Batch, sort *s
 			return err
 		}
 		select {
-		case d.lists <- listing{s, q}:
+		case d.lists <- pageRequest{s, q}:
 		default:
-			d.sendControl(s, wire.AppendListReply(nil, &caspaxos.ListReply{ID: q.ID, Outcome: caspaxos.Busy}))
+			d.sendControl(s, wire.AppendListReply(nil, &listing.Reply{ID: q.ID, Outcome: message.Busy}))
 		}
 	case wire.KindTallyRequest:
 		q, err := b.TallyRequest()
@@ -175,7 +179,7 @@ func (d *Daemon) message(s *rpc.Session, class rpc.Class, b *wire.Batch, sort *s
 		select {
 		case d.tallies <- tallying{s, q}:
 		default:
-			d.sendControl(s, wire.AppendTallyReply(nil, &caspaxos.TallyReply{ID: q.ID, Outcome: caspaxos.Busy}))
+			d.sendControl(s, wire.AppendTallyReply(nil, &listing.TallyReply{ID: q.ID, Outcome: message.Busy}))
 		}
 	default:
 		return fmt.Errorf("message of kind %d is not for a node", b.Kind())
@@ -184,12 +188,12 @@ func (d *Daemon) message(s *rpc.Session, class rpc.Class, b *wire.Batch, sort *s
 }
 
 // refuse answers requests that are not accepted, or that failed.
-func (d *Daemon) refuse(s *rpc.Session, items []item, outcome caspaxos.Outcome) {
+func (d *Daemon) refuse(s *rpc.Session, items []item, outcome message.Outcome) {
 	var b []byte
 	for i := range items {
 		q := items[i].request
 		d.lanes[0].count(q.Kind, outcome)
-		b = wire.AppendReply(b, &caspaxos.Reply{ID: q.ID, Outcome: outcome})
+		b = wire.AppendReply(b, &message.Reply{ID: q.ID, Outcome: outcome})
 	}
 	d.sent(s, s.Send(rpc.Votes, b))
 }
@@ -221,18 +225,18 @@ func (d *Daemon) sendControl(s *rpc.Session, b []byte) {
 // flushing is a flush on which all lanes vote.
 type flushing struct {
 	session *rpc.Session
-	request *caspaxos.FlushRequest
-	parts   []caspaxos.FlushReply
+	request *message.FlushRequest
+	parts   []message.FlushReply
 	left    atomic.Int32
 }
 
 // flush has every lane vote on a range tombstone. The last one answers.
-func (d *Daemon) flush(s *rpc.Session, q *caspaxos.FlushRequest) {
-	f := &flushing{session: s, request: q, parts: make([]caspaxos.FlushReply, len(d.lanes))}
+func (d *Daemon) flush(s *rpc.Session, q *message.FlushRequest) {
+	f := &flushing{session: s, request: q, parts: make([]message.FlushReply, len(d.lanes))}
 	f.left.Store(int32(len(d.lanes)))
 	for i, l := range d.lanes {
 		if d.draining.Load() || !l.push([]item{{do: func() { l.flush(f, i) }}}, 0) {
-			f.parts[i] = caspaxos.FlushReply{ID: q.ID, Outcome: caspaxos.Busy}
+			f.parts[i] = message.FlushReply{ID: q.ID, Outcome: message.Busy}
 			l.flushed(f)
 		}
 	}
@@ -241,7 +245,7 @@ func (d *Daemon) flush(s *rpc.Session, q *caspaxos.FlushRequest) {
 func (l *lane) flush(f *flushing, part int) {
 	reply, err := l.acceptor.Flush(l.daemon.now(), f.request)
 	if err != nil {
-		reply = caspaxos.FlushReply{ID: f.request.ID, Outcome: caspaxos.Busy}
+		reply = message.FlushReply{ID: f.request.ID, Outcome: message.Busy}
 		l.report(err)
 	}
 	f.parts[part] = reply
@@ -262,12 +266,12 @@ func (l *lane) flushed(f *flushing) {
 
 // mergeFlush merges the lanes' replies: an acknowledgement if all acknowledged, else
 // the outcome of one that did not.
-func mergeFlush(parts []caspaxos.FlushReply) caspaxos.FlushReply {
+func mergeFlush(parts []message.FlushReply) message.FlushReply {
 	out := parts[0]
 	for _, p := range parts[1:] {
-		if out.Outcome == caspaxos.Acked || (p.Outcome == caspaxos.Nacked && out.Outcome == caspaxos.Nacked) {
+		if out.Outcome == message.Acked || (p.Outcome == message.Nacked && out.Outcome == message.Nacked) {
 			out.Outcome, out.Epoch = p.Outcome, p.Epoch
-			out.Promise = caspaxos.MaxBallot(out.Promise, p.Promise)
+			out.Promise = ballot.Max(out.Promise, p.Promise)
 		}
 		out.After = max(out.After, p.After)
 		out.Incomplete = out.Incomplete || p.Incomplete
@@ -289,14 +293,14 @@ func (d *Daemon) list() {
 	}
 }
 
-func (d *Daemon) page(s *rpc.Session, q *caspaxos.ListRequest) caspaxos.ListReply {
-	refused := caspaxos.ListReply{ID: q.ID, Outcome: caspaxos.Busy}
-	if outcome, own := d.node.Serves(q.First, q.Last, q.Epoch); outcome != caspaxos.Told {
+func (d *Daemon) page(s *rpc.Session, q *listing.Request) listing.Reply {
+	refused := listing.Reply{ID: q.ID, Outcome: message.Busy}
+	if outcome, own := d.node.Serves(q.First, q.Last, q.Epoch); outcome != message.ReadOK {
 		refused.Outcome, refused.Epoch = outcome, own
 		d.noticeEpochs()
 		return refused
 	}
-	var reply caspaxos.ListReply
+	var reply listing.Reply
 	var err error
 	if q.Expired {
 		if !d.reaping.begins(s, d.now().Mono) {
@@ -321,14 +325,14 @@ func (d *Daemon) page(s *rpc.Session, q *caspaxos.ListRequest) caspaxos.ListRepl
 type reaping struct {
 	mu   sync.Mutex
 	who  *rpc.Session
-	last caspaxos.Mono
+	last instant.Mono
 }
 
 // begins reports whether it is a session's turn, and starts it.
-func (r *reaping) begins(s *rpc.Session, now caspaxos.Mono) bool {
+func (r *reaping) begins(s *rpc.Session, now instant.Mono) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.who != nil && r.who != s && now-r.last < caspaxos.Mono(caspaxos.ReapTurn) {
+	if r.who != nil && r.who != s && now-r.last < instant.Mono(listing.ReapTurn) {
 		return false
 	}
 	r.who, r.last = s, now
@@ -350,7 +354,7 @@ func (d *Daemon) answered() (reads, votes uint64) {
 	for _, l := range d.lanes {
 		for kind := range l.counts {
 			for outcome := range l.counts[kind] {
-				if n := l.counts[kind][outcome].Load(); caspaxos.Kind(kind) == caspaxos.KindRead {
+				if n := l.counts[kind][outcome].Load(); message.Kind(kind) == message.KindRead {
 					reads += n
 				} else {
 					votes += n
@@ -374,10 +378,10 @@ func (d *Daemon) tell() {
 	}
 }
 
-func (d *Daemon) tally(q *caspaxos.TallyRequest) caspaxos.TallyReply {
-	refused := caspaxos.TallyReply{ID: q.ID, Outcome: caspaxos.Busy}
+func (d *Daemon) tally(q *listing.TallyRequest) listing.TallyReply {
+	refused := listing.TallyReply{ID: q.ID, Outcome: message.Busy}
 	for _, s := range q.Spans {
-		if outcome, own := d.node.Serves(s.First, s.Last, q.Epoch); outcome != caspaxos.Told {
+		if outcome, own := d.node.Serves(s.First, s.Last, q.Epoch); outcome != message.ReadOK {
 			refused.Outcome, refused.Epoch = outcome, own
 			return refused
 		}

@@ -10,7 +10,8 @@ import (
 	"go.uber.org/zap"
 
 	"synod/protocol/budget"
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/message"
+	"synod/protocol/partition"
 	"synod/protocol/rpc"
 	"synod/protocol/transfer"
 	"synod/protocol/wire"
@@ -84,7 +85,7 @@ func TestManyStates(t *testing.T) {
 	r.hold[rpc.Bulk].Lock()
 	var asked []chan *answer
 	for range rounds {
-		var qs []*caspaxos.Request
+		var qs []*message.Request
 		for i := range keys {
 			qs = append(qs, readRequest(fmt.Sprint("k", i)))
 		}
@@ -102,7 +103,7 @@ func TestManyStates(t *testing.T) {
 	whole, without := 0, 0
 	for _, ch := range asked {
 		switch a := r.await(ch).reply; {
-		case a.Outcome != caspaxos.Told || a.Accepted.IsZero():
+		case a.Outcome != message.ReadOK || a.Accepted.IsZero():
 			t.Fatalf("outcome %d", a.Outcome)
 		case !a.HasState:
 			without++
@@ -133,13 +134,13 @@ func TestPeerThatTakesNothing(t *testing.T) {
 	defer release()
 	var asked []chan *answer
 	ask := func() {
-		var qs []*caspaxos.Request
+		var qs []*message.Request
 		for range 400 {
 			qs = append(qs, readRequest("k"))
 		}
 		asked = append(asked, r.send(qs...)...)
 	}
-	lane := n.d.lanes[caspaxos.Part(key("k").Key, uint32(len(n.d.lanes)))]
+	lane := n.d.lanes[partition.Lane(key("k").Key, uint32(len(n.d.lanes)))]
 	idle := func() bool { return lane.depth.Load() == 0 }
 	for n.backlog(rpc.Votes) <= votesBacklog {
 		ask()
@@ -157,7 +158,7 @@ func TestPeerThatTakesNothing(t *testing.T) {
 	release()
 	for _, ch := range asked {
 		// Busy: it all comes to the lane at once then.
-		if a := r.await(ch).reply; a.Outcome != caspaxos.Told && a.Outcome != caspaxos.Busy {
+		if a := r.await(ch).reply; a.Outcome != message.ReadOK && a.Outcome != message.Busy {
 			t.Fatalf("outcome %d", a.Outcome)
 		}
 	}
@@ -177,8 +178,8 @@ func TestStateThatIsNotTaken(t *testing.T) {
 		session = s
 	}
 	n.d.sessMu.Unlock()
-	n.d.outgoingEnded(&outgoing{session: session, reply: caspaxos.Reply{ID: id}}, transfer.ErrPatience)
-	if a := r.await(ch).reply; a.Outcome != caspaxos.Busy {
+	n.d.outgoingEnded(&outgoing{session: session, reply: message.Reply{ID: id}}, transfer.ErrPatience)
+	if a := r.await(ch).reply; a.Outcome != message.Busy {
 		t.Errorf("outcome %d", a.Outcome)
 	}
 	if got := r.get("k"); got != "v" {
@@ -226,7 +227,7 @@ func TestLargePayloadsHoldOneReply(t *testing.T) {
 	}
 	r.s = s
 	t.Cleanup(func() { s.Close(); <-s.Done() })
-	var qs []*caspaxos.Request
+	var qs []*message.Request
 	for i := range 64 {
 		r.set(fmt.Sprint("k", i), strings.Repeat("v", 20<<10))
 		qs = append(qs, readRequest(fmt.Sprint("k", i)))

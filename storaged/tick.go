@@ -11,7 +11,9 @@ import (
 
 	"synod/meta/placement"
 	"synod/meta/store"
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/acceptor"
+	"synod/protocol/caspaxos/ballot"
+	"synod/protocol/caspaxos/durable"
 	"synod/protocol/rpc"
 	"synod/storaged/changelog"
 	"synod/storaged/datadir"
@@ -34,7 +36,7 @@ func (d *Daemon) tick() {
 	retry := time.NewTimer(time.Hour)
 	defer retry.Stop()
 	for {
-		var forget caspaxos.Ballot
+		var forget ballot.Ballot
 		select {
 		case <-d.stopped.Done():
 			return
@@ -56,7 +58,7 @@ func (d *Daemon) tick() {
 
 // moveState logs the state that is due, if any, and puts it into force once it is
 // durable.
-func (d *Daemon) moveState(forget caspaxos.Ballot) error {
+func (d *Daemon) moveState(forget ballot.Ballot) error {
 	s, due := d.node.Due(d.now(), forget)
 	if !due {
 		return nil
@@ -81,21 +83,21 @@ func (d *Daemon) moveState(forget caspaxos.Ballot) error {
 
 // rotate asks the lanes which promises they would forget, and returns the floor
 // that is needed for it.
-func (d *Daemon) rotate() caspaxos.Ballot {
-	answers := make(chan caspaxos.Ballot, len(d.lanes))
+func (d *Daemon) rotate() ballot.Ballot {
+	answers := make(chan ballot.Ballot, len(d.lanes))
 	asked := 0
 	for _, l := range d.lanes {
 		if l.push([]item{{do: func() { answers <- l.acceptor.Rotate(d.now()) }}}, 0) {
 			asked++
 		}
 	}
-	var forget caspaxos.Ballot
+	var forget ballot.Ballot
 	for range asked {
 		select {
 		case b := <-answers:
-			forget = caspaxos.MaxBallot(forget, b)
+			forget = ballot.Max(forget, b)
 		case <-d.stopped.Done():
-			return caspaxos.Ballot{}
+			return ballot.Ballot{}
 		}
 	}
 	return forget
@@ -179,26 +181,26 @@ func (d *Daemon) adopt(snap *store.Snapshot) error {
 // seen.
 func (d *Daemon) knownSecrets() []rpc.Secret { return *d.secrets.Load() }
 
-func (d *Daemon) slotRanges(t *placement.Table) []caspaxos.SlotRange {
-	out := make([]caspaxos.SlotRange, len(t.Ranges))
+func (d *Daemon) slotRanges(t *placement.Table) []acceptor.SlotRange {
+	out := make([]acceptor.SlotRange, len(t.Ranges))
 	for i := range t.Ranges {
 		r := &t.Ranges[i]
 		member := slices.Contains(t.Members(r.Group), d.cfg.ID) ||
 			(r.Next != "" && slices.Contains(t.Members(r.Next), d.cfg.ID))
-		out[i] = caspaxos.SlotRange{First: r.First, Last: r.Last, Epoch: r.Epoch, Member: member}
+		out[i] = acceptor.SlotRange{First: r.First, Last: r.Last, Epoch: r.Epoch, Member: member}
 	}
 	return out
 }
 
 // logEpochs makes the epochs durable that are new to the node.
-func (d *Daemon) logEpochs(ranges []caspaxos.SlotRange) error {
+func (d *Daemon) logEpochs(ranges []acceptor.SlotRange) error {
 	known := d.engine.Epochs()
 	var last uint64
 	for _, r := range ranges {
 		if taken(known, r) {
 			continue
 		}
-		pos, err := d.engine.AppendEpoch(caspaxos.EpochTaken{First: r.First, Last: r.Last, Epoch: r.Epoch})
+		pos, err := d.engine.AppendEpoch(durable.EpochTaken{First: r.First, Last: r.Last, Epoch: r.Epoch})
 		if err != nil {
 			return fmt.Errorf("log placement: %w", err)
 		}
@@ -214,7 +216,7 @@ func (d *Daemon) logEpochs(ranges []caspaxos.SlotRange) error {
 }
 
 // taken reports whether all slots of a range are known at its epoch or above.
-func taken(known []caspaxos.EpochTaken, r caspaxos.SlotRange) bool {
+func taken(known []durable.EpochTaken, r acceptor.SlotRange) bool {
 	next := int(r.First)
 	for _, k := range known {
 		if int(k.First) <= next && next <= int(k.Last) && k.Epoch >= r.Epoch {

@@ -13,7 +13,7 @@ import (
 	"pgregory.net/rapid"
 
 	"synod/meta/placement"
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/quorum"
 )
 
 // The expected slots are what `CLUSTER KEYSLOT` of a Redis 7 server returns.
@@ -68,7 +68,7 @@ func names(n int) []string {
 func TestPlanIsEvenDeterministicAndValid(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		n := rapid.IntRange(1, 60).Draw(t, "nodes")
-		r := rapid.IntRange(1, min(n, caspaxos.MaxMembers)).Draw(t, "replicas")
+		r := rapid.IntRange(1, min(n, quorum.MaxMembers)).Draw(t, "replicas")
 		nodes := names(n)
 		table, err := placement.Plan(nodes, r)
 		if err != nil {

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"slices"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/quorum"
 )
 
 // Plan lays out all slots over groups of the nodes, each slot with so many
@@ -27,8 +27,8 @@ func Plan(nodes []string, replicas int) (*Table, error) {
 			return nil, fmt.Errorf("plan placement: node %s is named twice", n)
 		}
 	}
-	if replicas < 1 || replicas > caspaxos.MaxMembers {
-		return nil, fmt.Errorf("plan placement: %d replicas, 1 to %d are allowed", replicas, caspaxos.MaxMembers)
+	if replicas < 1 || replicas > quorum.MaxMembers {
+		return nil, fmt.Errorf("plan placement: %d replicas, 1 to %d are allowed", replicas, quorum.MaxMembers)
 	}
 	if replicas > len(names) {
 		return nil, fmt.Errorf("plan placement: %d replicas need as many nodes, there are %d", replicas, len(names))

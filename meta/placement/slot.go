@@ -3,11 +3,11 @@ package placement
 import (
 	"bytes"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/partition"
 )
 
 // Slots is the number of slots that keys are spread over.
-const Slots = caspaxos.Slots
+const Slots = partition.Slots
 
 // Slot returns the slot of a key, as Redis Cluster computes it: CRC16 of the
 // key, or of its hash tag, that is what stands between the first '{' and the

@@ -9,7 +9,8 @@ import (
 	"slices"
 	"sort"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/quorum"
+	"synod/protocol/partition"
 )
 
 // Format is the version of the table's encoding that this package reads and
@@ -33,7 +34,7 @@ const (
 // Group is a set of nodes that hold the same slots.
 type Group struct {
 	ID string `json:"id"`
-	// Nodes are the members' names, 1 to caspaxos.MaxMembers of them.
+	// Nodes are the members' names, 1 to quorum.MaxMembers of them.
 	Nodes []string `json:"nodes"`
 }
 
@@ -82,7 +83,7 @@ func (t *Table) Members(group string) []string {
 
 // Older reports whether some slot is under an older epoch than in another table.
 func (t *Table) Older(than *Table) bool {
-	for slot := 0; slot < caspaxos.Slots; {
+	for slot := 0; slot < partition.Slots; {
 		a, b := t.Lookup(uint16(slot)), than.Lookup(uint16(slot))
 		if a.Epoch < b.Epoch {
 			return true
@@ -155,7 +156,7 @@ func invalid(format string, args ...any) error {
 }
 
 // Validate reports what is wrong with the table: every slot must stand in
-// exactly one range, in order; groups must have 1 to caspaxos.MaxMembers
+// exactly one range, in order; groups must have 1 to quorum.MaxMembers
 // distinct nodes and be used; epochs and memberships must agree with §9.
 func (t *Table) Validate() error {
 	if t.Format != Format {
@@ -198,8 +199,8 @@ func (t *Table) validGroups() (map[string][]string, error) {
 		if groups[g.ID] != nil {
 			return nil, invalid("group %s stands twice", g.ID)
 		}
-		if len(g.Nodes) < 1 || len(g.Nodes) > caspaxos.MaxMembers {
-			return nil, invalid("group %s has %d nodes, not 1 to %d", g.ID, len(g.Nodes), caspaxos.MaxMembers)
+		if len(g.Nodes) < 1 || len(g.Nodes) > quorum.MaxMembers {
+			return nil, invalid("group %s has %d nodes, not 1 to %d", g.ID, len(g.Nodes), quorum.MaxMembers)
 		}
 		for i, n := range g.Nodes {
 			if err := CheckName(n); err != nil {
@@ -237,8 +238,8 @@ func (r *Range) validate(groups map[string][]string) error {
 	default:
 		return invalid("range %d-%d: state %q", r.First, r.Last, r.State)
 	}
-	if len(members) > caspaxos.MaxMembers {
-		return invalid("range %d-%d: %d members, more than %d", r.First, r.Last, len(members), caspaxos.MaxMembers)
+	if len(members) > quorum.MaxMembers {
+		return invalid("range %d-%d: %d members, more than %d", r.First, r.Last, len(members), quorum.MaxMembers)
 	}
 	if len(r.Since) != len(members) {
 		return invalid("range %d-%d: %d memberships for %d members", r.First, r.Last, len(r.Since), len(members))

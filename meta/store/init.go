@@ -10,7 +10,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"synod/meta/placement"
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/ballot"
 )
 
 // Init creates the cluster: its identity, its secret and its first placement
@@ -22,7 +22,7 @@ func (s *Store) Init(ctx context.Context, table *placement.Table) error {
 	if err != nil {
 		return err
 	}
-	id, secret := identity{ID: NewID(), Created: s.now().UTC()}, s.newSecret("")
+	id, secret := clusterIdentity{ID: NewID(), Created: s.now().UTC()}, s.newSecret("")
 	_, err = retry(ctx, s, "initialise cluster "+s.cluster, func(ctx context.Context) (struct{}, error) {
 		snap, err := s.get(ctx)
 		if err != nil {
@@ -71,9 +71,9 @@ func Missing(snap *Snapshot, names []string) []string {
 // out before in this cluster, unless it was restored from an older backup: nodes
 // know, and name the highest id that they have met. An id whose answer was lost
 // stays unused.
-func (s *Store) NextProposerID(ctx context.Context, above caspaxos.ProposerID) (caspaxos.ProposerID, error) {
+func (s *Store) NextProposerID(ctx context.Context, above ballot.ProposerID) (ballot.ProposerID, error) {
 	key := s.key("proposer")
-	return retry(ctx, s, "take a proposer id", func(ctx context.Context) (caspaxos.ProposerID, error) {
+	return retry(ctx, s, "take a proposer id", func(ctx context.Context) (ballot.ProposerID, error) {
 		got, err := s.client.Get(ctx, key)
 		for err == nil {
 			var last uint64
@@ -98,7 +98,7 @@ func (s *Store) NextProposerID(ctx context.Context, above caspaxos.ProposerID) (
 				break
 			}
 			if resp.Succeeded {
-				return caspaxos.ProposerID(last + 1), nil
+				return ballot.ProposerID(last + 1), nil
 			}
 			got = (*clientv3.GetResponse)(resp.Responses[0].GetResponseRange())
 		}

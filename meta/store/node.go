@@ -11,14 +11,14 @@ import (
 	"go.uber.org/zap"
 
 	"synod/meta/placement"
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/identity"
 )
 
 // RegisterNode lists a storage node as up. It waits for etcd until ctx ends. It
 // fails
 //   - with ErrNodeTaken if the id belongs to another data directory, and with
 //     ErrOtherCluster if the data directory does not belong to this cluster;
-//   - with caspaxos.ErrRolledBack or caspaxos.ErrForked if the directory is older
+//   - with identity.ErrRolledBack or identity.ErrForked if the directory is older
 //     than what etcd knows of the node, or a copy on which the node was not the
 //     last to be started;
 //   - with ErrRunning if the node runs elsewhere, which it notices within some
@@ -172,7 +172,7 @@ func (c *nodeClaim) checkAlive(first bool, alive *mvccpb.KeyValue) error {
 		return err
 	case rec.Site.Same(c.Site):
 		return nil
-	case !first && c.Past.Knows(caspaxos.Life(rec.Life)): // of a restored etcd
+	case !first && c.Past.Knows(identity.Life(rec.Life)): // of a restored etcd
 		return nil
 	case !first:
 		return ErrSuperseded

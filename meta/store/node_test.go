@@ -13,16 +13,16 @@ import (
 	"synod/meta/site"
 	"synod/meta/store"
 	"synod/meta/store/storetest"
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/identity"
 )
 
 // starts returns n1 as its directory has been started by these ids, and holds
 // entries up to a position.
 func starts(position uint64, ids ...uint64) store.NodeInfo {
 	n := node("n1")
-	n.Past = caspaxos.Past{Recovered: position}
+	n.Past = identity.Past{Recovered: position}
 	for i, id := range ids {
-		n.Past.Lives = append(n.Past.Lives, caspaxos.Life{Number: uint64(i + 1), ID: id})
+		n.Past.Lives = append(n.Past.Lives, identity.Life{Number: uint64(i + 1), ID: id})
 	}
 	n.Synced = func() uint64 { return position }
 	return n
@@ -49,12 +49,12 @@ func TestOlderDirectoryIsRefused(t *testing.T) {
 		info store.NodeInfo
 		want error
 	}{
-		"a copy from before the last start":          {starts(100, 11, 12), caspaxos.ErrRolledBack},
-		"one that has been started again since":      {starts(100, 11, 12, 99), caspaxos.ErrForked},
-		"again and again":                            {starts(200, 11, 12, 99, 100, 101), caspaxos.ErrForked},
-		"a copy from the last start":                 {starts(99, 11, 12, 13, 14), caspaxos.ErrRolledBack},
-		"data without lives":                         {starts(100, 1), caspaxos.ErrRolledBack},
-		"an empty directory under the same identity": {starts(0, 1), caspaxos.ErrRolledBack},
+		"a copy from before the last start":          {starts(100, 11, 12), identity.ErrRolledBack},
+		"one that has been started again since":      {starts(100, 11, 12, 99), identity.ErrForked},
+		"again and again":                            {starts(200, 11, 12, 99, 100, 101), identity.ErrForked},
+		"a copy from the last start":                 {starts(99, 11, 12, 13, 14), identity.ErrRolledBack},
+		"data without lives":                         {starts(100, 1), identity.ErrRolledBack},
+		"an empty directory under the same identity": {starts(0, 1), identity.ErrRolledBack},
 	} {
 		if _, err := s.RegisterNode(testContext(t), test.info); !errors.Is(err, test.want) {
 			t.Errorf("%s: %v, want %v", name, err, test.want)
@@ -84,7 +84,7 @@ func TestCopyOfARunningNodeIsRefused(t *testing.T) {
 	next := register(t, open(t, e, "c"), starts(100, 11, 13))
 	lost(t, real, store.ErrSuperseded)
 	leave(t, next, 120)
-	if _, err := open(t, e, "c").RegisterNode(testContext(t), copied); !errors.Is(err, caspaxos.ErrForked) {
+	if _, err := open(t, e, "c").RegisterNode(testContext(t), copied); !errors.Is(err, identity.ErrForked) {
 		t.Errorf("a copy of the directory's last but one start: %v", err)
 	}
 }
@@ -140,7 +140,7 @@ func TestMarkIsReportedWhileTheNodeRuns(t *testing.T) {
 	positions <- 50
 	waitForKey(t, e, "/synod/c/marks/n1", `"position":50`)
 	r.Close(testContext(t))
-	if _, err := s.RegisterNode(testContext(t), starts(49, 11, 12)); !errors.Is(err, caspaxos.ErrRolledBack) {
+	if _, err := s.RegisterNode(testContext(t), starts(49, 11, 12)); !errors.Is(err, identity.ErrRolledBack) {
 		t.Errorf("a directory that lacks what was reported: %v", err)
 	}
 }

@@ -151,10 +151,10 @@ func (r *Registration) put(ctx context.Context, first bool) (int64, error) {
 }
 
 func (r *Registration) check(rows []*mvccpb.KeyValue, first bool) error {
-	var id identity
+	var id clusterIdentity
 	var err error
 	if rows[0] != nil {
-		if id, err = decode[identity]("identity", rows[0].Value); err != nil {
+		if id, err = decode[clusterIdentity]("identity", rows[0].Value); err != nil {
 			return err
 		}
 	}

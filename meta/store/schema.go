@@ -8,7 +8,8 @@ import (
 
 	"synod/meta/placement"
 	"synod/meta/site"
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/ballot"
+	"synod/protocol/caspaxos/identity"
 	"synod/protocol/rpc"
 )
 
@@ -26,7 +27,7 @@ type NodeInfo struct {
 	// one that has not been in a cluster yet.
 	ClusterID string
 	// Past is what the data directory remembers of its node, Site where it is.
-	Past caspaxos.Past
+	Past identity.Past
 	Site site.Site
 	// Moved is the operator's word that the directory has been moved, and that
 	// nothing runs on it, nor on a copy, elsewhere.
@@ -38,11 +39,11 @@ type NodeInfo struct {
 
 // ProxyInfo is what a proxy registers.
 type ProxyInfo struct {
-	ProposerID caspaxos.ProposerID `json:"proposer"`
-	Name       string              `json:"name"`
-	Addr       string              `json:"addr"` // where Redis clients reach it
-	Admin      string              `json:"admin"`
-	Version    string              `json:"version"`
+	ProposerID ballot.ProposerID `json:"proposer"`
+	Name       string            `json:"name"`
+	Addr       string            `json:"addr"` // where Redis clients reach it
+	Admin      string            `json:"admin"`
+	Version    string            `json:"version"`
 }
 
 // Node is a storage node as etcd knows it.
@@ -90,8 +91,8 @@ func (s *Snapshot) Node(id string) *Node {
 	return nil
 }
 
-// identity is the record below "identity".
-type identity struct {
+// clusterIdentity is the record below "identity".
+type clusterIdentity struct {
 	ID      string    `json:"id"`
 	Created time.Time `json:"created"`
 }
@@ -115,7 +116,7 @@ type aliveRecord struct {
 	Site     site.Site  `json:"site,omitzero"`
 }
 
-// lifeRecord is a caspaxos.Life.
+// lifeRecord is a identity.Life.
 type lifeRecord struct {
 	Number uint64 `json:"start"`
 	ID     uint64 `json:"id"`
@@ -131,8 +132,8 @@ type markRecord struct {
 	Left bool `json:"left,omitempty"`
 }
 
-func (m *markRecord) mark() caspaxos.Mark {
-	return caspaxos.Mark{Life: caspaxos.Life(m.Life), Position: m.Position}
+func (m *markRecord) mark() identity.Mark {
+	return identity.Mark{Life: identity.Life(m.Life), Position: m.Position}
 }
 
 // proxyRecord is the record below "alive/proxies/".

@@ -18,7 +18,7 @@ import (
 	grpcbackoff "google.golang.org/grpc/backoff"
 
 	"synod/meta/placement"
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/identity"
 	"synod/protocol/rpc"
 )
 
@@ -272,7 +272,7 @@ func pauses() *backoff.ExponentialBackOff {
 
 func isFinal(err error) bool {
 	for _, e := range []error{ErrExists, ErrNotRegistered, ErrNodeTaken, ErrSuperseded, ErrOtherCluster, ErrNoSecret, ErrClosed, errCorrupt,
-		ErrMoved, ErrProposerListed, errHeld, caspaxos.ErrRolledBack, caspaxos.ErrForked} {
+		ErrMoved, ErrProposerListed, errHeld, identity.ErrRolledBack, identity.ErrForked} {
 		if errors.Is(err, e) {
 			return true
 		}

@@ -20,7 +20,8 @@ import (
 	"synod/meta/site"
 	"synod/meta/store"
 	"synod/meta/store/storetest"
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/ballot"
+	"synod/protocol/caspaxos/identity"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -55,7 +56,7 @@ func openLog(t *testing.T, endpoint, cluster string, log *zap.Logger) *store.Sto
 
 func node(id string) store.NodeInfo {
 	return store.NodeInfo{ID: id, Addr: id + ":7101", Admin: id + ":8101", StoreID: "disk-of-" + id, Version: "test",
-		Past: caspaxos.Past{Lives: []caspaxos.Life{{Number: 1, ID: 11}}}, Site: home, Synced: func() uint64 { return 0 }}
+		Past: identity.Past{Lives: []identity.Life{{Number: 1, ID: 11}}}, Site: home, Synced: func() uint64 { return 0 }}
 }
 
 // home is where the nodes of these tests are.
@@ -200,7 +201,7 @@ func TestProposerIDsAreNeverGivenTwice(t *testing.T) {
 	e := storetest.Start(t)
 	ctx := testContext(t)
 	var mu sync.Mutex
-	var ids []caspaxos.ProposerID
+	var ids []ballot.ProposerID
 	var wg sync.WaitGroup
 	for range 4 {
 		s := open(t, e, "c")
@@ -347,7 +348,7 @@ func TestRegistrationsOutliveARestartOfEtcd(t *testing.T) {
 		t.Errorf("get without etcd: %v", err)
 	}
 	cancel()
-	got := make(chan caspaxos.ProposerID, 1)
+	got := make(chan ballot.ProposerID, 1)
 	go func() {
 		id, err := s.NextProposerID(ctx, 0)
 		if err != nil {

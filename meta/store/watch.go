@@ -246,7 +246,7 @@ func (f *follower) snapshot() (*Snapshot, error) {
 	s := f.store
 	snap := &Snapshot{Revision: f.rev}
 	if r, ok := f.rows["identity"]; ok {
-		id, err := decode[identity]("identity", r.value)
+		id, err := decode[clusterIdentity]("identity", r.value)
 		if err != nil {
 			return nil, err
 		}

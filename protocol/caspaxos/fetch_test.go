@@ -6,13 +6,21 @@ import (
 	"testing"
 	"time"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/acceptor"
+	"synod/protocol/caspaxos/instant"
+	"synod/protocol/caspaxos/limits"
+	"synod/protocol/caspaxos/message"
+	"synod/protocol/caspaxos/proposer"
+	"synod/protocol/caspaxos/quorum"
+	"synod/protocol/operation"
+	"synod/protocol/partition"
+	"synod/protocol/register"
 )
 
 // answer has a node answer a request, and returns the answer.
-func (c *cluster) answer(s caspaxos.Sent) *caspaxos.Reply {
+func (c *cluster) answer(s message.Sent) *message.Reply {
 	c.t.Helper()
-	reply := new(caspaxos.Reply)
+	reply := new(message.Reply)
 	if _, err := c.nodes[s.To].acc.Step(c.now, s.Request, reply); err != nil {
 		c.t.Fatal(err)
 	}
@@ -21,11 +29,11 @@ func (c *cluster) answer(s caspaxos.Sent) *caspaxos.Reply {
 
 // later lets time pass in which a node sends something, though nothing that this
 // proposer still waits for.
-func (c *cluster) later(d time.Duration, speaks ...caspaxos.NodeID) {
-	for end := c.now.Mono + caspaxos.Mono(d); c.now.Mono < end; {
+func (c *cluster) later(d time.Duration, speaks ...quorum.NodeID) {
+	for end := c.now.Mono + instant.Mono(d); c.now.Mono < end; {
 		c.advance(5 * time.Millisecond)
 		for _, n := range speaks {
-			c.p.Deliver(c.now, n, &caspaxos.Reply{Outcome: caspaxos.Told})
+			c.p.Deliver(c.now, n, &message.Reply{Outcome: message.ReadOK})
 		}
 		c.p.Tick(c.now)
 	}
@@ -50,7 +58,7 @@ func TestLateStateIsWaitedFor(t *testing.T) {
 		t.Fatalf("%d requests after the hedge; want one, for a ballot alone", len(hedge))
 	}
 	c.p.Deliver(c.now, 2, c.answer(hedge[0]))
-	c.later(caspaxos.DefaultTiming().Retry-60*time.Millisecond, 0)
+	c.later(limits.DefaultTiming().Retry-60*time.Millisecond, 0)
 	if more := c.p.Take(); len(more) != 0 {
 		t.Fatalf("%d requests while the state is on its way", len(more))
 	}
@@ -78,7 +86,7 @@ func TestStateOfASilentMember(t *testing.T) {
 		}
 		c.later(5 * time.Millisecond)
 	}
-	if took := time.Duration(c.now.Mono - cmd.Started); cmd.Err != nil || cmd.Result != value || took > 5*caspaxos.DefaultTiming().Hedge {
+	if took := time.Duration(c.now.Mono - cmd.Started); cmd.Err != nil || cmd.Result != value || took > 5*limits.DefaultTiming().Hedge {
 		t.Errorf("%v after %v", cmd.Err, took)
 	}
 	if n := c.stats.Fetches.Load(); n != 1 {
@@ -117,7 +125,7 @@ func TestReadIsNotStartedOver(t *testing.T) {
 	value := strings.Repeat("v", 20<<10)
 	c.want("k", set{value}, "OK")
 	cmd, done := c.submit("k", get{})
-	var first []caspaxos.Sent
+	var first []message.Sent
 	for range 4 {
 		for _, s := range c.p.Take() {
 			if len(first) < 2 {
@@ -126,7 +134,7 @@ func TestReadIsNotStartedOver(t *testing.T) {
 				t.Errorf("the state is asked for again")
 			}
 		}
-		c.later(caspaxos.DefaultTiming().Retry, 0, 1, 2)
+		c.later(limits.DefaultTiming().Retry, 0, 1, 2)
 	}
 	for _, s := range first {
 		c.p.Deliver(c.now, s.To, c.answer(s))
@@ -143,8 +151,8 @@ func TestHedgesAreFewWhenAllAreBusy(t *testing.T) {
 		c := newCluster(t)
 		const n = 2000
 		for i := range n {
-			c.p.Submit(c.now, &caspaxos.Command{Register: caspaxos.Register{Slot: 1, Key: fmt.Sprint(i)}, Op: get{},
-				Started: c.now.Mono, Done: func(*caspaxos.Command) {}})
+			c.p.Submit(c.now, &proposer.Command{Register: register.ID{Slot: 1, Key: fmt.Sprint(i)}, Op: get{},
+				Started: c.now.Mono, Done: func(*proposer.Command) {}})
 		}
 		c.p.Take()
 		if silent {
@@ -194,12 +202,12 @@ func TestLostReadIsRepeated(t *testing.T) {
 }
 
 // many submits reads of keys that hold large states, and has the ballots told.
-func (c *cluster) many(n int) (cmds []*caspaxos.Command, ended *int) {
+func (c *cluster) many(n int) (cmds []*proposer.Command, ended *int) {
 	c.t.Helper()
 	ended = new(int)
 	for i := range n {
-		cmd := &caspaxos.Command{Register: caspaxos.Register{Slot: 1, Key: fmt.Sprint("large", i)}, Op: every{},
-			Started: c.now.Mono, Done: func(*caspaxos.Command) { *ended++ }}
+		cmd := &proposer.Command{Register: register.ID{Slot: 1, Key: fmt.Sprint("large", i)}, Op: every{},
+			Started: c.now.Mono, Done: func(*proposer.Command) { *ended++ }}
 		cmds = append(cmds, cmd)
 		c.p.Submit(c.now, cmd)
 	}
@@ -214,7 +222,7 @@ func (c *cluster) fill(n int) {
 	for i := range n {
 		key := fmt.Sprint("large", i)
 		v := strings.Repeat("v", 100<<10)
-		for _, op := range []caspaxos.Operation{set{v}, note{"a" + v}, note{"b" + v}} {
+		for _, op := range []operation.Operation{set{v}, note{"a" + v}, note{"b" + v}} {
 			c.want(key, op, "OK")
 		}
 	}
@@ -229,7 +237,7 @@ func TestExtraReadsTakeTurns(t *testing.T) {
 	const n = 3*fetchesEach + 1
 	c.fill(n)
 	cmds, ended := c.many(n)
-	var under []caspaxos.Sent
+	var under []message.Sent
 	for *ended < n {
 		under = append(under, c.p.Take()...)
 		if len(under) == 0 || len(under) > fetchesEach {
@@ -250,14 +258,14 @@ func TestExtraReadsTakeTurns(t *testing.T) {
 // However extra reads end, others get their turns.
 func TestTurnsAreGivenBack(t *testing.T) {
 	const n = 2 * fetchesEach
-	for name, end := range map[string]func(c *cluster, under []caspaxos.Sent){
-		"node gone":     func(c *cluster, _ []caspaxos.Sent) { c.p.Disconnected(c.now, 0) },
-		"refused":       func(c *cluster, under []caspaxos.Sent) { c.reply(under, caspaxos.Busy) },
-		"other ballot":  func(c *cluster, under []caspaxos.Sent) { c.reply(under, caspaxos.Told) },
-		"time is up":    func(c *cluster, _ []caspaxos.Sent) { c.later(caspaxos.DefaultLimits().Command + time.Second) },
-		"silence":       func(c *cluster, _ []caspaxos.Sent) { c.later(2 * time.Second) },
-		"another epoch": func(c *cluster, _ []caspaxos.Sent) { c.newEpoch(); c.later(2 * time.Second) },
-		"first parts": func(c *cluster, under []caspaxos.Sent) {
+	for name, end := range map[string]func(c *cluster, under []message.Sent){
+		"node gone":     func(c *cluster, _ []message.Sent) { c.p.Disconnected(c.now, 0) },
+		"refused":       func(c *cluster, under []message.Sent) { c.reply(under, message.Busy) },
+		"other ballot":  func(c *cluster, under []message.Sent) { c.reply(under, message.ReadOK) },
+		"time is up":    func(c *cluster, _ []message.Sent) { c.later(limits.Default().Command + time.Second) },
+		"silence":       func(c *cluster, _ []message.Sent) { c.later(2 * time.Second) },
+		"another epoch": func(c *cluster, _ []message.Sent) { c.newEpoch(); c.later(2 * time.Second) },
+		"first parts": func(c *cluster, under []message.Sent) {
 			for _, s := range under {
 				c.p.Deliver(c.now, s.To, &c.parted(s, 1)[0])
 			}
@@ -283,7 +291,7 @@ func TestTurnsAreGivenBack(t *testing.T) {
 			if got := c.p.Take(); len(got) != fetchesEach {
 				t.Fatalf("%d extra reads go out at once, want %d", len(got), fetchesEach)
 			}
-			c.later(caspaxos.DefaultLimits().Command)
+			c.later(limits.Default().Command)
 			for i := 0; *ended < len(again) && i < 20000; i++ {
 				c.serve()
 			}
@@ -292,9 +300,9 @@ func TestTurnsAreGivenBack(t *testing.T) {
 }
 
 // reply answers requests without doing what they want.
-func (c *cluster) reply(to []caspaxos.Sent, o caspaxos.Outcome) {
+func (c *cluster) reply(to []message.Sent, o message.Outcome) {
 	for _, s := range to {
-		c.p.Deliver(c.now, s.To, &caspaxos.Reply{ID: s.Request.ID, Outcome: o, HasState: o == caspaxos.Told})
+		c.p.Deliver(c.now, s.To, &message.Reply{ID: s.Request.ID, Outcome: o, HasState: o == message.ReadOK})
 	}
 }
 
@@ -302,11 +310,11 @@ func (c *cluster) reply(to []caspaxos.Sent, o caspaxos.Outcome) {
 func (c *cluster) serve() {
 	for _, s := range c.p.Take() {
 		reply := c.answer(s)
-		if reply.Pages == nil {
+		if reply.Transfer == nil {
 			c.p.Deliver(c.now, s.To, reply)
 			continue
 		}
-		_ = reply.Parts(1, func(part *caspaxos.Reply) error {
+		_ = reply.Chunks(1, func(part *message.Reply) error {
 			one := *part
 			c.p.Deliver(c.now, s.To, &one)
 			return nil
@@ -319,9 +327,9 @@ func (c *cluster) serve() {
 
 // newEpoch changes the placement's epoch, at the nodes and the proposer.
 func (c *cluster) newEpoch() {
-	c.config = caspaxos.NewConfig(2, []caspaxos.NodeID{0, 1, 2}, nil)
+	c.config = quorum.NewConfig(2, []quorum.NodeID{0, 1, 2}, nil)
 	for _, n := range c.nodes {
-		n.node.SetSlots([]caspaxos.SlotRange{{Last: caspaxos.Slots - 1, Epoch: 2, Member: true}})
+		n.node.SetSlots([]acceptor.SlotRange{{Last: partition.Slots - 1, Epoch: 2, Member: true}})
 	}
 }
 
@@ -330,15 +338,15 @@ func (c *cluster) newEpoch() {
 func TestStatesThatDoNotComeAlong(t *testing.T) {
 	c := newCluster(t)
 	c.want("k", set{strings.Repeat("v", 20<<10)}, "OK")
-	req := &caspaxos.Request{ID: 1, Kind: caspaxos.KindRead, Register: caspaxos.Register{Slot: 1, Key: "k"}, Epoch: 1,
+	req := &message.Request{ID: 1, Kind: message.KindRead, Register: register.ID{Slot: 1, Key: "k"}, Epoch: 1,
 		WantState: true, Along: 1 << 10}
 	req.Projection.All = true
-	sent := caspaxos.Sent{To: 0, Request: req}
-	if r := c.answer(sent); r.Outcome != caspaxos.Told || r.HasState || r.Accepted.IsZero() {
+	sent := message.Sent{To: 0, Request: req}
+	if r := c.answer(sent); r.Outcome != message.ReadOK || r.HasState || r.Accepted.IsZero() {
 		t.Errorf("outcome %d, with the state %v", r.Outcome, r.HasState)
 	}
 	req.WantLarge = true
-	if r := c.answer(sent); r.Pages == nil {
+	if r := c.answer(sent); r.Transfer == nil {
 		t.Error("the state comes along")
 	}
 	c.want("k", set{"small"}, "OK")
@@ -360,7 +368,7 @@ func TestPartsOfOneThatIsGone(t *testing.T) {
 	}
 	first := c.p.Take()[0]
 	parts := c.parted(first, 1)
-	c.p.Deliver(c.now, first.To, &caspaxos.Reply{ID: first.Request.ID, Outcome: caspaxos.Unreachable})
+	c.p.Deliver(c.now, first.To, &message.Reply{ID: first.Request.ID, Outcome: message.Unreachable})
 	second := c.p.Take()[0]
 	c.p.Deliver(c.now, first.To, &parts[0])
 	c.p.Disconnected(c.now, first.To)

@@ -5,7 +5,8 @@ import (
 	"testing"
 	"time"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/limits"
+	"synod/protocol/caspaxos/message"
 )
 
 // letLag gives the proposer its usual patience and makes node 2 miss a write to
@@ -24,7 +25,7 @@ func (c *cluster) letLag() {
 // each round.
 func TestLag(t *testing.T) {
 	c := newCluster(t)
-	lag := caspaxos.DefaultTiming().Lag
+	lag := limits.DefaultTiming().Lag
 	c.letLag()
 
 	asked := func() (n int) {
@@ -86,30 +87,30 @@ func TestVoteTakenBack(t *testing.T) {
 	}
 
 	// a's attempt is voted for by node 2 alone; b goes on over the others.
-	b.advance(2 * caspaxos.DefaultTiming().Shared) // no promise is left
+	b.advance(2 * limits.DefaultTiming().Shared) // no promise is left
 	a.now = b.now
 	_, lost := a.submit("k", note{"astray"})
-	var accepts []caspaxos.Sent
+	var accepts []message.Sent
 	for len(accepts) == 0 {
 		for _, s := range a.p.Take() {
-			if s.Request.Kind == caspaxos.KindAccept {
+			if s.Request.Kind == message.KindAccept {
 				accepts = append(accepts, s)
 			} else {
 				a.deliver(s)
 			}
 		}
 	}
-	var reply caspaxos.Reply
+	var reply message.Reply
 	for _, s := range accepts {
 		if s.To == 2 {
-			if _, err := a.nodes[2].acc.Step(a.now, s.Request, &reply); err != nil || reply.Outcome != caspaxos.Acked {
+			if _, err := a.nodes[2].acc.Step(a.now, s.Request, &reply); err != nil || reply.Outcome != message.Acked {
 				t.Fatal(reply.Outcome, err)
 			}
 		}
 	}
 	b.now = a.now
 	_, done := b.submit("k", note{"on"})
-	var late []caspaxos.Sent
+	var late []message.Sent
 	for !*done {
 		for _, s := range b.p.Take() {
 			if s.To == 2 {
@@ -133,7 +134,7 @@ func TestVoteTakenBack(t *testing.T) {
 	if _, astray := a.nodes[2].store.View("k").Get([]byte("astray")); astray || *lost {
 		t.Error("what nobody carried on is there")
 	}
-	if n := a.stats.Pulls.Load() + b.stats.Pulls.Load(); n != 0 {
+	if n := a.stats.Snapshots.Load() + b.stats.Snapshots.Load(); n != 0 {
 		t.Errorf("%d states were sent", n)
 	}
 }
@@ -159,7 +160,7 @@ func TestLagWhenAnotherFallsSilent(t *testing.T) {
 	if *done {
 		t.Fatal("chosen by one")
 	}
-	c.advance(caspaxos.DefaultTiming().Lag)
+	c.advance(limits.DefaultTiming().Lag)
 	c.p.Tick(c.now)
 	run()
 	if n := c.stats.InDoubt.Load(); !*done || n != 0 {

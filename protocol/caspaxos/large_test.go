@@ -5,7 +5,10 @@ import (
 	"strings"
 	"testing"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/ballot"
+	"synod/protocol/caspaxos/message"
+	"synod/protocol/caspaxos/quorum"
+	"synod/protocol/register"
 )
 
 // TestRepairUnderWrites has a node come back to a large state that is written
@@ -21,8 +24,8 @@ func TestRepairUnderWrites(t *testing.T) {
 	// The first round finds node 2 behind; what is sent to make up for that is
 	// under way while more rounds go by.
 	type answer struct {
-		from  caspaxos.NodeID
-		reply caspaxos.Reply
+		from  quorum.NodeID
+		reply message.Reply
 	}
 	var repair []answer
 	for i := range 30 {
@@ -56,7 +59,7 @@ func TestRepairUnderWrites(t *testing.T) {
 	}
 	_, done := c.submit("k", note{"last"})
 	c.run(done)
-	if got := c.stats.Pulls.Load(); got != 1 {
+	if got := c.stats.Snapshots.Load(); got != 1 {
 		t.Errorf("%d states were sent, want one", got)
 	}
 }
@@ -67,16 +70,16 @@ func TestRepairUnderWrites(t *testing.T) {
 func TestStashIsBounded(t *testing.T) {
 	c := newCluster(t)
 	n := c.nodes[0]
-	accept := func(ballot, base uint16, value string) caspaxos.Outcome {
-		at := func(i uint16) caspaxos.Ballot {
+	accept := func(b, base uint16, value string) message.Outcome {
+		at := func(i uint16) ballot.Ballot {
 			if i == 0 {
-				return caspaxos.Ballot{}
+				return ballot.Ballot{}
 			}
-			return caspaxos.Ballot{Time: caspaxos.MakeTime(c.now.Wall, i), Proposer: 1}
+			return ballot.Ballot{Time: ballot.MakeTime(c.now.Wall, i), Proposer: 1}
 		}
-		req := caspaxos.Request{Kind: caspaxos.KindAccept, Register: caspaxos.Register{Slot: 1, Key: "k"}, Epoch: 1,
-			Ballot: at(ballot), Base: at(base), Prepared: true, Change: put(1, value, 0)}
-		var reply caspaxos.Reply
+		req := message.Request{Kind: message.KindAccept, Register: register.ID{Slot: 1, Key: "k"}, Epoch: 1,
+			Ballot: at(b), Base: at(base), Prepared: true, Change: put(1, value, 0)}
+		var reply message.Reply
 		if _, err := n.acc.Step(c.now, &req, &reply); err != nil {
 			t.Fatal(err)
 		}
@@ -84,17 +87,17 @@ func TestStashIsBounded(t *testing.T) {
 	}
 	large := strings.Repeat("v", 256<<10)
 	for i := uint16(2); i < 100; i++ {
-		if got := accept(i, i-1, large); got != caspaxos.StaleBase {
+		if got := accept(i, i-1, large); got != message.StaleBase {
 			t.Fatalf("a delta on what is not there: %v", got)
 		}
 	}
-	if got := accept(1, 0, "first"); got != caspaxos.Acked {
+	if got := accept(1, 0, "first"); got != message.Acked {
 		t.Fatal(got)
 	}
 	if n.acc.CaughtUp != 0 {
 		t.Error("the oldest was kept, of more than there is room for")
 	}
-	if got := accept(98, 1, "a leap"); got != caspaxos.Acked || n.acc.CaughtUp != 1 {
+	if got := accept(98, 1, "a leap"); got != message.Acked || n.acc.CaughtUp != 1 {
 		t.Errorf("%v, %d caught up; want the one that follows", got, n.acc.CaughtUp)
 	}
 }

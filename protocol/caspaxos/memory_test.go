@@ -1,58 +1,89 @@
-package caspaxos
+package caspaxos_test
 
 import (
+	"errors"
+	"strings"
 	"testing"
+	"time"
 
-	"synod/protocol/register"
+	"synod/protocol/caspaxos/message"
+	"synod/protocol/operation"
 )
 
-// still is an Env in which nothing ever changes.
-type still struct{ cfg *Config }
-
-func (e still) Config(uint16) *Config        { return e.cfg }
-func (e still) Prefer(*Config, uint16) []int { return []int{0, 1, 2} }
-func (e still) Reachable(cfg *Config) Set    { return cfg.All() }
-func (e still) Outage(uint16) *Outage        { return nil }
-func (e still) Missing(*Config) Set          { return 0 }
-func (e still) Answering(cfg *Config) Set    { return cfg.All() }
-func (e still) Random(n int64) int64         { return n / 2 }
-
-type look struct{}
-
-func (look) Needs() register.Projection              { return register.Projection{All: true} }
-func (look) ReadOnly() bool                          { return true }
-func (look) Blind() bool                             { return false }
-func (look) Execute(v register.View, _ int64) Effect { return Effect{Result: len(v.Elements())} }
-
-// TestIdleRegistersHoldNoStates reads large values: when that is over, the
-// proposer keeps nothing of them, neither with a register that it remembers nor
-// with the memory that it will use again.
-func TestIdleRegistersHoldNoStates(t *testing.T) {
-	now := Now{Wall: 1_700_000_000_000, Mono: 1}
-	p := New(Options{Clock: NewClock(1, func() int64 { return now.Wall }), Env: still{NewConfig(1, []NodeID{0, 1, 2}, nil)},
-		Limits: DefaultLimits(), Timing: DefaultTiming(), Cached: 10, CachedBytes: 1 << 20})
-	large := register.NewView(register.Header{Type: register.String, Size: 1}, register.Knowledge{All: true},
-		[]register.Element{{Key: []byte("k"), Value: make([]byte, 1<<20)}})
-	for _, remembered := range []bool{false, true} {
-		done := false
-		p.Submit(now, &Command{Register: Register{Key: "k"}, Op: look{}, Started: now.Mono, Done: func(*Command) { done = true }})
-		r := p.regs["k"]
-		if remembered {
-			r.met = now.Mono + 1000
+// A read of more than there is memory for fails as such: nothing was done. Others
+// on the register, which read less, do not.
+func TestNoRoomForWhatIsRead(t *testing.T) {
+	c := newCluster(t)
+	c.large()
+	all, allDone := c.submit("k", every{})
+	small, smallDone := c.submit("k", note{"n"})
+	for !*allDone || !*smallDone {
+		out := c.p.Take()
+		if len(out) == 0 {
+			t.Fatal("nobody does anything")
 		}
-		for _, s := range p.Take() {
-			p.Deliver(now, s.To, &Reply{ID: s.Request.ID, Outcome: Told, HasState: s.Request.WantState, View: large})
-		}
-		if !done || r.cached != remembered {
-			t.Fatalf("done %v, remembered %v", done, r.cached)
-		}
-		for i := range r.replies {
-			if r.replies[i].HasState || r.replies[i].View.Elements() != nil {
-				t.Errorf("remembered %v: the reply of member %d is kept", remembered, i)
+		for _, s := range out {
+			if s.Request.WantLarge {
+				c.p.Deliver(c.now, s.To, &message.Reply{ID: s.Request.ID, Outcome: message.NoRoom})
+				continue
 			}
-		}
-		if r.view.Elements() != nil || r.proj.All || r.carry.view.Elements() != nil {
-			t.Errorf("remembered %v: a state is kept", remembered)
+			c.deliver(s)
 		}
 	}
+	if !errors.Is(all.Err, operation.ErrNoRoom) || small.Err != nil {
+		t.Errorf("the large read ended with %v, a write behind it with %v", all.Err, small.Err)
+	}
+	c.want("k", note{"another"}, "OK")
+}
+
+// A write that has to read more than there is memory for does nothing.
+func TestNoRoomForWhatIsWrittenUpon(t *testing.T) {
+	c := newCluster(t)
+	c.large()
+	before := c.nodes[0].store.View("k")
+	cmd, done := c.submit("k", addTo{key: "z", all: true})
+	for !*done {
+		for _, s := range c.p.Take() {
+			if s.Request.WantLarge {
+				c.p.Deliver(c.now, s.To, &message.Reply{ID: s.Request.ID, Outcome: message.NoRoom})
+				continue
+			}
+			c.deliver(s)
+		}
+	}
+	if !errors.Is(cmd.Err, operation.ErrNoRoom) {
+		t.Errorf("it ended with %v", cmd.Err)
+	}
+	if after := c.nodes[0].store.View("k"); len(after.Elements()) != len(before.Elements()) {
+		t.Error("it has changed something")
+	}
+}
+
+// A change that members go on to have no memory for is answered as not done, once
+// a round is chosen that rules out its attempts.
+func TestChangeThatMembersCannotTake(t *testing.T) {
+	c := newCluster(t)
+	c.want("k", note{"n"}, "OK")
+	huge := note{strings.Repeat("x", 2<<20)}
+	cmd, done := c.submit("k", huge)
+	asked := 0
+	for !*done {
+		out := c.p.Take()
+		if len(out) == 0 {
+			c.later(20*time.Millisecond, 0, 1, 2)
+			continue
+		}
+		for _, s := range out {
+			if s.Request.Kind == message.KindAccept && s.Request.Change.Bytes() > 1<<20 {
+				asked++
+				c.p.Deliver(c.now, s.To, &message.Reply{ID: s.Request.ID, Outcome: message.Busy})
+				continue
+			}
+			c.deliver(s)
+		}
+	}
+	if !errors.Is(cmd.Err, operation.ErrBusy) || asked == 0 || asked > 9 {
+		t.Errorf("it was sent %d times and ended with %v", asked, cmd.Err)
+	}
+	c.want("k", note{"m"}, "OK")
 }

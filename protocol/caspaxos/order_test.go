@@ -7,8 +7,15 @@ import (
 	"slices"
 	"testing"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/acceptor"
+	"synod/protocol/caspaxos/ballot"
+	"synod/protocol/caspaxos/durable"
+	"synod/protocol/caspaxos/history"
+	"synod/protocol/caspaxos/instant"
+	"synod/protocol/caspaxos/limits"
 	"synod/protocol/caspaxos/memstore"
+	"synod/protocol/caspaxos/message"
+	"synod/protocol/partition"
 	"synod/protocol/register"
 )
 
@@ -19,12 +26,12 @@ import (
 type disorder struct {
 	t      *testing.T
 	rng    *rand.Rand
-	now    caspaxos.Now
-	limits caspaxos.Limits
+	now    instant.Now
+	limits limits.Limits
 	nodes  []*node
 	// What is so, by ballot.
-	known   map[caspaxos.Ballot]fact
-	ballots []caspaxos.Ballot
+	known   map[ballot.Ballot]fact
+	ballots []ballot.Ballot
 	last    uint16
 	queue   []addressed
 
@@ -32,22 +39,22 @@ type disorder struct {
 }
 
 type fact struct {
-	base  caspaxos.Ballot
+	base  ballot.Ballot
 	blind bool
 	view  register.View
-	req   *caspaxos.Request // nil for a flush
+	req   *message.Request // nil for a flush
 }
 
 type addressed struct {
 	to  int
-	req *caspaxos.Request
+	req *message.Request
 }
 
-var disordered = caspaxos.Register{Slot: 1, Key: "\x00k"}
+var disordered = register.ID{Slot: 1, Key: "\x00k"}
 
 func newDisorder(t *testing.T, seed uint64) *disorder {
-	d := &disorder{t: t, rng: rand.New(rand.NewPCG(seed, 7)), now: caspaxos.Now{Wall: 1_700_000_000_000, Mono: 1},
-		limits: caspaxos.DefaultLimits(), known: map[caspaxos.Ballot]fact{{}: {view: register.Nothing()}}}
+	d := &disorder{t: t, rng: rand.New(rand.NewPCG(seed, 7)), now: instant.Now{Wall: 1_700_000_000_000, Mono: 1},
+		limits: limits.Default(), known: map[ballot.Ballot]fact{{}: {view: register.Nothing()}}}
 	d.limits.Entries = []int{0, 4, 8}[d.rng.IntN(3)]
 	for range 3 {
 		d.nodes = append(d.nodes, d.start(memstore.New()))
@@ -57,10 +64,10 @@ func newDisorder(t *testing.T, seed uint64) *disorder {
 
 // start starts a node on what its disk has.
 func (d *disorder) start(store *memstore.Store) *node {
-	n := &node{store: store, node: caspaxos.NewNode(d.limits, caspaxos.NodeState{}, 0)}
-	n.node.Publish(caspaxos.NodeState{Ceiling: caspaxos.MakeTime(d.now.Wall+100000, 0)})
-	n.node.SetSlots([]caspaxos.SlotRange{{Last: caspaxos.Slots - 1, Epoch: 1, Member: true}})
-	n.acc = caspaxos.NewAcceptor(n.node, n.store, 0, 1, d.now)
+	n := &node{store: store, node: acceptor.NewNode(d.limits, partition.Slots, durable.NodeState{}, 0)}
+	n.node.Publish(durable.NodeState{Ceiling: ballot.MakeTime(d.now.Wall+100000, 0)})
+	n.node.SetSlots([]acceptor.SlotRange{{Last: partition.Slots - 1, Epoch: 1, Member: true}})
+	n.acc = acceptor.New(n.node, n.store, 0, 1, d.now)
 	for i, e := range n.store.Log() {
 		if err := n.acc.Redo(&e, uint64(i+1)); err != nil {
 			d.t.Fatal(err)
@@ -69,20 +76,20 @@ func (d *disorder) start(store *memstore.Store) *node {
 	return n
 }
 
-func (d *disorder) next() caspaxos.Ballot {
+func (d *disorder) next() ballot.Ballot {
 	d.last++
-	return caspaxos.Ballot{Time: caspaxos.MakeTime(d.now.Wall, d.last), Proposer: caspaxos.ProposerID(1 + d.rng.IntN(3))}
+	return ballot.Ballot{Time: ballot.MakeTime(d.now.Wall, d.last), Proposer: ballot.ProposerID(1 + d.rng.IntN(3))}
 }
 
 // lineage is that of a ballot as a proposer may know it.
-func (d *disorder) lineage(b caspaxos.Ballot) *caspaxos.Lineage {
-	l := new(caspaxos.Lineage)
+func (d *disorder) lineage(b ballot.Ballot) *history.Lineage {
+	l := new(history.Lineage)
 	for n := 0; !b.IsZero(); n++ {
 		if n == 5 {
-			l.Cut = b
+			l.TruncatedThrough = b
 			break
 		}
-		l.Insert(caspaxos.Entry{Ballot: b, Parent: d.known[b].base, Blind: d.known[b].blind})
+		l.Insert(history.Entry{Ballot: b, Parent: d.known[b].base, Blind: d.known[b].blind})
 		if d.known[b].blind {
 			break
 		}
@@ -93,12 +100,12 @@ func (d *disorder) lineage(b caspaxos.Ballot) *caspaxos.Lineage {
 
 // propose makes an Accept on one of the last states and sends it.
 func (d *disorder) propose() {
-	base := caspaxos.Ballot{}
+	base := ballot.Ballot{}
 	if len(d.ballots) > 0 {
 		base = d.ballots[max(0, len(d.ballots)-1-d.rng.IntN(1+d.rng.IntN(4)))]
 	}
 	v, b := d.known[base].view, d.next()
-	q := &caspaxos.Request{Kind: caspaxos.KindAccept, Register: disordered, Epoch: 1, Ballot: b, Base: base, Prepared: true}
+	q := &message.Request{Kind: message.KindAccept, Register: disordered, Epoch: 1, Ballot: b, Base: base, Prepared: true}
 	q.Change.Kind = register.Delta
 	if !v.Header.Exists() || d.rng.IntN(40) == 0 {
 		q.Change.Kind, q.History = register.Full, d.lineage(base)
@@ -128,15 +135,15 @@ func (d *disorder) flush() {
 		if d.rng.IntN(3) == 0 {
 			continue
 		}
-		reply, err := n.acc.Flush(d.now, &caspaxos.FlushRequest{Ballot: f, Epoch: 1, Last: 9})
-		if err == nil && reply.Outcome == caspaxos.Acked && len(reply.Refused) == 0 && d.ballots[len(d.ballots)-1] != f {
+		reply, err := n.acc.Flush(d.now, &message.FlushRequest{Ballot: f, Epoch: 1, Last: 9})
+		if err == nil && reply.Outcome == message.Acked && len(reply.Refused) == 0 && d.ballots[len(d.ballots)-1] != f {
 			d.flushes++
 			d.ballots = append(d.ballots, f)
 		}
 	}
 }
 
-func (d *disorder) step(to int, q *caspaxos.Request) (reply caspaxos.Reply) {
+func (d *disorder) step(to int, q *message.Request) (reply message.Reply) {
 	if _, err := d.nodes[to].acc.Step(d.now, q, &reply); err != nil {
 		d.t.Fatal(err)
 	}
@@ -161,10 +168,10 @@ func (d *disorder) check(n *node) {
 			d.t.Fatalf("false lineage: %+v", e)
 		}
 	}
-	for at := rec.Accepted; !at.IsZero() && rec.Lineage.Cut.Less(at); {
+	for at := rec.Accepted; !at.IsZero() && rec.Lineage.TruncatedThrough.Less(at); {
 		e, ok := rec.Lineage.Find(at)
 		if !ok {
-			d.t.Fatalf("gap at %v below %v, cut at %v", at, rec.Accepted, rec.Lineage.Cut)
+			d.t.Fatalf("gap at %v below %v, cut at %v", at, rec.Accepted, rec.Lineage.TruncatedThrough)
 		}
 		if e.Blind {
 			break
@@ -180,7 +187,7 @@ func (d *disorder) deliver() {
 	m := d.queue[at]
 	d.queue = slices.Delete(d.queue, at, at+1)
 	reply := d.step(m.to, m.req)
-	if reply.Outcome != caspaxos.StaleBase {
+	if reply.Outcome != message.StaleBase {
 		return
 	}
 	b := m.req.Ballot
@@ -188,12 +195,12 @@ func (d *disorder) deliver() {
 		b = last
 	}
 	again := *d.known[b].req
-	led := d.step((m.to+1+d.rng.IntN(2))%3, &caspaxos.Request{Kind: caspaxos.KindRead, Register: disordered, Epoch: 1,
-		Since: append([]caspaxos.Ballot{reply.Accepted}, reply.Back...), Ballot: b})
+	led := d.step((m.to+1+d.rng.IntN(2))%3, &message.Request{Kind: message.KindRead, Register: disordered, Epoch: 1,
+		Since: append([]ballot.Ballot{reply.Accepted}, reply.UndoTargets...), Ballot: b})
 	switch {
-	case led.Outcome == caspaxos.Led:
+	case led.Outcome == message.DeltasOK:
 		d.led++
-		again.On, again.Change, again.History = led.Way.On, led.Way.Change, &led.Way.Lineage
+		again.On, again.Change, again.History = led.DeltaRange.On, led.DeltaRange.Change, &led.DeltaRange.Lineage
 		d.queue = append(d.queue, addressed{m.to, &again}, addressed{d.rng.IntN(3), &again})
 		if d.rng.IntN(2) == 0 {
 			d.step(m.to, &again)

@@ -4,52 +4,60 @@ import (
 	"testing"
 	"time"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/acceptor"
+	"synod/protocol/caspaxos/ballot"
+	"synod/protocol/caspaxos/durable"
+	"synod/protocol/caspaxos/limits"
 	"synod/protocol/caspaxos/memstore"
+	"synod/protocol/caspaxos/message"
+	"synod/protocol/caspaxos/proposer"
+	"synod/protocol/caspaxos/quorum"
+	"synod/protocol/operation"
+	"synod/protocol/partition"
 	"synod/protocol/register"
 )
 
 // newCluster5 is newCluster with five nodes.
 func newCluster5(t *testing.T) *cluster {
 	c := newCluster(t)
-	c.config = caspaxos.NewConfig(1, []caspaxos.NodeID{0, 1, 2, 3, 4}, nil)
+	c.config = quorum.NewConfig(1, []quorum.NodeID{0, 1, 2, 3, 4}, nil)
 	for range 2 {
 		n := &node{store: memstore.New()}
 		n.store.Small = 1 << 30
-		n.node = caspaxos.NewNode(caspaxos.DefaultLimits(), caspaxos.NodeState{}, 0)
-		n.node.SetSlots([]caspaxos.SlotRange{{Last: caspaxos.Slots - 1, Epoch: 1, Member: true}})
-		n.acc = caspaxos.NewAcceptor(n.node, n.store, 0, 1, c.now)
+		n.node = acceptor.NewNode(limits.Default(), partition.Slots, durable.NodeState{}, 0)
+		n.node.SetSlots([]acceptor.SlotRange{{Last: partition.Slots - 1, Epoch: 1, Member: true}})
+		n.acc = acceptor.New(n.node, n.store, 0, 1, c.now)
 		c.nodes = append(c.nodes, n)
 	}
 	return c
 }
 
 // lose tells the proposer that requests are lost.
-func (c *cluster) lose(sent []caspaxos.Sent) {
+func (c *cluster) lose(sent []message.Sent) {
 	for _, s := range sent {
-		c.p.Deliver(c.now, s.To, &caspaxos.Reply{ID: s.Request.ID, Outcome: caspaxos.Unreachable})
+		c.p.Deliver(c.now, s.To, &message.Reply{ID: s.Request.ID, Outcome: message.Unreachable})
 	}
 }
 
 // has one node vote for a request, whose answer is lost.
-func (c *cluster) vote(id caspaxos.NodeID, req *caspaxos.Request) {
+func (c *cluster) vote(id quorum.NodeID, req *message.Request) {
 	c.t.Helper()
-	var reply caspaxos.Reply
-	if _, err := c.nodes[id].acc.Step(c.now, req, &reply); err != nil || reply.Outcome != caspaxos.Acked {
+	var reply message.Reply
+	if _, err := c.nodes[id].acc.Step(c.now, req, &reply); err != nil || reply.Outcome != message.Acked {
 		c.t.Fatal(reply.Outcome, err)
 	}
 }
 
 // parkAt has the first attempt, a blind one, be at node 1 alone, and what another proxy
 // wrote over it at node 2 alone. Nodes 3 and 4 are silent: it is parked.
-func (c *cluster) parkAt(blind []caspaxos.Sent) {
+func (c *cluster) parkAt(blind []message.Sent) {
 	c.t.Helper()
 	c.vote(1, blind[1].Request)
-	other := caspaxos.NewClock(9, func() int64 { return c.now.Wall + 1 })
-	c.vote(2, &caspaxos.Request{Kind: caspaxos.KindAccept, Register: blind[2].Request.Register, Epoch: 1,
+	other := ballot.NewClock(9, func() int64 { return c.now.Wall + 1 })
+	c.vote(2, &message.Request{Kind: message.KindAccept, Register: blind[2].Request.Register, Epoch: 1,
 		Ballot: other.Next(), Change: put(register.Full, "y", 0)})
 	c.lose(blind)
-	c.silent = caspaxos.Set(0).With(3).With(4)
+	c.silent = quorum.Set(0).With(3).With(4)
 	for _, s := range c.prepares() {
 		if !c.silent.Has(int(s.To)) {
 			c.step(s)
@@ -103,9 +111,9 @@ type before struct {
 }
 
 func (before) Blind() bool { return false }
-func (o before) Execute(v register.View, now int64) caspaxos.Effect {
+func (o before) Execute(v register.View, now int64) operation.Effect {
 	if now >= o.end {
-		return caspaxos.Effect{Result: "too late"}
+		return operation.Effect{Result: "too late"}
 	}
 	return o.set.Execute(v, now)
 }
@@ -122,13 +130,13 @@ func TestReadBehindWhatDidNothing(t *testing.T) {
 	}
 	c.tickNodes()
 	accepts := c.p.Take()
-	if accepts[1].Request.Kind != caspaxos.KindAccept {
+	if accepts[1].Request.Kind != message.KindAccept {
 		t.Fatal(accepts[1].Request.Kind)
 	}
 	c.vote(1, accepts[1].Request)
 	read, readDone := c.submit("k", get{})
 	c.advance(10 * time.Millisecond)
-	c.silent = caspaxos.Set(0).With(1)
+	c.silent = quorum.Set(0).With(1)
 	c.lose(accepts)
 	for _, s := range c.prepares() {
 		if s.To != 1 {
@@ -159,10 +167,10 @@ func TestReadBehindWhatDidNothing(t *testing.T) {
 // nothing is a blind operation that changes nothing.
 type nothing struct{}
 
-func (nothing) Needs() register.Projection                   { return register.Projection{} }
-func (nothing) ReadOnly() bool                               { return false }
-func (nothing) Blind() bool                                  { return true }
-func (nothing) Execute(register.View, int64) caspaxos.Effect { return caspaxos.Effect{Result: "OK"} }
+func (nothing) Needs() register.Projection                    { return register.Projection{} }
+func (nothing) ReadOnly() bool                                { return false }
+func (nothing) Blind() bool                                   { return true }
+func (nothing) Execute(register.View, int64) operation.Effect { return operation.Effect{Result: "OK"} }
 
 // TestParkedLooksAtNoAnsweredCommand: whose command is answered may use its memory for
 // another at once. What that one's origin is does not matter to the parked.
@@ -171,15 +179,15 @@ func TestParkedLooksAtNoAnsweredCommand(t *testing.T) {
 	c.want("k", set{"0"}, "OK")
 	c.down[0], c.down[1], c.down[2] = true, true, true
 	first, firstDone := c.submitOf(5, "k", nothing{})
-	first.Done = func(cmd *caspaxos.Command) {
-		if *firstDone = true; cmd.Err != caspaxos.ErrContention {
+	first.Done = func(cmd *proposer.Command) {
+		if *firstDone = true; cmd.Err != operation.ErrContention {
 			t.Error(cmd.Err)
 		}
-		*cmd = caspaxos.Command{Origin: 1}
+		*cmd = proposer.Command{Origin: 1}
 	}
 	wrote, wroteDone := c.submitOf(1, "k", set{"x"})
 	clear(c.down)
-	var blind []caspaxos.Sent
+	var blind []message.Sent
 	for blind = c.p.Take(); len(blind) == 0; blind = c.p.Take() {
 		c.advance(time.Millisecond)
 		c.p.Tick(c.now)

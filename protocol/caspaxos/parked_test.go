@@ -4,15 +4,20 @@ import (
 	"testing"
 	"time"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/ballot"
+	"synod/protocol/caspaxos/instant"
+	"synod/protocol/caspaxos/message"
+	"synod/protocol/caspaxos/proposer"
+	"synod/protocol/caspaxos/quorum"
+	"synod/protocol/operation"
 	"synod/protocol/register"
 )
 
 // only delivers to some nodes until the command is done, or for so long. What goes
 // to the others is lost, and the proposer is told.
-func (c *cluster) only(done *bool, limit time.Duration, to ...caspaxos.NodeID) {
+func (c *cluster) only(done *bool, limit time.Duration, to ...quorum.NodeID) {
 	c.t.Helper()
-	for end := c.now.Mono + caspaxos.Mono(limit); !*done && c.now.Mono < end; {
+	for end := c.now.Mono + instant.Mono(limit); !*done && c.now.Mono < end; {
 		sent := c.p.Take()
 		for _, s := range sent {
 			here := false
@@ -21,8 +26,8 @@ func (c *cluster) only(done *bool, limit time.Duration, to ...caspaxos.NodeID) {
 			}
 			if here {
 				c.step(s)
-			} else if s.Request.Kind == caspaxos.KindAccept {
-				c.p.Deliver(c.now, s.To, &caspaxos.Reply{ID: s.Request.ID, Outcome: caspaxos.Unreachable})
+			} else if s.Request.Kind == message.KindAccept {
+				c.p.Deliver(c.now, s.To, &message.Reply{ID: s.Request.ID, Outcome: message.Unreachable})
 			}
 		}
 		if len(sent) == 0 {
@@ -34,12 +39,12 @@ func (c *cluster) only(done *bool, limit time.Duration, to ...caspaxos.NodeID) {
 }
 
 // prepares returns the Prepares that come next.
-func (c *cluster) prepares() []caspaxos.Sent {
+func (c *cluster) prepares() []message.Sent {
 	c.t.Helper()
 	for range 1000 {
 		sent := c.p.Take()
 		for _, s := range sent {
-			if s.Request.Kind == caspaxos.KindPrepare {
+			if s.Request.Kind == message.KindPrepare {
 				return sent
 			}
 		}
@@ -60,7 +65,7 @@ func TestParkedBecomesFinal(t *testing.T) {
 	began := c.now.Mono
 	c.only(read, 6*time.Second, 0, 1)
 	c.only(done, 6*time.Second, 0, 1)
-	if took := time.Duration(c.now.Mono - began); cmd.Err != caspaxos.ErrContention || took > time.Second || !*read {
+	if took := time.Duration(c.now.Mono - began); cmd.Err != operation.ErrContention || took > time.Second || !*read {
 		t.Errorf("%v after %v", cmd.Err, took)
 	}
 	c.silent = 0
@@ -95,19 +100,19 @@ func TestParkedBehindOthers(t *testing.T) {
 
 // parkOne parks a SET. What node 1, which was silent, tells next will settle that it
 // had no effect.
-func parkOne(t *testing.T) (c *cluster, cmd *caspaxos.Command, done *bool) {
+func parkOne(t *testing.T) (c *cluster, cmd *proposer.Command, done *bool) {
 	t.Helper()
 	c = newCluster(t)
 	c.want("k", set{"0"}, "OK")
-	lose := func(sent []caspaxos.Sent) {
+	lose := func(sent []message.Sent) {
 		for _, s := range sent {
-			c.p.Deliver(c.now, s.To, &caspaxos.Reply{ID: s.Request.ID, Outcome: caspaxos.Unreachable})
+			c.p.Deliver(c.now, s.To, &message.Reply{ID: s.Request.ID, Outcome: message.Unreachable})
 		}
 	}
 	cmd, done = c.submit("k", set{"x"})
 	blind := c.p.Take()
-	var reply caspaxos.Reply
-	if _, err := c.nodes[2].acc.Step(c.now, blind[2].Request, &reply); err != nil || reply.Outcome != caspaxos.Acked {
+	var reply message.Reply
+	if _, err := c.nodes[2].acc.Step(c.now, blind[2].Request, &reply); err != nil || reply.Outcome != message.Acked {
 		t.Fatal(reply.Outcome, err) // node 2 has it, and its answer is lost
 	}
 	lose(blind)
@@ -116,13 +121,13 @@ func parkOne(t *testing.T) (c *cluster, cmd *caspaxos.Command, done *bool) {
 	}
 	c.tickNodes()
 	lose(c.p.Take()) // the second attempt
-	other := caspaxos.NewClock(9, func() int64 { return c.now.Wall + 1 })
-	over := caspaxos.Request{Kind: caspaxos.KindAccept, Register: blind[2].Request.Register, Epoch: 1,
+	other := ballot.NewClock(9, func() int64 { return c.now.Wall + 1 })
+	over := message.Request{Kind: message.KindAccept, Register: blind[2].Request.Register, Epoch: 1,
 		Ballot: other.Next(), Change: put(register.Full, "y", 0)}
-	if _, err := c.nodes[2].acc.Step(c.now, &over, &reply); err != nil || reply.Outcome != caspaxos.Acked {
+	if _, err := c.nodes[2].acc.Step(c.now, &over, &reply); err != nil || reply.Outcome != message.Acked {
 		t.Fatal(reply.Outcome, err)
 	}
-	c.silent = caspaxos.Set(0).With(1)
+	c.silent = quorum.Set(0).With(1)
 	for _, s := range c.prepares() { // nodes 0 and 2: node 1 may have voted for the first attempt
 		if s.To != 1 {
 			c.step(s)
@@ -133,6 +138,6 @@ func parkOne(t *testing.T) (c *cluster, cmd *caspaxos.Command, done *bool) {
 	if n := c.stats.Parked.Load(); n != 1 {
 		t.Fatalf("%d commands are parked", n)
 	}
-	c.silent = caspaxos.Set(0).With(2)
+	c.silent = quorum.Set(0).With(2)
 	return c, cmd, done
 }

@@ -6,7 +6,9 @@ import (
 	"testing"
 	"time"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/acceptor"
+	"synod/protocol/caspaxos/instant"
+	"synod/protocol/caspaxos/message"
 	"synod/protocol/register"
 )
 
@@ -35,14 +37,14 @@ func TestRepairSourceGoesAway(t *testing.T) {
 		for _, s := range c.p.Take() {
 			if s.To == 2 && !s.Request.On.IsZero() && !restarted {
 				restarted = true // it cannot go back any more
-				n.acc = caspaxos.NewAcceptor(n.node, n.store, 0, 1, c.now)
+				n.acc = acceptor.New(n.node, n.store, 0, 1, c.now)
 			}
 			if s.Request.WantLarge && len(s.Request.Since) == 0 {
 				parts := c.parted(s, 1)
 				if !parted {
 					parted = true
 					c.p.Deliver(c.now, s.To, &parts[0])
-					c.p.Deliver(c.now, s.To, &caspaxos.Reply{ID: s.Request.ID, Outcome: caspaxos.Busy}) // a page cannot be read
+					c.p.Deliver(c.now, s.To, &message.Reply{ID: s.Request.ID, Outcome: message.Busy}) // a page cannot be read
 					continue
 				}
 				second++
@@ -70,7 +72,7 @@ func TestRepairSourceGoesAway(t *testing.T) {
 	if !restarted || !parted || second == 0 {
 		t.Fatalf("restarted %v, parted %v, second %d", restarted, parted, second)
 	}
-	if got := c.stats.Pulls.Load(); got != 1 {
+	if got := c.stats.Snapshots.Load(); got != 1 {
 		t.Errorf("the second source sent all of the state; %d states were sent on to node 2, want 1", got)
 	}
 }
@@ -108,11 +110,11 @@ func TestRepairMovedToPresentRound(t *testing.T) {
 	c.advance(time.Second)
 	c.want("k", note{"one"}, "OK") // finds it behind
 	c.advance(10 * time.Second)
-	var read []caspaxos.Sent
+	var read []message.Sent
 	_, done := c.submit("k", note{"two"})
 	for range 20 {
 		for _, s := range c.p.Take() {
-			if s.Request.Projection.All && s.Request.Kind == caspaxos.KindRead {
+			if s.Request.Projection.All && s.Request.Kind == message.KindRead {
 				read = append(read, s)
 				continue
 			}
@@ -125,10 +127,10 @@ func TestRepairMovedToPresentRound(t *testing.T) {
 	}
 	// Round 2: node 0 votes, then answers the Read; node 1 goes away; node 2 says Stale.
 	_, done = c.submit("k", note{"three"})
-	var acc [3]caspaxos.Sent
+	var acc [3]message.Sent
 	for range 20 {
 		for _, s := range c.p.Take() {
-			if s.Request.Kind == caspaxos.KindAccept {
+			if s.Request.Kind == message.KindAccept {
 				acc[s.To] = s
 				continue
 			}
@@ -141,8 +143,8 @@ func TestRepairMovedToPresentRound(t *testing.T) {
 		t.Fatal("no accept", source)
 	}
 	c.step(acc[source])
-	var stale caspaxos.Reply
-	if _, err := c.nodes[2].acc.Step(c.now, acc[2].Request, &stale); err != nil || stale.Outcome != caspaxos.StaleBase {
+	var stale message.Reply
+	if _, err := c.nodes[2].acc.Step(c.now, acc[2].Request, &stale); err != nil || stale.Outcome != message.StaleBase {
 		t.Fatal(stale.Outcome, err)
 	}
 	c.step(read[0]) // the state of the present round: sent to node 2
@@ -169,7 +171,7 @@ func TestRefusedIsReconsidered(t *testing.T) {
 	run := func() {
 		for range 20 {
 			for _, s := range c.p.Take() {
-				if s.Request.Projection.All && s.Request.Kind == caspaxos.KindRead && held == 0 {
+				if s.Request.Projection.All && s.Request.Kind == message.KindRead && held == 0 {
 					held++
 					continue
 				}
@@ -210,15 +212,15 @@ func TestStatesThatDoNotHelp(t *testing.T) {
 	c.want("k", note{"missed"}, "OK")
 	c.down[2] = false
 	large := strings.Repeat("x", 2200<<10)
-	var state *caspaxos.Sent
-	arrives := caspaxos.Mono(0)
+	var state *message.Sent
+	arrives := instant.Mono(0)
 	for i := range 300 { // a minute
 		_, done := c.submit("k", note{large + strconv.Itoa(i%3)})
 		for n := 0; n < 10 || !*done && n < 100; n++ {
 			for _, s := range c.p.Take() {
-				if s.To == 2 && s.Request.Kind == caspaxos.KindAccept && s.Request.Change.Kind == register.Full || s.To == 2 && s.Request.History != nil {
+				if s.To == 2 && s.Request.Kind == message.KindAccept && s.Request.Change.Kind == register.Full || s.To == 2 && s.Request.History != nil {
 					one := s
-					state, arrives = &one, c.now.Mono+caspaxos.Mono(500*time.Millisecond) // what 7 MB take
+					state, arrives = &one, c.now.Mono+instant.Mono(500*time.Millisecond) // what 7 MB take
 					continue
 				}
 				c.step(s)
@@ -235,7 +237,7 @@ func TestStatesThatDoNotHelp(t *testing.T) {
 			state = nil
 		}
 	}
-	if n := c.stats.Pulls.Load(); n > 22 { // 17, as each is sent in half a second
+	if n := c.stats.Snapshots.Load(); n > 22 { // 17, as each is sent in half a second
 		t.Errorf("in a minute %d states of 7 MB were sent to a node that they do not bring up", n)
 	}
 }

@@ -6,25 +6,29 @@ import (
 	"testing"
 	"time"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/ballot"
+	"synod/protocol/caspaxos/message"
+	"synod/protocol/caspaxos/proposer"
+	"synod/protocol/caspaxos/quorum"
+	"synod/protocol/operation"
 	"synod/protocol/register"
 )
 
 // submit gives a command to the proposer without delivering anything.
-func (c *cluster) submit(key string, op caspaxos.Operation) (cmd *caspaxos.Command, done *bool) {
+func (c *cluster) submit(key string, op operation.Operation) (cmd *proposer.Command, done *bool) {
 	return c.submitOf(0, key, op)
 }
 
-func (c *cluster) submitOf(origin uint64, key string, op caspaxos.Operation) (cmd *caspaxos.Command, done *bool) {
+func (c *cluster) submitOf(origin uint64, key string, op operation.Operation) (cmd *proposer.Command, done *bool) {
 	done = new(bool)
-	cmd = &caspaxos.Command{Register: caspaxos.Register{Slot: 1, Key: key}, Op: op, Origin: origin, Started: c.now.Mono,
-		Done: func(*caspaxos.Command) { *done = true }}
+	cmd = &proposer.Command{Register: register.ID{Slot: 1, Key: key}, Op: op, Origin: origin, Started: c.now.Mono,
+		Done: func(*proposer.Command) { *done = true }}
 	c.p.Submit(c.now, cmd)
 	return cmd, done
 }
 
 // deliver has a node answer one request.
-func (c *cluster) deliver(s caspaxos.Sent) {
+func (c *cluster) deliver(s message.Sent) {
 	c.t.Helper()
 	if !c.step(s) {
 		c.t.Fatalf("node %d has not answered", s.To)
@@ -38,11 +42,11 @@ func TestRefusedByAllIsNotInDoubt(t *testing.T) {
 	c := newCluster(t)
 	c.want("n", incr{}, "1") // leaves a carried promise
 	c.advance(time.Millisecond)
-	other := caspaxos.NewClock(8, func() int64 { return c.now.Wall }).Next()
+	other := ballot.NewClock(8, func() int64 { return c.now.Wall }).Next()
 	for _, n := range c.nodes {
-		var reply caspaxos.Reply
-		if _, err := n.acc.Step(c.now, &caspaxos.Request{Kind: caspaxos.KindPrepare, Epoch: 1, Ballot: other,
-			Register: caspaxos.Register{Slot: 1, Key: "n"}}, &reply); err != nil || reply.Outcome != caspaxos.Promised {
+		var reply message.Reply
+		if _, err := n.acc.Step(c.now, &message.Request{Kind: message.KindPrepare, Epoch: 1, Ballot: other,
+			Register: register.ID{Slot: 1, Key: "n"}}, &reply); err != nil || reply.Outcome != message.Promised {
 			t.Fatal(reply.Outcome, err)
 		}
 	}
@@ -50,11 +54,11 @@ func TestRefusedByAllIsNotInDoubt(t *testing.T) {
 	for _, s := range c.p.Take() {
 		c.deliver(s)
 	}
-	for id := range caspaxos.NodeID(3) {
+	for id := range quorum.NodeID(3) {
 		c.down[id] = true
 	}
 	c.run(done)
-	if !errors.Is(cmd.Err, caspaxos.ErrContention) {
+	if !errors.Is(cmd.Err, operation.ErrContention) {
 		t.Fatalf("ended with %v, want that nothing was done", cmd.Err)
 	}
 }
@@ -65,10 +69,10 @@ type note struct{ key string }
 func (note) Needs() register.Projection { return register.Projection{} }
 func (note) ReadOnly() bool             { return false }
 func (note) Blind() bool                { return false }
-func (o note) Execute(v register.View, _ int64) caspaxos.Effect {
+func (o note) Execute(v register.View, _ int64) operation.Effect {
 	h := v.Header
 	h.Size++
-	return caspaxos.Effect{Result: "OK", Change: register.Change{Kind: register.Delta, Header: h,
+	return operation.Effect{Result: "OK", Change: register.Change{Kind: register.Delta, Header: h,
 		Ops: []register.Op{{Kind: register.Put, Key: []byte(o.key), Value: []byte("x")}}}}
 }
 
@@ -104,10 +108,10 @@ func TestRepairDoesNotWaitForAnEarlierOne(t *testing.T) {
 func TestDoubtOutlastsARefusedPrepare(t *testing.T) {
 	c := newCluster(t)
 	wall := func() int64 { return c.now.Wall }
-	clock := caspaxos.NewClock(8, wall)
-	reg := caspaxos.Register{Slot: 1, Key: "k"}
-	other := func(to int, req caspaxos.Request) caspaxos.Outcome {
-		var reply caspaxos.Reply
+	clock := ballot.NewClock(8, wall)
+	reg := register.ID{Slot: 1, Key: "k"}
+	other := func(to int, req message.Request) message.Outcome {
+		var reply message.Reply
 		req.Register, req.Epoch = reg, 1
 		if _, err := c.nodes[to].acc.Step(c.now, &req, &reply); err != nil {
 			t.Fatal(err)
@@ -120,21 +124,21 @@ func TestDoubtOutlastsARefusedPrepare(t *testing.T) {
 	c.advance(time.Millisecond)
 	b := clock.Next()
 	for _, to := range []int{1, 2} {
-		if got := other(to, caspaxos.Request{Kind: caspaxos.KindAccept, Ballot: b, Change: put(register.Full, "b", 0)}); got != caspaxos.Acked {
+		if got := other(to, message.Request{Kind: message.KindAccept, Ballot: b, Change: put(register.Full, "b", 0)}); got != message.Acked {
 			t.Fatal(got)
 		}
 	}
 	c.advance(100 * time.Millisecond)
 	for _, n := range c.nodes {
-		n.acc.Step(c.now, &caspaxos.Request{Kind: caspaxos.KindPrepare, Epoch: 1, Ballot: clock.Next(),
-			Register: caspaxos.Register{Slot: 1, Key: "another"}}, new(caspaxos.Reply)) // moves the ceiling
+		n.acc.Step(c.now, &message.Request{Kind: message.KindPrepare, Epoch: 1, Ballot: clock.Next(),
+			Register: register.ID{Slot: 1, Key: "another"}}, new(message.Reply)) // moves the ceiling
 	}
 	c.tickNodes()
-	if got := other(2, caspaxos.Request{Kind: caspaxos.KindPrepare, Ballot: clock.Ahead(50 * time.Millisecond)}); got != caspaxos.Promised {
+	if got := other(2, message.Request{Kind: message.KindPrepare, Ballot: clock.NextAfter(50 * time.Millisecond)}); got != message.Promised {
 		t.Fatal(got)
 	}
 	for _, s := range sent[1:] {
-		c.p.Deliver(c.now, s.To, &caspaxos.Reply{ID: s.Request.ID, Outcome: caspaxos.Unreachable})
+		c.p.Deliver(c.now, s.To, &message.Reply{ID: s.Request.ID, Outcome: message.Unreachable})
 	}
 	c.run(done)
 	if cmd.Err != nil {
@@ -147,7 +151,7 @@ func TestDoubtOutlastsARefusedPrepare(t *testing.T) {
 // rounds, on states that nobody else ever sees: they must not pass for one.
 func TestSeenBetweenBlindWrites(t *testing.T) {
 	c := newCluster(t)
-	read := func(first, second string) *caspaxos.Command {
+	read := func(first, second string) *proposer.Command {
 		c.submit("k", set{"x"}) // while it is under way, the others gather
 		c.submit("k", set{first})
 		cmd, _ := c.submit("k", get{})

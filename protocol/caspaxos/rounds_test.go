@@ -5,8 +5,19 @@ import (
 	"testing"
 	"time"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/acceptor"
+	"synod/protocol/caspaxos/ballot"
+	"synod/protocol/caspaxos/counters"
+	"synod/protocol/caspaxos/durable"
+	"synod/protocol/caspaxos/instant"
+	"synod/protocol/caspaxos/limits"
 	"synod/protocol/caspaxos/memstore"
+	"synod/protocol/caspaxos/message"
+	"synod/protocol/caspaxos/proposer"
+	"synod/protocol/caspaxos/quorum"
+	"synod/protocol/layout"
+	"synod/protocol/operation"
+	"synod/protocol/partition"
 	"synod/protocol/register"
 )
 
@@ -18,8 +29,8 @@ type set struct{ value string }
 func (set) Needs() register.Projection { return register.Projection{} }
 func (set) ReadOnly() bool             { return false }
 func (set) Blind() bool                { return true }
-func (o set) Execute(register.View, int64) caspaxos.Effect {
-	return caspaxos.Effect{Result: "OK", Change: put(register.Full, o.value, 0)}
+func (o set) Execute(register.View, int64) operation.Effect {
+	return operation.Effect{Result: "OK", Change: put(register.Full, o.value, 0)}
 }
 
 type setEx struct {
@@ -30,8 +41,8 @@ type setEx struct {
 func (setEx) Needs() register.Projection { return register.Projection{} }
 func (setEx) ReadOnly() bool             { return false }
 func (setEx) Blind() bool                { return true }
-func (o setEx) Execute(register.View, int64) caspaxos.Effect {
-	return caspaxos.Effect{Result: "OK", Change: put(register.Full, o.value, o.expiry)}
+func (o setEx) Execute(register.View, int64) operation.Effect {
+	return operation.Effect{Result: "OK", Change: put(register.Full, o.value, o.expiry)}
 }
 
 type get struct{}
@@ -39,9 +50,9 @@ type get struct{}
 func (get) Needs() register.Projection { return register.Projection{Keys: [][]byte{chunk}} }
 func (get) ReadOnly() bool             { return true }
 func (get) Blind() bool                { return false }
-func (get) Execute(v register.View, _ int64) caspaxos.Effect {
+func (get) Execute(v register.View, _ int64) operation.Effect {
 	b, _ := v.Get(chunk)
-	return caspaxos.Effect{Result: string(b)}
+	return operation.Effect{Result: string(b)}
 }
 
 type incr struct{}
@@ -49,11 +60,11 @@ type incr struct{}
 func (incr) Needs() register.Projection { return register.Projection{Keys: [][]byte{chunk}} }
 func (incr) ReadOnly() bool             { return false }
 func (incr) Blind() bool                { return false }
-func (incr) Execute(v register.View, _ int64) caspaxos.Effect {
+func (incr) Execute(v register.View, _ int64) operation.Effect {
 	b, _ := v.Get(chunk)
 	n, _ := strconv.Atoi(string(b))
 	s := strconv.Itoa(n + 1)
-	return caspaxos.Effect{Result: s, Change: put(register.Delta, s, v.Header.Expiry)}
+	return operation.Effect{Result: s, Change: put(register.Delta, s, v.Header.Expiry)}
 }
 
 func put(kind register.ChangeKind, value string, expiry int64) register.Change {
@@ -66,58 +77,58 @@ func put(kind register.ChangeKind, value string, expiry int64) register.Change {
 // everything at once and syncs at once, unless a test says otherwise.
 type cluster struct {
 	t      *testing.T
-	now    caspaxos.Now
-	config *caspaxos.Config
+	now    instant.Now
+	config *quorum.Config
 	nodes  []*node
-	p      *caspaxos.Proposer
-	stats  caspaxos.Stats
-	down   map[caspaxos.NodeID]bool
+	p      *proposer.Proposer
+	stats  counters.Stats
+	down   map[quorum.NodeID]bool
 	// unnoticed: the proposer has not noticed yet who is down.
 	unnoticed bool
-	outage    *caspaxos.Outage
-	silent    caspaxos.Set // members that it has noticed to be silent
+	outage    *operation.Outage
+	silent    quorum.Set // members that it has noticed to be silent
 }
 
 type node struct {
-	node  *caspaxos.Node
-	acc   *caspaxos.Acceptor
+	node  *acceptor.Node
+	acc   *acceptor.Acceptor
 	store *memstore.Store
 }
 
 func newCluster(t *testing.T) *cluster {
-	c := &cluster{t: t, down: make(map[caspaxos.NodeID]bool)}
-	c.now = caspaxos.Now{Wall: 1_700_000_000_000, Mono: 1}
-	c.config = caspaxos.NewConfig(1, []caspaxos.NodeID{0, 1, 2}, nil)
+	c := &cluster{t: t, down: make(map[quorum.NodeID]bool)}
+	c.now = instant.Now{Wall: 1_700_000_000_000, Mono: 1}
+	c.config = quorum.NewConfig(1, []quorum.NodeID{0, 1, 2}, nil)
 	for range 3 {
 		n := &node{store: memstore.New()}
 		n.store.Small = 1 << 30 // members that lag are sent states, unless a test is of ways
-		n.node = caspaxos.NewNode(caspaxos.DefaultLimits(), caspaxos.NodeState{}, 0)
-		n.node.SetSlots([]caspaxos.SlotRange{{Last: caspaxos.Slots - 1, Epoch: 1, Member: true}})
-		n.acc = caspaxos.NewAcceptor(n.node, n.store, 0, 1, c.now)
+		n.node = acceptor.NewNode(limits.Default(), partition.Slots, durable.NodeState{}, 0)
+		n.node.SetSlots([]acceptor.SlotRange{{Last: partition.Slots - 1, Epoch: 1, Member: true}})
+		n.acc = acceptor.New(n.node, n.store, 0, 1, c.now)
 		c.nodes = append(c.nodes, n)
 	}
-	clock := caspaxos.NewClock(7, func() int64 { return c.now.Wall })
-	c.p = caspaxos.New(caspaxos.Options{Clock: clock, Env: c, Limits: caspaxos.DefaultLimits(),
+	clock := ballot.NewClock(7, func() int64 { return c.now.Wall })
+	c.p = proposer.New(proposer.Options{Clock: clock, Env: c, Limits: limits.Default(), Due: layout.Due,
 		Timing: timing(), Stats: &c.stats, Cached: 100, CachedBytes: 1 << 20})
 	return c
 }
 
 // timing sends a state to whoever is behind at once, unlike the default.
-func timing() caspaxos.Timing {
-	t := caspaxos.DefaultTiming()
+func timing() limits.Timing {
+	t := limits.DefaultTiming()
 	t.Lag = 0
 	return t
 }
 
-func (c *cluster) Config(uint16) *caspaxos.Config { return c.config }
-func (c *cluster) Prefer(cfg *caspaxos.Config, _ uint16) []int {
+func (c *cluster) Config(uint16) *quorum.Config { return c.config }
+func (c *cluster) Prefer(cfg *quorum.Config, _ uint16) []int {
 	return []int{0, 1, 2, 3, 4}[:len(cfg.Nodes())]
 }
-func (c *cluster) Reachable(cfg *caspaxos.Config) caspaxos.Set {
+func (c *cluster) Reachable(cfg *quorum.Config) quorum.Set {
 	if c.unnoticed {
 		return cfg.All()
 	}
-	var s caspaxos.Set
+	var s quorum.Set
 	for i, id := range cfg.Nodes() {
 		if !c.down[id] {
 			s = s.With(i)
@@ -125,13 +136,13 @@ func (c *cluster) Reachable(cfg *caspaxos.Config) caspaxos.Set {
 	}
 	return s
 }
-func (c *cluster) Outage(uint16) *caspaxos.Outage              { return c.outage }
-func (c *cluster) Answering(cfg *caspaxos.Config) caspaxos.Set { return c.Reachable(cfg) &^ c.silent }
-func (c *cluster) Missing(*caspaxos.Config) caspaxos.Set       { return c.silent }
-func (c *cluster) Random(n int64) int64                        { return n / 2 }
+func (c *cluster) Outage(uint16) *operation.Outage         { return c.outage }
+func (c *cluster) Answering(cfg *quorum.Config) quorum.Set { return c.Reachable(cfg) &^ c.silent }
+func (c *cluster) Missing(*quorum.Config) quorum.Set       { return c.silent }
+func (c *cluster) Random(n int64) int64                    { return n / 2 }
 func (c *cluster) advance(d time.Duration) {
 	c.now.Wall += d.Milliseconds()
-	c.now.Mono += caspaxos.Mono(d)
+	c.now.Mono += instant.Mono(d)
 }
 
 // run delivers until nothing is under way, letting time pass when needed.
@@ -149,7 +160,7 @@ func (c *cluster) run(done *bool) {
 		}
 		for _, s := range sent {
 			if c.down[s.To] {
-				c.p.Deliver(c.now, s.To, &caspaxos.Reply{ID: s.Request.ID, Outcome: caspaxos.Unreachable})
+				c.p.Deliver(c.now, s.To, &message.Reply{ID: s.Request.ID, Outcome: message.Unreachable})
 				continue
 			}
 			c.step(s)
@@ -159,17 +170,17 @@ func (c *cluster) run(done *bool) {
 }
 
 // step has a node answer a request, and reports whether it did at once.
-func (c *cluster) step(s caspaxos.Sent) bool {
+func (c *cluster) step(s message.Sent) bool {
 	c.t.Helper()
-	var reply caspaxos.Reply
+	var reply message.Reply
 	answered, err := c.nodes[s.To].acc.Step(c.now, s.Request, &reply)
 	switch {
 	case err != nil:
 		c.t.Fatal(err)
-	case answered && reply.Pages == nil:
+	case answered && reply.Transfer == nil:
 		c.p.Deliver(c.now, s.To, &reply)
 	case answered:
-		_ = reply.Parts(caspaxos.PageBytes, func(part *caspaxos.Reply) error { // memory does not fail
+		_ = reply.Chunks(message.ChunkBytes, func(part *message.Reply) error { // memory does not fail
 			one := *part
 			c.p.Deliver(c.now, s.To, &one)
 			return nil
@@ -184,17 +195,17 @@ func (c *cluster) tickNodes() {
 			n.node.Publish(s)
 			n.acc.Forget()
 		}
-		n.acc.Resume(c.now, func(_ *caspaxos.Request, r *caspaxos.Reply, _ error) {
-			c.p.Deliver(c.now, caspaxos.NodeID(i), r)
+		n.acc.Resume(c.now, func(_ *message.Request, r *message.Reply, _ error) {
+			c.p.Deliver(c.now, quorum.NodeID(i), r)
 		})
 	}
 }
 
-func (c *cluster) do(key string, op caspaxos.Operation) string {
+func (c *cluster) do(key string, op operation.Operation) string {
 	c.t.Helper()
 	var done bool
-	cmd := &caspaxos.Command{Register: caspaxos.Register{Slot: 1, Key: key}, Op: op, Started: c.now.Mono,
-		Done: func(*caspaxos.Command) { done = true }}
+	cmd := &proposer.Command{Register: register.ID{Slot: 1, Key: key}, Op: op, Started: c.now.Mono,
+		Done: func(*proposer.Command) { done = true }}
 	c.p.Submit(c.now, cmd)
 	c.run(&done)
 	if cmd.Err != nil {
@@ -203,7 +214,7 @@ func (c *cluster) do(key string, op caspaxos.Operation) string {
 	return cmd.Result.(string)
 }
 
-func (c *cluster) want(key string, op caspaxos.Operation, want string) {
+func (c *cluster) want(key string, op operation.Operation, want string) {
 	c.t.Helper()
 	if got := c.do(key, op); got != want {
 		c.t.Fatalf("%T%v on %q: got %q, want %q", op, op, key, got, want)
@@ -221,13 +232,13 @@ func TestRoundsByKind(t *testing.T) {
 	for i := range 5 {
 		c.want("n", incr{}, strconv.Itoa(i+1))
 	}
-	if two, one := c.stats.TwoTrip.Load(), c.stats.Carried.Load(); two != 1 || one != 4 {
+	if two, one := c.stats.TwoTrip.Load(), c.stats.Piggybacked.Load(); two != 1 || one != 4 {
 		t.Fatalf("%d rounds of two trips and %d carried, want 1 and 4", two, one)
 	}
 }
 
 func TestOneNodeDown(t *testing.T) {
-	for down := range caspaxos.NodeID(3) {
+	for down := range quorum.NodeID(3) {
 		c := newCluster(t)
 		c.down[down] = true
 		c.want("n", incr{}, "1")
@@ -244,17 +255,17 @@ func TestOneNodeDown(t *testing.T) {
 func TestNoQuorum(t *testing.T) {
 	c := newCluster(t)
 	c.down[0], c.down[1] = true, true
-	c.want("n", get{}, caspaxos.ErrNoQuorum.Error())
-	c.want("n", incr{}, caspaxos.ErrNoQuorum.Error())
-	c.want("n", set{"1"}, caspaxos.ErrNoQuorum.Error())
+	c.want("n", get{}, operation.ErrNoQuorum.Error())
+	c.want("n", incr{}, operation.ErrNoQuorum.Error())
+	c.want("n", set{"1"}, operation.ErrNoQuorum.Error())
 	c.unnoticed = true
-	c.want("n", set{"1"}, caspaxos.ErrUncertain.Error())
+	c.want("n", set{"1"}, operation.ErrUncertain.Error())
 }
 
 func TestOutage(t *testing.T) {
 	c := newCluster(t)
 	c.want("n", set{"1"}, "OK")
-	c.outage = &caspaxos.Outage{Reason: "n0 and n1 are gone"}
+	c.outage = &operation.Outage{Reason: "n0 and n1 are gone"}
 	before := c.now
 	c.want("n", get{}, "n0 and n1 are gone")
 	c.want("n", incr{}, "n0 and n1 are gone")
@@ -270,29 +281,29 @@ func TestOutage(t *testing.T) {
 // in doubt for as long as it may take, what waits behind it is not.
 func TestOutageInDoubt(t *testing.T) {
 	c := newCluster(t)
-	var doubtful, behind *caspaxos.Command
-	submit := func(op caspaxos.Operation) *caspaxos.Command {
-		cmd := &caspaxos.Command{Register: caspaxos.Register{Key: "n"}, Op: op, Started: c.now.Mono, Done: func(*caspaxos.Command) {}}
+	var doubtful, behind *proposer.Command
+	submit := func(op operation.Operation) *proposer.Command {
+		cmd := &proposer.Command{Register: register.ID{Key: "n"}, Op: op, Started: c.now.Mono, Done: func(*proposer.Command) {}}
 		c.p.Submit(c.now, cmd)
 		return cmd
 	}
 	doubtful = submit(set{"1"})
 	c.p.Take() // sent, and never to be answered
 	behind = submit(incr{})
-	c.outage = &caspaxos.Outage{Reason: "gone"}
+	c.outage = &operation.Outage{Reason: "gone"}
 	late := submit(get{})
 	if late.Err != c.outage {
 		t.Errorf("a command that came during the outage: %v", late.Err)
 	}
-	for doubtful.Err == nil && c.now.Mono < doubtful.Started+caspaxos.Mono(10*time.Second) {
-		if c.now.Mono > doubtful.Started+caspaxos.Mono(2*time.Second) && behind.Err != c.outage {
+	for doubtful.Err == nil && c.now.Mono < doubtful.Started+instant.Mono(10*time.Second) {
+		if c.now.Mono > doubtful.Started+instant.Mono(2*time.Second) && behind.Err != c.outage {
 			t.Fatalf("what waits behind a command in doubt still waits, or ended with %v", behind.Err)
 		}
 		c.advance(10 * time.Millisecond)
 		c.p.Tick(c.now)
 		c.p.Take()
 	}
-	if doubtful.Err != caspaxos.ErrUncertain || c.now.Mono < doubtful.Started+caspaxos.Mono(5*time.Second) {
+	if doubtful.Err != operation.ErrUncertain || c.now.Mono < doubtful.Started+instant.Mono(5*time.Second) {
 		t.Errorf("the command in doubt ended with %v after %v", doubtful.Err, time.Duration(c.now.Mono-doubtful.Started))
 	}
 }

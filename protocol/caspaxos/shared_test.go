@@ -7,15 +7,22 @@ import (
 	"testing"
 	"time"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/ballot"
+	"synod/protocol/caspaxos/history"
+	"synod/protocol/caspaxos/limits"
+	"synod/protocol/caspaxos/message"
+	"synod/protocol/caspaxos/proposer"
+	"synod/protocol/caspaxos/quorum"
+	"synod/protocol/layout"
+	"synod/protocol/operation"
 	"synod/protocol/register"
 )
 
 // beside returns another proxy of the same cluster.
 func (c *cluster) beside() *cluster {
 	other := &cluster{t: c.t, now: c.now, config: c.config, nodes: c.nodes, down: c.down}
-	clock := caspaxos.NewClock(9, func() int64 { return other.now.Wall })
-	other.p = caspaxos.New(caspaxos.Options{Clock: clock, Env: other, Limits: caspaxos.DefaultLimits(),
+	clock := ballot.NewClock(9, func() int64 { return other.now.Wall })
+	other.p = proposer.New(proposer.Options{Clock: clock, Env: other, Limits: limits.Default(), Due: layout.Due,
 		Timing: timing(), Stats: &other.stats, Cached: 100, CachedBytes: 1 << 20})
 	return other
 }
@@ -34,7 +41,7 @@ func TestPromiseOvertaken(t *testing.T) {
 				a.want("k", incr{}, next())
 				a.down[2] = down
 				b.now = a.now
-				for range 3 * caspaxos.MaxEntries {
+				for range 3 * history.MaxEntries {
 					b.want("k", incr{}, next())
 					b.advance(500 * time.Microsecond) // no round is faster
 				}
@@ -59,7 +66,7 @@ func TestRefusedDeltaIsPartOfTheNext(t *testing.T) {
 	b := a.beside()
 
 	one, oneDone := a.submit("k", note{"one"})
-	var late []caspaxos.Sent
+	var late []message.Sent
 	for _, s := range a.p.Take() { // Accepts, under a carried promise
 		if s.To == 2 {
 			late = append(late, s)
@@ -92,7 +99,7 @@ func TestRefusedDeltaIsPartOfTheNext(t *testing.T) {
 	if n := a.nodes[2].acc.Joined; n != 1 {
 		t.Errorf("node 2 voted for %d deltas with what it had refused before, want 1", n)
 	}
-	if n := a.stats.Pulls.Load() + b.stats.Pulls.Load(); n != 0 {
+	if n := a.stats.Snapshots.Load() + b.stats.Snapshots.Load(); n != 0 {
 		t.Errorf("%d states were sent", n)
 	}
 }
@@ -102,7 +109,7 @@ func TestRefusedDeltaIsPartOfTheNext(t *testing.T) {
 // more than lists are long where only one proxy writes. What became of it is known
 // all the same.
 func TestAttemptOfLongAgo(t *testing.T) {
-	for name, reached := range map[string][]caspaxos.NodeID{"nobody": nil, "one": {0}, "two": {0, 1}} {
+	for name, reached := range map[string][]quorum.NodeID{"nobody": nil, "one": {0}, "two": {0, 1}} {
 		t.Run(name, func(t *testing.T) {
 			a := newCluster(t)
 			b := a.beside()
@@ -115,11 +122,11 @@ func TestAttemptOfLongAgo(t *testing.T) {
 			cmd, done := a.submit("k", incr{})
 			for sent := a.p.Take(); len(sent) > 0; sent = a.p.Take() {
 				for _, s := range sent {
-					if s.Request.Kind != caspaxos.KindAccept {
+					if s.Request.Kind != message.KindAccept {
 						a.step(s)
 					} else if slices.Contains(reached, s.To) {
-						var reply caspaxos.Reply // lost
-						if _, err := a.nodes[s.To].acc.Step(a.now, s.Request, &reply); err != nil || reply.Outcome != caspaxos.Acked {
+						var reply message.Reply // lost
+						if _, err := a.nodes[s.To].acc.Step(a.now, s.Request, &reply); err != nil || reply.Outcome != message.Acked {
 							t.Fatal(reply.Outcome, err)
 						}
 					}
@@ -132,7 +139,7 @@ func TestAttemptOfLongAgo(t *testing.T) {
 			b.now = a.now
 			b.advance(time.Millisecond)
 			b.down[1] = len(reached) == 1
-			for i := range caspaxos.MaxContended - 20 {
+			for i := range history.MaxContended - 20 {
 				if got := b.do("k", incr{}); got != strconv.Itoa(4+took+i) {
 					if i > 0 || len(reached) != 1 {
 						t.Fatalf("%d: got %s", i, got)
@@ -143,7 +150,7 @@ func TestAttemptOfLongAgo(t *testing.T) {
 			}
 			a.now = b.now
 			a.run(done)
-			want := strconv.Itoa(4 + caspaxos.MaxContended - 20)
+			want := strconv.Itoa(4 + history.MaxContended - 20)
 			if took == 1 {
 				want = "4"
 			}
@@ -161,24 +168,24 @@ func TestHistoryIsShort(t *testing.T) {
 	b := a.beside()
 	a.want("k", incr{}, "1")
 	b.now = a.now
-	for i := range 3 * caspaxos.MaxEntries {
+	for i := range 3 * history.MaxEntries {
 		b.want("k", incr{}, strconv.Itoa(2+i))
 		b.advance(time.Millisecond)
 	}
-	rec, _ := a.nodes[0].store.Load(caspaxos.Register{Slot: 1, Key: "k"})
-	if n := len(rec.Lineage.Entries); n != 1+3*caspaxos.MaxEntries {
+	rec, _ := a.nodes[0].store.Load(register.ID{Slot: 1, Key: "k"})
+	if n := len(rec.Lineage.Entries); n != 1+3*history.MaxEntries {
 		t.Fatalf("%d entries kept", n)
 	}
-	clock := caspaxos.NewClock(11, func() int64 { return b.now.Wall + 20 })
+	clock := ballot.NewClock(11, func() int64 { return b.now.Wall + 20 })
 	for _, oldest := range []int{-1, 0, 10, len(rec.Lineage.Entries) - 10} {
-		q := caspaxos.Request{Kind: caspaxos.KindPrepare, Register: rec.Register, Epoch: 1, Ballot: clock.Next(), WantHistory: true}
-		want := caspaxos.MaxEntries
+		q := message.Request{Kind: message.KindPrepare, Register: rec.Register, Epoch: 1, Ballot: clock.Next(), WantHistory: true}
+		want := history.MaxEntries
 		if oldest >= 0 {
 			q.Oldest = rec.Lineage.Entries[oldest].Ballot
 			want = max(want, len(rec.Lineage.Entries)-oldest)
 		}
-		var reply caspaxos.Reply
-		if _, err := a.nodes[0].acc.Step(b.now, &q, &reply); err != nil || reply.Outcome != caspaxos.Promised {
+		var reply message.Reply
+		if _, err := a.nodes[0].acc.Step(b.now, &q, &reply); err != nil || reply.Outcome != message.Promised {
 			t.Fatal(reply.Outcome, err)
 		}
 		h := reply.History
@@ -186,8 +193,8 @@ func TestHistoryIsShort(t *testing.T) {
 			t.Errorf("from %d: %d entries and %d votes, want %d", oldest, len(h.Lineage.Entries), len(h.Votes), want)
 		}
 		if first := h.Lineage.Entries[0].Ballot; want < len(rec.Lineage.Entries) &&
-			h.Lineage.Cut != rec.Lineage.Entries[len(rec.Lineage.Entries)-want-1].Ballot || !h.Lineage.Cut.Less(first) {
-			t.Errorf("from %d: cut at %v, first entry %v", oldest, h.Lineage.Cut, first)
+			h.Lineage.TruncatedThrough != rec.Lineage.Entries[len(rec.Lineage.Entries)-want-1].Ballot || !h.Lineage.TruncatedThrough.Less(first) {
+			t.Errorf("from %d: cut at %v, first entry %v", oldest, h.Lineage.TruncatedThrough, first)
 		}
 	}
 }
@@ -197,16 +204,16 @@ type getset struct{ value string }
 func (getset) Needs() register.Projection { return register.Projection{Keys: [][]byte{chunk}} }
 func (getset) ReadOnly() bool             { return false }
 func (getset) Blind() bool                { return false }
-func (o getset) Execute(v register.View, _ int64) caspaxos.Effect {
+func (o getset) Execute(v register.View, _ int64) operation.Effect {
 	b, _ := v.Get(chunk)
-	return caspaxos.Effect{Result: string(b), Change: put(register.Full, o.value, 0)}
+	return operation.Effect{Result: string(b), Change: put(register.Full, o.value, 0)}
 }
 
 // TestAttemptOfLongAgoFull is TestAttemptOfLongAgo for changes that replace the whole
 // state and bring their lineage along: that is shorter than what the nodes keep,
 // which must not make them forget the rest.
 func TestAttemptOfLongAgoFull(t *testing.T) {
-	for name, reached := range map[string][]caspaxos.NodeID{"nobody": nil, "one": {0}, "two": {0, 1}} {
+	for name, reached := range map[string][]quorum.NodeID{"nobody": nil, "one": {0}, "two": {0, 1}} {
 		t.Run(name, func(t *testing.T) {
 			a := newCluster(t)
 			b := a.beside()
@@ -219,11 +226,11 @@ func TestAttemptOfLongAgoFull(t *testing.T) {
 			cmd, done := a.submit("k", getset{"mine"})
 			for sent := a.p.Take(); len(sent) > 0; sent = a.p.Take() {
 				for _, s := range sent {
-					if s.Request.Kind != caspaxos.KindAccept {
+					if s.Request.Kind != message.KindAccept {
 						a.step(s)
 					} else if slices.Contains(reached, s.To) {
-						var reply caspaxos.Reply // lost
-						if _, err := a.nodes[s.To].acc.Step(a.now, s.Request, &reply); err != nil || reply.Outcome != caspaxos.Acked {
+						var reply message.Reply // lost
+						if _, err := a.nodes[s.To].acc.Step(a.now, s.Request, &reply); err != nil || reply.Outcome != message.Acked {
 							t.Fatal(reply.Outcome, err)
 						}
 					}
@@ -233,7 +240,7 @@ func TestAttemptOfLongAgoFull(t *testing.T) {
 			b.advance(time.Millisecond)
 			b.down[1] = len(reached) == 1
 			last, seen := "3", false
-			for i := range caspaxos.MaxContended - 20 {
+			for i := range history.MaxContended - 20 {
 				next := strconv.Itoa(4 + i)
 				got := b.do("k", getset{next})
 				if got == "mine" {

@@ -4,7 +4,11 @@ import (
 	"testing"
 	"time"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/instant"
+	"synod/protocol/caspaxos/limits"
+	"synod/protocol/caspaxos/message"
+	"synod/protocol/caspaxos/quorum"
+	"synod/protocol/operation"
 	"synod/protocol/register"
 )
 
@@ -19,25 +23,25 @@ func TestRoundWaitsForTheRepairItNeeds(t *testing.T) {
 	c.want("k", note{"missed"}, "OK")
 	c.down[2], c.down[1] = false, true
 	type arrival struct {
-		at    caspaxos.Mono
-		from  caspaxos.NodeID
-		reply caspaxos.Reply
+		at    instant.Mono
+		from  quorum.NodeID
+		reply message.Reply
 	}
 	var slow []arrival
 	cmd, done := c.submit("k", note{"needs node 2"})
 	for range 10000 {
 		for _, s := range c.p.Take() {
 			if c.down[s.To] {
-				c.p.Deliver(c.now, s.To, &caspaxos.Reply{ID: s.Request.ID, Outcome: caspaxos.Unreachable})
+				c.p.Deliver(c.now, s.To, &message.Reply{ID: s.Request.ID, Outcome: message.Unreachable})
 				continue
 			}
 			if s.Request.WantLarge {
 				for n, part := range c.parted(s, 1) { // one every 300 ms
-					slow = append(slow, arrival{c.now.Mono + caspaxos.Mono(n+1)*caspaxos.Mono(300*time.Millisecond), s.To, part})
+					slow = append(slow, arrival{c.now.Mono + instant.Mono(n+1)*instant.Mono(300*time.Millisecond), s.To, part})
 				}
 				continue
 			}
-			var reply caspaxos.Reply
+			var reply message.Reply
 			if answered, err := c.nodes[s.To].acc.Step(c.now, s.Request, &reply); err != nil {
 				t.Fatal(err)
 			} else if answered {
@@ -71,7 +75,7 @@ func (o addTo) Needs() register.Projection {
 }
 func (addTo) ReadOnly() bool { return false }
 func (addTo) Blind() bool    { return false }
-func (o addTo) Execute(v register.View, now int64) caspaxos.Effect {
+func (o addTo) Execute(v register.View, now int64) operation.Effect {
 	return note{o.key}.Execute(v, now)
 }
 
@@ -92,7 +96,7 @@ func TestCarriedFetchFromASilentNode(t *testing.T) {
 						c.p.Deliver(c.now, s.To, &part)
 					}
 				default:
-					var reply caspaxos.Reply
+					var reply message.Reply
 					if answered, err := c.nodes[s.To].acc.Step(c.now, s.Request, &reply); err != nil {
 						t.Fatal(err)
 					} else if answered {
@@ -121,7 +125,7 @@ func TestFetchFromSeveral(t *testing.T) {
 	c.want("k", addTo{key: "x"}, "OK")
 	cmd, done := c.submit("k", addTo{key: "z", all: true})
 	asked := c.p.Take()
-	c.advance(caspaxos.DefaultTiming().Retry)
+	c.advance(limits.DefaultTiming().Retry)
 	c.p.Tick(c.now)
 	asked = append(asked, c.p.Take()...)
 	if len(asked) != 2 || asked[0].To == asked[1].To {

@@ -1,19 +1,19 @@
 package register
 
-// Pages are the parts of a view, for somebody who takes it piece by piece. Join
+// Chunks are the parts of a view, for somebody who takes it piece by piece. Join
 // puts them together again.
-type Pages struct {
+type Chunks struct {
 	rest View
 	from []byte // where the next page begins
 	next int    // its number
 }
 
-// Pages returns the view's parts.
-func (v View) Pages() *Pages { return &Pages{rest: v} }
+// Chunks returns the view's parts.
+func (v View) Chunks() *Chunks { return &Chunks{rest: v} }
 
 // Next returns a part of about size bytes, the last element more or less, and
 // whether more follows. What is known beyond spans comes with the first.
-func (p *Pages) Next(size int) (v View, more bool, err error) {
+func (p *Chunks) Next(size int) (v View, more bool, err error) {
 	known, elems := p.rest.known, p.rest.elems
 	n := 0
 	for room := size; n < len(elems) && (n == 0 || room > 0); n++ {
@@ -42,7 +42,7 @@ func (p *Pages) Next(size int) (v View, more bool, err error) {
 }
 
 // Close makes Pages what somebody who reads from a disk needs.
-func (p *Pages) Close() error { return nil }
+func (p *Chunks) Close() error { return nil }
 
 // cut returns the part of a span from from on and below to.
 func (s Span) cut(from, to []byte) Span {

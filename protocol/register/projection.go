@@ -121,20 +121,3 @@ func (p *Projection) Include(q Projection) {
 	}
 	p.Counts = append(p.Counts, q.Counts...)
 }
-
-// ranked is where a sorted set keeps its members in the order of their scores.
-var ranked = Span{From: []byte{'s'}, To: []byte{'t'}}
-
-// Counted returns the span in which commands on values of the type ask for
-// ranks and counts (Range.Skip, Projection.Counts), if they do. Nodes keep what
-// it takes to answer these in less than linear time. For a List it is every
-// element, for a SortedSet those whose keys begin with 's'.
-func (t Type) Counted() (Span, bool) {
-	switch t {
-	case List:
-		return Span{}, true
-	case SortedSet:
-		return ranked, true
-	}
-	return Span{}, false
-}

@@ -13,8 +13,6 @@
 // build a new slice.
 package register
 
-import "encoding/binary"
-
 // Type says what kind of value a register holds.
 type Type uint8
 
@@ -51,8 +49,8 @@ type Header struct {
 	Expiry int64
 	// Size is the number of bytes of a string, of elements of a collection.
 	Size uint64
-	// Aux is what a type needs to know besides (a list's ends, a stream's last
-	// id). Nodes keep it and look inside for Due only.
+	// Aux is what else a type needs to know (a list's ends, a stream's last id).
+	// Consensus does not look inside.
 	Aux []byte
 }
 
@@ -63,20 +61,6 @@ func (h Header) Exists() bool { return h.Type != Absent }
 // Unix milliseconds. Like Redis, a value lives up to and excluding its expiry.
 func (h Header) Expired(now int64) bool {
 	return h.Type != Absent && h.Expiry != 0 && now >= h.Expiry
-}
-
-// Due returns the first time, in Unix milliseconds, at which something of the
-// value may be past its own; 0: never. Of a hash the Aux, if there is any, begins
-// with a bound on the times of its fields, 8 bytes, big end first.
-func (h Header) Due() int64 {
-	if h.Type != Hash || len(h.Aux) < 8 {
-		return h.Expiry
-	}
-	fields := int64(binary.BigEndian.Uint64(h.Aux))
-	if h.Expiry == 0 || (fields != 0 && fields < h.Expiry) {
-		return fields
-	}
-	return h.Expiry
 }
 
 // Element is one entry of a state's ordered map.

@@ -4,7 +4,7 @@ import (
 	"errors"
 	"fmt"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/ballot"
 )
 
 // Why a session did not come about, or ended.
@@ -37,7 +37,7 @@ var ErrNotTheNode = errors.New("the node is not, or is behind, the one known by 
 
 // ProposerError says that a node does not admit a proposer id: another start of
 // a proxy has it, or may have it.
-type ProposerError struct{ ID, Highest caspaxos.ProposerID }
+type ProposerError struct{ ID, Highest ballot.ProposerID }
 
 func (e *ProposerError) Error() string {
 	return fmt.Sprintf("proposer id %d belongs to another start of a proxy; the highest known to the node is %d", e.ID, e.Highest)

@@ -11,7 +11,8 @@ import (
 	"slices"
 	"time"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/ballot"
+	"synod/protocol/caspaxos/identity"
 	"synod/protocol/wire"
 )
 
@@ -44,7 +45,7 @@ type Peer struct {
 	Name string
 	Addr net.Addr
 
-	Claim caspaxos.Claim // of a client: the proposer id that it took
+	Claim identity.Claim // of a client: the proposer id that it took
 	Seen  Mark           // of a client: what it has seen of this server before
 	Self  Mark           // of a server: how far it had come when it started
 }
@@ -53,7 +54,7 @@ type Peer struct {
 // The zero Mark is of nothing.
 type Mark struct {
 	Store uint64
-	caspaxos.Mark
+	identity.Mark
 }
 
 func (p Peer) String() string { return fmt.Sprintf("%s %q at %s", p.Kind, p.Name, p.Addr) }
@@ -106,10 +107,10 @@ type hello struct {
 	nonce   []byte
 	secrets []secretID
 	proof   []byte
-	claim   caspaxos.Claim
+	claim   identity.Claim
 	seen    Mark
 	self    Mark
-	highest caspaxos.ProposerID
+	highest ballot.ProposerID
 }
 
 func (h *hello) append(dst []byte) []byte {
@@ -256,7 +257,7 @@ func (h *hello) set(field byte, value []byte) bool {
 		if len(value) != 12 {
 			return false
 		}
-		h.claim = caspaxos.Claim{Proposer: caspaxos.ProposerID(binary.BigEndian.Uint32(value)), Start: binary.BigEndian.Uint64(value[4:])}
+		h.claim = identity.Claim{Proposer: ballot.ProposerID(binary.BigEndian.Uint32(value)), Start: binary.BigEndian.Uint64(value[4:])}
 		return h.claim.Proposer != 0
 	case fieldSeen:
 		return h.seen.decode(value)
@@ -266,7 +267,7 @@ func (h *hello) set(field byte, value []byte) bool {
 		if len(value) != 4 {
 			return false
 		}
-		h.highest = caspaxos.ProposerID(binary.BigEndian.Uint32(value))
+		h.highest = ballot.ProposerID(binary.BigEndian.Uint32(value))
 	}
 	return true
 }

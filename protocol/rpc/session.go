@@ -14,7 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"synod/protocol/budget"
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/identity"
 )
 
 const (
@@ -46,7 +46,7 @@ type Options struct {
 	// Claim returns, for Dial, the proposer id that this side has taken, and Seen
 	// what it has seen of the server before; Self, for a server that is a node,
 	// what it is. Nil: nothing is said.
-	Claim func() caspaxos.Claim
+	Claim func() identity.Claim
 	Seen  func() Mark
 	Self  func() Mark
 	// Judge, if not nil, is asked about a peer that has proved that it belongs

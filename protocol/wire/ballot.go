@@ -3,11 +3,11 @@ package wire
 import (
 	"encoding/binary"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/ballot"
 )
 
 // AppendBallot appends a ballot.
-func AppendBallot(dst []byte, b caspaxos.Ballot) []byte {
+func AppendBallot(dst []byte, b ballot.Ballot) []byte {
 	if b.IsZero() {
 		return append(dst, 0)
 	}
@@ -15,17 +15,17 @@ func AppendBallot(dst []byte, b caspaxos.Ballot) []byte {
 	return binary.BigEndian.AppendUint64(dst, uint64(b.Time))
 }
 
-func (r *reader) ballot() caspaxos.Ballot {
-	p := r.atMost(uint64(caspaxos.MaxProposer) + 1)
+func (r *reader) ballot() ballot.Ballot {
+	p := r.atMost(uint64(ballot.MaxProposer) + 1)
 	if p == 0 {
-		return caspaxos.Ballot{}
+		return ballot.Ballot{}
 	}
-	return caspaxos.Ballot{Time: caspaxos.Time(r.uint64()), Proposer: caspaxos.ProposerID(p - 1)}
+	return ballot.Ballot{Time: ballot.Time(r.uint64()), Proposer: ballot.ProposerID(p - 1)}
 }
 
 // appendBallots appends the ballots of states that a member has or can go back
 // to.
-func appendBallots(dst []byte, list []caspaxos.Ballot) []byte {
+func appendBallots(dst []byte, list []ballot.Ballot) []byte {
 	dst = binary.AppendUvarint(dst, uint64(len(list)))
 	for _, b := range list {
 		dst = AppendBallot(dst, b)
@@ -33,12 +33,12 @@ func appendBallots(dst []byte, list []caspaxos.Ballot) []byte {
 	return dst
 }
 
-func (r *reader) ballots(most int) []caspaxos.Ballot {
+func (r *reader) ballots(most int) []ballot.Ballot {
 	n := r.count(1, most)
 	if n == 0 {
 		return nil
 	}
-	list := make([]caspaxos.Ballot, n)
+	list := make([]ballot.Ballot, n)
 	for i := range list {
 		list[i] = r.ballot()
 	}
@@ -61,7 +61,7 @@ const (
 const maxMillis = 1<<48 - 1
 
 // appendStep appends b, which is above before, the entry before it.
-func appendStep(dst []byte, flags byte, before, b caspaxos.Ballot) []byte {
+func appendStep(dst []byte, flags byte, before, b ballot.Ballot) []byte {
 	counter := uint16(b.Time)
 	if counter != 0 {
 		flags |= stepCounter
@@ -81,19 +81,19 @@ func appendStep(dst []byte, flags byte, before, b caspaxos.Ballot) []byte {
 }
 
 // step reads what appendStep wrote.
-func (r *reader) step(allowed byte, before caspaxos.Ballot) (flags byte, b caspaxos.Ballot) {
+func (r *reader) step(allowed byte, before ballot.Ballot) (flags byte, b ballot.Ballot) {
 	flags = r.byte()
 	if flags&^allowed != 0 {
 		r.fail(badFlags)
 	}
 	ms := uint64(before.Time >> 16)
 	ms += r.atMost(maxMillis - ms)
-	b = caspaxos.Ballot{Time: caspaxos.Time(ms << 16), Proposer: before.Proposer}
+	b = ballot.Ballot{Time: ballot.Time(ms << 16), Proposer: before.Proposer}
 	if flags&stepCounter != 0 {
-		b.Time |= caspaxos.Time(r.atMost(0xffff))
+		b.Time |= ballot.Time(r.atMost(0xffff))
 	}
 	if flags&stepProposer != 0 {
-		b.Proposer = caspaxos.ProposerID(r.atMost(uint64(caspaxos.MaxProposer)))
+		b.Proposer = ballot.ProposerID(r.atMost(uint64(ballot.MaxProposer)))
 	}
 	if !before.Less(b) {
 		r.fail(badOrder)

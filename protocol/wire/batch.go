@@ -3,7 +3,8 @@ package wire
 import (
 	"encoding/binary"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/message"
+	"synod/protocol/listing"
 )
 
 // Kind says what a message of a batch is. A Kind keeps its number for ever.
@@ -125,7 +126,7 @@ func (b *Batch) reserve() {
 }
 
 // Request decodes the current message, a KindRequest.
-func (b *Batch) Request() (*caspaxos.Request, error) {
+func (b *Batch) Request() (*message.Request, error) {
 	if len(b.slabs.requests.free) == 0 {
 		b.reserve()
 	}
@@ -139,7 +140,7 @@ func (b *Batch) Request() (*caspaxos.Request, error) {
 }
 
 // Reply decodes the current message, a KindReply.
-func (b *Batch) Reply() (*caspaxos.Reply, error) {
+func (b *Batch) Reply() (*message.Reply, error) {
 	if len(b.slabs.replies.free) == 0 {
 		b.reserve()
 	}
@@ -152,8 +153,8 @@ func (b *Batch) Reply() (*caspaxos.Reply, error) {
 
 // ReplyInto decodes the current message, a KindReply, into p, overwriting all
 // of it. After an error p is not to be used.
-func (b *Batch) ReplyInto(p *caspaxos.Reply) error {
-	*p = caspaxos.Reply{}
+func (b *Batch) ReplyInto(p *message.Reply) error {
+	*p = message.Reply{}
 	r := reader{b: b.body}
 	r.reply(p, &b.slabs)
 	return r.end("reply")
@@ -167,43 +168,43 @@ func (b *Batch) Mark() (uint64, error) {
 }
 
 // FlushRequest decodes the current message, a KindFlushRequest.
-func (b *Batch) FlushRequest() (*caspaxos.FlushRequest, error) {
-	r, q := reader{b: b.body}, new(caspaxos.FlushRequest)
+func (b *Batch) FlushRequest() (*message.FlushRequest, error) {
+	r, q := reader{b: b.body}, new(message.FlushRequest)
 	r.flushRequest(q)
 	return q, r.end("flush request")
 }
 
 // FlushReply decodes the current message, a KindFlushReply.
-func (b *Batch) FlushReply() (*caspaxos.FlushReply, error) {
-	r, p := reader{b: b.body}, new(caspaxos.FlushReply)
+func (b *Batch) FlushReply() (*message.FlushReply, error) {
+	r, p := reader{b: b.body}, new(message.FlushReply)
 	r.flushReply(p)
 	return p, r.end("flush reply")
 }
 
 // ListRequest decodes the current message, a KindListRequest.
-func (b *Batch) ListRequest() (*caspaxos.ListRequest, error) {
-	r, q := reader{b: b.body}, new(caspaxos.ListRequest)
+func (b *Batch) ListRequest() (*listing.Request, error) {
+	r, q := reader{b: b.body}, new(listing.Request)
 	r.listRequest(q)
 	return q, r.end("list request")
 }
 
 // ListReply decodes the current message, a KindListReply.
-func (b *Batch) ListReply() (*caspaxos.ListReply, error) {
-	r, p := reader{b: b.body}, new(caspaxos.ListReply)
+func (b *Batch) ListReply() (*listing.Reply, error) {
+	r, p := reader{b: b.body}, new(listing.Reply)
 	r.listReply(p)
 	return p, r.end("list reply")
 }
 
 // TallyRequest decodes the current message, a KindTallyRequest.
-func (b *Batch) TallyRequest() (*caspaxos.TallyRequest, error) {
-	r, q := reader{b: b.body}, new(caspaxos.TallyRequest)
+func (b *Batch) TallyRequest() (*listing.TallyRequest, error) {
+	r, q := reader{b: b.body}, new(listing.TallyRequest)
 	r.tallyRequest(q)
 	return q, r.end("tally request")
 }
 
 // TallyReply decodes the current message, a KindTallyReply.
-func (b *Batch) TallyReply() (*caspaxos.TallyReply, error) {
-	r, p := reader{b: b.body}, new(caspaxos.TallyReply)
+func (b *Batch) TallyReply() (*listing.TallyReply, error) {
+	r, p := reader{b: b.body}, new(listing.TallyReply)
 	r.tallyReply(p)
 	return p, r.end("tally reply")
 }

@@ -3,7 +3,8 @@ package wire
 import (
 	"testing"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/durable"
+	"synod/protocol/caspaxos/message"
 )
 
 // The benchmarks encode or decode batches of 32 messages, as under load; their
@@ -12,8 +13,8 @@ const benchBatch = 32
 
 func BenchmarkEncode(b *testing.B) {
 	accept, read, told := sampleAccept(), sampleRead(), sampleTold()
-	ack := &caspaxos.Reply{ID: 1000, Outcome: caspaxos.Acked, Granted: true}
-	entry := caspaxos.LogEntry{Accept: accept}
+	ack := &message.Reply{ID: 1000, Outcome: message.Acked, Granted: true}
+	entry := durable.LogEntry{Accept: accept}
 	for name, add := range map[string]func([]byte) []byte{
 		"accept": func(dst []byte) []byte { return AppendRequest(dst, accept) },
 		"read":   func(dst []byte) []byte { return AppendRequest(dst, read) },
@@ -35,7 +36,7 @@ func BenchmarkEncode(b *testing.B) {
 }
 
 func BenchmarkDecode(b *testing.B) {
-	ack := &caspaxos.Reply{ID: 1000, Outcome: caspaxos.Acked, Granted: true}
+	ack := &message.Reply{ID: 1000, Outcome: message.Acked, Granted: true}
 	for name, msg := range map[string][]byte{
 		"accept": AppendRequest(nil, sampleAccept()),
 		"read":   AppendRequest(nil, sampleRead()),
@@ -69,7 +70,7 @@ func BenchmarkDecode(b *testing.B) {
 }
 
 func BenchmarkRecord(b *testing.B) {
-	rec := &caspaxos.Record{Accepted: sampleBallot(0), Prepared: true, Lineage: *sampleLineage(8)}
+	rec := &durable.Record{Accepted: sampleBallot(0), Prepared: true, Lineage: *sampleLineage(8)}
 	for _, e := range rec.Lineage.Entries {
 		rec.Votes = append(rec.Votes, e.Ballot)
 	}

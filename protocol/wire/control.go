@@ -3,7 +3,8 @@ package wire
 import (
 	"encoding/binary"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/message"
+	"synod/protocol/listing"
 	"synod/protocol/register"
 )
 
@@ -19,7 +20,7 @@ func AppendMark(dst []byte, position uint64) []byte {
 }
 
 // AppendFlushRequest appends a message.
-func AppendFlushRequest(dst []byte, q *caspaxos.FlushRequest) []byte {
+func AppendFlushRequest(dst []byte, q *message.FlushRequest) []byte {
 	dst, start := open(dst, KindFlushRequest)
 	dst = binary.AppendUvarint(dst, q.ID)
 	dst = AppendBallot(dst, q.Ballot)
@@ -28,12 +29,12 @@ func AppendFlushRequest(dst []byte, q *caspaxos.FlushRequest) []byte {
 	return seal(dst, start)
 }
 
-func (r *reader) flushRequest(q *caspaxos.FlushRequest) {
+func (r *reader) flushRequest(q *message.FlushRequest) {
 	q.ID = r.uvarint()
 	q.Ballot = r.ballot()
 	q.Epoch = r.uvarint()
 	q.First, q.Last, q.Space = r.slots()
-	if q.Space == caspaxos.RecordSpace { // §8: transaction records are not flushed
+	if q.Space == register.RecordSpace { // §8: transaction records are not flushed
 		r.fail(badSpace)
 	}
 }
@@ -54,7 +55,7 @@ func (r *reader) slots() (first, last uint16, space byte) {
 }
 
 // AppendFlushReply appends a message with all of p but After.
-func AppendFlushReply(dst []byte, p *caspaxos.FlushReply) []byte {
+func AppendFlushReply(dst []byte, p *message.FlushReply) []byte {
 	dst, start := open(dst, KindFlushReply)
 	dst = binary.AppendUvarint(dst, p.ID)
 	dst = append(dst, byte(p.Outcome)|byte(flag(p.Incomplete, 0x80)))
@@ -67,7 +68,7 @@ func AppendFlushReply(dst []byte, p *caspaxos.FlushReply) []byte {
 	return seal(dst, start)
 }
 
-func (r *reader) flushReply(p *caspaxos.FlushReply) {
+func (r *reader) flushReply(p *message.FlushReply) {
 	p.ID = r.uvarint()
 	flags := r.byte()
 	p.Incomplete = flags&0x80 != 0
@@ -78,7 +79,7 @@ func (r *reader) flushReply(p *caspaxos.FlushReply) {
 	if n == 0 {
 		return
 	}
-	p.Refused = make([]caspaxos.Register, n)
+	p.Refused = make([]register.ID, n)
 	for i := range p.Refused {
 		r.register(&p.Refused[i])
 	}
@@ -86,7 +87,7 @@ func (r *reader) flushReply(p *caspaxos.FlushReply) {
 
 // AppendListRequest appends a message. A Limit beyond what a page may hold is
 // cut down to it.
-func AppendListRequest(dst []byte, q *caspaxos.ListRequest) []byte {
+func AppendListRequest(dst []byte, q *listing.Request) []byte {
 	dst, start := open(dst, KindListRequest)
 	dst = binary.AppendUvarint(dst, q.ID)
 	dst = binary.AppendUvarint(dst, q.Epoch)
@@ -97,7 +98,7 @@ func AppendListRequest(dst []byte, q *caspaxos.ListRequest) []byte {
 	return seal(dst, start)
 }
 
-func (r *reader) listRequest(q *caspaxos.ListRequest) {
+func (r *reader) listRequest(q *listing.Request) {
 	q.ID = r.uvarint()
 	q.Epoch = r.uvarint()
 	q.First, q.Last, q.Space = r.slots()
@@ -107,7 +108,7 @@ func (r *reader) listRequest(q *caspaxos.ListRequest) {
 }
 
 // AppendListReply appends a message.
-func AppendListReply(dst []byte, p *caspaxos.ListReply) []byte {
+func AppendListReply(dst []byte, p *listing.Reply) []byte {
 	dst, start := open(dst, KindListReply)
 	dst = binary.AppendUvarint(dst, p.ID)
 	dst = append(dst, byte(p.Outcome)|byte(flag(p.Done, 0x80)))
@@ -128,7 +129,7 @@ func AppendListReply(dst []byte, p *caspaxos.ListReply) []byte {
 	return seal(dst, start)
 }
 
-func (r *reader) listReply(p *caspaxos.ListReply) {
+func (r *reader) listReply(p *listing.Reply) {
 	p.ID = r.uvarint()
 	flags := r.byte()
 	p.Done = flags&0x80 != 0
@@ -141,7 +142,7 @@ func (r *reader) listReply(p *caspaxos.ListReply) {
 	if n == 0 {
 		return
 	}
-	p.Entries = make([]caspaxos.Listed, n)
+	p.Entries = make([]listing.Entry, n)
 	for i := range p.Entries {
 		e := &p.Entries[i]
 		r.register(&e.Register)

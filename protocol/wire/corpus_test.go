@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/durable"
 )
 
 // TestCorpusStaysTheSame decodes and encodes what earlier builds have encoded, the
@@ -32,7 +32,7 @@ func TestCorpusStaysTheSame(t *testing.T) {
 			return AppendLogEntry(nil, &e), err
 		},
 		"FuzzRecord": func(b []byte) ([]byte, error) {
-			var rec caspaxos.Record
+			var rec durable.Record
 			rest, err := DecodeRecord(b, &rec)
 			return append(AppendRecord(nil, &rec), rest...), err
 		},

@@ -11,7 +11,10 @@ import (
 
 	"pgregory.net/rapid"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/ballot"
+	"synod/protocol/caspaxos/durable"
+	"synod/protocol/caspaxos/history"
+	"synod/protocol/caspaxos/message"
 )
 
 // again encodes the current message, decoded, and decodes it again. It returns
@@ -59,7 +62,7 @@ func reencode[T any](b *Batch, add func([]byte, *T) []byte, decode func(*Batch) 
 		return one, err2, encoded, nil
 	}
 	for _, m := range []any{one, two} {
-		if q, ok := m.(*caspaxos.Request); ok {
+		if q, ok := m.(*message.Request); ok {
 			q.Encoded = nil // the same value may have several encodings
 		}
 	}
@@ -123,7 +126,7 @@ func FuzzRecord(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		var first, second caspaxos.Record
+		var first, second durable.Record
 		rest, err := DecodeRecord(b, &first)
 		if err != nil {
 			checkError(t, err)
@@ -140,12 +143,12 @@ func FuzzRecord(f *testing.F) {
 
 func batchSeeds() [][]byte {
 	told := sampleTold()
-	told.History = &caspaxos.History{Lineage: *sampleLineage(3), Votes: []caspaxos.Ballot{sampleBallot(1)}, Floor: sampleBallot(0)}
+	told.History = &history.History{Lineage: *sampleLineage(3), Votes: []ballot.Ballot{sampleBallot(1)}, Floor: sampleBallot(0)}
 	full := sampleAccept()
 	full.History = sampleLineage(4)
 	seeds := [][]byte{
 		AppendRequest(nil, sampleAccept()), AppendRequest(nil, sampleRead()), AppendRequest(nil, full),
-		AppendReply(AppendReply(nil, told), &caspaxos.Reply{ID: 2, Outcome: caspaxos.Acked, Granted: true}),
+		AppendReply(AppendReply(nil, told), &message.Reply{ID: 2, Outcome: message.Acked, Granted: true}),
 	}
 	seeds = append(seeds, examples(genRequest(), AppendRequest)...)
 	seeds = append(seeds, examples(genReply(), AppendReply)...)
@@ -159,18 +162,18 @@ func batchSeeds() [][]byte {
 }
 
 func logSeeds() [][]byte {
-	seeds := [][]byte{AppendLogEntry(nil, &caspaxos.LogEntry{Accept: sampleAccept()})}
+	seeds := [][]byte{AppendLogEntry(nil, &durable.LogEntry{Accept: sampleAccept()})}
 	for i := range 6 {
 		e := genLogEntry().Example(i)
 		seeds = append(seeds, AppendLogEntry(nil, &e))
 	}
 	staged := genWhole().Example(0)
 	staged.Change.Stage = 7
-	return append(seeds, AppendLogEntry(nil, &caspaxos.LogEntry{Accept: staged}))
+	return append(seeds, AppendLogEntry(nil, &durable.LogEntry{Accept: staged}))
 }
 
 func recordSeeds() [][]byte {
-	rec := &caspaxos.Record{Accepted: sampleBallot(0), Prepared: true, Lineage: *sampleLineage(3)}
+	rec := &durable.Record{Accepted: sampleBallot(0), Prepared: true, Lineage: *sampleLineage(3)}
 	return append(examples(genRecord(), AppendRecord), append(AppendRecord(nil, rec), "inline"...))
 }
 

@@ -6,36 +6,42 @@ import (
 
 	"pgregory.net/rapid"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/ballot"
+	"synod/protocol/caspaxos/diskroom"
+	"synod/protocol/caspaxos/durable"
+	"synod/protocol/caspaxos/history"
+	"synod/protocol/caspaxos/message"
+	"synod/protocol/listing"
+	"synod/protocol/partition"
 	"synod/protocol/register"
 )
 
 // Generators of values that keep the promises of their types.
 
-func genBallot() *rapid.Generator[caspaxos.Ballot] {
-	return rapid.Custom(func(t *rapid.T) caspaxos.Ballot {
+func genBallot() *rapid.Generator[ballot.Ballot] {
+	return rapid.Custom(func(t *rapid.T) ballot.Ballot {
 		if rapid.Bool().Draw(t, "zero") {
-			return caspaxos.Ballot{}
+			return ballot.Ballot{}
 		}
 		return genSomeBallot().Draw(t, "ballot")
 	})
 }
 
-func genSomeBallot() *rapid.Generator[caspaxos.Ballot] {
-	return rapid.Custom(func(t *rapid.T) caspaxos.Ballot {
+func genSomeBallot() *rapid.Generator[ballot.Ballot] {
+	return rapid.Custom(func(t *rapid.T) ballot.Ballot {
 		time := rapid.OneOf(
 			rapid.Uint64(),
 			rapid.Uint64Range(1, 1<<20),
 			rapid.Map(rapid.Uint64Range(1, 1<<20), func(ms uint64) uint64 { return ms << 16 }),
 		).Draw(t, "time")
-		id := rapid.OneOf(rapid.Uint32(), rapid.Uint32Range(1, 5), rapid.Just(uint32(caspaxos.MaxProposer))).Draw(t, "proposer")
-		return caspaxos.Ballot{Time: caspaxos.Time(time), Proposer: caspaxos.ProposerID(id)}
-	}).Filter(func(b caspaxos.Ballot) bool { return !b.IsZero() })
+		id := rapid.OneOf(rapid.Uint32(), rapid.Uint32Range(1, 5), rapid.Just(uint32(ballot.MaxProposer))).Draw(t, "proposer")
+		return ballot.Ballot{Time: ballot.Time(time), Proposer: ballot.ProposerID(id)}
+	}).Filter(func(b ballot.Ballot) bool { return !b.IsZero() })
 }
 
-func genBallots(t *rapid.T, limit int) []caspaxos.Ballot {
+func genBallots(t *rapid.T, limit int) []ballot.Ballot {
 	bs := rapid.SliceOfN(genSomeBallot(), 0, limit).Draw(t, "ballots")
-	slices.SortFunc(bs, caspaxos.Ballot.Compare)
+	slices.SortFunc(bs, ballot.Ballot.Compare)
 	return orNil(slices.Compact(bs))
 }
 
@@ -46,11 +52,11 @@ func orNil[T any](s []T) []T {
 	return s
 }
 
-func genLineage(t *rapid.T) caspaxos.Lineage {
-	l := caspaxos.Lineage{Cut: genBallot().Draw(t, "cut")}
-	var before caspaxos.Ballot
+func genLineage(t *rapid.T) history.Lineage {
+	l := history.Lineage{TruncatedThrough: genBallot().Draw(t, "cut")}
+	var before ballot.Ballot
 	for _, b := range genBallots(t, 70) {
-		e := caspaxos.Entry{Ballot: b}
+		e := history.Entry{Ballot: b}
 		switch rapid.IntRange(0, 3).Draw(t, "parent") {
 		case 0:
 			e.Blind = true
@@ -65,11 +71,11 @@ func genLineage(t *rapid.T) caspaxos.Lineage {
 	return l
 }
 
-func genHistory(t *rapid.T) *caspaxos.History {
-	return &caspaxos.History{
+func genHistory(t *rapid.T) *history.History {
+	return &history.History{
 		Lineage: genLineage(t), Votes: genBallots(t, 70),
-		Floor: genBallot().Draw(t, "floor"), Dropped: genBallot().Draw(t, "dropped"),
-		Room: caspaxos.Room(rapid.IntRange(0, int(caspaxos.RoomNone)).Draw(t, "room")),
+		Floor: genBallot().Draw(t, "floor"), PurgedThrough: genBallot().Draw(t, "dropped"),
+		Room: diskroom.Room(rapid.IntRange(0, int(diskroom.RoomNone)).Draw(t, "room")),
 	}
 }
 
@@ -172,33 +178,33 @@ func genView(t *rapid.T) register.View {
 	return register.NewView(genHeader(t), genKnown(t), elems)
 }
 
-func genRegister() *rapid.Generator[caspaxos.Register] {
-	return rapid.Custom(func(t *rapid.T) caspaxos.Register {
-		return caspaxos.Register{
-			Slot: rapid.Uint16Range(0, caspaxos.Slots-1).Draw(t, "slot"),
+func genRegister() *rapid.Generator[register.ID] {
+	return rapid.Custom(func(t *rapid.T) register.ID {
+		return register.ID{
+			Slot: rapid.Uint16Range(0, partition.Slots-1).Draw(t, "slot"),
 			Key:  string(rapid.SliceOfN(rapid.Byte(), 1, 200).Draw(t, "key")),
 		}
 	})
 }
 
-func genRequest() *rapid.Generator[*caspaxos.Request] {
-	return rapid.Custom(func(t *rapid.T) *caspaxos.Request {
-		q := &caspaxos.Request{
+func genRequest() *rapid.Generator[*message.Request] {
+	return rapid.Custom(func(t *rapid.T) *message.Request {
+		q := &message.Request{
 			ID:       rapid.Uint64().Draw(t, "id"),
-			Kind:     caspaxos.Kind(rapid.IntRange(1, 3).Draw(t, "kind")),
+			Kind:     message.Kind(rapid.IntRange(1, 3).Draw(t, "kind")),
 			Register: genRegister().Draw(t, "register"),
 			Epoch:    rapid.Uint64().Draw(t, "epoch"),
 		}
-		if q.Kind == caspaxos.KindRead {
-			q.Since = orNil(rapid.SliceOfN(genBallot(), 0, caspaxos.MaxSince).Draw(t, "since"))
+		if q.Kind == message.KindRead {
+			q.Since = orNil(rapid.SliceOfN(genBallot(), 0, message.MaxSince).Draw(t, "since"))
 		}
-		if q.Kind == caspaxos.KindPrepare {
+		if q.Kind == message.KindPrepare {
 			q.Oldest = genBallot().Draw(t, "oldest")
 		}
-		if q.Kind != caspaxos.KindRead || q.Since != nil {
+		if q.Kind != message.KindRead || q.Since != nil {
 			q.Ballot = genBallot().Draw(t, "ballot")
 		}
-		if q.Kind != caspaxos.KindAccept {
+		if q.Kind != message.KindAccept {
 			q.WantState = rapid.Bool().Draw(t, "state")
 			q.WantHistory = rapid.Bool().Draw(t, "history")
 			q.WantLarge = rapid.Bool().Draw(t, "large")
@@ -207,7 +213,7 @@ func genRequest() *rapid.Generator[*caspaxos.Request] {
 		}
 		q.Prepared = rapid.Bool().Draw(t, "prepared")
 		q.Base = genBallot().Draw(t, "base")
-		q.Next = genBallot().Draw(t, "next")
+		q.Piggyback = genBallot().Draw(t, "next")
 		q.Needed = rapid.Bool().Draw(t, "needed")
 		q.Change = genChange(t)
 		if rapid.Bool().Draw(t, "with lineage") {
@@ -218,13 +224,13 @@ func genRequest() *rapid.Generator[*caspaxos.Request] {
 	})
 }
 
-func genOutcome(t *rapid.T) caspaxos.Outcome {
-	return caspaxos.Outcome(rapid.IntRange(int(caspaxos.Promised), int(caspaxos.Unreachable)).Draw(t, "outcome"))
+func genOutcome(t *rapid.T) message.Outcome {
+	return message.Outcome(rapid.IntRange(int(message.Promised), int(message.Unreachable)).Draw(t, "outcome"))
 }
 
-func genReply() *rapid.Generator[*caspaxos.Reply] {
-	return rapid.Custom(func(t *rapid.T) *caspaxos.Reply {
-		p := &caspaxos.Reply{
+func genReply() *rapid.Generator[*message.Reply] {
+	return rapid.Custom(func(t *rapid.T) *message.Reply {
+		p := &message.Reply{
 			ID: rapid.Uint64().Draw(t, "id"), Outcome: genOutcome(t),
 			Epoch:    rapid.Uint64().Draw(t, "epoch"),
 			Promise:  genBallot().Draw(t, "promise"),
@@ -243,16 +249,16 @@ func genReply() *rapid.Generator[*caspaxos.Reply] {
 			p.HasState, p.View = true, genView(t)
 		}
 		switch p.Outcome {
-		case caspaxos.Nacked:
+		case message.Nacked:
 			p.Never = rapid.Bool().Draw(t, "never")
-		case caspaxos.Acked:
+		case message.Acked:
 			p.Shared = rapid.Bool().Draw(t, "shared")
-		case caspaxos.StaleBase:
-			p.Back = orNil(rapid.SliceOfN(genBallot(), 0, caspaxos.MaxBack).Draw(t, "back"))
-		case caspaxos.Led:
-			p.Way = &caspaxos.Way{On: genSomeBallot().Draw(t, "on"), To: genSomeBallot().Draw(t, "to"), Lineage: genLineage(t), Change: genChange(t)}
-			if p.Way.Change.Kind == register.Full {
-				p.Way.Change.Kind = register.Delta
+		case message.StaleBase:
+			p.UndoTargets = orNil(rapid.SliceOfN(genBallot(), 0, message.MaxUndoTargets).Draw(t, "back"))
+		case message.DeltasOK:
+			p.DeltaRange = &message.DeltaRange{On: genSomeBallot().Draw(t, "on"), To: genSomeBallot().Draw(t, "to"), Lineage: genLineage(t), Change: genChange(t)}
+			if p.DeltaRange.Change.Kind == register.Full {
+				p.DeltaRange.Change.Kind = register.Delta
 			}
 		}
 		return p
@@ -260,23 +266,23 @@ func genReply() *rapid.Generator[*caspaxos.Reply] {
 }
 
 func genSlots(t *rapid.T) (first, last uint16, space byte) {
-	a := rapid.Uint16Range(0, caspaxos.Slots-1).Draw(t, "slot")
-	b := rapid.Uint16Range(0, caspaxos.Slots-1).Draw(t, "slot")
+	a := rapid.Uint16Range(0, partition.Slots-1).Draw(t, "slot")
+	b := rapid.Uint16Range(0, partition.Slots-1).Draw(t, "slot")
 	return min(a, b), max(a, b), rapid.Byte().Draw(t, "space")
 }
 
-func genFlushRequest() *rapid.Generator[*caspaxos.FlushRequest] {
-	return rapid.Custom(func(t *rapid.T) *caspaxos.FlushRequest {
-		q := &caspaxos.FlushRequest{ID: rapid.Uint64().Draw(t, "id"), Ballot: genBallot().Draw(t, "ballot"), Epoch: rapid.Uint64().Draw(t, "epoch")}
+func genFlushRequest() *rapid.Generator[*message.FlushRequest] {
+	return rapid.Custom(func(t *rapid.T) *message.FlushRequest {
+		q := &message.FlushRequest{ID: rapid.Uint64().Draw(t, "id"), Ballot: genBallot().Draw(t, "ballot"), Epoch: rapid.Uint64().Draw(t, "epoch")}
 		q.First, q.Last, q.Space = genSlots(t)
-		q.Space = min(q.Space, caspaxos.RecordSpace-1)
+		q.Space = min(q.Space, register.RecordSpace-1)
 		return q
 	})
 }
 
-func genFlushReply() *rapid.Generator[*caspaxos.FlushReply] {
-	return rapid.Custom(func(t *rapid.T) *caspaxos.FlushReply {
-		return &caspaxos.FlushReply{
+func genFlushReply() *rapid.Generator[*message.FlushReply] {
+	return rapid.Custom(func(t *rapid.T) *message.FlushReply {
+		return &message.FlushReply{
 			ID: rapid.Uint64().Draw(t, "id"), Outcome: genOutcome(t), Epoch: rapid.Uint64().Draw(t, "epoch"),
 			Promise: genBallot().Draw(t, "promise"), Incomplete: rapid.Bool().Draw(t, "incomplete"),
 			Refused: orNil(rapid.SliceOfN(genRegister(), 0, 9).Draw(t, "refused")),
@@ -284,9 +290,9 @@ func genFlushReply() *rapid.Generator[*caspaxos.FlushReply] {
 	})
 }
 
-func genListRequest() *rapid.Generator[*caspaxos.ListRequest] {
-	return rapid.Custom(func(t *rapid.T) *caspaxos.ListRequest {
-		q := &caspaxos.ListRequest{
+func genListRequest() *rapid.Generator[*listing.Request] {
+	return rapid.Custom(func(t *rapid.T) *listing.Request {
+		q := &listing.Request{
 			ID: rapid.Uint64().Draw(t, "id"), Epoch: rapid.Uint64().Draw(t, "epoch"),
 			From: rapid.Uint64Range(0, 1<<48).Draw(t, "from"), Limit: rapid.IntRange(0, maxListed).Draw(t, "limit"),
 		}
@@ -295,52 +301,52 @@ func genListRequest() *rapid.Generator[*caspaxos.ListRequest] {
 	})
 }
 
-func genListReply() *rapid.Generator[*caspaxos.ListReply] {
-	listed := rapid.Custom(func(t *rapid.T) caspaxos.Listed {
-		return caspaxos.Listed{
+func genListReply() *rapid.Generator[*listing.Reply] {
+	listed := rapid.Custom(func(t *rapid.T) listing.Entry {
+		return listing.Entry{
 			Register: genRegister().Draw(t, "register"), Hash: rapid.Uint64Range(0, 1<<48-1).Draw(t, "hash"),
 			Accepted: genBallot().Draw(t, "accepted"), Type: uint8(rapid.IntRange(0, int(register.Stream)).Draw(t, "type")),
 			Expiry: rapid.Int64().Draw(t, "expiry"),
 		}
 	})
-	return rapid.Custom(func(t *rapid.T) *caspaxos.ListReply {
-		return &caspaxos.ListReply{
+	return rapid.Custom(func(t *rapid.T) *listing.Reply {
+		return &listing.Reply{
 			ID: rapid.Uint64().Draw(t, "id"), Outcome: genOutcome(t), Epoch: rapid.Uint64().Draw(t, "epoch"),
-			Done: rapid.Bool().Draw(t, "done"), NextSlot: rapid.Uint16Range(0, caspaxos.Slots-1).Draw(t, "slot"),
+			Done: rapid.Bool().Draw(t, "done"), NextSlot: rapid.Uint16Range(0, partition.Slots-1).Draw(t, "slot"),
 			NextHash: rapid.Uint64Range(0, 1<<48).Draw(t, "hash"), Reads: rapid.Uint64().Draw(t, "reads"), Votes: rapid.Uint64().Draw(t, "votes"),
 			Entries: orNil(rapid.SliceOfN(listed, 0, 9).Draw(t, "entries")),
 		}
 	})
 }
 
-func genLogEntry() *rapid.Generator[caspaxos.LogEntry] {
-	return rapid.Custom(func(t *rapid.T) caspaxos.LogEntry {
+func genLogEntry() *rapid.Generator[durable.LogEntry] {
+	return rapid.Custom(func(t *rapid.T) durable.LogEntry {
 		switch rapid.IntRange(0, 3).Draw(t, "entry") {
 		case 0:
-			q := genRequest().Filter(func(q *caspaxos.Request) bool { return q.Kind == caspaxos.KindAccept }).Draw(t, "accept")
-			q.ID, q.Next, q.Needed = 0, caspaxos.Ballot{}, false
-			return caspaxos.LogEntry{Accept: q}
+			q := genRequest().Filter(func(q *message.Request) bool { return q.Kind == message.KindAccept }).Draw(t, "accept")
+			q.ID, q.Piggyback, q.Needed = 0, ballot.Ballot{}, false
+			return durable.LogEntry{Accept: q}
 		case 1:
-			return caspaxos.LogEntry{Node: &caspaxos.NodeState{
-				Floor: genBallot().Draw(t, "floor"), Ceiling: caspaxos.Time(rapid.Uint64().Draw(t, "ceiling")),
-				Dropped: genBallot().Draw(t, "dropped"),
+			return durable.LogEntry{Node: &durable.NodeState{
+				Floor: genBallot().Draw(t, "floor"), Ceiling: ballot.Time(rapid.Uint64().Draw(t, "ceiling")),
+				PurgedThrough: genBallot().Draw(t, "dropped"),
 			}}
 		case 2:
-			e := &caspaxos.EpochTaken{Epoch: rapid.Uint64().Draw(t, "epoch"), Met: rapid.Bool().Draw(t, "met")}
+			e := &durable.EpochTaken{Epoch: rapid.Uint64().Draw(t, "epoch"), Met: rapid.Bool().Draw(t, "met")}
 			e.First, e.Last, _ = genSlots(t)
-			return caspaxos.LogEntry{Epoch: e}
+			return durable.LogEntry{Epoch: e}
 		}
-		v := &caspaxos.FlushVote{Ballot: genBallot().Draw(t, "ballot"), Parts: rapid.Uint32Range(1, 1<<32-1).Draw(t, "parts")}
+		v := &durable.FlushVote{Ballot: genBallot().Draw(t, "ballot"), Parts: rapid.Uint32Range(1, 1<<32-1).Draw(t, "parts")}
 		v.Part = rapid.Uint32Range(0, v.Parts-1).Draw(t, "part")
 		v.First, v.Last, v.Space = genSlots(t)
 		v.Except = orNil(rapid.SliceOfN(genRegister(), 0, 9).Draw(t, "except"))
-		return caspaxos.LogEntry{Flush: v}
+		return durable.LogEntry{Flush: v}
 	})
 }
 
-func genRecord() *rapid.Generator[*caspaxos.Record] {
-	return rapid.Custom(func(t *rapid.T) *caspaxos.Record {
-		rec := &caspaxos.Record{
+func genRecord() *rapid.Generator[*durable.Record] {
+	return rapid.Custom(func(t *rapid.T) *durable.Record {
+		rec := &durable.Record{
 			Accepted: genBallot().Draw(t, "accepted"), Prepared: rapid.Bool().Draw(t, "prepared"),
 			Lineage: genLineage(t), Votes: genBallots(t, 70), Header: genHeader(t),
 		}
@@ -351,27 +357,27 @@ func genRecord() *rapid.Generator[*caspaxos.Record] {
 	})
 }
 
-func genTallyRequest() *rapid.Generator[*caspaxos.TallyRequest] {
-	return rapid.Custom(func(t *rapid.T) *caspaxos.TallyRequest {
-		q := &caspaxos.TallyRequest{
+func genTallyRequest() *rapid.Generator[*listing.TallyRequest] {
+	return rapid.Custom(func(t *rapid.T) *listing.TallyRequest {
+		q := &listing.TallyRequest{
 			ID: rapid.Uint64().Draw(t, "id"), Epoch: rapid.Uint64().Draw(t, "epoch"),
-			Databases: caspaxos.DatabaseSet(rapid.Uint16().Draw(t, "databases")),
+			Databases: partition.DatabaseSet(rapid.Uint16().Draw(t, "databases")),
 		}
-		for next := 0; len(q.Spans) < 9 && next < caspaxos.Slots && rapid.Bool().Draw(t, "another"); {
-			first := rapid.IntRange(next, caspaxos.Slots-1).Draw(t, "first")
-			last := rapid.IntRange(first, caspaxos.Slots-1).Draw(t, "last")
-			q.Spans = append(q.Spans, caspaxos.SlotSpan{First: uint16(first), Last: uint16(last)})
+		for next := 0; len(q.Spans) < 9 && next < partition.Slots && rapid.Bool().Draw(t, "another"); {
+			first := rapid.IntRange(next, partition.Slots-1).Draw(t, "first")
+			last := rapid.IntRange(first, partition.Slots-1).Draw(t, "last")
+			q.Spans = append(q.Spans, partition.SlotSpan{First: uint16(first), Last: uint16(last)})
 			next = last + 1
 		}
 		return q
 	})
 }
 
-func genTallyReply() *rapid.Generator[*caspaxos.TallyReply] {
-	return rapid.Custom(func(t *rapid.T) *caspaxos.TallyReply {
-		p := &caspaxos.TallyReply{ID: rapid.Uint64().Draw(t, "id"), Outcome: genOutcome(t), Epoch: rapid.Uint64().Draw(t, "epoch")}
+func genTallyReply() *rapid.Generator[*listing.TallyReply] {
+	return rapid.Custom(func(t *rapid.T) *listing.TallyReply {
+		p := &listing.TallyReply{ID: rapid.Uint64().Draw(t, "id"), Outcome: genOutcome(t), Epoch: rapid.Uint64().Draw(t, "epoch")}
 		for span := uint16(0); len(p.Tallies) < 9 && rapid.Bool().Draw(t, "another"); span++ {
-			one := caspaxos.Tallied{Span: span, Database: byte(rapid.IntRange(0, caspaxos.Databases-1).Draw(t, "database"))}
+			one := listing.Tallied{Span: span, Database: byte(rapid.IntRange(0, partition.Databases-1).Draw(t, "database"))}
 			one.Keys, one.Digest = rapid.Uint64().Draw(t, "keys"), rapid.Uint64().Draw(t, "digest")
 			if one.Expiring = rapid.Uint64Range(0, one.Keys).Draw(t, "expiring"); one.Expiring > 0 {
 				one.Expiry = rapid.Int64().Draw(t, "expiry")

@@ -3,19 +3,22 @@ package wire
 import (
 	"encoding/binary"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/ballot"
+	"synod/protocol/caspaxos/diskroom"
+	"synod/protocol/caspaxos/history"
+	"synod/protocol/caspaxos/quorum"
 )
 
 // maxEntries bounds a lineage or a list of votes. An acceptor keeps MaxContended at
 // most, the union that travels with a full change may hold MaxEntries of every
 // member.
-const maxEntries = caspaxos.MaxEntries * caspaxos.MaxMembers
+const maxEntries = history.MaxEntries * quorum.MaxMembers
 
 // AppendLineage appends a lineage.
-func AppendLineage(dst []byte, l *caspaxos.Lineage) []byte {
-	dst = AppendBallot(dst, l.Cut)
+func AppendLineage(dst []byte, l *history.Lineage) []byte {
+	dst = AppendBallot(dst, l.TruncatedThrough)
 	dst = binary.AppendUvarint(dst, uint64(len(l.Entries)))
-	var before caspaxos.Ballot
+	var before ballot.Ballot
 	for i := range l.Entries {
 		e := &l.Entries[i]
 		var flags byte
@@ -36,15 +39,15 @@ func AppendLineage(dst []byte, l *caspaxos.Lineage) []byte {
 	return dst
 }
 
-func (r *reader) lineage(l *caspaxos.Lineage) {
-	l.Cut = r.ballot()
+func (r *reader) lineage(l *history.Lineage) {
+	l.TruncatedThrough = r.ballot()
 	l.Entries = nil
 	n := r.count(2, maxEntries)
 	if n == 0 {
 		return
 	}
-	l.Entries = make([]caspaxos.Entry, n)
-	var before caspaxos.Ballot
+	l.Entries = make([]history.Entry, n)
+	var before ballot.Ballot
 	for i := range l.Entries {
 		e := &l.Entries[i]
 		var flags byte
@@ -64,9 +67,9 @@ func (r *reader) lineage(l *caspaxos.Lineage) {
 	}
 }
 
-func appendVotes(dst []byte, votes []caspaxos.Ballot) []byte {
+func appendVotes(dst []byte, votes []ballot.Ballot) []byte {
 	dst = binary.AppendUvarint(dst, uint64(len(votes)))
-	var before caspaxos.Ballot
+	var before ballot.Ballot
 	for _, b := range votes {
 		dst = appendStep(dst, 0, before, b)
 		before = b
@@ -74,13 +77,13 @@ func appendVotes(dst []byte, votes []caspaxos.Ballot) []byte {
 	return dst
 }
 
-func (r *reader) votes() []caspaxos.Ballot {
+func (r *reader) votes() []ballot.Ballot {
 	n := r.count(2, maxEntries)
 	if n == 0 {
 		return nil
 	}
-	votes := make([]caspaxos.Ballot, n)
-	var before caspaxos.Ballot
+	votes := make([]ballot.Ballot, n)
+	var before ballot.Ballot
 	for i := range votes {
 		_, votes[i] = r.step(stepVotes, before)
 		before = votes[i]
@@ -89,20 +92,20 @@ func (r *reader) votes() []caspaxos.Ballot {
 }
 
 // AppendHistory appends a history.
-func AppendHistory(dst []byte, h *caspaxos.History) []byte {
+func AppendHistory(dst []byte, h *history.History) []byte {
 	dst = AppendLineage(dst, &h.Lineage)
 	dst = appendVotes(dst, h.Votes)
 	dst = AppendBallot(dst, h.Floor)
-	return append(AppendBallot(dst, h.Dropped), byte(h.Room))
+	return append(AppendBallot(dst, h.PurgedThrough), byte(h.Room))
 }
 
-func (r *reader) history() *caspaxos.History {
-	h := new(caspaxos.History)
+func (r *reader) history() *history.History {
+	h := new(history.History)
 	r.lineage(&h.Lineage)
 	h.Votes = r.votes()
 	h.Floor = r.ballot()
-	h.Dropped = r.ballot()
-	if h.Room = caspaxos.Room(r.byte()); h.Room > caspaxos.RoomNone {
+	h.PurgedThrough = r.ballot()
+	if h.Room = diskroom.Room(r.byte()); h.Room > diskroom.RoomNone {
 		r.fail(badKind)
 	}
 	return h

@@ -3,7 +3,10 @@ package wire
 import (
 	"encoding/binary"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/ballot"
+	"synod/protocol/caspaxos/durable"
+	"synod/protocol/caspaxos/message"
+	"synod/protocol/register"
 )
 
 // The first byte of a log entry. It is on disk: a number keeps its meaning and
@@ -24,7 +27,7 @@ const (
 // number in their stead:
 //
 //	staged = stage · request
-func AppendLogEntry(dst []byte, e *caspaxos.LogEntry) []byte {
+func AppendLogEntry(dst []byte, e *durable.LogEntry) []byte {
 	switch {
 	case e.Accept != nil && e.Accept.Change.Stage != 0:
 		dst = binary.AppendUvarint(append(dst, logStaged), uint64(e.Accept.Change.Stage))
@@ -38,7 +41,7 @@ func AppendLogEntry(dst []byte, e *caspaxos.LogEntry) []byte {
 	case e.Node != nil:
 		dst = AppendBallot(append(dst, logNode), e.Node.Floor)
 		dst = binary.AppendUvarint(dst, uint64(e.Node.Ceiling))
-		return AppendBallot(dst, e.Node.Dropped)
+		return AppendBallot(dst, e.Node.PurgedThrough)
 	case e.Epoch != nil:
 		kind := byte(logEpochShown)
 		if e.Epoch.Met {
@@ -55,45 +58,45 @@ func AppendLogEntry(dst []byte, e *caspaxos.LogEntry) []byte {
 
 // DecodeLogEntry decodes one entry, which takes up all of b. Byte slices in the
 // entry alias b.
-func DecodeLogEntry(b []byte) (caspaxos.LogEntry, error) {
-	var e caspaxos.LogEntry
+func DecodeLogEntry(b []byte) (durable.LogEntry, error) {
+	var e durable.LogEntry
 	var s slabs
 	r := reader{b: b}
 	switch kind := r.byte(); kind {
 	case logAccept:
-		e.Accept = new(caspaxos.Request)
+		e.Accept = new(message.Request)
 		r.request(e.Accept, &s)
-		if e.Accept.Kind != caspaxos.KindAccept {
+		if e.Accept.Kind != message.KindAccept {
 			r.fail(badKind)
 		}
 	case logStaged:
 		stage := uint32(r.atMost(1<<32 - 1))
-		e.Accept = new(caspaxos.Request)
+		e.Accept = new(message.Request)
 		r.wholeChange(e.Accept, &s)
 		if stage == 0 {
 			r.fail(badOrder)
 		}
 		e.Accept.Change.Stage = stage
 	case logNode:
-		e.Node = &caspaxos.NodeState{Floor: r.ballot(), Ceiling: caspaxos.Time(r.uvarint()), Dropped: r.ballot()}
+		e.Node = &durable.NodeState{Floor: r.ballot(), Ceiling: ballot.Time(r.uvarint()), PurgedThrough: r.ballot()}
 	case logEpoch, logEpochShown:
-		e.Epoch = &caspaxos.EpochTaken{First: r.slot(), Last: r.slot(), Epoch: r.uvarint(), Met: kind == logEpoch}
+		e.Epoch = &durable.EpochTaken{First: r.slot(), Last: r.slot(), Epoch: r.uvarint(), Met: kind == logEpoch}
 		if e.Epoch.First > e.Epoch.Last {
 			r.fail(badOrder)
 		}
 	case logFlush:
-		e.Flush = new(caspaxos.FlushVote)
+		e.Flush = new(durable.FlushVote)
 		r.flushVote(e.Flush)
 	default:
 		r.fail(badKind)
 	}
 	if err := r.end("log entry"); err != nil {
-		return caspaxos.LogEntry{}, err
+		return durable.LogEntry{}, err
 	}
 	return e, nil
 }
 
-func appendFlushVote(dst []byte, v *caspaxos.FlushVote) []byte {
+func appendFlushVote(dst []byte, v *durable.FlushVote) []byte {
 	dst = AppendBallot(dst, v.Ballot)
 	dst = appendSlots(dst, v.First, v.Last, v.Space)
 	dst = binary.AppendUvarint(dst, uint64(v.Part))
@@ -105,7 +108,7 @@ func appendFlushVote(dst []byte, v *caspaxos.FlushVote) []byte {
 	return dst
 }
 
-func (r *reader) flushVote(v *caspaxos.FlushVote) {
+func (r *reader) flushVote(v *durable.FlushVote) {
 	v.Ballot = r.ballot()
 	v.First, v.Last, v.Space = r.slots()
 	v.Part = uint32(r.atMost(1<<32 - 1))
@@ -113,11 +116,11 @@ func (r *reader) flushVote(v *caspaxos.FlushVote) {
 	if v.Part >= v.Parts {
 		r.fail(badPartial)
 	}
-	n := r.count(3, caspaxos.MaxRefused)
+	n := r.count(3, message.MaxRefused)
 	if n == 0 {
 		return
 	}
-	v.Except = make([]caspaxos.Register, n)
+	v.Except = make([]register.ID, n)
 	for i := range v.Except {
 		r.register(&v.Except[i])
 	}

@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/message"
 	"synod/protocol/register"
 )
 
@@ -16,7 +16,7 @@ type Piece struct {
 	Number uint32 // from zero
 	Last   bool
 	// Accept is there in piece zero alone: the request, without the ops.
-	Accept *caspaxos.Request
+	Accept *message.Request
 	// Ops are Puts in the order of their keys, each once: also over all pieces.
 	Ops []register.Op
 }
@@ -65,14 +65,14 @@ func AppendPiece(dst []byte, p *Piece) []byte {
 	dst, start := open(dst, KindPiece)
 	dst = binary.AppendUvarint(dst, p.ID)
 	dst = binary.AppendUvarint(dst, uint64(p.Number))
-	next := p.Accept != nil && !p.Accept.Next.IsZero()
+	next := p.Accept != nil && !p.Accept.Piggyback.IsZero()
 	dst = append(dst, bit(p.Last, pieceLast)|bit(next, pieceNext)|bit(p.Accept != nil && p.Accept.Needed, pieceNeeded))
 	if p.Number == 0 {
 		request := *p.Accept
 		request.Change.Ops = nil
 		dst = appendAccept(dst, &request)
 		if next {
-			dst = AppendBallot(dst, request.Next)
+			dst = AppendBallot(dst, request.Piggyback)
 		}
 	}
 	dst = binary.AppendUvarint(dst, uint64(len(p.Ops)))
@@ -98,11 +98,11 @@ func (r *reader) piece(p *Piece, s *slabs) {
 	}
 	p.Last = flags&pieceLast != 0
 	if p.Number == 0 {
-		p.Accept = &caspaxos.Request{ID: p.ID}
+		p.Accept = &message.Request{ID: p.ID}
 		r.wholeChange(p.Accept, s)
 		p.Accept.Needed = flags&pieceNeeded != 0
 		if flags&pieceNext != 0 {
-			p.Accept.Next = r.ballot()
+			p.Accept.Piggyback = r.ballot()
 		}
 	}
 	n := r.count(2, maxOps)
@@ -122,9 +122,9 @@ func (r *reader) piece(p *Piece, s *slabs) {
 }
 
 // wholeChange reads an Accept whose full change has its ops elsewhere.
-func (r *reader) wholeChange(q *caspaxos.Request, s *slabs) {
+func (r *reader) wholeChange(q *message.Request, s *slabs) {
 	r.request(q, s)
-	if q.Kind != caspaxos.KindAccept || q.Change.Kind != register.Full || len(q.Change.Ops) > 0 {
+	if q.Kind != message.KindAccept || q.Change.Kind != register.Full || len(q.Change.Ops) > 0 {
 		r.fail(badKind)
 	}
 }

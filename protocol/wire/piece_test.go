@@ -10,7 +10,9 @@ import (
 
 	"pgregory.net/rapid"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/ballot"
+	"synod/protocol/caspaxos/durable"
+	"synod/protocol/caspaxos/message"
 	"synod/protocol/register"
 )
 
@@ -26,9 +28,9 @@ func genPuts(t *rapid.T) []register.Op {
 }
 
 // genWhole draws an Accept whose full change has its ops elsewhere.
-func genWhole() *rapid.Generator[*caspaxos.Request] {
-	accepts := genRequest().Filter(func(q *caspaxos.Request) bool { return q.Kind == caspaxos.KindAccept })
-	return rapid.Custom(func(t *rapid.T) *caspaxos.Request {
+func genWhole() *rapid.Generator[*message.Request] {
+	accepts := genRequest().Filter(func(q *message.Request) bool { return q.Kind == message.KindAccept })
+	return rapid.Custom(func(t *rapid.T) *message.Request {
 		q := accepts.Draw(t, "accept")
 		q.Change = register.Change{Kind: register.Full, Header: genHeader(t)}
 		return q
@@ -90,9 +92,9 @@ func TestPiecesOfAChangeJoinAgain(t *testing.T) {
 }
 
 func TestMalformedPiecesAreRefused(t *testing.T) {
-	accept := &caspaxos.Request{Kind: caspaxos.KindAccept, Register: caspaxos.Register{Key: "k"}, Change: register.Delete()}
+	accept := &message.Request{Kind: message.KindAccept, Register: register.ID{Key: "k"}, Change: register.Delete()}
 	delta, read := *accept, *accept
-	delta.Change.Kind, read.Kind = register.Delta, caspaxos.KindRead
+	delta.Change.Kind, read.Kind = register.Delta, message.KindRead
 	put := func(key string) register.Op { return register.Op{Key: []byte(key)} }
 	whole := AppendPiece(nil, &Piece{Accept: accept})
 	flags := bytes.Clone(whole)
@@ -123,15 +125,15 @@ func TestMalformedPiecesAreRefused(t *testing.T) {
 func TestOnlyTheChangelogHasStages(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		q := genWhole().Draw(t, "whole")
-		q.ID, q.Next, q.Needed = 0, caspaxos.Ballot{}, false
+		q.ID, q.Piggyback, q.Needed = 0, ballot.Ballot{}, false
 		q.Change.Stage = rapid.Uint32Range(1, 1<<32-1).Draw(t, "stage")
-		b := AppendLogEntry(nil, &caspaxos.LogEntry{Accept: q})
+		b := AppendLogEntry(nil, &durable.LogEntry{Accept: q})
 		got, err := DecodeLogEntry(b)
 		if err != nil || !reflect.DeepEqual(got.Accept, q) {
 			t.Fatalf("%v\n got %+v\nwant %+v", err, got.Accept, q)
 		}
 		q.Change.Stage = 1 // one byte
-		b = AppendLogEntry(nil, &caspaxos.LogEntry{Accept: q})
+		b = AppendLogEntry(nil, &durable.LogEntry{Accept: q})
 		b[1] = 0
 		if _, err := DecodeLogEntry(b); !errors.Is(err, ErrMalformed) {
 			t.Fatalf("an entry of no stage: %v", err)

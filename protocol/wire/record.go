@@ -1,6 +1,8 @@
 package wire
 
-import "synod/protocol/caspaxos"
+import (
+	"synod/protocol/caspaxos/durable"
+)
 
 // RecordFormat is the first byte of a record's row.
 const RecordFormat = 1
@@ -13,7 +15,7 @@ const (
 // AppendRecord appends what a row holds of a record: all but Register, which is
 // the row's key, and Pos and Since, which are of this process's life. More may
 // follow behind it.
-func AppendRecord(dst []byte, rec *caspaxos.Record) []byte {
+func AppendRecord(dst []byte, rec *durable.Record) []byte {
 	dst = append(dst, RecordFormat, byte(flag(rec.Prepared, recordPrepared)|flag(rec.Intent != nil, recordIntent)))
 	dst = AppendBallot(dst, rec.Accepted)
 	dst = AppendLineage(dst, &rec.Lineage)
@@ -27,7 +29,7 @@ func AppendRecord(dst []byte, rec *caspaxos.Record) []byte {
 // DecodeRecord decodes what AppendRecord wrote into rec, leaving the fields
 // that are not part of it alone, and returns what follows. Header.Aux, Intent
 // and rest alias b. After an error rec is not to be used.
-func DecodeRecord(b []byte, rec *caspaxos.Record) (rest []byte, err error) {
+func DecodeRecord(b []byte, rec *durable.Record) (rest []byte, err error) {
 	r := reader{b: b}
 	if r.byte() != RecordFormat {
 		r.fail(wrongFormat)

@@ -5,7 +5,7 @@ import (
 	"math"
 	"time"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/message"
 	"synod/protocol/register"
 )
 
@@ -35,21 +35,21 @@ func flag(set bool, bit uint16) uint16 {
 }
 
 // AppendReply appends a message with all of p but After and Pages.
-func AppendReply(dst []byte, p *caspaxos.Reply) []byte {
+func AppendReply(dst []byte, p *message.Reply) []byte {
 	dst, start := open(dst, KindReply)
 	flags := uint16(p.Outcome)&replyOutcome |
 		flag(p.History != nil, replyHistory) |
 		flag(p.HasState, replyState) |
 		flag(p.Prepared, replyPrep) |
-		flag(p.Never && p.Outcome == caspaxos.Nacked, replyNever) |
-		flag(p.Shared && p.Outcome == caspaxos.Acked, replyShared) |
+		flag(p.Never && p.Outcome == message.Nacked, replyNever) |
+		flag(p.Shared && p.Outcome == message.Acked, replyShared) |
 		flag(p.Granted, replyGranted) |
 		flag(p.Epoch != 0, replyEpoch) |
 		flag(!p.Promise.IsZero(), replyPromise) |
 		flag(!p.Accepted.IsZero(), replyAccept) |
 		flag(p.Held > 0, replyHeld) |
 		flag(p.Intent != nil, replyIntent) |
-		flag(p.Part > 0, replyPart) |
+		flag(p.Chunk > 0, replyPart) |
 		flag(p.More, replyMore)
 	dst = binary.AppendUvarint(dst, p.ID)
 	dst = append(dst, byte(flags), byte(flags>>8))
@@ -72,28 +72,28 @@ func AppendReply(dst []byte, p *caspaxos.Reply) []byte {
 		dst = AppendHistory(dst, p.History)
 	}
 	if flags&replyPart != 0 {
-		dst = binary.AppendUvarint(dst, uint64(p.Part))
+		dst = binary.AppendUvarint(dst, uint64(p.Chunk))
 	}
 	if flags&replyState != 0 {
 		dst = AppendView(dst, &p.View)
 	}
 	switch p.Outcome {
-	case caspaxos.StaleBase:
-		dst = appendBallots(dst, p.Back)
-	case caspaxos.Led:
-		dst = appendWay(dst, p.Way)
+	case message.StaleBase:
+		dst = appendBallots(dst, p.UndoTargets)
+	case message.DeltasOK:
+		dst = appendWay(dst, p.DeltaRange)
 	}
 	return seal(dst, start)
 }
 
-func (r *reader) reply(p *caspaxos.Reply, s *slabs) {
+func (r *reader) reply(p *message.Reply, s *slabs) {
 	p.ID = r.uvarint()
 	flags := uint16(r.byte())
 	flags |= uint16(r.byte()) << 8
 	p.Outcome = r.outcome(byte(flags & replyOutcome))
 	p.Prepared = flags&replyPrep != 0
-	p.Never = p.Outcome == caspaxos.Nacked && flags&replyNever != 0
-	p.Shared = p.Outcome == caspaxos.Acked && flags&replyShared != 0
+	p.Never = p.Outcome == message.Nacked && flags&replyNever != 0
+	p.Shared = p.Outcome == message.Acked && flags&replyShared != 0
 	p.Granted = flags&replyGranted != 0
 	if flags&replyEpoch != 0 {
 		p.Epoch = r.uvarint()
@@ -114,7 +114,7 @@ func (r *reader) reply(p *caspaxos.Reply, s *slabs) {
 		p.History = r.history()
 	}
 	if flags&replyPart != 0 {
-		p.Part = uint32(r.atMost(math.MaxUint32))
+		p.Chunk = uint32(r.atMost(math.MaxUint32))
 	}
 	p.More = flags&replyMore != 0
 	if flags&replyState != 0 {
@@ -122,21 +122,21 @@ func (r *reader) reply(p *caspaxos.Reply, s *slabs) {
 		r.view(&p.View, s)
 	}
 	switch p.Outcome {
-	case caspaxos.StaleBase:
-		p.Back = r.ballots(caspaxos.MaxBack)
-	case caspaxos.Led:
-		p.Way = r.way(s)
+	case message.StaleBase:
+		p.UndoTargets = r.ballots(message.MaxUndoTargets)
+	case message.DeltasOK:
+		p.DeltaRange = r.way(s)
 	}
 }
 
-func appendWay(dst []byte, w *caspaxos.Way) []byte {
+func appendWay(dst []byte, w *message.DeltaRange) []byte {
 	dst = AppendBallot(AppendBallot(dst, w.On), w.To)
 	dst = AppendLineage(dst, &w.Lineage)
 	return appendChange(append(dst, byte(w.Change.Kind)), &w.Change)
 }
 
-func (r *reader) way(s *slabs) *caspaxos.Way {
-	w := &caspaxos.Way{On: r.ballot(), To: r.ballot()}
+func (r *reader) way(s *slabs) *message.DeltaRange {
+	w := &message.DeltaRange{On: r.ballot(), To: r.ballot()}
 	r.lineage(&w.Lineage)
 	kind := register.ChangeKind(r.byte())
 	if w.On.IsZero() || w.To.IsZero() || kind == register.Full {
@@ -146,9 +146,9 @@ func (r *reader) way(s *slabs) *caspaxos.Way {
 	return w
 }
 
-func (r *reader) outcome(o byte) caspaxos.Outcome {
-	out := caspaxos.Outcome(o)
-	if out < caspaxos.Promised || out > caspaxos.Unreachable {
+func (r *reader) outcome(o byte) message.Outcome {
+	out := message.Outcome(o)
+	if out < message.Promised || out > message.Unreachable {
 		r.fail(badKind)
 	}
 	return out

@@ -3,7 +3,9 @@ package wire
 import (
 	"encoding/binary"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/history"
+	"synod/protocol/caspaxos/message"
+	"synod/protocol/partition"
 	"synod/protocol/register"
 )
 
@@ -37,13 +39,13 @@ const needed = 1
 // rest:
 //
 //	body = ID · request · [Next · [1, if it is needed]]
-func AppendRequest(dst []byte, q *caspaxos.Request) []byte {
+func AppendRequest(dst []byte, q *message.Request) []byte {
 	dst, start := open(dst, KindRequest)
 	dst = binary.AppendUvarint(dst, q.ID)
-	if q.Kind == caspaxos.KindAccept {
+	if q.Kind == message.KindAccept {
 		dst = appendAccept(dst, q)
-		if !q.Next.IsZero() || q.Needed {
-			dst = AppendBallot(dst, q.Next)
+		if !q.Piggyback.IsZero() || q.Needed {
+			dst = AppendBallot(dst, q.Piggyback)
 		}
 		if q.Needed {
 			dst = append(dst, needed)
@@ -54,7 +56,7 @@ func AppendRequest(dst []byte, q *caspaxos.Request) []byte {
 	return seal(dst, start)
 }
 
-func appendQuestion(dst []byte, q *caspaxos.Request) []byte {
+func appendQuestion(dst []byte, q *message.Request) []byte {
 	flags := byte(q.Kind) & requestKind
 	if q.WantState {
 		flags |= requestState
@@ -77,7 +79,7 @@ func appendQuestion(dst []byte, q *caspaxos.Request) []byte {
 	dst = append(dst, flags)
 	dst = appendRegister(dst, &q.Register)
 	dst = binary.AppendUvarint(dst, q.Epoch)
-	if q.Kind == caspaxos.KindPrepare || flags&requestSince != 0 {
+	if q.Kind == message.KindPrepare || flags&requestSince != 0 {
 		dst = AppendBallot(dst, q.Ballot)
 	}
 	if flags&requestSince != 0 {
@@ -92,7 +94,7 @@ func appendQuestion(dst []byte, q *caspaxos.Request) []byte {
 	return dst
 }
 
-func appendAccept(dst []byte, q *caspaxos.Request) []byte {
+func appendAccept(dst []byte, q *message.Request) []byte {
 	flags := byte(q.Kind) | byte(q.Change.Kind)<<requestChange
 	if q.Prepared {
 		flags |= requestPrepared
@@ -123,16 +125,16 @@ func appendAccept(dst []byte, q *caspaxos.Request) []byte {
 }
 
 // message reads a request's message.
-func (r *reader) message(q *caspaxos.Request, s *slabs) {
+func (r *reader) message(q *message.Request, s *slabs) {
 	q.ID = r.uvarint()
 	start := r.i
 	r.request(q, s)
-	if q.Kind != caspaxos.KindAccept || r.why != "" {
+	if q.Kind != message.KindAccept || r.why != "" {
 		return
 	}
 	q.Encoded = r.b[start:r.i:r.i]
 	if r.left() > 0 {
-		q.Next = r.ballot()
+		q.Piggyback = r.ballot()
 	}
 	if r.left() > 0 {
 		if q.Needed = true; r.byte() != needed {
@@ -142,39 +144,39 @@ func (r *reader) message(q *caspaxos.Request, s *slabs) {
 }
 
 // request reads a request but for its ID and Next.
-func (r *reader) request(q *caspaxos.Request, s *slabs) {
+func (r *reader) request(q *message.Request, s *slabs) {
 	flags := r.byte()
-	q.Kind = caspaxos.Kind(flags & requestKind)
+	q.Kind = message.Kind(flags & requestKind)
 	r.register(&q.Register)
 	q.Epoch = r.uvarint()
 	switch q.Kind {
-	case caspaxos.KindAccept:
+	case message.KindAccept:
 		r.accept(q, flags, s)
-	case caspaxos.KindRead, caspaxos.KindPrepare:
+	case message.KindRead, message.KindPrepare:
 		r.question(q, flags)
 	default:
 		r.fail(badKind)
 	}
 }
 
-func (r *reader) question(q *caspaxos.Request, flags byte) {
+func (r *reader) question(q *message.Request, flags byte) {
 	if flags&^requestQuestion != 0 {
 		r.fail(badFlags)
 	}
 	q.WantState = flags&requestState != 0
 	q.WantHistory = flags&requestHistory != 0
 	q.WantLarge = flags&requestLarge != 0
-	if q.Kind == caspaxos.KindPrepare || flags&requestSince != 0 {
+	if q.Kind == message.KindPrepare || flags&requestSince != 0 {
 		q.Ballot = r.ballot()
 	}
 	if flags&requestSince != 0 {
-		q.Since = r.ballots(caspaxos.MaxSince)
-		if len(q.Since) == 0 || q.Kind != caspaxos.KindRead {
+		q.Since = r.ballots(message.MaxSince)
+		if len(q.Since) == 0 || q.Kind != message.KindRead {
 			r.fail(badFlags)
 		}
 	}
 	if flags&requestOldest != 0 {
-		if q.Oldest = r.ballot(); q.Kind != caspaxos.KindPrepare {
+		if q.Oldest = r.ballot(); q.Kind != message.KindPrepare {
 			r.fail(badFlags)
 		}
 	}
@@ -183,7 +185,7 @@ func (r *reader) question(q *caspaxos.Request, flags byte) {
 	}
 }
 
-func (r *reader) accept(q *caspaxos.Request, flags byte, s *slabs) {
+func (r *reader) accept(q *message.Request, flags byte, s *slabs) {
 	if flags&^requestAccept != 0 {
 		r.fail(badFlags)
 	}
@@ -196,19 +198,19 @@ func (r *reader) accept(q *caspaxos.Request, flags byte, s *slabs) {
 		q.On = r.ballot()
 	}
 	if flags&requestLineage != 0 {
-		q.History = new(caspaxos.Lineage)
+		q.History = new(history.Lineage)
 		r.lineage(q.History)
 	}
 	r.change(&q.Change, register.ChangeKind(flags>>requestChange), s)
 }
 
-func appendRegister(dst []byte, g *caspaxos.Register) []byte {
+func appendRegister(dst []byte, g *register.ID) []byte {
 	dst = binary.AppendUvarint(dst, uint64(g.Slot))
 	return appendString(dst, g.Key)
 }
 
 // register reads a register: a slot that exists and a key with a name space.
-func (r *reader) register(g *caspaxos.Register) {
+func (r *reader) register(g *register.ID) {
 	g.Slot = r.slot()
 	key := r.bytes()
 	if len(key) == 0 {
@@ -220,7 +222,7 @@ func (r *reader) register(g *caspaxos.Register) {
 
 func (r *reader) slot() uint16 {
 	v := r.uvarint()
-	if v >= caspaxos.Slots {
+	if v >= partition.Slots {
 		r.fail(badSlot)
 		return 0
 	}

@@ -1,7 +1,7 @@
 package wire
 
 import (
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/message"
 	"synod/protocol/register"
 )
 
@@ -9,8 +9,8 @@ import (
 // handed out is never handed out again; the garbage collector frees a block
 // when nothing of it is in use any more.
 type slabs struct {
-	requests slab[caspaxos.Request]
-	replies  slab[caspaxos.Reply]
+	requests slab[message.Request]
+	replies  slab[message.Reply]
 	ops      slab[register.Op]
 	elems    slab[register.Element]
 }

@@ -3,12 +3,13 @@ package wire
 import (
 	"encoding/binary"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/listing"
+	"synod/protocol/partition"
 )
 
 // AppendTallyRequest appends a message. Spans are written as their distance from
 // the one before and their length.
-func AppendTallyRequest(dst []byte, q *caspaxos.TallyRequest) []byte {
+func AppendTallyRequest(dst []byte, q *listing.TallyRequest) []byte {
 	dst, start := open(dst, KindTallyRequest)
 	dst = binary.AppendUvarint(dst, q.ID)
 	dst = binary.AppendUvarint(dst, q.Epoch)
@@ -23,31 +24,31 @@ func AppendTallyRequest(dst []byte, q *caspaxos.TallyRequest) []byte {
 	return seal(dst, start)
 }
 
-func (r *reader) tallyRequest(q *caspaxos.TallyRequest) {
+func (r *reader) tallyRequest(q *listing.TallyRequest) {
 	q.ID = r.uvarint()
 	q.Epoch = r.uvarint()
-	q.Databases = caspaxos.DatabaseSet(r.atMost(uint64(caspaxos.AllDatabases)))
-	n := r.count(2, caspaxos.Slots)
+	q.Databases = partition.DatabaseSet(r.atMost(uint64(partition.AllDatabases)))
+	n := r.count(2, partition.Slots)
 	if n == 0 {
 		return
 	}
-	q.Spans = make([]caspaxos.SlotSpan, n)
+	q.Spans = make([]partition.SlotSpan, n)
 	next := uint64(0)
 	for i := range q.Spans {
-		first := next + r.atMost(caspaxos.Slots)
-		last := first + r.atMost(caspaxos.Slots)
-		if last >= caspaxos.Slots {
+		first := next + r.atMost(partition.Slots)
+		last := first + r.atMost(partition.Slots)
+		if last >= partition.Slots {
 			r.fail(badSlot)
 			q.Spans = nil
 			return
 		}
-		q.Spans[i] = caspaxos.SlotSpan{First: uint16(first), Last: uint16(last)}
+		q.Spans[i] = partition.SlotSpan{First: uint16(first), Last: uint16(last)}
 		next = last + 1
 	}
 }
 
 // AppendTallyReply appends a message with all of p but After.
-func AppendTallyReply(dst []byte, p *caspaxos.TallyReply) []byte {
+func AppendTallyReply(dst []byte, p *listing.TallyReply) []byte {
 	dst, start := open(dst, KindTallyReply)
 	dst = binary.AppendUvarint(dst, p.ID)
 	dst = append(dst, byte(p.Outcome))
@@ -66,19 +67,19 @@ func AppendTallyReply(dst []byte, p *caspaxos.TallyReply) []byte {
 	return seal(dst, start)
 }
 
-func (r *reader) tallyReply(p *caspaxos.TallyReply) {
+func (r *reader) tallyReply(p *listing.TallyReply) {
 	p.ID = r.uvarint()
 	p.Outcome = r.outcome(r.byte())
 	p.Epoch = r.uvarint()
-	n := r.count(12, caspaxos.Slots*caspaxos.Databases)
+	n := r.count(12, partition.Slots*partition.Databases)
 	if n == 0 {
 		return
 	}
-	p.Tallies = make([]caspaxos.Tallied, n)
+	p.Tallies = make([]listing.Tallied, n)
 	for i := range p.Tallies {
 		t := &p.Tallies[i]
 		t.Span = r.slot()
-		if t.Database = r.byte(); t.Database >= caspaxos.Databases {
+		if t.Database = r.byte(); t.Database >= partition.Databases {
 			r.fail(badKind)
 		}
 		if i > 0 && !p.Tallies[i-1].Before(t) {

@@ -8,7 +8,10 @@ import (
 
 	"pgregory.net/rapid"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/ballot"
+	"synod/protocol/caspaxos/durable"
+	"synod/protocol/caspaxos/history"
+	"synod/protocol/caspaxos/message"
 	"synod/protocol/register"
 )
 
@@ -31,7 +34,7 @@ func checkMessage[T any](t *testing.T, kind Kind, gen *rapid.Generator[*T],
 			if err != nil {
 				t.Fatalf("message %d: %v", i, err)
 			}
-			if q, ok := any(got).(*caspaxos.Request); ok {
+			if q, ok := any(got).(*message.Request); ok {
 				q.Encoded = nil
 			}
 			if !reflect.DeepEqual(got, want) {
@@ -84,8 +87,8 @@ func TestTallyReplyRoundTrip(t *testing.T) {
 	checkMessage(t, KindTallyReply, genTallyReply(), AppendTallyReply, (*Batch).TallyReply)
 }
 
-// message encloses a body as seal does.
-func message(kind Kind, body []byte) []byte {
+// sealed encloses a body as seal does.
+func sealed(kind Kind, body []byte) []byte {
 	dst, start := open(nil, kind)
 	return seal(append(dst, body...), start)
 }
@@ -95,14 +98,14 @@ func message(kind Kind, body []byte) []byte {
 func TestTruncatedBodyIsAnError(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		q := genRequest().Draw(t, "request")
-		q.Next, q.Needed = caspaxos.Ballot{}, false
+		q.Piggyback, q.Needed = ballot.Ballot{}, false
 		p := genReply().Draw(t, "reply")
 		for kind, whole := range map[Kind][]byte{KindRequest: AppendRequest(nil, q), KindReply: AppendReply(nil, p)} {
 			b := NewBatch(whole)
 			b.Next()
 			body := b.body
 			for cut := range len(body) {
-				b := NewBatch(message(kind, body[:cut]))
+				b := NewBatch(sealed(kind, body[:cut]))
 				if !b.Next() {
 					t.Fatalf("a sound batch: %v", b.Err())
 				}
@@ -144,15 +147,15 @@ func TestLogEntryRoundTrip(t *testing.T) {
 // and that is what encoding it again gives.
 func TestAcceptIsLoggedAsItCame(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		sent := genRequest().Filter(func(q *caspaxos.Request) bool { return q.Kind == caspaxos.KindAccept }).Draw(t, "accept")
+		sent := genRequest().Filter(func(q *message.Request) bool { return q.Kind == message.KindAccept }).Draw(t, "accept")
 		b := NewBatch(AppendRequest(nil, sent))
 		b.Next()
 		got, err := b.Request()
 		if err != nil || got.Encoded == nil {
 			t.Fatalf("encoded %x, %v", got.Encoded, err)
 		}
-		asItCame := AppendLogEntry(nil, &caspaxos.LogEntry{Accept: got})
-		again := AppendLogEntry(nil, &caspaxos.LogEntry{Accept: sent})
+		asItCame := AppendLogEntry(nil, &durable.LogEntry{Accept: got})
+		again := AppendLogEntry(nil, &durable.LogEntry{Accept: sent})
 		if !bytes.Equal(asItCame, again) {
 			t.Fatalf("as it came %x\n   encoded %x", asItCame, again)
 		}
@@ -162,12 +165,12 @@ func TestAcceptIsLoggedAsItCame(t *testing.T) {
 func TestRecordRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		want := genRecord().Draw(t, "record")
-		want.Register = caspaxos.Register{Slot: 7, Key: "\x00k"}
+		want.Register = register.ID{Slot: 7, Key: "\x00k"}
 		want.Pos, want.Since = 11, 12
 		inline := genBytes().Draw(t, "inline")
 		b := AppendRecord(nil, want)
 		size := len(b)
-		got := &caspaxos.Record{Register: want.Register, Pos: 11, Since: 12, Votes: []caspaxos.Ballot{{Time: 1}}, Intent: []byte("old")}
+		got := &durable.Record{Register: want.Register, Pos: 11, Since: 12, Votes: []ballot.Ballot{{Time: 1}}, Intent: []byte("old")}
 		rest, err := DecodeRecord(append(b, inline...), got)
 		if err != nil || !reflect.DeepEqual(got, want) || !bytes.Equal(rest, inline) {
 			t.Fatalf("rest %x, %v\n got %+v\nwant %+v", rest, err, got, want)
@@ -183,13 +186,13 @@ func TestRecordRoundTrip(t *testing.T) {
 // TestMalformedMessagesAreRefused has one sample of each thing that the decoders refuse beyond
 // missing bytes.
 func TestMalformedMessagesAreRefused(t *testing.T) {
-	read := func(tail ...byte) []byte { return message(KindRequest, append([]byte{1}, tail...)) }
+	read := func(tail ...byte) []byte { return sealed(KindRequest, append([]byte{1}, tail...)) }
 	accept := func(change ...byte) []byte {
 		// kind Accept, Full; slot 0, key "\0", epoch 0, zero ballot
-		return message(KindRequest, append([]byte{1, 3 | 2<<requestChange, 0, 1, 0, 0, 0}, change...))
+		return sealed(KindRequest, append([]byte{1, 3 | 2<<requestChange, 0, 1, 0, 0, 0}, change...))
 	}
 	told := func(flags0, flags1 byte, tail ...byte) []byte {
-		return message(KindReply, append([]byte{1, flags0, flags1}, tail...))
+		return sealed(KindReply, append([]byte{1, flags0, flags1}, tail...))
 	}
 	huge := []byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f}
 	for _, c := range []struct {
@@ -207,7 +210,7 @@ func TestMalformedMessagesAreRefused(t *testing.T) {
 		{"projection", read(1|requestProjection, 0, 1, 0, 0, 0x80), badFlags},
 		{"projected keys", read(append([]byte{1 | requestProjection, 0, 1, 0, 0, projectKeys}, huge...)...), tooMany},
 		{"projected ranges", read(append([]byte{1 | requestProjection, 0, 1, 0, 0, projectRanges}, huge...)...), tooMany},
-		{"change kind", message(KindRequest, []byte{1, 3 | 3<<requestChange, 0, 1, 0, 0, 0}), badKind},
+		{"change kind", sealed(KindRequest, []byte{1, 3 | 3<<requestChange, 0, 1, 0, 0, 0}), badKind},
 		{"type", accept(0x0f, 0), badKind},
 		{"op count", accept(append([]byte{1}, huge...)...), tooMany},
 		{"op kind", accept(1, 1, 3, 0, 0), badKind},
@@ -218,7 +221,7 @@ func TestMalformedMessagesAreRefused(t *testing.T) {
 		{"way from nothing", told(7, 0, 0, 0, 0, 0, 0), badKind},
 		{"way that is a state", told(7, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0), badKind},
 		{"read since nothing", read(1|requestSince, 0, 1, 0, 0, 0, 0), badFlags},
-		{"prepare since", message(KindRequest, []byte{1, 2 | requestSince, 0, 1, 0, 0, 0, 1, 0}), badFlags},
+		{"prepare since", sealed(KindRequest, []byte{1, 2 | requestSince, 0, 1, 0, 0, 0, 1, 0}), badFlags},
 		{"lineage count", told(2|replyHistory, 0, 0, 0x81, 0x08, 0, 0, 0), tooMany},
 		{"lineage out of order", told(2|replyHistory, 0, 0, 2, stepBlind|stepProposer, 5, 1, stepBlind, 0, 0, 0, 0), badOrder},
 		{"lineage with two parents", told(2|replyHistory, 0, 0, 1, stepBlind|stepFromZero, 5, 0, 0, 0), badFlags},
@@ -227,14 +230,14 @@ func TestMalformedMessagesAreRefused(t *testing.T) {
 		{"elements out of order", told(2|replyState, 0, 1, projectAll, 2, 1, 'b', 0, 1, 'a', 0), badOrder},
 		{"element twice", told(2|replyState, 0, 1, projectAll, 2, 1, 'b', 0, 1, 'b', 0), badOrder},
 		{"element count", told(2|replyState, 0, append([]byte{1, projectAll}, huge...)...), tooMany},
-		{"flush of slots upside down", message(KindFlushRequest, []byte{1, 0, 0, 2, 1, 0}), badOrder},
-		{"listed type", message(KindListReply, []byte{1, 2, 0, 0, 0, 0, 0, 1, 0, 1, 0, 0, 0, 9, 0}), badKind},
-		{"tally of a slot that is not there", message(KindTallyRequest, []byte{1, 0, 1, 1, 0xff, 0x7f, 1}), badSlot},
-		{"tallies out of order", message(KindTallyReply, []byte{1, 2, 0, 2,
+		{"flush of slots upside down", sealed(KindFlushRequest, []byte{1, 0, 0, 2, 1, 0}), badOrder},
+		{"listed type", sealed(KindListReply, []byte{1, 2, 0, 0, 0, 0, 0, 1, 0, 1, 0, 0, 0, 9, 0}), badKind},
+		{"tally of a slot that is not there", sealed(KindTallyRequest, []byte{1, 0, 1, 1, 0xff, 0x7f, 1}), badSlot},
+		{"tallies out of order", sealed(KindTallyReply, []byte{1, 2, 0, 2,
 			1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0,
 			1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0}), badOrder},
-		{"more expiries than keys", message(KindTallyReply, []byte{1, 2, 0, 1, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 2}), overflow},
-		{"list limit", message(KindListRequest, append([]byte{1, 0, 0, 0, 0, 0}, huge...)), overflow},
+		{"more expiries than keys", sealed(KindTallyReply, []byte{1, 2, 0, 1, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 2}), overflow},
+		{"list limit", sealed(KindListRequest, append([]byte{1, 0, 0, 0, 0, 0}, huge...)), overflow},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			err := decodeAll(c.payload)
@@ -250,10 +253,10 @@ func TestMalformedMessagesAreRefused(t *testing.T) {
 			t.Errorf("batch %x: %v", payload, b.Err())
 		}
 	}
-	if _, err := DecodeRecord([]byte{RecordFormat + 1, 0, 0, 0, 0, 0, 0}, new(caspaxos.Record)); !errors.Is(err, ErrMalformed) {
+	if _, err := DecodeRecord([]byte{RecordFormat + 1, 0, 0, 0, 0, 0, 0}, new(durable.Record)); !errors.Is(err, ErrMalformed) {
 		t.Errorf("record of another format: %v", err)
 	}
-	flush := AppendLogEntry(nil, &caspaxos.LogEntry{Flush: &caspaxos.FlushVote{Part: 2, Parts: 2}})
+	flush := AppendLogEntry(nil, &durable.LogEntry{Flush: &durable.FlushVote{Part: 2, Parts: 2}})
 	if _, err := DecodeLogEntry(flush); !errors.Is(err, ErrMalformed) {
 		t.Errorf("flush vote of a lane that is not: %v", err)
 	}
@@ -292,8 +295,8 @@ func decodeAll(payload []byte) error {
 // TestUnknownKindIsSkipped: a message of a kind that this version does not know
 // does not hide the next one.
 func TestUnknownKindIsSkipped(t *testing.T) {
-	payload := message(99, bytes.Repeat([]byte("?"), 300))
-	payload = AppendReply(payload, &caspaxos.Reply{ID: 5, Outcome: caspaxos.Acked})
+	payload := sealed(99, bytes.Repeat([]byte("?"), 300))
+	payload = AppendReply(payload, &message.Reply{ID: 5, Outcome: message.Acked})
 	b := NewBatch(payload)
 	if !b.Next() || b.Kind() != 99 || !b.Next() {
 		t.Fatalf("kind %d: %v", b.Kind(), b.Err())
@@ -310,9 +313,9 @@ func TestSizesOfTheHotPath(t *testing.T) {
 		got  int
 		want int
 	}{
-		{"zero ballot", len(AppendBallot(nil, caspaxos.Ballot{})), 1},
+		{"zero ballot", len(AppendBallot(nil, ballot.Ballot{})), 1},
 		{"ballot", len(AppendBallot(nil, sampleBallot(0))), 9},
-		{"ack", len(AppendReply(nil, &caspaxos.Reply{ID: 1000, Outcome: caspaxos.Acked, Granted: true})), 6},
+		{"ack", len(AppendReply(nil, &message.Reply{ID: 1000, Outcome: message.Acked, Granted: true})), 6},
 		{"read", len(AppendRequest(nil, sampleRead())), 21},
 		{"accept, without its value", len(AppendRequest(nil, sampleAccept())) - 64, 57},
 		{"64 entries of lineage", len(AppendLineage(nil, sampleLineage(64))), 199},
@@ -323,32 +326,32 @@ func TestSizesOfTheHotPath(t *testing.T) {
 	}
 }
 
-func sampleBallot(ms int64) caspaxos.Ballot {
-	return caspaxos.Ballot{Time: caspaxos.MakeTime(1_790_000_000_000+ms, 0), Proposer: 3}
+func sampleBallot(ms int64) ballot.Ballot {
+	return ballot.Ballot{Time: ballot.MakeTime(1_790_000_000_000+ms, 0), Proposer: 3}
 }
 
-func sampleLineage(n int) *caspaxos.Lineage {
-	l := new(caspaxos.Lineage)
-	var before caspaxos.Ballot
+func sampleLineage(n int) *history.Lineage {
+	l := new(history.Lineage)
+	var before ballot.Ballot
 	for i := range n {
 		b := sampleBallot(int64(i) * 150)
-		l.Entries = append(l.Entries, caspaxos.Entry{Ballot: b, Parent: before})
+		l.Entries = append(l.Entries, history.Entry{Ballot: b, Parent: before})
 		before = b
 	}
 	return l
 }
 
-func sampleRead() *caspaxos.Request {
-	return &caspaxos.Request{
-		ID: 1000, Kind: caspaxos.KindRead, Register: caspaxos.Register{Slot: 5000, Key: "\x00key:000001"}, Epoch: 5,
+func sampleRead() *message.Request {
+	return &message.Request{
+		ID: 1000, Kind: message.KindRead, Register: register.ID{Slot: 5000, Key: "\x00key:000001"}, Epoch: 5,
 		WantState: true, Projection: register.Projection{All: true},
 	}
 }
 
-func sampleAccept() *caspaxos.Request {
-	return &caspaxos.Request{
-		ID: 1000, Kind: caspaxos.KindAccept, Register: caspaxos.Register{Slot: 5000, Key: "\x00key:000001"}, Epoch: 5,
-		Prepared: true, Ballot: sampleBallot(2), Base: sampleBallot(1), Next: sampleBallot(3),
+func sampleAccept() *message.Request {
+	return &message.Request{
+		ID: 1000, Kind: message.KindAccept, Register: register.ID{Slot: 5000, Key: "\x00key:000001"}, Epoch: 5,
+		Prepared: true, Ballot: sampleBallot(2), Base: sampleBallot(1), Piggyback: sampleBallot(3),
 		Change: register.Change{
 			Kind: register.Full, Header: register.Header{Type: register.String, Size: 64},
 			Ops: []register.Op{{Key: []byte{0, 0, 0, 0}, Value: bytes.Repeat([]byte("v"), 64)}},
@@ -356,9 +359,9 @@ func sampleAccept() *caspaxos.Request {
 	}
 }
 
-func sampleTold() *caspaxos.Reply {
-	return &caspaxos.Reply{
-		ID: 1000, Outcome: caspaxos.Told, Accepted: sampleBallot(1), Prepared: true, Held: 1e9, HasState: true,
+func sampleTold() *message.Reply {
+	return &message.Reply{
+		ID: 1000, Outcome: message.ReadOK, Accepted: sampleBallot(1), Prepared: true, Held: 1e9, HasState: true,
 		View: register.NewView(register.Header{Type: register.String, Size: 64}, register.Knowledge{All: true},
 			[]register.Element{{Key: []byte{0, 0, 0, 0}, Value: bytes.Repeat([]byte("v"), 64)}}),
 	}

@@ -6,7 +6,8 @@ import (
 	"syscall"
 	"testing"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/limits"
+	"synod/protocol/caspaxos/proposer"
 	"synod/proxy/nodetest"
 )
 
@@ -16,7 +17,7 @@ func BenchmarkRounds(b *testing.B) {
 	for _, words := range [][]string{{"set", "", "value"}, {"get", ""}, {"incr", ""}} {
 		b.Run(words[0], func(b *testing.B) {
 			_, snap := nodetest.Start(b, "n1", "n2", "n3")
-			c := openOn(b, snap, 1, caspaxos.DefaultLimits())
+			c := openOn(b, snap, 1, limits.Default())
 			c.do(b, "get", "ready")
 			before := processorTime()
 			const clients = 64
@@ -28,8 +29,8 @@ func BenchmarkRounds(b *testing.B) {
 						args := append([]string(nil), words...)
 						args[1] = fmt.Sprintf("key:%d", i*7919%10000)
 						cmd := c.command(b, args...)
-						cmd.Done = func(*caspaxos.Command) { done <- struct{}{} }
-						c.Submit([]*caspaxos.Command{cmd})
+						cmd.Done = func(*proposer.Command) { done <- struct{}{} }
+						c.Submit([]*proposer.Command{cmd})
 						<-done
 						if cmd.Err != nil {
 							b.Error(cmd.Err)

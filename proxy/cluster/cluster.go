@@ -14,7 +14,10 @@ import (
 
 	"synod/meta/store"
 	"synod/protocol/budget"
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/ballot"
+	"synod/protocol/caspaxos/limits"
+	caspaxos "synod/protocol/caspaxos/proposer"
+	"synod/protocol/operation"
 	"synod/protocol/register"
 	"synod/proxy/keyspace"
 	"synod/proxy/proposer"
@@ -27,7 +30,7 @@ type Config struct {
 	Name    string // the proxy's
 	Cluster string
 	Store   *store.Store
-	Limits  caspaxos.Limits
+	Limits  limits.Limits
 	Lanes   int // zero: one for each processor
 	Log     *zap.Logger
 
@@ -50,10 +53,10 @@ type Cluster struct {
 	Keys *keyspace.Keyspace
 
 	log       *zap.Logger
-	limits    caspaxos.Limits
+	limits    limits.Limits
 	store     *store.Store
 	state     *state // nil if nothing is kept
-	clock     *caspaxos.Clock
+	clock     *ballot.Clock
 	refused   chan refusal
 	lost      func(error)
 	router    *router.Router
@@ -75,8 +78,8 @@ func Open(ctx context.Context, cfg Config) (*Cluster, error) {
 		return nil, errors.Join(err, kept.close())
 	}
 	wall := func() int64 { return time.Now().UnixMilli() }
-	clock := caspaxos.NewClock(id, wall)
-	pool := proposer.New(proposer.Config{Clock: clock, Limits: cfg.Limits, Timing: caspaxos.DefaultTiming(), Lanes: cfg.Lanes,
+	clock := ballot.NewClock(id, wall)
+	pool := proposer.New(proposer.Config{Clock: clock, Limits: cfg.Limits, Timing: limits.DefaultTiming(), Lanes: cfg.Lanes,
 		CachedBytes: cfg.CachedBytes})
 	lanes := make([]router.Lane, len(pool.Lanes()))
 	for i, l := range pool.Lanes() {
@@ -147,7 +150,7 @@ func (c *Cluster) Close() {
 
 // ProposerID returns the id that this proxy has taken. It takes another one only
 // before it has worked with it.
-func (c *Cluster) ProposerID() caspaxos.ProposerID { return c.clock.ID() }
+func (c *Cluster) ProposerID() ballot.ProposerID { return c.clock.ID() }
 
 // Ready reports whether a quorum of every slot's nodes is connected.
 func (c *Cluster) Ready() bool { return c.router.Ready() }
@@ -195,7 +198,7 @@ func (c *Cluster) RandomKey(ctx context.Context, db byte) ([]byte, bool, error) 
 
 // bound puts the time limit of commands on ctx.
 func (c *Cluster) bound(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeoutCause(ctx, c.limits.Command, caspaxos.ErrNoQuorum)
+	return context.WithTimeoutCause(ctx, c.limits.Command, operation.ErrNoQuorum)
 }
 
 // Collectors returns what the cluster offers to Prometheus.
@@ -203,17 +206,17 @@ func (c *Cluster) Collectors() []prometheus.Collector {
 	return []prometheus.Collector{proposer.NewCollector(c.Pool), router.NewCollector(c.router)}
 }
 
-// ErrorOf returns which of the errors of caspaxos.Command.Err an error of the
+// ErrorOf returns which of the errors of proposer.Command.Err an error of the
 // key space stands for.
 func ErrorOf(err error) error {
-	var outage *caspaxos.Outage
+	var outage *operation.Outage
 	if errors.As(err, &outage) {
 		return outage
 	}
-	for _, e := range []error{caspaxos.ErrUncertain, caspaxos.ErrContention, caspaxos.ErrOverloaded, caspaxos.ErrNoRoom, caspaxos.ErrDiskFull, caspaxos.ErrBusy} {
+	for _, e := range []error{operation.ErrUncertain, operation.ErrContention, operation.ErrOverloaded, operation.ErrNoRoom, operation.ErrDiskFull, operation.ErrBusy} {
 		if errors.Is(err, e) {
 			return e
 		}
 	}
-	return caspaxos.ErrNoQuorum
+	return operation.ErrNoQuorum
 }

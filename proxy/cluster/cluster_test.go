@@ -16,7 +16,11 @@ import (
 
 	"synod/meta/placement"
 	"synod/meta/store"
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/ballot"
+	"synod/protocol/caspaxos/limits"
+	caspaxos "synod/protocol/caspaxos/proposer"
+	"synod/protocol/operation"
+	"synod/protocol/register"
 	"synod/protocol/resp"
 	"synod/proxy/command"
 	"synod/proxy/keyspace"
@@ -27,22 +31,22 @@ import (
 )
 
 // openOn makes a Cluster over nodes that are there already, without etcd.
-func openOn(t testing.TB, snap *store.Snapshot, id caspaxos.ProposerID, limits caspaxos.Limits) *Cluster {
+func openOn(t testing.TB, snap *store.Snapshot, id ballot.ProposerID, limits limits.Limits) *Cluster {
 	return openAt(t, snap, id, limits, func() int64 { return time.Now().UnixMilli() })
 }
 
 // openAt is openOn for a proxy with a clock of its own.
-func openAt(t testing.TB, snap *store.Snapshot, id caspaxos.ProposerID, limits caspaxos.Limits, wall func() int64) *Cluster {
-	clock := caspaxos.NewClock(id, wall)
-	pool := proposer.New(proposer.Config{Clock: clock, Limits: limits, Timing: caspaxos.DefaultTiming(), Lanes: 2})
+func openAt(t testing.TB, snap *store.Snapshot, id ballot.ProposerID, lim limits.Limits, wall func() int64) *Cluster {
+	clock := ballot.NewClock(id, wall)
+	pool := proposer.New(proposer.Config{Clock: clock, Limits: lim, Timing: limits.DefaultTiming(), Lanes: 2})
 	var lanes []router.Lane
 	for _, l := range pool.Lanes() {
 		lanes = append(lanes, l)
 	}
-	c := &Cluster{Pool: pool, log: zap.NewNop(), limits: limits, clock: clock}
+	c := &Cluster{Pool: pool, log: zap.NewNop(), limits: lim, clock: clock}
 	c.router = router.New(router.Config{Cluster: nodetest.Cluster, Name: "p", Log: zap.NewNop()}, lanes)
-	c.snapshots = txn.Snapshots{Registers: pool, Limits: limits}
-	c.Keys = &keyspace.Keyspace{Nodes: c.router, Registers: pool, Clock: clock, Limits: limits, Wall: wall}
+	c.snapshots = txn.Snapshots{Registers: pool, Limits: lim}
+	c.Keys = &keyspace.Keyspace{Nodes: c.router, Registers: pool, Clock: clock, Limits: lim, Wall: wall}
 	pool.Start(c.router)
 	c.router.Update(snap)
 	_, c.cancel = context.WithCancel(context.Background())
@@ -65,7 +69,7 @@ func (c *Cluster) command(t testing.TB, words ...string) *caspaxos.Command {
 	if failure != nil {
 		t.Fatalf("%q: %s", words, failure.Str)
 	}
-	return &caspaxos.Command{Register: caspaxos.Register{Slot: placement.Slot(args[1]), Key: "\x00" + words[1]},
+	return &caspaxos.Command{Register: register.ID{Slot: placement.Slot(args[1]), Key: "\x00" + words[1]},
 		Op: op, Started: c.Now()}
 }
 
@@ -92,15 +96,15 @@ func (c *Cluster) want(t testing.TB, want string, words ...string) {
 
 func TestCommandsOverSockets(t *testing.T) {
 	_, snap := nodetest.Start(t, "n1", "n2", "n3")
-	c := openOn(t, snap, 1, caspaxos.DefaultLimits())
+	c := openOn(t, snap, 1, limits.Default())
 	c.want(t, "$-1\r\n", "get", "k")
 	c.want(t, "+OK\r\n", "set", "k", "v")
 	c.want(t, "$1\r\nv\r\n", "get", "k")
 	for i := range 100 {
 		c.want(t, fmt.Sprintf(":%d\r\n", i+1), "incr", "n")
 	}
-	if c.Stats().Carried.Load() < 50 {
-		t.Errorf("%d of 99 repeated INCRs took one round trip", c.Stats().Carried.Load())
+	if c.Stats().Piggybacked.Load() < 50 {
+		t.Errorf("%d of 99 repeated INCRs took one round trip", c.Stats().Piggybacked.Load())
 	}
 	big := string(make([]byte, 1<<20))
 	c.want(t, "+OK\r\n", "set", "big", big)
@@ -113,7 +117,7 @@ func TestCommandsOverSockets(t *testing.T) {
 // while one node after the other falls away, deaf or disconnected.
 func TestExactlyOnceWhileNodesComeAndGo(t *testing.T) {
 	nodes, snap := nodetest.Start(t, "n1", "n2", "n3")
-	proxies := []*Cluster{openOn(t, snap, 1, caspaxos.DefaultLimits()), openOn(t, snap, 2, caspaxos.DefaultLimits())}
+	proxies := []*Cluster{openOn(t, snap, 1, limits.Default()), openOn(t, snap, 2, limits.Default())}
 	var acked, unknown atomic.Int64
 	var clients sync.WaitGroup
 	stop := make(chan struct{})
@@ -133,7 +137,7 @@ func TestExactlyOnceWhileNodesComeAndGo(t *testing.T) {
 				switch {
 				case cmd.Err == nil:
 					acked.Add(1)
-				case errors.Is(cmd.Err, caspaxos.ErrUncertain):
+				case errors.Is(cmd.Err, operation.ErrUncertain):
 					unknown.Add(1)
 				}
 			}
@@ -178,7 +182,7 @@ func await(t *testing.T, what string, met func() bool) {
 
 func TestScanSeesWhatAQuorumHolds(t *testing.T) {
 	nodes, snap := nodetest.Start(t, "n1", "n2", "n3")
-	c := openOn(t, snap, 1, caspaxos.DefaultLimits())
+	c := openOn(t, snap, 1, limits.Default())
 	want := map[string]bool{}
 	for i := range 500 {
 		key := fmt.Sprintf("key:%d", i)
@@ -228,7 +232,7 @@ func TestScanSeesWhatAQuorumHolds(t *testing.T) {
 
 func TestFlush(t *testing.T) {
 	_, snap := nodetest.Start(t, "n1", "n2", "n3")
-	c := openOn(t, snap, 1, caspaxos.DefaultLimits())
+	c := openOn(t, snap, 1, limits.Default())
 	for i := range 100 {
 		c.want(t, "+OK\r\n", "set", fmt.Sprint("a", i), "v")
 		c.want(t, fmt.Sprintf(":%d\r\n", i+1), "incr", "n") // leaves promises behind
@@ -259,7 +263,7 @@ func TestFlush(t *testing.T) {
 // and reads both at once.
 func TestSnapshot(t *testing.T) {
 	_, snap := nodetest.Start(t, "n1", "n2", "n3")
-	c := openOn(t, snap, 1, caspaxos.DefaultLimits())
+	c := openOn(t, snap, 1, limits.Default())
 	c.want(t, "+OK\r\n", "set", "a", "0")
 	c.want(t, "+OK\r\n", "set", "b", "0")
 	stop := make(chan struct{})
@@ -311,7 +315,7 @@ func TestSnapshot(t *testing.T) {
 
 func TestExpiredKeysGo(t *testing.T) {
 	nodes, snap := nodetest.Start(t, "n1", "n2", "n3")
-	c := openOn(t, snap, 1, caspaxos.DefaultLimits())
+	c := openOn(t, snap, 1, limits.Default())
 	ctx, cancel := context.WithCancel(context.Background())
 	var reaper sync.WaitGroup
 	reaper.Go(func() { c.Keys.Reap(ctx) })
@@ -330,11 +334,11 @@ func TestExpiredKeysGo(t *testing.T) {
 // gets nothing done, and says why; others are not disturbed.
 func TestClocksDisagree(t *testing.T) {
 	_, snap := nodetest.Start(t, "n1", "n2", "n3")
-	limits := caspaxos.DefaultLimits()
-	limits.Command = 500 * time.Millisecond
-	good := openOn(t, snap, 1, caspaxos.DefaultLimits())
+	lim := limits.Default()
+	lim.Command = 500 * time.Millisecond
+	good := openOn(t, snap, 1, limits.Default())
 	good.want(t, "+OK\r\n", "set", "k", "v")
-	bad := openAt(t, snap, 2, limits, func() int64 { return time.Now().Add(3 * time.Hour).UnixMilli() })
+	bad := openAt(t, snap, 2, lim, func() int64 { return time.Now().Add(3 * time.Hour).UnixMilli() })
 	core, logs := observer.New(zap.WarnLevel)
 	bad.log = zap.New(core)
 	ctx, cancel := context.WithCancel(context.Background())

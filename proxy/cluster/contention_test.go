@@ -7,7 +7,10 @@ import (
 	"testing"
 	"time"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/ballot"
+	"synod/protocol/caspaxos/limits"
+	"synod/protocol/caspaxos/proposer"
+	"synod/protocol/operation"
 	"synod/proxy/nodetest"
 )
 
@@ -21,7 +24,7 @@ func TestContentionOnOneKey(t *testing.T) {
 			_, snap := nodetest.Start(t, "n1", "n2", "n3")
 			var proxies []*Cluster
 			for i := range 4 {
-				proxies = append(proxies, openOn(t, snap, caspaxos.ProposerID(i+1), caspaxos.DefaultLimits()))
+				proxies = append(proxies, openOn(t, snap, ballot.ProposerID(i+1), limits.Default()))
 			}
 			var ok, uncertain, other, slowest atomic.Int64
 			var clients sync.WaitGroup
@@ -32,8 +35,8 @@ func TestContentionOnOneKey(t *testing.T) {
 					for time.Now().Before(end) {
 						cmd := p.command(t, words...)
 						done := make(chan struct{})
-						cmd.Done = func(*caspaxos.Command) { close(done) }
-						p.Submit([]*caspaxos.Command{cmd})
+						cmd.Done = func(*proposer.Command) { close(done) }
+						p.Submit([]*proposer.Command{cmd})
 						<-done
 						took := int64(p.Now() - cmd.Started)
 						for s := slowest.Load(); took > s && !slowest.CompareAndSwap(s, took); s = slowest.Load() {
@@ -41,7 +44,7 @@ func TestContentionOnOneKey(t *testing.T) {
 						switch {
 						case cmd.Err == nil:
 							ok.Add(1)
-						case errors.Is(cmd.Err, caspaxos.ErrUncertain):
+						case errors.Is(cmd.Err, operation.ErrUncertain):
 							uncertain.Add(1)
 						default:
 							other.Add(1)

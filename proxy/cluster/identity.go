@@ -10,7 +10,8 @@ import (
 	"go.uber.org/zap"
 
 	"synod/meta/store"
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/ballot"
+	"synod/protocol/caspaxos/identity"
 )
 
 // ErrProposerTaken says that another start of a proxy has this one's proposer id,
@@ -22,12 +23,12 @@ var ErrProposerTaken = errors.New("the proposer id belongs to another start of a
 const etcdPatience = 2 * time.Second
 
 // newClaim returns a claim to a proposer id that nobody else makes.
-func newClaim(id caspaxos.ProposerID) caspaxos.Claim {
-	return caspaxos.Claim{Proposer: id, Start: rand.Uint64()}
+func newClaim(id ballot.ProposerID) identity.Claim {
+	return identity.Claim{Proposer: id, Start: rand.Uint64()}
 }
 
 // join takes a proposer id and returns it with the placement.
-func join(ctx context.Context, st *store.Store, kept *state, log *zap.Logger) (caspaxos.ProposerID, *store.Snapshot, error) {
+func join(ctx context.Context, st *store.Store, kept *state, log *zap.Logger) (ballot.ProposerID, *store.Snapshot, error) {
 	snap, err := kept.restore(st)
 	if err != nil {
 		log.Error("the placement last seen cannot be used", zap.Error(err))
@@ -48,7 +49,7 @@ func join(ctx context.Context, st *store.Store, kept *state, log *zap.Logger) (c
 	return id, snap, nil
 }
 
-func joinEtcd(ctx context.Context, st *store.Store) (caspaxos.ProposerID, *store.Snapshot, error) {
+func joinEtcd(ctx context.Context, st *store.Store) (ballot.ProposerID, *store.Snapshot, error) {
 	id, err := st.NextProposerID(ctx, 0)
 	if err != nil {
 		return 0, nil, fmt.Errorf("take a proposer id: %w", err)
@@ -59,13 +60,13 @@ func joinEtcd(ctx context.Context, st *store.Store) (caspaxos.ProposerID, *store
 
 // refusal is a node's answer to a claim.
 type refusal struct {
-	id, highest caspaxos.ProposerID
+	id, highest ballot.ProposerID
 }
 
 // Refused tells that the proposer id, if it is still the proxy's, belongs to
 // another start, and of the highest that is known to have been taken. It does not
 // block.
-func (c *Cluster) Refused(claim caspaxos.Claim, highest caspaxos.ProposerID) {
+func (c *Cluster) Refused(claim identity.Claim, highest ballot.ProposerID) {
 	select {
 	case c.refused <- refusal{claim.Proposer, highest}:
 	default: // the next refusal, or attempt to connect, tells again

@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"testing"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/limits"
 	"synod/protocol/register"
 	"synod/proxy/nodetest"
 )
@@ -32,7 +32,7 @@ func (c *Cluster) connected(t *testing.T) {
 // Large values go to the nodes in pieces.
 func TestLargeValuesInPieces(t *testing.T) {
 	nodes, snap := nodetest.Start(t, "n1", "n2", "n3")
-	limits := caspaxos.DefaultLimits()
+	limits := limits.Default()
 	limits.Command *= 4 // this is no test of time
 	c := openOn(t, snap, 1, limits)
 	c.connected(t)
@@ -57,7 +57,7 @@ func TestLargeValuesInPieces(t *testing.T) {
 // A member that lacks a large value is sent it in pieces.
 func TestLargeRepairInPieces(t *testing.T) {
 	nodes, snap := nodetest.Start(t, "n1", "n2", "n3")
-	c := openOn(t, snap, 1, caspaxos.DefaultLimits())
+	c := openOn(t, snap, 1, limits.Default())
 	c.connected(t)
 	const size = 8 << 20
 	c.want(t, "+OK\r\n", "set", "k", noise(size))
@@ -84,7 +84,7 @@ func sameState(a, b *nodetest.Node, key string) bool {
 // Changes whose elements are in no order become pieces, too.
 func TestLargeCollectionsInPieces(t *testing.T) {
 	nodes, snap := nodetest.Start(t, "n1", "n2", "n3")
-	c := openOn(t, snap, 1, caspaxos.DefaultLimits())
+	c := openOn(t, snap, 1, limits.Default())
 	c.connected(t)
 	value := noise(200)
 	words := []string{"hset", "h"}
@@ -101,7 +101,7 @@ func TestLargeCollectionsInPieces(t *testing.T) {
 // A node that goes away while it is sent a large value holds up nobody.
 func TestLargeValueToANodeThatGoes(t *testing.T) {
 	nodes, snap := nodetest.Start(t, "n1", "n2", "n3")
-	limits := caspaxos.DefaultLimits()
+	limits := limits.Default()
 	limits.Command *= 4
 	c := openOn(t, snap, 1, limits)
 	c.connected(t)

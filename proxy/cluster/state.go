@@ -13,7 +13,7 @@ import (
 
 	"synod/meta/sealed"
 	"synod/meta/store"
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/ballot"
 )
 
 // state is what a proxy keeps to be able to start while etcd is away: the
@@ -33,7 +33,7 @@ type keptState struct {
 	// Placement is what store.Save returned.
 	Placement []byte `json:"placement,omitempty"`
 	// Spare is a proposer id that no start has used; zero if there is none.
-	Spare caspaxos.ProposerID `json:"spare,omitempty"`
+	Spare ballot.ProposerID `json:"spare,omitempty"`
 }
 
 // openState opens the state directory, or makes it. No other process may use it
@@ -93,7 +93,7 @@ func (s *state) restore(st *store.Store) (*store.Snapshot, error) {
 
 // spare returns the proposer id that was kept, once: that it is used is durable
 // before it is returned.
-func (s *state) spare() (caspaxos.ProposerID, error) {
+func (s *state) spare() (ballot.ProposerID, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	id := s.kept.Spare

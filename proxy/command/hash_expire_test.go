@@ -6,7 +6,8 @@ import (
 	"strings"
 	"testing"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/layout"
+	"synod/protocol/operation"
 	"synod/protocol/register"
 	"synod/protocol/resp"
 	"synod/proxy/datatype/hash"
@@ -312,8 +313,8 @@ func TestReap(t *testing.T) {
 			}
 		}
 		v := m.keys["h"]
-		if int(v.Header.Size) != keep || v.Header.Due() != 0 {
-			t.Errorf("%d fields are left, due at %d", v.Header.Size, v.Header.Due())
+		if int(v.Header.Size) != keep || layout.Due(v.Header) != 0 {
+			t.Errorf("%d fields are left, due at %d", v.Header.Size, layout.Due(v.Header))
 		}
 	}
 	m := newMachine(t)
@@ -362,7 +363,7 @@ func TestManyFieldsExpire(t *testing.T) {
 		for m.reap("h", true).Int != 0 {
 			checkHash(t, m.keys["h"])
 		}
-		if h := m.keys["h"].Header; h.Size != 9 || len(h.Aux) != 8 || h.Due() != m.now+49_000 {
+		if h := m.keys["h"].Header; h.Size != 9 || len(h.Aux) != 8 || layout.Due(h) != m.now+49_000 {
 			t.Errorf("%s: %d fields are left, and %x", request, h.Size, h.Aux)
 		}
 	}
@@ -396,7 +397,7 @@ func TestCostOfHashExpiry(t *testing.T) {
 		"HSCAN k 281474976710655":         {1, 0, 50},
 		"HPEXPIREAT k 5000 NX FIELDS 1 x": {1, 1, 50},
 	})
-	var op caspaxos.Operation = hash.Reap{}
+	var op operation.Operation = hash.Reap{}
 	if c := costOf(t, v, op); c.elements > 0 || c.rounds > 1 {
 		t.Errorf("to see that nothing is due costs %+v", c)
 	}
@@ -405,7 +406,7 @@ func TestCostOfHashExpiry(t *testing.T) {
 // TestDamagedFields is TestDamagedStates for hashes with fields that expire.
 func TestDamagedFields(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 3))
-	reaping := &Spec{Key: func([][]byte) (caspaxos.Operation, *resp.Value) { return hash.Reap{Again: rng.IntN(2) == 0}, nil }}
+	reaping := &Spec{Key: func([][]byte) (operation.Operation, *resp.Value) { return hash.Reap{Again: rng.IntN(2) == 0}, nil }}
 	m := newMachine(t)
 	m.now -= 50 // so that to the damaged states half of the fields are past their time
 	for n := range 20_000 {

@@ -10,7 +10,8 @@ import (
 	"strings"
 	"testing"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/layout"
+	"synod/protocol/partition"
 	"synod/protocol/register"
 	"synod/protocol/resp"
 )
@@ -37,7 +38,7 @@ func checkHash(t *testing.T, v register.View) {
 		}
 		fields++
 		switch {
-		case caspaxos.Hash48(string(e.Key[6:])) != binary.BigEndian.Uint64(append([]byte{0, 0}, e.Key...)):
+		case partition.Hash48(string(e.Key[6:])) != binary.BigEndian.Uint64(append([]byte{0, 0}, e.Key...)):
 			t.Fatalf("a field with another's hash: %q", e.Key)
 		case len(e.Value) == 0 || e.Value[0] > 1 || e.Value[0] == 1 && len(e.Value) < 9:
 			t.Fatalf("%q has the value %q", e.Key, e.Value)
@@ -56,7 +57,7 @@ func checkHash(t *testing.T, v register.View) {
 			t.Fatalf("%q is not in the index", key)
 		}
 	}
-	bound := (register.Header{Type: register.Hash, Aux: v.Header.Aux}).Due()
+	bound := layout.Due((register.Header{Type: register.Hash, Aux: v.Header.Aux}))
 	if int(v.Header.Size) != fields || fields == 0 || earliest != 0 && (bound == 0 || bound > earliest) {
 		t.Fatalf("%d fields, the earliest expires at %d; the header says %d and %d", fields, earliest, v.Header.Size, bound)
 	}

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/operation"
 	"synod/protocol/register"
 	"synod/proxy/datatype/hash"
 )
@@ -151,7 +151,7 @@ type cost struct {
 }
 
 // costOf runs an operation on a state of which it knows nothing.
-func costOf(t *testing.T, v register.View, op caspaxos.Operation) cost {
+func costOf(t *testing.T, v register.View, op operation.Operation) cost {
 	t.Helper()
 	part := v.Project(op.Needs())
 	c := cost{rounds: 1}

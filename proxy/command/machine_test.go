@@ -7,7 +7,8 @@ import (
 	"slices"
 	"testing"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/layout"
+	"synod/protocol/operation"
 	"synod/protocol/register"
 	"synod/protocol/resp"
 	"synod/proxy/datatype/str"
@@ -81,7 +82,7 @@ func (m *machine) state(key []byte) register.View {
 
 func (m *machine) size(key []byte) uint64 { return m.keys[string(key)].Header.Size }
 
-func (m *machine) run(args [][]byte, key []byte, op caspaxos.Operation, readOnly bool) *resp.Value {
+func (m *machine) run(args [][]byte, key []byte, op operation.Operation, readOnly bool) *resp.Value {
 	v := m.state(key)
 	e := op.Execute(v, m.now)
 	m.check(args, v, op, e, readOnly)
@@ -96,7 +97,7 @@ func (m *machine) run(args [][]byte, key []byte, op caspaxos.Operation, readOnly
 
 // check compares an effect with what comes of the ways around a view of the
 // whole state.
-func (m *machine) check(args [][]byte, v register.View, op caspaxos.Operation, e caspaxos.Effect, readOnly bool) {
+func (m *machine) check(args [][]byte, v register.View, op operation.Operation, e operation.Effect, readOnly bool) {
 	m.t.Helper()
 	changes := e.Change.Kind != register.None
 	switch {
@@ -137,7 +138,7 @@ func (m *machine) check(args [][]byte, v register.View, op caspaxos.Operation, e
 // fieldsDue tells of a hash with fields that may be past their time: reads take
 // these away.
 func fieldsDue(h register.Header, now int64) bool {
-	return h.Type == register.Hash && len(h.Aux) > 0 && h.Due() <= now
+	return h.Type == register.Hash && len(h.Aux) > 0 && layout.Due(h) <= now
 }
 
 // checkString checks the invariants of a stored string.
@@ -157,7 +158,7 @@ func (m *machine) checkString(args [][]byte, v register.View) {
 	}
 }
 
-func sameEffect(a, b caspaxos.Effect) bool {
+func sameEffect(a, b operation.Effect) bool {
 	return a.Change.Kind == b.Change.Kind && reflect.DeepEqual(a.Change.Header, b.Change.Header) &&
 		slices.EqualFunc(a.Change.Ops, b.Change.Ops, func(x, y register.Op) bool {
 			return x.Kind == y.Kind && x.Offset == y.Offset && bytes.Equal(x.Key, y.Key) && bytes.Equal(x.Value, y.Value)
@@ -166,7 +167,7 @@ func sameEffect(a, b caspaxos.Effect) bool {
 
 func encoded(result any, version int) []byte { return result.(*resp.Value).AppendTo(nil, version) }
 
-func show(e caspaxos.Effect) string {
+func show(e operation.Effect) string {
 	if e.Need != nil {
 		return fmt.Sprintf("need %+v", *e.Need)
 	}

@@ -9,7 +9,7 @@
 package command
 
 import (
-	"synod/protocol/caspaxos"
+	"synod/protocol/operation"
 	"synod/protocol/resp"
 	"synod/proxy/datatype"
 )
@@ -48,7 +48,7 @@ type Spec struct {
 	// returns the operation, or the error that ends the command. args[0] is
 	// the command's name. The operation refers to args, which must stay as
 	// they are until the reply is written.
-	Key func(args [][]byte) (caspaxos.Operation, *resp.Value)
+	Key func(args [][]byte) (operation.Operation, *resp.Value)
 	// Split parses a command on several registers.
 	Split func(args [][]byte) (*Split, *resp.Value)
 	// Local answers a command that needs nothing but its arguments and this

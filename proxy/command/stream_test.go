@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/operation"
 	"synod/protocol/register"
 	"synod/protocol/resp"
 	"synod/proxy/datatype/stream"
@@ -225,7 +225,7 @@ func TestTrimmingInARow(t *testing.T) {
 		args := splitWords(t, "XADD k MAXLEN "+near+" 20000 * f v")
 		op, _ := Lookup(args[0]).Key(args)
 		v := longStream()
-		v = v.Project(op.(caspaxos.Ahead).NeedsAhead(250))
+		v = v.Project(op.(operation.Prefetcher).Prefetch(250))
 		for range 99 {
 			e := op.Execute(v, 1_700_000_000_000)
 			if e.Need != nil {
@@ -324,7 +324,7 @@ func BenchmarkStreams(b *testing.B) {
 		b.Run(strings.Fields(request)[0], func(b *testing.B) {
 			args := splitWords(b, request)
 			spec, _ := Resolve(args)
-			var last caspaxos.Effect
+			var last operation.Effect
 			for b.Loop() {
 				op, _ := spec.Key(args)
 				last = op.Execute(v, 1_700_000_000_000)

@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"testing"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/operation"
 	"synod/protocol/register"
 	"synod/protocol/resp"
 	"synod/proxy/datatype/zset"
@@ -190,7 +190,7 @@ func TestPopsAhead(t *testing.T) {
 		spec, _ := Resolve(splitWords(t, request))
 		op, _ := spec.Key(splitWords(t, request))
 		whole := register.NewDraft(m.state([]byte("k")))
-		part := register.NewDraft(whole.View().Project(op.(caspaxos.Ahead).NeedsAhead(2)))
+		part := register.NewDraft(whole.View().Project(op.(operation.Prefetcher).Prefetch(2)))
 		for range 3 {
 			got, want := op.Execute(part.View(), m.now), op.Execute(whole.View(), m.now)
 			if !sameEffect(got, want) {

@@ -1,14 +1,14 @@
 // Package datatype says how commands on data are put: as operations on one
-// register (caspaxos.Operation), or as a Split into several. The packages
+// register (operation.Operation), or as a Split into several. The packages
 // below it are the commands themselves, one package per type of value: parsing
 // of arguments into an operation, and its pure function from a state to a
 // change and a reply. Nothing below knows of connections, slots or nodes.
 //
-// The result of every operation (caspaxos.Effect.Result) is a *resp.Value.
+// The result of every operation (operation.Effect.Result) is a *resp.Value.
 package datatype
 
 import (
-	"synod/protocol/caspaxos"
+	"synod/protocol/operation"
 	"synod/protocol/resp"
 )
 
@@ -16,7 +16,7 @@ import (
 // each. Keys may name a register more than once.
 type Split struct {
 	Keys [][]byte
-	Ops  []caspaxos.Operation // Ops[i] runs on Keys[i]
+	Ops  []operation.Operation // Ops[i] runs on Keys[i]
 	// Snapshot asks that all results come from one state of the database
 	// (PROTOCOL §7); the operations are read-only then. Otherwise they are
 	// independent of each other, and may run in any order.
@@ -27,7 +27,7 @@ type Split struct {
 	// is of the same state of the database. It is called again with those
 	// results behind the others. As the reads may have to be repeated, it must
 	// not keep anything from one call to the next.
-	Then func(results []*resp.Value) (keys [][]byte, ops []caspaxos.Operation)
+	Then func(results []*resp.Value) (keys [][]byte, ops []operation.Operation)
 	// Combine makes the reply out of the operations' results, in the order of
 	// Ops and then those of Then. It is to be called only if all of them were
 	// done; a result may be a Failure, when the register holds another type. It may keep the values.

@@ -1,7 +1,7 @@
 package datatype
 
 import (
-	"synod/protocol/caspaxos"
+	"synod/protocol/operation"
 	"synod/protocol/register"
 	"synod/protocol/resp"
 )
@@ -9,45 +9,45 @@ import (
 // Reads is embedded by operations that never change anything.
 type Reads struct{}
 
-// ReadOnly implements caspaxos.Operation.
+// ReadOnly implements operation.Operation.
 func (Reads) ReadOnly() bool { return true }
 
-// Blind implements caspaxos.Operation.
+// Blind implements operation.Operation.
 func (Reads) Blind() bool { return false }
 
 // Writes is embedded by operations that change the state they read.
 type Writes struct{}
 
-// ReadOnly implements caspaxos.Operation.
+// ReadOnly implements operation.Operation.
 func (Writes) ReadOnly() bool { return false }
 
-// Blind implements caspaxos.Operation.
+// Blind implements operation.Operation.
 func (Writes) Blind() bool { return false }
 
 // Reply is the effect of an operation that leaves the state as it is.
-func Reply(v *resp.Value) caspaxos.Effect { return caspaxos.Effect{Result: v} }
+func Reply(v *resp.Value) operation.Effect { return operation.Effect{Result: v} }
 
 // Need is the effect of an operation that has to see more.
-func Need(p register.Projection) caspaxos.Effect { return caspaxos.Effect{Need: &p} }
+func Need(p register.Projection) operation.Effect { return operation.Effect{Need: &p} }
 
 // Becomes is the effect of an operation that replaces the whole state.
-func Becomes(h register.Header, ops []register.Op, v *resp.Value) caspaxos.Effect {
-	return caspaxos.Effect{Change: register.Change{Kind: register.Full, Header: h, Ops: ops}, Result: v}
+func Becomes(h register.Header, ops []register.Op, v *resp.Value) operation.Effect {
+	return operation.Effect{Change: register.Change{Kind: register.Full, Header: h, Ops: ops}, Result: v}
 }
 
 // Changes is the effect of an operation that changes a part of a state, or
 // makes one where there was none.
-func Changes(old, h register.Header, ops []register.Op, v *resp.Value) caspaxos.Effect {
+func Changes(old, h register.Header, ops []register.Op, v *resp.Value) operation.Effect {
 	kind := register.Delta
 	if !old.Exists() {
 		kind = register.Full
 	}
-	return caspaxos.Effect{Change: register.Change{Kind: kind, Header: h, Ops: ops}, Result: v}
+	return operation.Effect{Change: register.Change{Kind: kind, Header: h, Ops: ops}, Result: v}
 }
 
 // Deletes is the effect of an operation that leaves nothing.
-func Deletes(v *resp.Value) caspaxos.Effect {
-	return caspaxos.Effect{Change: register.Delete(), Result: v}
+func Deletes(v *resp.Value) operation.Effect {
+	return operation.Effect{Change: register.Delete(), Result: v}
 }
 
 // Is reports whether an argument is the option called name, which is in upper

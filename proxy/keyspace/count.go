@@ -8,7 +8,11 @@ import (
 	"sync/atomic"
 	"time"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/message"
+	"synod/protocol/caspaxos/quorum"
+	"synod/protocol/listing"
+	"synod/protocol/operation"
+	"synod/protocol/partition"
 	"synod/proxy/router"
 )
 
@@ -44,7 +48,7 @@ const (
 func (k *Keyspace) Size(ctx context.Context, db byte) (int64, error) {
 	ranges := k.Nodes.Ranges()
 	if len(ranges) == 0 {
-		return 0, caspaxos.ErrNoQuorum
+		return 0, operation.ErrNoQuorum
 	}
 	counts := make([]counting, len(ranges))
 	errs := make([]error, len(ranges))
@@ -72,22 +76,22 @@ func (k *Keyspace) Size(ctx context.Context, db byte) (int64, error) {
 // Census returns about how many keys each database has: where the members of a
 // group differ, what one in the middle says. It takes little time, whatever
 // happens, and leaves out slots about which no member tells.
-func (k *Keyspace) Census(ctx context.Context) [caspaxos.Databases]caspaxos.Tally {
-	ctx, cancel := context.WithTimeoutCause(ctx, censusLimit, caspaxos.ErrNoQuorum)
+func (k *Keyspace) Census(ctx context.Context) [partition.Databases]listing.Tally {
+	ctx, cancel := context.WithTimeoutCause(ctx, censusLimit, operation.ErrNoQuorum)
 	defer cancel()
 	ranges := k.Nodes.Ranges()
 	counts := make([]counting, len(ranges))
 	var wg sync.WaitGroup
 	for i, rng := range ranges {
 		c := &counts[i]
-		*c = counting{k: k, rng: rng, dbs: caspaxos.AllDatabases}
+		*c = counting{k: k, rng: rng, dbs: partition.AllDatabases}
 		wg.Go(func() {
 			_ = c.run(ctx) // whoever answered has
 			c.guess()
 		})
 	}
 	wg.Wait()
-	var sums [caspaxos.Databases]caspaxos.Tally
+	var sums [partition.Databases]listing.Tally
 	for i := range counts {
 		for db := range sums {
 			sums[db] = sums[db].Plus(counts[i].sums[db])
@@ -100,16 +104,16 @@ func (k *Keyspace) Census(ctx context.Context) [caspaxos.Databases]caspaxos.Tall
 type counting struct {
 	k    *Keyspace
 	rng  router.SlotRange
-	dbs  caspaxos.DatabaseSet
-	sums [caspaxos.Databases]caspaxos.Tally // of what is settled
-	open []caspaxos.SlotSpan                // what is not
-	told [][][]caspaxos.Tallied             // what members say about each of these
+	dbs  partition.DatabaseSet
+	sums [partition.Databases]listing.Tally // of what is settled
+	open []partition.SlotSpan               // what is not
+	told [][][]listing.Tallied              // what members say about each of these
 }
 
 // run asks the members, until what is open are single slots on which they
 // differ, or a quorum cannot tell.
 func (c *counting) run(ctx context.Context) error {
-	c.open = []caspaxos.SlotSpan{{First: c.rng.First, Last: c.rng.Last}}
+	c.open = []partition.SlotSpan{{First: c.rng.First, Last: c.rng.Last}}
 	pause := countPause
 	for step := 0; ; step++ {
 		told, err := c.ask(ctx)
@@ -136,10 +140,10 @@ func (c *counting) run(ctx context.Context) error {
 
 // divide makes spans of up to size slots of what is open.
 func (c *counting) divide(size int) {
-	var parts []caspaxos.SlotSpan
+	var parts []partition.SlotSpan
 	for _, s := range c.open {
 		for first := int(s.First); first <= int(s.Last); first += size {
-			parts = append(parts, caspaxos.SlotSpan{First: uint16(first), Last: uint16(min(first+size-1, int(s.Last)))})
+			parts = append(parts, partition.SlotSpan{First: uint16(first), Last: uint16(min(first+size-1, int(s.Last)))})
 		}
 	}
 	c.open, c.told = parts, nil
@@ -149,7 +153,7 @@ func (c *counting) divide(size int) {
 // It returns whether a quorum could tell: a member cannot while it is counting,
 // or if it knows another placement.
 func (c *counting) ask(ctx context.Context) (told bool, err error) {
-	limit, cancel := context.WithTimeoutCause(ctx, c.k.Limits.Command, caspaxos.ErrNoQuorum)
+	limit, cancel := context.WithTimeoutCause(ctx, c.k.Limits.Command, operation.ErrNoQuorum)
 	defer cancel()
 	for pause := time.Millisecond; ; pause = min(2*pause, 100*time.Millisecond) {
 		answered, got := c.tryAsk(limit)
@@ -168,10 +172,10 @@ func (c *counting) ask(ctx context.Context) (told bool, err error) {
 }
 
 // tryAsk returns which members answered, and which of them could tell.
-func (c *counting) tryAsk(ctx context.Context) (answered, got caspaxos.Set) {
+func (c *counting) tryAsk(ctx context.Context) (answered, got quorum.Set) {
 	type answer struct {
 		index int
-		reply *caspaxos.TallyReply
+		reply *listing.TallyReply
 		err   error
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -179,7 +183,7 @@ func (c *counting) tryAsk(ctx context.Context) (answered, got caspaxos.Set) {
 	cfg := c.rng.Config
 	nodes := cfg.Nodes()
 	came := make(chan answer, len(nodes))
-	req := caspaxos.TallyRequest{Epoch: cfg.Epoch, Spans: c.open, Databases: c.dbs}
+	req := listing.TallyRequest{Epoch: cfg.Epoch, Spans: c.open, Databases: c.dbs}
 	for i, node := range nodes {
 		go func() {
 			reply, err := c.k.Nodes.Tally(ctx, node, req)
@@ -196,7 +200,7 @@ func (c *counting) tryAsk(ctx context.Context) (answered, got caspaxos.Set) {
 			if a.err != nil {
 				continue
 			}
-			if answered = answered.With(a.index); a.reply.Outcome == caspaxos.Told {
+			if answered = answered.With(a.index); a.reply.Outcome == message.ReadOK {
 				said[a.index], got = split(a.reply.Tallies, len(c.open)), got.With(a.index)
 				s = c.settle(said, got)
 			}
@@ -222,10 +226,10 @@ func (c *counting) tryAsk(ctx context.Context) (answered, got caspaxos.Set) {
 
 // answers are what one member says about each span: the tallies of its
 // databases. Nil: the member did not answer.
-type answers [][]caspaxos.Tallied
+type answers [][]listing.Tallied
 
 // split divides a reply by spans.
-func split(tallies []caspaxos.Tallied, spans int) answers {
+func split(tallies []listing.Tallied, spans int) answers {
 	out := make(answers, spans)
 	for len(tallies) > 0 {
 		n, span := 1, int(tallies[0].Span)
@@ -242,21 +246,21 @@ func split(tallies []caspaxos.Tallied, spans int) answers {
 
 // settled is what answers come to.
 type settled struct {
-	sums [caspaxos.Databases]caspaxos.Tally // of the spans on which a quorum agrees
-	open []caspaxos.SlotSpan                // the others
-	told [][][]caspaxos.Tallied             // what members say about these
+	sums [partition.Databases]listing.Tally // of the spans on which a quorum agrees
+	open []partition.SlotSpan               // the others
+	told [][][]listing.Tallied              // what members say about these
 }
 
-func (c *counting) settle(said []answers, got caspaxos.Set) (s settled) {
+func (c *counting) settle(said []answers, got quorum.Set) (s settled) {
 	for i, span := range c.open {
-		var about [][]caspaxos.Tallied
+		var about [][]listing.Tallied
 		agree := -1
 		for m := range said {
 			if !got.Has(m) {
 				continue
 			}
 			about = append(about, said[m][i])
-			var same caspaxos.Set
+			var same quorum.Set
 			for o := range said {
 				if got.Has(o) && slices.EqualFunc(said[m][i], said[o][i], sameTally) {
 					same = same.With(o)
@@ -278,24 +282,24 @@ func (c *counting) settle(said []answers, got caspaxos.Set) (s settled) {
 	return s
 }
 
-func sameTally(a, b caspaxos.Tallied) bool {
+func sameTally(a, b listing.Tallied) bool {
 	return a.Database == b.Database && a.Same(b.Tally)
 }
 
 // guess adds, for what is open, what the member in the middle says.
 func (c *counting) guess() {
 	for _, about := range c.told {
-		for db := range byte(caspaxos.Databases) {
-			var said []caspaxos.Tally
+		for db := range byte(partition.Databases) {
+			var said []listing.Tally
 			for _, tallies := range about {
-				i, ok := slices.BinarySearchFunc(tallies, db, func(t caspaxos.Tallied, db byte) int { return cmp.Compare(t.Database, db) })
+				i, ok := slices.BinarySearchFunc(tallies, db, func(t listing.Tallied, db byte) int { return cmp.Compare(t.Database, db) })
 				if ok {
 					said = append(said, tallies[i].Tally)
 				} else {
-					said = append(said, caspaxos.Tally{})
+					said = append(said, listing.Tally{})
 				}
 			}
-			slices.SortFunc(said, func(a, b caspaxos.Tally) int { return cmp.Compare(a.Keys, b.Keys) })
+			slices.SortFunc(said, func(a, b listing.Tally) int { return cmp.Compare(a.Keys, b.Keys) })
 			c.sums[db] = c.sums[db].Plus(said[len(said)/2])
 		}
 	}
@@ -329,7 +333,7 @@ func (c *counting) walk(ctx context.Context, db byte) error {
 }
 
 // joined makes one span of those that follow one another.
-func joined(spans []caspaxos.SlotSpan) (out []caspaxos.SlotSpan) {
+func joined(spans []partition.SlotSpan) (out []partition.SlotSpan) {
 	for _, s := range spans {
 		if n := len(out); n > 0 && out[n-1].Last+1 == s.First {
 			out[n-1].Last = s.Last

@@ -10,7 +10,13 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/ballot"
+	"synod/protocol/caspaxos/message"
+	"synod/protocol/caspaxos/proposer"
+	"synod/protocol/caspaxos/quorum"
+	"synod/protocol/listing"
+	"synod/protocol/operation"
+	"synod/protocol/partition"
 	"synod/protocol/register"
 )
 
@@ -19,7 +25,7 @@ type members struct {
 	*fakeNodes
 	mu     sync.Mutex
 	held   [3]map[string]bool // by key, with its database; whether it expires
-	cannot caspaxos.Set       // members that are counting still
+	cannot quorum.Set         // members that are counting still
 	asked  int                // questions
 	pages  int                // pages of keys
 	before func(asked int)    // each question
@@ -42,9 +48,9 @@ func (m *members) keyspace() *Keyspace {
 	return k
 }
 
-func slotOf(key string) uint16 { return uint16(caspaxos.Hash(key) % caspaxos.Slots) }
+func slotOf(key string) uint16 { return uint16(partition.Hash(key) % partition.Slots) }
 
-func (m *members) Tally(ctx context.Context, to caspaxos.NodeID, req caspaxos.TallyRequest) (*caspaxos.TallyReply, error) {
+func (m *members) Tally(ctx context.Context, to quorum.NodeID, req listing.TallyRequest) (*listing.TallyReply, error) {
 	if m.frozen.Has(int(to)) {
 		return m.fakeNodes.Tally(ctx, to, req)
 	}
@@ -54,14 +60,14 @@ func (m *members) Tally(ctx context.Context, to caspaxos.NodeID, req caspaxos.Ta
 		m.before(m.asked)
 	}
 	if m.cannot.Has(int(to)) {
-		return &caspaxos.TallyReply{Outcome: caspaxos.Busy}, nil
+		return &listing.TallyReply{Outcome: message.Busy}, nil
 	}
-	reply := &caspaxos.TallyReply{Outcome: caspaxos.Told}
+	reply := &listing.TallyReply{Outcome: message.ReadOK}
 	for i, span := range req.Spans {
-		sums := make([]caspaxos.Tally, caspaxos.Databases)
+		sums := make([]listing.Tally, partition.Databases)
 		for key, expires := range m.held[to] {
 			if slot := slotOf(key); span.First <= slot && slot <= span.Last && req.Databases.Has(key[0]) {
-				one := caspaxos.Tally{Keys: 1, Digest: caspaxos.Hash(key)}
+				one := listing.Tally{Keys: 1, Digest: partition.Hash(key)}
 				if expires {
 					one.Expiring, one.Expiry = 1, 5000
 				}
@@ -70,32 +76,32 @@ func (m *members) Tally(ctx context.Context, to caspaxos.NodeID, req caspaxos.Ta
 		}
 		for db, sum := range sums {
 			if sum.Keys > 0 {
-				reply.Tallies = append(reply.Tallies, caspaxos.Tallied{Span: uint16(i), Database: byte(db), Tally: sum})
+				reply.Tallies = append(reply.Tallies, listing.Tallied{Span: uint16(i), Database: byte(db), Tally: sum})
 			}
 		}
 	}
 	return reply, nil
 }
 
-func (m *members) List(ctx context.Context, to caspaxos.NodeID, req caspaxos.ListRequest) (*caspaxos.ListReply, error) {
+func (m *members) List(ctx context.Context, to quorum.NodeID, req listing.Request) (*listing.Reply, error) {
 	if m.frozen.Has(int(to)) {
 		return m.fakeNodes.List(ctx, to, req)
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.pages++
-	reply := &caspaxos.ListReply{Outcome: caspaxos.Told, Done: true}
+	reply := &listing.Reply{Outcome: message.ReadOK, Done: true}
 	for _, key := range slices.Sorted(maps.Keys(m.held[to])) {
 		if slot := slotOf(key); slot >= req.First && slot <= req.Last && key[0] == req.Space {
-			reply.Entries = append(reply.Entries, caspaxos.Listed{Register: caspaxos.Register{Slot: slot, Key: key},
-				Accepted: caspaxos.Ballot{Time: 1}, Type: uint8(register.String)})
+			reply.Entries = append(reply.Entries, listing.Entry{Register: register.ID{Slot: slot, Key: key},
+				Accepted: ballot.Ballot{Time: 1}, Type: uint8(register.String)})
 		}
 	}
 	return reply, nil
 }
 
 // Submit reads what member 0 holds, and brings the others to that.
-func (m *members) Submit(cmds []*caspaxos.Command) {
+func (m *members) Submit(cmds []*proposer.Command) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, c := range cmds {
@@ -215,7 +221,7 @@ func TestCensus(t *testing.T) {
 		m.frozen = 0b100
 		m.held[1]["\x04only here"] = false
 		got := m.keyspace().Census(t.Context())
-		for db, want := range map[byte]caspaxos.Tally{0: {Keys: 3, Expiring: 1, Expiry: 5000}, 15: {Keys: 1}} {
+		for db, want := range map[byte]listing.Tally{0: {Keys: 3, Expiring: 1, Expiry: 5000}, 15: {Keys: 1}} {
 			if got := got[db]; got.Keys != want.Keys || got.Expiring != want.Expiring || got.Expiry != want.Expiry {
 				t.Errorf("database %d: %+v, want %+v", db, got, want)
 			}
@@ -235,7 +241,7 @@ func TestCensusWithoutQuorum(t *testing.T) {
 		if got[0].Keys != 1 {
 			t.Errorf("%+v", got[0])
 		}
-		if _, err := m.keyspace().Size(t.Context(), 0); !errors.Is(err, caspaxos.ErrNoQuorum) {
+		if _, err := m.keyspace().Size(t.Context(), 0); !errors.Is(err, operation.ErrNoQuorum) {
 			t.Errorf("size without a quorum: %v", err)
 		}
 	})

@@ -6,21 +6,24 @@ import (
 	"sync"
 	"time"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/message"
+	"synod/protocol/caspaxos/quorum"
+	"synod/protocol/operation"
+	"synod/protocol/register"
 	"synod/proxy/router"
 )
 
 // Flush removes all keys of the databases first to last (PROTOCOL §8): a blind
 // range tombstone on every slot range, and one by one what a node had to
-// refuse. It is not atomic over keys. The error is caspaxos.ErrUncertain when
+// refuse. It is not atomic over keys. The error is operation.ErrUncertain when
 // some may be gone and others not.
 func (k *Keyspace) Flush(ctx context.Context, first, last byte) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, k.Limits.Command, caspaxos.ErrUncertain)
+	ctx, cancel := context.WithTimeoutCause(ctx, k.Limits.Command, operation.ErrUncertain)
 	defer cancel()
 	var wg sync.WaitGroup
 	ranges := k.Nodes.Ranges()
 	if len(ranges) == 0 {
-		return caspaxos.ErrNoQuorum
+		return operation.ErrNoQuorum
 	}
 	for _, rng := range ranges {
 		if outage := k.Nodes.Outage(rng.First); outage != nil {
@@ -48,11 +51,11 @@ func (k *Keyspace) Flush(ctx context.Context, first, last byte) error {
 func (k *Keyspace) flushRange(ctx context.Context, rng router.SlotRange, db byte) error {
 	for pause := time.Millisecond; ; pause = min(2*pause, 100*time.Millisecond) {
 		if cfg := k.Nodes.Config(rng.First); cfg != rng.Config {
-			return fmt.Errorf("flush slots %d to %d: %w", rng.First, rng.Last, caspaxos.ErrUncertain)
+			return fmt.Errorf("flush slots %d to %d: %w", rng.First, rng.Last, operation.ErrUncertain)
 		}
 		refused, done := k.flushAt(ctx, rng, db)
 		if err := k.each(ctx, refused, remove{}, func(int, any) {}); err != nil {
-			return fmt.Errorf("flush slots %d to %d: %w", rng.First, rng.Last, caspaxos.ErrUncertain)
+			return fmt.Errorf("flush slots %d to %d: %w", rng.First, rng.Last, operation.ErrUncertain)
 		}
 		if done {
 			return nil
@@ -68,10 +71,10 @@ func (k *Keyspace) flushRange(ctx context.Context, rng router.SlotRange, db byte
 // flushAt sends the range tombstone at a new ballot to all members and waits for
 // a quorum. It returns what any member that answered refused, and whether a
 // quorum took the tombstone.
-func (k *Keyspace) flushAt(ctx context.Context, rng router.SlotRange, db byte) ([]caspaxos.Register, bool) {
+func (k *Keyspace) flushAt(ctx context.Context, rng router.SlotRange, db byte) ([]register.ID, bool) {
 	type answer struct {
 		index int
-		reply *caspaxos.FlushReply
+		reply *message.FlushReply
 		err   error
 	}
 	ctx, cancel := context.WithTimeout(ctx, k.Limits.Command/2)
@@ -84,14 +87,14 @@ func (k *Keyspace) flushAt(ctx context.Context, rng router.SlotRange, db byte) (
 	answers := make(chan answer, len(cfg.Nodes()))
 	for i, node := range cfg.Nodes() {
 		go func() {
-			reply, err := k.Nodes.Flush(ctx, node, caspaxos.FlushRequest{Ballot: ballot, Epoch: cfg.Epoch,
+			reply, err := k.Nodes.Flush(ctx, node, message.FlushRequest{Ballot: ballot, Epoch: cfg.Epoch,
 				First: rng.First, Last: rng.Last, Space: db})
 			answers <- answer{i, reply, err}
 		}()
 	}
-	var acks caspaxos.Set
+	var acks quorum.Set
 	seen := make(map[string]struct{})
-	var refused []caspaxos.Register
+	var refused []register.ID
 	for range cfg.Nodes() {
 		a := <-answers
 		if a.err != nil {
@@ -106,7 +109,7 @@ func (k *Keyspace) flushAt(ctx context.Context, rng router.SlotRange, db byte) (
 				refused = append(refused, r)
 			}
 		}
-		if a.reply.Outcome == caspaxos.Acked && !a.reply.Incomplete {
+		if a.reply.Outcome == message.Acked && !a.reply.Incomplete {
 			acks = acks.With(a.index)
 		}
 		if cfg.IsQuorum(acks) {

@@ -16,42 +16,50 @@ import (
 
 	"synod/proxy/router"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/ballot"
+	"synod/protocol/caspaxos/instant"
+	"synod/protocol/caspaxos/limits"
+	"synod/protocol/caspaxos/message"
+	"synod/protocol/caspaxos/proposer"
+	"synod/protocol/caspaxos/quorum"
+	"synod/protocol/listing"
+	"synod/protocol/operation"
+	"synod/protocol/partition"
 	"synod/protocol/register"
 )
 
 // Nodes is what is needed of the connections to the storage nodes;
 // proxy/router has it.
 type Nodes interface {
-	Config(slot uint16) *caspaxos.Config
+	Config(slot uint16) *quorum.Config
 	Ranges() []router.SlotRange
-	Prefer(cfg *caspaxos.Config, slot uint16) []int
-	Outage(slot uint16) *caspaxos.Outage
-	Reachable(cfg *caspaxos.Config) caspaxos.Set
-	List(ctx context.Context, to caspaxos.NodeID, req caspaxos.ListRequest) (*caspaxos.ListReply, error)
-	Tally(ctx context.Context, to caspaxos.NodeID, req caspaxos.TallyRequest) (*caspaxos.TallyReply, error)
-	Flush(ctx context.Context, to caspaxos.NodeID, req caspaxos.FlushRequest) (*caspaxos.FlushReply, error)
+	Prefer(cfg *quorum.Config, slot uint16) []int
+	Outage(slot uint16) *operation.Outage
+	Reachable(cfg *quorum.Config) quorum.Set
+	List(ctx context.Context, to quorum.NodeID, req listing.Request) (*listing.Reply, error)
+	Tally(ctx context.Context, to quorum.NodeID, req listing.TallyRequest) (*listing.TallyReply, error)
+	Flush(ctx context.Context, to quorum.NodeID, req message.FlushRequest) (*message.FlushReply, error)
 }
 
 // Submitter runs commands on single registers; proxy/proposer has it.
 type Submitter interface {
-	Submit([]*caspaxos.Command)
-	Now() caspaxos.Mono
+	Submit([]*proposer.Command)
+	Now() instant.Mono
 }
 
 // Keyspace is safe for concurrent use.
 type Keyspace struct {
 	Nodes     Nodes
 	Registers Submitter
-	Clock     *caspaxos.Clock
-	Limits    caspaxos.Limits
+	Clock     *ballot.Clock
+	Limits    limits.Limits
 	// Wall returns Unix milliseconds.
 	Wall func() int64
 }
 
 // Key is a live key of a database.
 type Key struct {
-	Register caspaxos.Register
+	Register register.ID
 	Type     register.Type
 }
 
@@ -69,7 +77,7 @@ func (p position) less(q position) bool {
 }
 
 // end is behind the last position.
-var end = position{slot: caspaxos.Slots}
+var end = position{slot: partition.Slots}
 
 // cursor is the position as SCAN's clients carry it. Zero is the beginning;
 // and, as an answer, the end.
@@ -84,7 +92,7 @@ func (p position) cursor() uint64 {
 // scan has returned: Redis takes any number without an error.
 func fromCursor(c uint64) position {
 	p := position{slot: uint16(c >> 48), hash: c & (1<<48 - 1)}
-	if c>>48 >= caspaxos.Slots {
+	if c>>48 >= partition.Slots {
 		return end
 	}
 	return p
@@ -97,7 +105,7 @@ var errAnotherEpoch = errors.New("the slot's placement has changed")
 // limit of them, and the position behind them. It takes no longer than a command may: a walk over many
 // pages goes on as long as each of them comes.
 func (k *Keyspace) page(ctx context.Context, db byte, from position, last uint16, limit int) ([]Key, position, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, k.Limits.Command, caspaxos.ErrNoQuorum)
+	ctx, cancel := context.WithTimeoutCause(ctx, k.Limits.Command, operation.ErrNoQuorum)
 	defer cancel()
 	for pause := time.Millisecond; ; pause = min(2*pause, 100*time.Millisecond) {
 		keys, next, err := k.tryPage(ctx, db, from, last, limit)
@@ -113,23 +121,23 @@ func (k *Keyspace) page(ctx context.Context, db byte, from position, last uint16
 }
 
 func retriable(err error) bool {
-	var outage *caspaxos.Outage
+	var outage *operation.Outage
 	if errors.As(err, &outage) {
 		return false // known for a while, it will not be over in a moment
 	}
-	return errors.Is(err, errAnotherEpoch) || errors.Is(err, caspaxos.ErrNoQuorum)
+	return errors.Is(err, errAnotherEpoch) || errors.Is(err, operation.ErrNoQuorum)
 }
 
 func (k *Keyspace) tryPage(ctx context.Context, db byte, from position, last uint16, limit int) ([]Key, position, error) {
 	rng, ok := k.rangeOf(from.slot)
 	if !ok {
-		return nil, from, caspaxos.ErrNoQuorum
+		return nil, from, operation.ErrNoQuorum
 	}
 	if outage := k.Nodes.Outage(from.slot); outage != nil {
 		return nil, from, outage
 	}
 	last = min(last, rng.Last)
-	pages, err := k.gather(ctx, rng, caspaxos.ListRequest{Epoch: rng.Config.Epoch, First: from.slot, Last: last,
+	pages, err := k.gather(ctx, rng, listing.Request{Epoch: rng.Config.Epoch, First: from.slot, Last: last,
 		Space: db, From: from.hash, Limit: limit})
 	if err != nil {
 		return nil, from, err
@@ -145,11 +153,11 @@ func (k *Keyspace) tryPage(ctx context.Context, db byte, from position, last uin
 }
 
 // pageEnd is the position behind a page.
-func pageEnd(p *caspaxos.ListReply, last uint16) position {
+func pageEnd(p *listing.Reply, last uint16) position {
 	if !p.Done {
 		return position{slot: p.NextSlot, hash: p.NextHash}
 	}
-	if last == caspaxos.Slots-1 {
+	if last == partition.Slots-1 {
 		return end
 	}
 	return position{slot: last + 1}
@@ -166,10 +174,10 @@ func (k *Keyspace) rangeOf(slot uint16) (router.SlotRange, bool) {
 
 // gather asks the range's nodes, the preferred ones first, until a quorum has
 // sent its page.
-func (k *Keyspace) gather(ctx context.Context, rng router.SlotRange, req caspaxos.ListRequest) ([]*caspaxos.ListReply, error) {
+func (k *Keyspace) gather(ctx context.Context, rng router.SlotRange, req listing.Request) ([]*listing.Reply, error) {
 	type answer struct {
 		index int
-		page  *caspaxos.ListReply
+		page  *listing.Reply
 		err   error
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -177,7 +185,7 @@ func (k *Keyspace) gather(ctx context.Context, rng router.SlotRange, req caspaxo
 	cfg := rng.Config
 	order := k.Nodes.Prefer(cfg, req.First)
 	answers := make(chan answer, len(order))
-	var asked, got caspaxos.Set
+	var asked, got quorum.Set
 	ask := func() {
 		for _, i := range order {
 			if !asked.Has(i) {
@@ -196,7 +204,7 @@ func (k *Keyspace) gather(ctx context.Context, rng router.SlotRange, req caspaxo
 	const patience = 100 * time.Millisecond
 	hedge := time.NewTimer(patience)
 	defer hedge.Stop()
-	var pages []*caspaxos.ListReply
+	var pages []*listing.Reply
 	for open := asked.Len(); open > 0; {
 		select {
 		case <-hedge.C:
@@ -207,10 +215,10 @@ func (k *Keyspace) gather(ctx context.Context, rng router.SlotRange, req caspaxo
 		case a := <-answers:
 			open--
 			switch {
-			case a.err == nil && a.page.Outcome == caspaxos.Told:
+			case a.err == nil && a.page.Outcome == message.ReadOK:
 				got = got.With(a.index)
 				pages = append(pages, a.page)
-			case a.err == nil && a.page.Outcome == caspaxos.WrongEpoch && k.Nodes.Config(req.First) != cfg:
+			case a.err == nil && a.page.Outcome == message.WrongEpoch && k.Nodes.Config(req.First) != cfg:
 				return nil, errAnotherEpoch
 			default:
 				before := asked.Len()
@@ -222,14 +230,14 @@ func (k *Keyspace) gather(ctx context.Context, rng router.SlotRange, req caspaxo
 			return pages, nil
 		}
 	}
-	return nil, caspaxos.ErrNoQuorum
+	return nil, operation.ErrNoQuorum
 }
 
 // merge returns the keys before next that are live: those that all pages show
 // at the same ballot, and those that a read finds.
-func (k *Keyspace) merge(ctx context.Context, pages []*caspaxos.ListReply, next position) ([]Key, error) {
+func (k *Keyspace) merge(ctx context.Context, pages []*listing.Reply, next position) ([]Key, error) {
 	type sighting struct {
-		*caspaxos.Listed
+		*listing.Entry
 		same int
 	}
 	seen := make(map[string]*sighting)
@@ -242,7 +250,7 @@ func (k *Keyspace) merge(ctx context.Context, pages []*caspaxos.ListReply, next 
 			}
 			s := seen[e.Register.Key]
 			if s == nil {
-				s = &sighting{Listed: e}
+				s = &sighting{Entry: e}
 				seen[e.Register.Key] = s
 				order = append(order, s)
 			}
@@ -253,7 +261,7 @@ func (k *Keyspace) merge(ctx context.Context, pages []*caspaxos.ListReply, next 
 	}
 	now := k.Wall()
 	keys := make([]Key, 0, len(order))
-	var doubtful []caspaxos.Register
+	var doubtful []register.ID
 	for _, s := range order {
 		expired := s.Expiry != 0 && s.Expiry <= now
 		if s.same == len(pages) && !expired {
@@ -275,7 +283,7 @@ func (k *Keyspace) merge(ctx context.Context, pages []*caspaxos.ListReply, next 
 }
 
 // types reads the types of registers, Absent for those that are not there.
-func (k *Keyspace) types(ctx context.Context, regs []caspaxos.Register) ([]register.Type, error) {
+func (k *Keyspace) types(ctx context.Context, regs []register.ID) ([]register.Type, error) {
 	out := make([]register.Type, len(regs))
 	err := k.each(ctx, regs, typeOf{}, func(i int, result any) { out[i] = result.(register.Type) })
 	return out, err
@@ -283,19 +291,19 @@ func (k *Keyspace) types(ctx context.Context, regs []caspaxos.Register) ([]regis
 
 // each runs an operation on every register, a bounded number at a time, and
 // gives each the time that ctx has left.
-func (k *Keyspace) each(ctx context.Context, regs []caspaxos.Register, op caspaxos.Operation, f func(i int, result any)) error {
+func (k *Keyspace) each(ctx context.Context, regs []register.ID, op operation.Operation, f func(i int, result any)) error {
 	const atOnce = 1024
 	for base := 0; base < len(regs); base += atOnce {
 		part := regs[base:min(base+atOnce, len(regs))]
 		done := make(chan int, len(part))
-		cmds := make([]*caspaxos.Command, len(part))
+		cmds := make([]*proposer.Command, len(part))
 		started := k.Registers.Now()
 		if end, ok := ctx.Deadline(); ok {
-			started -= caspaxos.Mono(max(k.Limits.Command-time.Until(end), 0))
+			started -= instant.Mono(max(k.Limits.Command-time.Until(end), 0))
 		}
 		for i, r := range part {
-			cmds[i] = &caspaxos.Command{Register: r, Op: op, Started: started,
-				Done: func(*caspaxos.Command) { done <- i }}
+			cmds[i] = &proposer.Command{Register: r, Op: op, Started: started,
+				Done: func(*proposer.Command) { done <- i }}
 		}
 		k.Registers.Submit(cmds)
 		for range part {
@@ -320,8 +328,8 @@ type typeOf struct{}
 func (typeOf) Needs() register.Projection { return register.Projection{} }
 func (typeOf) ReadOnly() bool             { return true }
 func (typeOf) Blind() bool                { return false }
-func (typeOf) Execute(v register.View, _ int64) caspaxos.Effect {
-	return caspaxos.Effect{Result: v.Header.Type}
+func (typeOf) Execute(v register.View, _ int64) operation.Effect {
+	return operation.Effect{Result: v.Header.Type}
 }
 
 // remove deletes a register, whatever it holds.
@@ -330,9 +338,9 @@ type remove struct{}
 func (remove) Needs() register.Projection { return register.Projection{} }
 func (remove) ReadOnly() bool             { return false }
 func (remove) Blind() bool                { return false }
-func (remove) Execute(v register.View, _ int64) caspaxos.Effect {
+func (remove) Execute(v register.View, _ int64) operation.Effect {
 	if !v.Header.Exists() {
-		return caspaxos.Effect{}
+		return operation.Effect{}
 	}
-	return caspaxos.Effect{Change: register.Delete()}
+	return operation.Effect{Change: register.Delete()}
 }

@@ -9,102 +9,110 @@ import (
 	"testing/synctest"
 	"time"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/ballot"
+	"synod/protocol/caspaxos/instant"
+	"synod/protocol/caspaxos/limits"
+	"synod/protocol/caspaxos/message"
+	"synod/protocol/caspaxos/proposer"
+	"synod/protocol/caspaxos/quorum"
+	"synod/protocol/listing"
+	"synod/protocol/operation"
+	"synod/protocol/partition"
 	"synod/protocol/register"
 	"synod/proxy/router"
 )
 
 // fakeNodes holds all slots on some nodes; those that are frozen never answer.
 type fakeNodes struct {
-	cfg    *caspaxos.Config
-	frozen caspaxos.Set
+	cfg    *quorum.Config
+	frozen quorum.Set
 	keys   []string // all in slot 0, in the order of their hashes
 	start  time.Time
 	stuck  bool // commands on registers take all the time that they have
-	outage *caspaxos.Outage
+	outage *operation.Outage
 }
 
 func newFake(nodes int) *fakeNodes {
-	var ids []caspaxos.NodeID
+	var ids []quorum.NodeID
 	for i := range nodes {
-		ids = append(ids, caspaxos.NodeID(i))
+		ids = append(ids, quorum.NodeID(i))
 	}
-	return &fakeNodes{cfg: caspaxos.NewConfig(1, ids, nil), start: time.Now()}
+	return &fakeNodes{cfg: quorum.NewConfig(1, ids, nil), start: time.Now()}
 }
 
 func (f *fakeNodes) keyspace() *Keyspace {
 	wall := func() int64 { return time.Now().UnixMilli() }
-	return &Keyspace{Nodes: f, Registers: f, Clock: caspaxos.NewClock(1, wall), Limits: caspaxos.DefaultLimits(), Wall: wall}
+	return &Keyspace{Nodes: f, Registers: f, Clock: ballot.NewClock(1, wall), Limits: limits.Default(), Wall: wall}
 }
 
-func (f *fakeNodes) Config(uint16) *caspaxos.Config { return f.cfg }
-func (f *fakeNodes) Outage(uint16) *caspaxos.Outage { return f.outage }
+func (f *fakeNodes) Config(uint16) *quorum.Config    { return f.cfg }
+func (f *fakeNodes) Outage(uint16) *operation.Outage { return f.outage }
 
 func (f *fakeNodes) Ranges() []router.SlotRange {
-	return []router.SlotRange{{Last: caspaxos.Slots - 1, Config: f.cfg}}
+	return []router.SlotRange{{Last: partition.Slots - 1, Config: f.cfg}}
 }
 
-func (f *fakeNodes) Prefer(cfg *caspaxos.Config, _ uint16) (order []int) {
+func (f *fakeNodes) Prefer(cfg *quorum.Config, _ uint16) (order []int) {
 	for i := range cfg.Nodes() {
 		order = append(order, i)
 	}
 	return order
 }
 
-func (f *fakeNodes) Reachable(cfg *caspaxos.Config) caspaxos.Set { return cfg.All() }
+func (f *fakeNodes) Reachable(cfg *quorum.Config) quorum.Set { return cfg.All() }
 
-func (f *fakeNodes) List(ctx context.Context, to caspaxos.NodeID, req caspaxos.ListRequest) (*caspaxos.ListReply, error) {
+func (f *fakeNodes) List(ctx context.Context, to quorum.NodeID, req listing.Request) (*listing.Reply, error) {
 	if f.frozen.Has(int(to)) {
 		<-ctx.Done()
 		return nil, context.Cause(ctx)
 	}
-	reply := &caspaxos.ListReply{Outcome: caspaxos.Told}
+	reply := &listing.Reply{Outcome: message.ReadOK}
 	for _, key := range f.keys {
 		if len(reply.Entries) == req.Limit {
 			return reply, nil // go on in slot 0
 		}
-		reply.Entries = append(reply.Entries, caspaxos.Listed{Register: caspaxos.Register{Key: key},
-			Accepted: caspaxos.Ballot{Time: caspaxos.Time(1 + to)}, Type: uint8(register.String)})
+		reply.Entries = append(reply.Entries, listing.Entry{Register: register.ID{Key: key},
+			Accepted: ballot.Ballot{Time: ballot.Time(1 + to)}, Type: uint8(register.String)})
 	}
 	reply.Done = true
 	return reply, nil
 }
 
-func (f *fakeNodes) Tally(ctx context.Context, to caspaxos.NodeID, req caspaxos.TallyRequest) (*caspaxos.TallyReply, error) {
+func (f *fakeNodes) Tally(ctx context.Context, to quorum.NodeID, req listing.TallyRequest) (*listing.TallyReply, error) {
 	if f.frozen.Has(int(to)) {
 		<-ctx.Done()
 		return nil, context.Cause(ctx)
 	}
-	reply := &caspaxos.TallyReply{Outcome: caspaxos.Told}
+	reply := &listing.TallyReply{Outcome: message.ReadOK}
 	for i, span := range req.Spans {
 		if n := len(f.keys); n > 0 && span.First == 0 {
-			reply.Tallies = append(reply.Tallies, caspaxos.Tallied{Span: uint16(i), Tally: caspaxos.Tally{Keys: uint64(n)}})
+			reply.Tallies = append(reply.Tallies, listing.Tallied{Span: uint16(i), Tally: listing.Tally{Keys: uint64(n)}})
 		}
 	}
 	return reply, nil
 }
 
-func (f *fakeNodes) Flush(ctx context.Context, to caspaxos.NodeID, _ caspaxos.FlushRequest) (*caspaxos.FlushReply, error) {
+func (f *fakeNodes) Flush(ctx context.Context, to quorum.NodeID, _ message.FlushRequest) (*message.FlushReply, error) {
 	// Takes some time of the flush's own, and leaves all keys to be deleted.
 	select {
 	case <-time.After(2 * time.Second):
 	case <-ctx.Done():
 	}
-	reply := &caspaxos.FlushReply{Outcome: caspaxos.Acked}
+	reply := &message.FlushReply{Outcome: message.Acked}
 	for _, key := range f.keys {
-		reply.Refused = append(reply.Refused, caspaxos.Register{Key: key})
+		reply.Refused = append(reply.Refused, register.ID{Key: key})
 	}
 	return reply, nil
 }
 
-func (f *fakeNodes) Now() caspaxos.Mono { return caspaxos.Mono(time.Since(f.start)) }
+func (f *fakeNodes) Now() instant.Mono { return instant.Mono(time.Since(f.start)) }
 
 // Submit deletes expired keys, as reading them does.
-func (f *fakeNodes) Submit(cmds []*caspaxos.Command) {
+func (f *fakeNodes) Submit(cmds []*proposer.Command) {
 	for _, c := range cmds {
 		if f.stuck {
-			time.AfterFunc(caspaxos.DefaultLimits().Command-time.Duration(f.Now()-c.Started), func() {
-				c.Err = caspaxos.ErrNoQuorum
+			time.AfterFunc(limits.Default().Command-time.Duration(f.Now()-c.Started), func() {
+				c.Err = operation.ErrNoQuorum
 				c.Done(c)
 			})
 			continue
@@ -120,7 +128,7 @@ func within(t *testing.T, f func() error) error {
 	t.Helper()
 	began := time.Now()
 	err := f()
-	if took, limit := time.Since(began), caspaxos.DefaultLimits().Command; took > limit+limit/10 {
+	if took, limit := time.Since(began), limits.Default().Command; took > limit+limit/10 {
 		t.Errorf("took %v, more than the %v that a command may take", took, limit)
 	}
 	return err
@@ -130,7 +138,7 @@ func TestWalkEndsWithoutQuorum(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(3)
 		f.frozen = 0b110
-		if err := within(t, func() error { _, err := f.keyspace().Size(t.Context(), 0); return err }); !errors.Is(err, caspaxos.ErrNoQuorum) {
+		if err := within(t, func() error { _, err := f.keyspace().Size(t.Context(), 0); return err }); !errors.Is(err, operation.ErrNoQuorum) {
 			t.Errorf("got %v", err)
 		}
 	})
@@ -153,7 +161,7 @@ func TestTimeIsSharedByAllSteps(t *testing.T) {
 		f := newFake(3)
 		f.keys, f.stuck = []string{"\x00a"}, true
 		err := within(t, func() error { return f.keyspace().Flush(t.Context(), 0, 0) })
-		if !errors.Is(err, caspaxos.ErrUncertain) {
+		if !errors.Is(err, operation.ErrUncertain) {
 			t.Errorf("got %v", err)
 		}
 	})

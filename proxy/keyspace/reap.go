@@ -5,7 +5,10 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/message"
+	"synod/protocol/caspaxos/quorum"
+	"synod/protocol/listing"
+	"synod/protocol/register"
 	"synod/protocol/resp"
 	"synod/proxy/datatype/hash"
 	"synod/proxy/router"
@@ -33,7 +36,7 @@ const (
 	reapReads = 1
 	// reapFailed is how long a range is left alone where a key could not be
 	// deleted: the node that lists it lets another proxy try meanwhile.
-	reapFailed = 2 * caspaxos.ReapTurn
+	reapFailed = 2 * listing.ReapTurn
 )
 
 // Reap deletes expired keys that nobody reads, and fields of hashes, until ctx
@@ -81,7 +84,7 @@ type reaper struct {
 	not  time.Time // before
 
 	// What the node that listed last had answered by then.
-	node         caspaxos.NodeID
+	node         quorum.NodeID
 	reads, votes uint64
 	when         time.Time
 	own          int64 // keys looked at since
@@ -115,22 +118,22 @@ func (r *reaper) turn(ctx context.Context, rng router.SlotRange) (more bool) {
 
 // list asks a node for some of what is due, and whether others keep the node
 // busy. Nil: it does not tell, or another proxy deletes what is due.
-func (r *reaper) list(ctx context.Context, rng router.SlotRange) (page *caspaxos.ListReply, busy bool) {
+func (r *reaper) list(ctx context.Context, rng router.SlotRange) (page *listing.Reply, busy bool) {
 	ctx, cancel := context.WithTimeout(ctx, r.k.Limits.Command)
 	defer cancel()
 	// All proxies should ask the same node.
 	node := rng.Config.Nodes()[r.k.Nodes.Prefer(rng.Config, rng.First)[0]]
-	page, err := r.k.Nodes.List(ctx, node, caspaxos.ListRequest{Epoch: rng.Config.Epoch,
+	page, err := r.k.Nodes.List(ctx, node, listing.Request{Epoch: rng.Config.Epoch,
 		First: r.next, Last: rng.Last, Limit: reapPage, Expired: true})
-	if err != nil || page.Outcome != caspaxos.Told {
+	if err != nil || page.Outcome != message.ReadOK {
 		return nil, false
 	}
 	return page, r.busy(node, page)
 }
 
 // deleteAll takes away what is due of the registers on a page.
-func (r *reaper) deleteAll(ctx context.Context, page *caspaxos.ListReply, busy bool) error {
-	regs := make([]caspaxos.Register, len(page.Entries))
+func (r *reaper) deleteAll(ctx context.Context, page *listing.Reply, busy bool) error {
+	regs := make([]register.ID, len(page.Entries))
 	for i := range page.Entries {
 		regs[i] = page.Entries[i].Register
 	}
@@ -146,7 +149,7 @@ func (r *reaper) deleteAll(ctx context.Context, page *caspaxos.ListReply, busy b
 
 // busy reports whether a node has had other work since it was asked last. Until
 // that is known, it has.
-func (r *reaper) busy(node caspaxos.NodeID, page *caspaxos.ListReply) bool {
+func (r *reaper) busy(node quorum.NodeID, page *listing.Reply) bool {
 	now := time.Now()
 	votes := int64(page.Votes-r.votes) - reapVotes*r.own
 	reads := int64(page.Reads-r.reads) - reapReads*r.own
@@ -158,10 +161,10 @@ func (r *reaper) busy(node caspaxos.NodeID, page *caspaxos.ListReply) bool {
 
 // delete takes away what is due of some registers: as often as it takes, for a
 // while, where many fields of a hash are. What is left then is listed again.
-func (r *reaper) delete(ctx context.Context, regs []caspaxos.Register, busy bool) error {
+func (r *reaper) delete(ctx context.Context, regs []register.ID, busy bool) error {
 	end := time.Now().Add(reapFor)
 	for again := false; len(regs) > 0; again = true {
-		var left []caspaxos.Register
+		var left []register.ID
 		began := time.Now()
 		limit, cancel := context.WithTimeout(ctx, r.k.Limits.Command)
 		err := r.k.each(limit, regs, hash.Reap{Again: again}, func(i int, result any) {

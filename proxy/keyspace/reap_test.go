@@ -7,7 +7,11 @@ import (
 	"testing/synctest"
 	"time"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/message"
+	"synod/protocol/caspaxos/proposer"
+	"synod/protocol/caspaxos/quorum"
+	"synod/protocol/layout"
+	"synod/protocol/listing"
 	"synod/protocol/register"
 	"synod/proxy/datatype/hash"
 )
@@ -19,18 +23,18 @@ type dueNodes struct {
 	most   int // ops in a change
 }
 
-func (d *dueNodes) List(_ context.Context, _ caspaxos.NodeID, req caspaxos.ListRequest) (*caspaxos.ListReply, error) {
-	reply := &caspaxos.ListReply{Outcome: caspaxos.Told, Done: true}
+func (d *dueNodes) List(_ context.Context, _ quorum.NodeID, req listing.Request) (*listing.Reply, error) {
+	reply := &listing.Reply{Outcome: message.ReadOK, Done: true}
 	for key, v := range d.values {
-		e := caspaxos.Listed{Register: caspaxos.Register{Key: key}, Type: uint8(v.Header.Type), Expiry: v.Header.Expiry}
-		if due := v.Header.Due(); !req.Expired || due != 0 && due <= time.Now().UnixMilli() {
+		e := listing.Entry{Register: register.ID{Key: key}, Type: uint8(v.Header.Type), Expiry: v.Header.Expiry}
+		if due := layout.Due(v.Header); !req.Expired || due != 0 && due <= time.Now().UnixMilli() {
 			reply.Entries = append(reply.Entries, e)
 		}
 	}
 	return reply, nil
 }
 
-func (d *dueNodes) Submit(cmds []*caspaxos.Command) {
+func (d *dueNodes) Submit(cmds []*proposer.Command) {
 	for _, c := range cmds {
 		now, v := time.Now().UnixMilli(), d.values[c.Register.Key]
 		if v.Header.Expired(now) {
@@ -104,9 +108,9 @@ type storm struct {
 	refuses bool
 }
 
-func (s *storm) List(ctx context.Context, to caspaxos.NodeID, req caspaxos.ListRequest) (*caspaxos.ListReply, error) {
+func (s *storm) List(ctx context.Context, to quorum.NodeID, req listing.Request) (*listing.Reply, error) {
 	if s.turns++; s.refuses {
-		return &caspaxos.ListReply{Outcome: caspaxos.Busy}, nil
+		return &listing.Reply{Outcome: message.Busy}, nil
 	}
 	page, err := s.fakeNodes.List(ctx, to, req)
 	deleted := uint64(s.began - len(s.keys))
@@ -115,7 +119,7 @@ func (s *storm) List(ctx context.Context, to caspaxos.NodeID, req caspaxos.ListR
 	return page, err
 }
 
-func (s *storm) Submit(cmds []*caspaxos.Command) {
+func (s *storm) Submit(cmds []*proposer.Command) {
 	s.most = max(s.most, len(cmds))
 	s.working += s.taking
 	time.AfterFunc(s.taking, func() { s.fakeNodes.Submit(cmds) })

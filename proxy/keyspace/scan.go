@@ -4,7 +4,7 @@ import (
 	"context"
 	"math/rand/v2"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/partition"
 	"synod/protocol/register"
 	"synod/proxy/datatype/glob"
 )
@@ -44,10 +44,10 @@ func (k *Keyspace) Scan(ctx context.Context, db byte, cursor uint64, match []byt
 	}
 }
 
-const lastSlot = caspaxos.Slots - 1
+const lastSlot = partition.Slots - 1
 
 // walk calls f with every live key of a span of a database's slots.
-func (k *Keyspace) walk(ctx context.Context, db byte, span caspaxos.SlotSpan, f func(Key)) error {
+func (k *Keyspace) walk(ctx context.Context, db byte, span partition.SlotSpan, f func(Key)) error {
 	for from := (position{slot: span.First}); from.slot <= span.Last; {
 		keys, next, err := k.page(ctx, db, from, span.Last, pageSize)
 		if err != nil {
@@ -65,7 +65,7 @@ func (k *Keyspace) walk(ctx context.Context, db byte, span caspaxos.SlotSpan, f 
 func (k *Keyspace) Keys(ctx context.Context, db byte, pattern []byte) ([][]byte, error) {
 	var found [][]byte
 	all := string(pattern) == "*"
-	err := k.walk(ctx, db, caspaxos.SlotSpan{Last: lastSlot}, func(key Key) {
+	err := k.walk(ctx, db, partition.SlotSpan{Last: lastSlot}, func(key Key) {
 		// As in Redis, "*" means all keys, while no glob matches the empty one.
 		if name := key.Name(); all || glob.Match(pattern, name) {
 			found = append(found, name)
@@ -77,7 +77,7 @@ func (k *Keyspace) Keys(ctx context.Context, db byte, pattern []byte) ([][]byte,
 // RandomKey returns some live key of a database, false if there is none. Keys
 // behind gaps in the hash order come a little more often than others.
 func (k *Keyspace) RandomKey(ctx context.Context, db byte) ([]byte, bool, error) {
-	begin := position{slot: uint16(rand.IntN(caspaxos.Slots)), hash: rand.Uint64N(1 << 48)}
+	begin := position{slot: uint16(rand.IntN(partition.Slots)), hash: rand.Uint64N(1 << 48)}
 	from, wrapped := begin, false
 	for {
 		keys, next, err := k.page(ctx, db, from, lastSlot, 16)

@@ -14,8 +14,16 @@ import (
 
 	"synod/meta/placement"
 	"synod/meta/store"
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/acceptor"
+	"synod/protocol/caspaxos/ballot"
+	"synod/protocol/caspaxos/durable"
+	"synod/protocol/caspaxos/instant"
+	"synod/protocol/caspaxos/limits"
 	"synod/protocol/caspaxos/memstore"
+	"synod/protocol/caspaxos/message"
+	"synod/protocol/layout"
+	"synod/protocol/listing"
+	"synod/protocol/partition"
 	"synod/protocol/register"
 	"synod/protocol/rpc"
 	"synod/protocol/wire"
@@ -31,10 +39,10 @@ type Node struct {
 
 	mu       sync.Mutex
 	start    time.Time
-	node     *caspaxos.Node
-	acceptor *caspaxos.Acceptor
+	node     *acceptor.Node
+	acceptor *acceptor.Acceptor
 	store    *memstore.Store
-	pieces   map[part]*caspaxos.Request
+	pieces   map[part]*message.Request
 	came     int // of them
 	server   *rpc.Server
 	deaf     bool
@@ -58,10 +66,10 @@ func Start(t testing.TB, ids ...string) ([]*Node, *store.Snapshot) {
 	snap := &store.Snapshot{Revision: 1, ClusterID: "c", Table: table, Secrets: secrets()}
 	var nodes []*Node
 	for _, id := range ids {
-		n := &Node{ID: id, start: time.Now(), store: memstore.New(), pieces: make(map[part]*caspaxos.Request)}
-		n.node = caspaxos.NewNode(caspaxos.DefaultLimits(), caspaxos.NodeState{}, 0)
-		n.node.SetSlots([]caspaxos.SlotRange{{Last: caspaxos.Slots - 1, Epoch: 1, Member: true}})
-		n.acceptor = caspaxos.NewAcceptor(n.node, n.store, 0, 1, n.now())
+		n := &Node{ID: id, start: time.Now(), store: memstore.New(), pieces: make(map[part]*message.Request)}
+		n.node = acceptor.NewNode(limits.Default(), partition.Slots, durable.NodeState{}, 0)
+		n.node.SetSlots([]acceptor.SlotRange{{Last: partition.Slots - 1, Epoch: 1, Member: true}})
+		n.acceptor = acceptor.New(n.node, n.store, 0, 1, n.now())
 		n.listen(t, "127.0.0.1:0")
 		nodes = append(nodes, n)
 		snap.Nodes = append(snap.Nodes, store.Node{ID: id, Addr: n.Addr, Up: true})
@@ -108,9 +116,9 @@ func (n *Node) Forget(key string) {
 	n.store.Drop(key)
 }
 
-func (n *Node) now() caspaxos.Now {
+func (n *Node) now() instant.Now {
 	t := time.Now()
-	return caspaxos.Now{Wall: t.UnixMilli(), Mono: caspaxos.Mono(t.Sub(n.start))}
+	return instant.Now{Wall: t.UnixMilli(), Mono: instant.Mono(t.Sub(n.start))}
 }
 
 func (n *Node) handle(s *rpc.Session, class rpc.Class, payload []byte) {
@@ -191,19 +199,19 @@ func (n *Node) Pieces() int {
 	return n.came
 }
 
-func (n *Node) step(req *caspaxos.Request, out []byte) []byte {
-	var reply caspaxos.Reply
+func (n *Node) step(req *message.Request, out []byte) []byte {
+	var reply message.Reply
 	answered, err := n.acceptor.Step(n.now(), req, &reply)
 	if !answered && err == nil {
 		n.raise()
-		n.acceptor.Resume(n.now(), func(_ *caspaxos.Request, r *caspaxos.Reply, e error) {
+		n.acceptor.Resume(n.now(), func(_ *message.Request, r *message.Reply, e error) {
 			reply, answered, err = *r, true, e
 		})
 	}
 	switch {
 	case !answered || err != nil:
-	case reply.Pages != nil:
-		_ = reply.Parts(caspaxos.PageBytes, func(part *caspaxos.Reply) error {
+	case reply.Transfer != nil:
+		_ = reply.Chunks(message.ChunkBytes, func(part *message.Reply) error {
 			out = wire.AppendReply(out, part)
 			return nil
 		})
@@ -215,30 +223,30 @@ func (n *Node) step(req *caspaxos.Request, out []byte) []byte {
 
 // raise moves the ceiling as far as it may go.
 func (n *Node) raise() {
-	if s, due := n.node.Due(n.now(), caspaxos.Ballot{}); due {
+	if s, due := n.node.Due(n.now(), ballot.Ballot{}); due {
 		n.node.Publish(s)
 	}
 }
 
-func (n *Node) list(req *caspaxos.ListRequest) caspaxos.ListReply {
-	reply := caspaxos.ListReply{ID: req.ID, Outcome: caspaxos.Told}
-	var all []caspaxos.Listed
+func (n *Node) list(req *listing.Request) listing.Reply {
+	reply := listing.Reply{ID: req.ID, Outcome: message.ReadOK}
+	var all []listing.Entry
 	for _, key := range n.store.Keys() {
 		slot := placement.Slot([]byte(key[1:]))
-		r := caspaxos.Register{Slot: slot, Key: key}
+		r := register.ID{Slot: slot, Key: key}
 		rec, _ := n.store.Load(r)
-		hash := caspaxos.Hash48(key)
+		hash := partition.Hash48(key)
 		switch {
 		case slot < req.First || slot > req.Last || n.acceptor.Covered(r, rec.Accepted) || !rec.Header.Exists():
-		case req.Expired && rec.Header.Due() != 0 && rec.Header.Due() <= n.now().Wall:
-			all = append(all, caspaxos.Listed{Register: r})
+		case req.Expired && layout.Due(rec.Header) != 0 && layout.Due(rec.Header) <= n.now().Wall:
+			all = append(all, listing.Entry{Register: r})
 		case req.Expired || key[0] != req.Space || (slot == req.First && hash < req.From):
 		default:
-			all = append(all, caspaxos.Listed{Register: r, Hash: hash, Accepted: rec.Accepted,
+			all = append(all, listing.Entry{Register: r, Hash: hash, Accepted: rec.Accepted,
 				Type: uint8(rec.Header.Type), Expiry: rec.Header.Expiry})
 		}
 	}
-	slices.SortFunc(all, func(a, b caspaxos.Listed) int {
+	slices.SortFunc(all, func(a, b listing.Entry) int {
 		if a.Register.Slot != b.Register.Slot {
 			return int(a.Register.Slot) - int(b.Register.Slot)
 		}
@@ -252,30 +260,30 @@ func (n *Node) list(req *caspaxos.ListRequest) caspaxos.ListReply {
 	return reply
 }
 
-func (n *Node) tally(req *caspaxos.TallyRequest) caspaxos.TallyReply {
-	reply := caspaxos.TallyReply{ID: req.ID, Outcome: caspaxos.Told}
+func (n *Node) tally(req *listing.TallyRequest) listing.TallyReply {
+	reply := listing.TallyReply{ID: req.ID, Outcome: message.ReadOK}
 	type place struct {
 		span int
 		db   byte
 	}
-	sums := make(map[place]caspaxos.Tally)
+	sums := make(map[place]listing.Tally)
 	for _, key := range n.store.Keys() {
-		r := caspaxos.Register{Slot: placement.Slot([]byte(key[1:])), Key: key}
+		r := register.ID{Slot: placement.Slot([]byte(key[1:])), Key: key}
 		rec, _ := n.store.Load(r)
-		span := slices.IndexFunc(req.Spans, func(s caspaxos.SlotSpan) bool { return s.First <= r.Slot && r.Slot <= s.Last })
+		span := slices.IndexFunc(req.Spans, func(s partition.SlotSpan) bool { return s.First <= r.Slot && r.Slot <= s.Last })
 		if span < 0 || !req.Databases.Has(key[0]) || n.acceptor.Covered(r, rec.Accepted) || !rec.Header.Exists() {
 			continue
 		}
-		one := caspaxos.Tally{Keys: 1, Digest: caspaxos.Hash(key)}
+		one := listing.Tally{Keys: 1, Digest: partition.Hash(key)}
 		if rec.Header.Expiry != 0 {
 			one.Expiring, one.Expiry = 1, rec.Header.Expiry
 		}
 		sums[place{span, key[0]}] = sums[place{span, key[0]}].Plus(one)
 	}
 	for p, sum := range sums {
-		reply.Tallies = append(reply.Tallies, caspaxos.Tallied{Span: uint16(p.span), Database: p.db, Tally: sum})
+		reply.Tallies = append(reply.Tallies, listing.Tallied{Span: uint16(p.span), Database: p.db, Tally: sum})
 	}
-	slices.SortFunc(reply.Tallies, func(a, b caspaxos.Tallied) int {
+	slices.SortFunc(reply.Tallies, func(a, b listing.Tallied) int {
 		if a.Before(&b) {
 			return -1
 		}

@@ -8,7 +8,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/message"
+	"synod/protocol/caspaxos/quorum"
 	"synod/protocol/register"
 	"synod/protocol/transfer"
 	"synod/proxy/router"
@@ -25,11 +26,11 @@ const (
 // delivery is a large request on its way to one node.
 type delivery struct {
 	id    uint64 // of the request
-	to    caspaxos.NodeID
+	to    quorum.NodeID
 	large *largeRequest // nil when it was sent to its end
 	link  *router.Link
 	lane  *Lane
-	self  *transfer.Transfer[caspaxos.NodeID, *delivery]
+	self  *transfer.Transfer[quorum.NodeID, *delivery]
 	ctx   context.Context
 	end   context.CancelCauseFunc // with errAnswered: the node wants no more of it
 }
@@ -37,7 +38,7 @@ type delivery struct {
 var errAnswered = errors.New("the node has answered")
 
 type deliveryID struct {
-	to caspaxos.NodeID
+	to quorum.NodeID
 	id uint64
 }
 
@@ -50,7 +51,7 @@ type deliveries struct {
 	ctx       context.Context
 	stop      context.CancelFunc
 	running   sync.WaitGroup
-	scheduler *transfer.Scheduler[caspaxos.NodeID, *delivery]
+	scheduler *transfer.Scheduler[quorum.NodeID, *delivery]
 
 	mu    sync.Mutex
 	open  map[deliveryID]*delivery // not answered yet
@@ -62,7 +63,7 @@ type deliveries struct {
 func (s *deliveries) init(most int64) {
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	s.open = make(map[deliveryID]*delivery)
-	s.scheduler = transfer.New[caspaxos.NodeID, *delivery](
+	s.scheduler = transfer.New[quorum.NodeID, *delivery](
 		transfer.Limits{RunningEach: deliveriesEach, BytesEach: most}, s.running.Go)
 }
 
@@ -75,7 +76,7 @@ func (s *deliveries) close() {
 // add has a request delivered, in the place of those that it supersedes, whose ids it
 // returns. It returns false if there is no connection, or too much else is under way to
 // the node.
-func (s *deliveries) add(l *Lane, to caspaxos.NodeID, r *largeRequest) (gone []uint64, ok bool) {
+func (s *deliveries) add(l *Lane, to quorum.NodeID, r *largeRequest) (gone []uint64, ok bool) {
 	link := l.net.Link(to)
 	if link == nil {
 		return nil, false
@@ -102,7 +103,7 @@ func (s *deliveries) admit(d *delivery, run func(*delivery)) (gone []uint64, ok 
 
 // supersede takes notice of a request that goes to a node by another way. It returns
 // the ids of the lane's requests that will not be sent because of it.
-func (s *deliveries) supersede(to caspaxos.NodeID, r *caspaxos.Request) []uint64 {
+func (s *deliveries) supersede(to quorum.NodeID, r *message.Request) []uint64 {
 	if s.count.Load() == 0 {
 		return nil
 	}
@@ -118,8 +119,8 @@ func (s *deliveries) supersede(to caspaxos.NodeID, r *caspaxos.Request) []uint64
 // supersededBy tells which deliveries come to nothing after a request: if that is a full
 // change, what is of lower ballots of its register. Only what waits is dropped: the node
 // has begun to take the rest.
-func supersededBy(r *caspaxos.Request) func(*delivery) bool {
-	if r.Kind != caspaxos.KindAccept || r.Change.Kind != register.Full {
+func supersededBy(r *message.Request) func(*delivery) bool {
+	if r.Kind != message.KindAccept || r.Change.Kind != register.Full {
 		return nil
 	}
 	return func(d *delivery) bool {
@@ -147,7 +148,7 @@ func (s *deliveries) forget(d *delivery) {
 }
 
 // answered notes replies of a node.
-func (s *deliveries) answered(from caspaxos.NodeID, replies []*caspaxos.Reply) {
+func (s *deliveries) answered(from quorum.NodeID, replies []*message.Reply) {
 	if s.count.Load() == 0 {
 		return
 	}
@@ -172,7 +173,7 @@ func (s *deliveries) run(d *delivery) {
 		s.sent.Add(1)
 	default:
 		s.failed.Add(1)
-		d.lane.Replies(d.to, []*caspaxos.Reply{{ID: d.id, Outcome: caspaxos.Unreachable}})
+		d.lane.Replies(d.to, []*message.Reply{{ID: d.id, Outcome: message.Unreachable}})
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -11,7 +11,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/ballot"
+	"synod/protocol/caspaxos/limits"
+	"synod/protocol/caspaxos/message"
+	caspaxos "synod/protocol/caspaxos/proposer"
+	"synod/protocol/operation"
 	"synod/protocol/register"
 	"synod/proxy/nodetest"
 	"synod/proxy/router"
@@ -32,13 +36,13 @@ func idle(t *testing.T, most int64) *deliveries {
 }
 
 // change makes an Accept of which the id and the ballot are n.
-func change(kind register.ChangeKind, key string, n uint64) *caspaxos.Request {
-	return &caspaxos.Request{ID: n, Kind: caspaxos.KindAccept, Register: caspaxos.Register{Key: key},
-		Ballot: caspaxos.Ballot{Time: caspaxos.MakeTime(int64(n), 0)}, Change: register.Change{Kind: kind}}
+func change(kind register.ChangeKind, key string, n uint64) *message.Request {
+	return &message.Request{ID: n, Kind: message.KindAccept, Register: register.ID{Key: key},
+		Ballot: ballot.Ballot{Time: ballot.MakeTime(int64(n), 0)}, Change: register.Change{Kind: kind}}
 }
 
 // put adds a request of so many bytes and tells what was to be expected.
-func (s *deliveries) put(t *testing.T, r *caspaxos.Request, bytes int, taken bool, want ...uint64) {
+func (s *deliveries) put(t *testing.T, r *message.Request, bytes int, taken bool, want ...uint64) {
 	t.Helper()
 	gone, ok := s.admit(&delivery{id: r.ID, large: &largeRequest{request: r, bytes: bytes}}, func(d *delivery) { <-d.ctx.Done() })
 	if ok != taken || !slices.Equal(gone, want) {
@@ -96,7 +100,7 @@ func TestWhatIsOnItsWayIsNotSuperseded(t *testing.T) {
 	}
 	s.release(one) // from here on it takes no room
 	s.wants(t, 10, 1, 2)
-	s.answered(0, []*caspaxos.Reply{{ID: 1}})
+	s.answered(0, []*message.Reply{{ID: 1}})
 	if context.Cause(one.ctx) != errAnswered || one.large != nil {
 		t.Error("it goes on behind its answer")
 	}
@@ -124,8 +128,8 @@ type assign int
 func (assign) Needs() register.Projection { return register.Projection{} }
 func (assign) ReadOnly() bool             { return false }
 func (assign) Blind() bool                { return true }
-func (size assign) Execute(register.View, int64) caspaxos.Effect {
-	return caspaxos.Effect{Change: register.Change{Kind: register.Full,
+func (size assign) Execute(register.View, int64) operation.Effect {
+	return operation.Effect{Change: register.Change{Kind: register.Full,
 		Header: register.Header{Type: register.String, Size: uint64(size)},
 		Ops:    []register.Op{{Kind: register.Put, Key: make([]byte, 4), Value: make([]byte, size)}}}}
 }
@@ -134,7 +138,7 @@ func (size assign) Execute(register.View, int64) caspaxos.Effect {
 func (p *Pool) set(t *testing.T, key string, size int) {
 	t.Helper()
 	done := make(chan error, 1)
-	p.Submit([]*caspaxos.Command{{Register: caspaxos.Register{Key: key}, Op: assign(size), Started: p.Now(),
+	p.Submit([]*caspaxos.Command{{Register: register.ID{Key: key}, Op: assign(size), Started: p.Now(),
 		Done: func(c *caspaxos.Command) { done <- c.Err }}})
 	if err := <-done; err != nil {
 		t.Fatalf("%d bytes for %q: %v; small ones may still be written", size, key, err)
@@ -145,10 +149,10 @@ func (p *Pool) set(t *testing.T, key string, size int) {
 // the others, nor is much kept for it that nobody waits for.
 func TestLargeWritesBesideADeafNode(t *testing.T) {
 	nodes, snap := nodetest.Start(t, "n1", "n2", "n3")
-	limits := caspaxos.DefaultLimits()
-	limits.Command *= 4 // this is no test of time
-	p := New(Config{Clock: caspaxos.NewClock(1, func() int64 { return time.Now().UnixMilli() }),
-		Limits: limits, Timing: caspaxos.DefaultTiming(), Lanes: 1})
+	lim := limits.Default()
+	lim.Command *= 4 // this is no test of time
+	p := New(Config{Clock: ballot.NewClock(1, func() int64 { return time.Now().UnixMilli() }),
+		Limits: lim, Timing: limits.DefaultTiming(), Lanes: 1})
 	const size, most = 2 << 20, 5 << 20
 	p.deliveries.init(most)
 	net := router.New(router.Config{Cluster: nodetest.Cluster, Name: "p", Log: zap.NewNop()}, []router.Lane{p.lanes[0]})

@@ -7,7 +7,11 @@ import (
 	"sync"
 	"time"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/instant"
+	"synod/protocol/caspaxos/message"
+	caspaxos "synod/protocol/caspaxos/proposer"
+	"synod/protocol/caspaxos/quorum"
+	"synod/protocol/layout"
 	"synod/protocol/rpc"
 	"synod/protocol/wire"
 )
@@ -46,12 +50,12 @@ type Lane struct {
 type inbox struct {
 	cmds    []*caspaxos.Command
 	replies []arrival
-	gone    []caspaxos.NodeID
+	gone    []quorum.NodeID
 }
 
 type arrival struct {
-	from    caspaxos.NodeID
-	replies []*caspaxos.Reply
+	from    quorum.NodeID
+	replies []*message.Reply
 }
 
 // outgoing gathers the requests to one node.
@@ -62,7 +66,7 @@ type outgoing struct {
 
 // refusal is a request that could not be sent.
 type refusal struct {
-	to caspaxos.NodeID
+	to quorum.NodeID
 	id uint64
 }
 
@@ -71,7 +75,7 @@ func newLane(p *Pool, cfg Config, i, n int) *Lane {
 	l.options = caspaxos.Options{
 		Clock: cfg.Clock, Limits: cfg.Limits, Timing: cfg.Timing, Stats: p.stats,
 		Cached: cfg.Cached/n + 1, CachedBytes: cfg.CachedBytes/n + 1,
-		Lane: uint64(i), Lanes: uint64(n),
+		Lane: uint64(i), Lanes: uint64(n), Due: layout.Due,
 	}
 	return l
 }
@@ -106,7 +110,7 @@ func (l *Lane) submitPart(cmds []*caspaxos.Command, part []uint8, mine uint8) {
 }
 
 // Replies takes replies from a node; see router.Lane.
-func (l *Lane) Replies(from caspaxos.NodeID, replies []*caspaxos.Reply) {
+func (l *Lane) Replies(from quorum.NodeID, replies []*message.Reply) {
 	l.pool.deliveries.answered(from, replies)
 	l.mu.Lock()
 	l.inbox.replies = append(l.inbox.replies, arrival{from: from, replies: replies})
@@ -115,7 +119,7 @@ func (l *Lane) Replies(from caspaxos.NodeID, replies []*caspaxos.Reply) {
 }
 
 // Disconnected tells that the connection to a node is gone; see router.Lane.
-func (l *Lane) Disconnected(node caspaxos.NodeID) {
+func (l *Lane) Disconnected(node quorum.NodeID) {
 	l.mu.Lock()
 	l.inbox.gone = append(l.inbox.gone, node)
 	l.mu.Unlock()
@@ -156,7 +160,7 @@ func (l *Lane) run() {
 			runtime.Gosched()
 		case <-timer.C:
 		}
-		var next caspaxos.Mono
+		var next instant.Mono
 		if !l.take() {
 			next = l.step(l.pool.now()) // a timer went off
 		} else {
@@ -173,7 +177,7 @@ func (l *Lane) run() {
 // drain steps the proposer through what was taken. Replies come first: they
 // free registers for the commands behind them. All of it happens at one time, that
 // of the taking: a member is not late by what waits for the lane meanwhile.
-func (l *Lane) drain() caspaxos.Mono {
+func (l *Lane) drain() instant.Mono {
 	now := l.pool.now()
 	for _, a := range l.taken.replies {
 		for _, r := range a.replies {
@@ -193,7 +197,7 @@ func (l *Lane) drain() caspaxos.Mono {
 	return l.step(now)
 }
 
-func (l *Lane) submitAll(now caspaxos.Now, cmds []*caspaxos.Command) {
+func (l *Lane) submitAll(now instant.Now, cmds []*caspaxos.Command) {
 	for _, c := range cmds {
 		l.proposer.Submit(now, c)
 	}
@@ -201,7 +205,7 @@ func (l *Lane) submitAll(now caspaxos.Now, cmds []*caspaxos.Command) {
 
 // step does what is due and sends what has been put out. It returns when it
 // wants to be called next, zero for not before something comes in.
-func (l *Lane) step(now caspaxos.Now) caspaxos.Mono {
+func (l *Lane) step(now instant.Now) instant.Mono {
 	next := l.proposer.Tick(now)
 	if l.flush(now) {
 		return l.proposer.Tick(now)
@@ -211,7 +215,7 @@ func (l *Lane) step(now caspaxos.Now) caspaxos.Mono {
 
 // flush sends what the proposer has put out, and reports whether there was
 // anything.
-func (l *Lane) flush(now caspaxos.Now) bool {
+func (l *Lane) flush(now instant.Now) bool {
 	sent := false
 	for {
 		out := l.proposer.Take()
@@ -222,18 +226,18 @@ func (l *Lane) flush(now caspaxos.Now) bool {
 		l.encode(out)
 		l.proposer.Recycle(out)
 		for to := range l.out {
-			l.send(caspaxos.NodeID(to))
+			l.send(quorum.NodeID(to))
 		}
 		// What could not be sent may make the proposer send again, elsewhere.
 		for _, r := range l.refused {
-			l.proposer.Deliver(now, r.to, &caspaxos.Reply{ID: r.id, Outcome: caspaxos.Unsent})
+			l.proposer.Deliver(now, r.to, &message.Reply{ID: r.id, Outcome: message.Unsent})
 		}
 		l.refused = l.refused[:0]
 	}
 }
 
 // refuse notes requests that will not be sent.
-func (l *Lane) refuse(to caspaxos.NodeID, ids ...uint64) {
+func (l *Lane) refuse(to quorum.NodeID, ids ...uint64) {
 	for _, id := range ids {
 		l.refused = append(l.refused, refusal{to: to, id: id})
 	}
@@ -241,8 +245,8 @@ func (l *Lane) refuse(to caspaxos.NodeID, ids ...uint64) {
 
 // encode sorts the requests by node. The same request to several nodes is
 // encoded once; a large one is delivered in chunks.
-func (l *Lane) encode(out []caspaxos.Sent) {
-	var last *caspaxos.Request
+func (l *Lane) encode(out []message.Sent) {
+	var last *message.Request
 	var encoded []byte
 	var large *largeRequest
 	for _, s := range out {
@@ -279,7 +283,7 @@ func (l *Lane) encode(out []caspaxos.Sent) {
 // encodeOne encodes a request: one of some size into memory that bulk traffic
 // keeps, a small one into memory that the next will be encoded into. Of a large
 // one it makes a largeRequest.
-func (l *Lane) encodeOne(req *caspaxos.Request) ([]byte, *largeRequest) {
+func (l *Lane) encodeOne(req *message.Request) ([]byte, *largeRequest) {
 	n := req.Change.Bytes()
 	if p := large(req, n); p != nil {
 		return nil, p
@@ -294,7 +298,7 @@ func (l *Lane) encodeOne(req *caspaxos.Request) ([]byte, *largeRequest) {
 	return l.scratch, nil
 }
 
-func (l *Lane) send(to caspaxos.NodeID) {
+func (l *Lane) send(to quorum.NodeID) {
 	o := &l.out[to]
 	if len(o.payload) == 0 {
 		return

@@ -4,7 +4,7 @@ import (
 	"slices"
 	"sync"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/message"
 	"synod/protocol/register"
 	"synod/protocol/wire"
 )
@@ -14,7 +14,7 @@ import (
 // does not have to hold it in its encoded form, once for each node. The deliveries to
 // several nodes share it.
 type largeRequest struct {
-	request *caspaxos.Request
+	request *message.Request
 	bytes   int // of its change
 	once    sync.Once
 	ops     []register.Op // of the request, in the order in which the chunks have them
@@ -22,8 +22,8 @@ type largeRequest struct {
 }
 
 // large returns what is to be delivered of a request, nil if it is not large.
-func large(q *caspaxos.Request, bytes int) *largeRequest {
-	if q.Kind != caspaxos.KindAccept || bytes <= caspaxos.PageBytes {
+func large(q *message.Request, bytes int) *largeRequest {
+	if q.Kind != message.KindAccept || bytes <= message.ChunkBytes {
 		return nil
 	}
 	return &largeRequest{request: q, bytes: bytes}
@@ -64,7 +64,7 @@ func (l *largeRequest) chunks(room func() error, send func([]byte) error) error 
 		if err := room(); err != nil {
 			return err
 		}
-		n := wire.Cut(rest, caspaxos.PageBytes)
+		n := wire.Cut(rest, message.ChunkBytes)
 		p := wire.Piece{ID: l.request.ID, Number: number, Last: n == len(rest), Ops: rest[:n]}
 		if number == 0 {
 			p.Accept = l.request

@@ -5,7 +5,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/counters"
 )
 
 var (
@@ -40,16 +40,16 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	}
 	count(roundsDesc, &s.Reads, "read")
 	count(roundsDesc, &s.Blind, "blind")
-	count(roundsDesc, &s.Carried, "carried")
+	count(roundsDesc, &s.Piggybacked, "carried")
 	count(roundsDesc, &s.TwoTrip, "two_trip")
 	count(roundsDesc, &s.Repair, "repair")
 	count(roundsDesc, &s.InDoubt, "in_doubt")
 	count(eventsDesc, &s.Nacks, "nack")
 	count(eventsDesc, &s.Hedged, "hedged_read")
 	count(eventsDesc, &s.Fetches, "extra_read")
-	count(eventsDesc, &s.Aside, "read_aside")
-	count(eventsDesc, &s.Pulls, "state_sent")
-	count(eventsDesc, &s.Ways, "changes_sent")
+	count(eventsDesc, &s.Detached, "read_aside")
+	count(eventsDesc, &s.Snapshots, "state_sent")
+	count(eventsDesc, &s.DeltaRanges, "changes_sent")
 	count(eventsDesc, &s.Parked, "parked")
 	count(eventsDesc, &s.ClockAhead, "clock_ahead")
 	count(failuresDesc, &s.Uncertain, "uncertain")
@@ -68,12 +68,12 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 }
 
 // batches makes a histogram of the rounds' sizes.
-func batches(s *caspaxos.Stats) prometheus.Metric {
-	buckets := make(map[float64]uint64, caspaxos.BatchBuckets-1)
+func batches(s *counters.Stats) prometheus.Metric {
+	buckets := make(map[float64]uint64, counters.BatchBuckets-1)
 	var rounds uint64
 	for i := range s.Batches {
 		rounds += s.Batches[i].Load()
-		if i < caspaxos.BatchBuckets-1 {
+		if i < counters.BatchBuckets-1 {
 			buckets[float64(int(1)<<i)] = rounds
 		}
 	}

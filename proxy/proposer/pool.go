@@ -17,7 +17,14 @@ import (
 	"sync"
 	"time"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/ballot"
+	"synod/protocol/caspaxos/counters"
+	"synod/protocol/caspaxos/instant"
+	"synod/protocol/caspaxos/limits"
+	caspaxos "synod/protocol/caspaxos/proposer"
+	"synod/protocol/caspaxos/quorum"
+	"synod/protocol/operation"
+	"synod/protocol/partition"
 	"synod/protocol/rpc"
 	"synod/proxy/router"
 )
@@ -25,24 +32,24 @@ import (
 // Transport is what the pool needs of the connections to the nodes, and what a
 // proposer asks about placement; proxy/router has it.
 type Transport interface {
-	Config(slot uint16) *caspaxos.Config
-	Prefer(cfg *caspaxos.Config, slot uint16) []int
-	Reachable(cfg *caspaxos.Config) caspaxos.Set
-	Outage(slot uint16) *caspaxos.Outage
-	Answering(cfg *caspaxos.Config) caspaxos.Set
-	Missing(cfg *caspaxos.Config) caspaxos.Set
+	Config(slot uint16) *quorum.Config
+	Prefer(cfg *quorum.Config, slot uint16) []int
+	Reachable(cfg *quorum.Config) quorum.Set
+	Outage(slot uint16) *operation.Outage
+	Answering(cfg *quorum.Config) quorum.Set
+	Missing(cfg *quorum.Config) quorum.Set
 	// Send does not block. False: nothing was or will be sent. A payload of the
 	// bulk class is not copied and must not be modified any more.
-	Send(to caspaxos.NodeID, class rpc.Class, payload []byte) bool
+	Send(to quorum.NodeID, class rpc.Class, payload []byte) bool
 	// Link returns the connection to a node, nil if there is none.
-	Link(to caspaxos.NodeID) *router.Link
+	Link(to quorum.NodeID) *router.Link
 }
 
 // Config is what a Pool is made of.
 type Config struct {
-	Clock  *caspaxos.Clock
-	Limits caspaxos.Limits
-	Timing caspaxos.Timing
+	Clock  *ballot.Clock
+	Limits limits.Limits
+	Timing limits.Timing
 	// Lanes is the number of lanes; zero means one for each processor that Go
 	// may use.
 	Lanes int
@@ -62,7 +69,7 @@ const (
 type Pool struct {
 	start time.Time
 	lanes []*Lane
-	stats *caspaxos.Stats
+	stats *counters.Stats
 	wg    sync.WaitGroup
 
 	deliveries deliveries
@@ -82,7 +89,7 @@ func New(cfg Config) *Pool {
 	if cfg.CachedBytes == 0 {
 		cfg.CachedBytes = defaultCachedBytes
 	}
-	p := &Pool{start: time.Now(), stats: new(caspaxos.Stats)}
+	p := &Pool{start: time.Now(), stats: new(counters.Stats)}
 	p.deliveries.init(deliveryBytes)
 	for i := range n {
 		p.lanes = append(p.lanes, newLane(p, cfg, i, n))
@@ -112,15 +119,15 @@ func (p *Pool) Close() {
 }
 
 // Stats returns the counters of all lanes.
-func (p *Pool) Stats() *caspaxos.Stats { return p.stats }
+func (p *Pool) Stats() *counters.Stats { return p.stats }
 
 // Now reads the monotonic clock that commands' Started times are on.
-func (p *Pool) Now() caspaxos.Mono { return caspaxos.Mono(time.Since(p.start)) }
+func (p *Pool) Now() instant.Mono { return instant.Mono(time.Since(p.start)) }
 
 // now reads both clocks.
-func (p *Pool) now() caspaxos.Now {
+func (p *Pool) now() instant.Now {
 	t := time.Now()
-	return caspaxos.Now{Wall: t.UnixMilli(), Mono: caspaxos.Mono(t.Sub(p.start))}
+	return instant.Now{Wall: t.UnixMilli(), Mono: instant.Mono(t.Sub(p.start))}
 }
 
 // Submit takes commands. It does not block and keeps the commands, but not the
@@ -128,13 +135,13 @@ func (p *Pool) now() caspaxos.Now {
 func (p *Pool) Submit(cmds []*caspaxos.Command) {
 	n := uint32(len(p.lanes))
 	if len(cmds) == 1 || n == 1 {
-		p.lanes[caspaxos.Part(cmds[0].Register.Key, n)].submit(cmds)
+		p.lanes[partition.Lane(cmds[0].Register.Key, n)].submit(cmds)
 		return
 	}
 	var scratch [64]uint8
 	part := scratch[:0]
 	for _, c := range cmds {
-		part = append(part, uint8(caspaxos.Part(c.Register.Key, n)))
+		part = append(part, uint8(partition.Lane(c.Register.Key, n)))
 	}
 	for i, l := range p.lanes {
 		l.submitPart(cmds, part, uint8(i))

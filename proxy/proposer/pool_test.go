@@ -4,7 +4,8 @@ import (
 	"strconv"
 	"testing"
 
-	"synod/protocol/caspaxos"
+	caspaxos "synod/protocol/caspaxos/proposer"
+	"synod/protocol/register"
 )
 
 // TestEveryCommandGoesToOneLane is about machines of very many processors.
@@ -14,7 +15,7 @@ func TestEveryCommandGoesToOneLane(t *testing.T) {
 		const n = 3000
 		var cmds []*caspaxos.Command
 		for i := range n {
-			cmds = append(cmds, &caspaxos.Command{Register: caspaxos.Register{Key: strconv.Itoa(i)}})
+			cmds = append(cmds, &caspaxos.Command{Register: register.ID{Key: strconv.Itoa(i)}})
 		}
 		p.Submit(cmds)
 		got := 0

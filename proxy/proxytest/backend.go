@@ -12,7 +12,10 @@ import (
 	"sync"
 	"time"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/instant"
+	"synod/protocol/caspaxos/proposer"
+	"synod/protocol/listing"
+	"synod/protocol/partition"
 	"synod/protocol/register"
 	"synod/proxy/datatype/glob"
 	"synod/proxy/txn"
@@ -22,7 +25,7 @@ import (
 type Backend struct {
 	// Fault, if not nil, is asked before each command; an error is what the
 	// command ends with, and nothing is done.
-	Fault func(*caspaxos.Command) error
+	Fault func(*proposer.Command) error
 	start time.Time
 	mu    sync.Mutex
 	views map[string]register.View // by register key
@@ -38,7 +41,7 @@ func New() *Backend {
 }
 
 // Now is the time since New.
-func (b *Backend) Now() caspaxos.Mono { return caspaxos.Mono(time.Since(b.start)) }
+func (b *Backend) Now() instant.Mono { return instant.Mono(time.Since(b.start)) }
 
 // Depth returns the most commands that came with one Submit.
 func (b *Backend) Depth() int {
@@ -73,7 +76,7 @@ func (b *Backend) Waiting() int {
 }
 
 // Submit runs the commands, at once unless the backend holds them.
-func (b *Backend) Submit(cmds []*caspaxos.Command) {
+func (b *Backend) Submit(cmds []*proposer.Command) {
 	cmds = slices.Clone(cmds)
 	b.do(len(cmds), func() {
 		b.run(cmds)
@@ -84,11 +87,11 @@ func (b *Backend) Submit(cmds []*caspaxos.Command) {
 }
 
 // Snapshot runs the commands as one.
-func (b *Backend) Snapshot(cmds []*caspaxos.Command, then txn.Then, done func([]*caspaxos.Command)) {
+func (b *Backend) Snapshot(cmds []*proposer.Command, then txn.Then, done func([]*proposer.Command)) {
 	b.do(len(cmds), func() {
 		for more := cmds; len(more) > 0; {
 			b.run(more)
-			if more = nil; then != nil && !slices.ContainsFunc(cmds, func(c *caspaxos.Command) bool { return c.Err != nil }) {
+			if more = nil; then != nil && !slices.ContainsFunc(cmds, func(c *proposer.Command) bool { return c.Err != nil }) {
 				more = then(cmds)
 				cmds = append(cmds[:len(cmds):len(cmds)], more...)
 			}
@@ -108,7 +111,7 @@ func (b *Backend) do(n int, run func()) {
 	run()
 }
 
-func (b *Backend) run(cmds []*caspaxos.Command) {
+func (b *Backend) run(cmds []*proposer.Command) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.depth = max(b.depth, len(cmds))
@@ -215,10 +218,10 @@ func (b *Backend) Size(_ context.Context, db byte) (int64, error) {
 }
 
 // Census returns how many keys each database has.
-func (b *Backend) Census(context.Context) (sums [caspaxos.Databases]caspaxos.Tally) {
-	for db := range byte(caspaxos.Databases) {
+func (b *Backend) Census(context.Context) (sums [partition.Databases]listing.Tally) {
+	for db := range byte(partition.Databases) {
 		for _, key := range b.live(db) {
-			one := caspaxos.Tally{Keys: 1}
+			one := listing.Tally{Keys: 1}
 			b.mu.Lock()
 			if at := b.views[string(db)+key].Header.Expiry; at != 0 {
 				one.Expiring, one.Expiry = 1, at

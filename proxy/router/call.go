@@ -5,7 +5,9 @@ import (
 	"errors"
 	"sync"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/message"
+	"synod/protocol/caspaxos/quorum"
+	"synod/protocol/listing"
 	"synod/protocol/rpc"
 	"synod/protocol/wire"
 )
@@ -22,13 +24,13 @@ type calls struct {
 }
 
 type call struct {
-	to     caspaxos.NodeID
+	to     quorum.NodeID
 	answer chan any // capacity 1; nil when the node went away
 }
 
 func (c *calls) init() { c.open = make(map[uint64]call) }
 
-func (c *calls) begin(to caspaxos.NodeID) (uint64, chan any) {
+func (c *calls) begin(to quorum.NodeID) (uint64, chan any) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.last++
@@ -52,7 +54,7 @@ func (c *calls) cancel(id uint64) {
 	delete(c.open, id)
 }
 
-func (c *calls) disconnected(node caspaxos.NodeID) {
+func (c *calls) disconnected(node quorum.NodeID) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for id, open := range c.open {
@@ -64,7 +66,7 @@ func (c *calls) disconnected(node caspaxos.NodeID) {
 }
 
 // call sends one control message and waits for its answer.
-func (r *Router) call(ctx context.Context, to caspaxos.NodeID, encode func(id uint64) []byte) (any, error) {
+func (r *Router) call(ctx context.Context, to quorum.NodeID, encode func(id uint64) []byte) (any, error) {
 	id, answer := r.calls.begin(to)
 	defer r.calls.cancel(id)
 	if !r.Send(to, rpc.Control, encode(id)) {
@@ -82,7 +84,7 @@ func (r *Router) call(ctx context.Context, to caspaxos.NodeID, encode func(id ui
 }
 
 // ask makes a call that is answered by a *T.
-func ask[T any](ctx context.Context, r *Router, to caspaxos.NodeID, encode func(id uint64) []byte) (*T, error) {
+func ask[T any](ctx context.Context, r *Router, to quorum.NodeID, encode func(id uint64) []byte) (*T, error) {
 	reply, err := r.call(ctx, to, encode)
 	if err != nil {
 		return nil, err
@@ -94,8 +96,8 @@ func ask[T any](ctx context.Context, r *Router, to caspaxos.NodeID, encode func(
 }
 
 // Flush asks a node for a range tombstone. The request's ID is set here.
-func (r *Router) Flush(ctx context.Context, to caspaxos.NodeID, req caspaxos.FlushRequest) (*caspaxos.FlushReply, error) {
-	return ask[caspaxos.FlushReply](ctx, r, to, func(id uint64) []byte {
+func (r *Router) Flush(ctx context.Context, to quorum.NodeID, req message.FlushRequest) (*message.FlushReply, error) {
+	return ask[message.FlushReply](ctx, r, to, func(id uint64) []byte {
 		req.ID = id
 		return wire.AppendFlushRequest(nil, &req)
 	})
@@ -103,16 +105,16 @@ func (r *Router) Flush(ctx context.Context, to caspaxos.NodeID, req caspaxos.Flu
 
 // List asks a node for a page of the registers that it holds. The request's ID
 // is set here.
-func (r *Router) List(ctx context.Context, to caspaxos.NodeID, req caspaxos.ListRequest) (*caspaxos.ListReply, error) {
-	return ask[caspaxos.ListReply](ctx, r, to, func(id uint64) []byte {
+func (r *Router) List(ctx context.Context, to quorum.NodeID, req listing.Request) (*listing.Reply, error) {
+	return ask[listing.Reply](ctx, r, to, func(id uint64) []byte {
 		req.ID = id
 		return wire.AppendListRequest(nil, &req)
 	})
 }
 
 // Tally asks a node how many registers it holds. The request's ID is set here.
-func (r *Router) Tally(ctx context.Context, to caspaxos.NodeID, req caspaxos.TallyRequest) (*caspaxos.TallyReply, error) {
-	return ask[caspaxos.TallyReply](ctx, r, to, func(id uint64) []byte {
+func (r *Router) Tally(ctx context.Context, to quorum.NodeID, req listing.TallyRequest) (*listing.TallyReply, error) {
+	return ask[listing.TallyReply](ctx, r, to, func(id uint64) []byte {
 		req.ID = id
 		return wire.AppendTallyRequest(nil, &req)
 	})

@@ -3,7 +3,7 @@ package router
 import (
 	"context"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/quorum"
 	"synod/protocol/rpc"
 )
 
@@ -13,7 +13,7 @@ import (
 type Link struct{ session *rpc.Session }
 
 // Link returns the connection to a node, nil if there is none at present.
-func (r *Router) Link(to caspaxos.NodeID) *Link {
+func (r *Router) Link(to quorum.NodeID) *Link {
 	if s := r.node(to).session.Load(); s != nil {
 		return &Link{s}
 	}

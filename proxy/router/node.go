@@ -11,7 +11,10 @@ import (
 	"github.com/cenkalti/backoff/v5"
 	"go.uber.org/zap"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/identity"
+	"synod/protocol/caspaxos/message"
+	"synod/protocol/caspaxos/quorum"
+	"synod/protocol/listing"
 	"synod/protocol/rpc"
 	"synod/protocol/wire"
 )
@@ -31,12 +34,12 @@ const (
 // long as the router lives.
 type node struct {
 	router *Router
-	id     caspaxos.NodeID
+	id     quorum.NodeID
 	name   string
 
 	session atomic.Pointer[rpc.Session]
 	// admitted is the claim that the node has admitted last.
-	admitted atomic.Pointer[caspaxos.Claim]
+	admitted atomic.Pointer[identity.Claim]
 	// position is how far the node's changelog is known to have been durable, self
 	// what it was then.
 	position atomic.Uint64
@@ -53,7 +56,7 @@ type node struct {
 	moved chan struct{} // closed when addr changes
 }
 
-func newNode(r *Router, id caspaxos.NodeID, name string) *node {
+func newNode(r *Router, id quorum.NodeID, name string) *node {
 	return &node{router: r, id: id, name: name, moved: make(chan struct{})}
 }
 
@@ -131,7 +134,7 @@ func (n *node) connect(ctx context.Context, addr string, moved <-chan struct{}, 
 	s, err := rpc.Dial(ctx, addr, rpc.Options{
 		Traffic: &n.router.traffic,
 		Cluster: n.router.cfg.Cluster, Secrets: func() []rpc.Secret { return *n.router.secrets.Load() }, Kind: rpc.Proxy, Name: n.router.cfg.Name, Expect: n.name,
-		Claim: func() caspaxos.Claim { return *claim }, Seen: n.seen, Judge: n.recognise,
+		Claim: func() identity.Claim { return *claim }, Seen: n.seen, Judge: n.recognise,
 		Handle: n.handler(), Memory: n.router.cfg.Memory, Refused: n.refused,
 		Closed: func(_ *rpc.Session, err error) { ended = err; close(closed) },
 		Log:    n.router.cfg.Log,
@@ -249,15 +252,15 @@ func (n *node) refused(_ *rpc.Session, _ rpc.Class, head []byte) {
 	switch {
 	case !ok:
 	case kind == wire.KindReply:
-		n.router.lanes[id%uint64(len(n.router.lanes))].Replies(n.id, []*caspaxos.Reply{{ID: id, Outcome: caspaxos.NoRoom}})
+		n.router.lanes[id%uint64(len(n.router.lanes))].Replies(n.id, []*message.Reply{{ID: id, Outcome: message.NoRoom}})
 	case kind == wire.KindListReply:
-		n.router.calls.answer(id, &caspaxos.ListReply{ID: id, Outcome: caspaxos.Busy})
+		n.router.calls.answer(id, &listing.Reply{ID: id, Outcome: message.Busy})
 	}
 }
 
 func (n *node) take(payload []byte) error {
 	lanes := n.router.lanes
-	byLane := make([][]*caspaxos.Reply, len(lanes))
+	byLane := make([][]*message.Reply, len(lanes))
 	b := wire.NewBatch(payload)
 	for b.Next() {
 		switch b.Kind() {

@@ -5,7 +5,9 @@ import (
 	"strings"
 	"time"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/quorum"
+	"synod/protocol/operation"
+	"synod/protocol/partition"
 )
 
 const (
@@ -19,8 +21,8 @@ const (
 
 // Outage returns why no command on a slot can be done at present, if its group has
 // been without a quorum for a while, else nil.
-func (r *Router) Outage(slot uint16) *caspaxos.Outage {
-	if g := r.table.Load().bySlot[slot%caspaxos.Slots]; g != nil {
+func (r *Router) Outage(slot uint16) *operation.Outage {
+	if g := r.table.Load().bySlot[slot%partition.Slots]; g != nil {
 		return g.outage.Load()
 	}
 	return nil
@@ -40,7 +42,7 @@ func (r *Router) Outages() (n int) {
 func (r *Router) survey(t *table, now int64) {
 	nodes := *r.nodes.Load()
 	for _, g := range t.groups {
-		var answering, present caspaxos.Set
+		var answering, present quorum.Set
 		for i, id := range g.cfg.Nodes() {
 			switch n := nodes[id]; {
 			case n.session.Load() == nil:
@@ -60,7 +62,7 @@ func (r *Router) survey(t *table, now int64) {
 }
 
 // judge begins or ends the group's outage.
-func (g *group) judge(nodes []*node, present caspaxos.Set, now int64) {
+func (g *group) judge(nodes []*node, present quorum.Set, now int64) {
 	switch {
 	case g.cfg.IsQuorum(present):
 		g.without = 0
@@ -71,13 +73,13 @@ func (g *group) judge(nodes []*node, present caspaxos.Set, now int64) {
 	default:
 		why := g.describe(nodes, present)
 		if old := g.outage.Load(); old == nil || old.Reason != why {
-			g.outage.Store(&caspaxos.Outage{Reason: why})
+			g.outage.Store(&operation.Outage{Reason: why})
 		}
 	}
 }
 
 // describe says for users who is missing.
-func (g *group) describe(nodes []*node, present caspaxos.Set) string {
+func (g *group) describe(nodes []*node, present quorum.Set) string {
 	var missing []string
 	for i, id := range g.cfg.Nodes() {
 		if !present.Has(i) {

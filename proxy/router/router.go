@@ -19,7 +19,12 @@ import (
 	"synod/meta/placement"
 	"synod/meta/store"
 	"synod/protocol/budget"
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/ballot"
+	"synod/protocol/caspaxos/identity"
+	"synod/protocol/caspaxos/message"
+	"synod/protocol/caspaxos/quorum"
+	"synod/protocol/operation"
+	"synod/protocol/partition"
 	"synod/protocol/rpc"
 )
 
@@ -27,10 +32,10 @@ import (
 // from the connections' goroutines and must not block.
 type Lane interface {
 	// Replies takes replies of one node. The slice is the lane's.
-	Replies(from caspaxos.NodeID, replies []*caspaxos.Reply)
+	Replies(from quorum.NodeID, replies []*message.Reply)
 	// Disconnected tells that the connection to a node is gone, with whatever
 	// it had not answered.
-	Disconnected(node caspaxos.NodeID)
+	Disconnected(node quorum.NodeID)
 }
 
 // Config is what a Router needs.
@@ -38,10 +43,10 @@ type Config struct {
 	Cluster string
 	Name    string        // this proxy's, for the nodes' logs
 	Memory  *budget.Share // for what nodes send; nil: without a limit
-	Claim   caspaxos.Claim
+	Claim   identity.Claim
 	// Refused, if not nil, is told that a node does not admit the claim, and the
 	// highest proposer id that it has met. It must not block.
-	Refused func(caspaxos.Claim, caspaxos.ProposerID)
+	Refused func(identity.Claim, ballot.ProposerID)
 	Log     *zap.Logger
 }
 
@@ -55,7 +60,7 @@ type Router struct {
 	secrets atomic.Pointer[[]rpc.Secret]
 	table   atomic.Pointer[table]
 	nodes   atomic.Pointer[[]*node] // by NodeID; grows only
-	claim   atomic.Pointer[caspaxos.Claim]
+	claim   atomic.Pointer[identity.Claim]
 	working atomic.Bool // a quorum has admitted the claim, and ballots are made
 
 	mu     sync.Mutex // changes of table and nodes
@@ -69,25 +74,25 @@ type Router struct {
 // table is the placement as the proposers see it.
 type table struct {
 	source *placement.Table
-	bySlot [caspaxos.Slots]*group
+	bySlot [partition.Slots]*group
 	groups []*group
 }
 
 // group is one configuration and the slots that are under it. Two ranges of
 // the same nodes under different epochs are two groups.
 type group struct {
-	cfg     *caspaxos.Config
+	cfg     *quorum.Config
 	name    string // for users
 	ranges  []SlotRange
 	without int64 // since when it has been without a quorum, on the router's clock, zero if it has one; under r.mu
-	outage  atomic.Pointer[caspaxos.Outage]
+	outage  atomic.Pointer[operation.Outage]
 	orders  atomic.Pointer[[][]int] // by slot modulo members: whom a read asks, in order
 }
 
 // SlotRange is a run of slots under one configuration.
 type SlotRange struct {
 	First, Last uint16
-	Config      *caspaxos.Config
+	Config      *quorum.Config
 }
 
 // New returns a router that hands replies to the lanes: the reply to request id
@@ -181,25 +186,25 @@ func (r *Router) reuse(t, old *table, rng *placement.Range, p *placement.Table) 
 	return g
 }
 
-func (r *Router) config(rng *placement.Range, p *placement.Table) *caspaxos.Config {
-	ids := func(group string) (out []caspaxos.NodeID) {
+func (r *Router) config(rng *placement.Range, p *placement.Table) *quorum.Config {
+	ids := func(group string) (out []quorum.NodeID) {
 		for _, name := range p.Members(group) {
 			out = append(out, r.nodeNamed(name).id)
 		}
 		return out
 	}
-	var next []caspaxos.NodeID
+	var next []quorum.NodeID
 	if rng.State == placement.Joint {
 		next = ids(rng.Next)
 	}
-	return caspaxos.NewConfig(rng.Epoch, ids(rng.Group), next)
+	return quorum.NewConfig(rng.Epoch, ids(rng.Group), next)
 }
 
-func sameConfig(a, b *caspaxos.Config) bool {
+func sameConfig(a, b *quorum.Config) bool {
 	return a.Epoch == b.Epoch && sameNodes(a.Members, b.Members) && sameNodes(a.Next, b.Next)
 }
 
-func sameNodes(a, b []caspaxos.NodeID) bool {
+func sameNodes(a, b []quorum.NodeID) bool {
 	if len(a) != len(b) {
 		return false
 	}
@@ -219,18 +224,18 @@ func (r *Router) nodeNamed(name string) *node {
 			return n
 		}
 	}
-	n := newNode(r, caspaxos.NodeID(len(nodes)), name)
+	n := newNode(r, quorum.NodeID(len(nodes)), name)
 	grown := append(append([]*node(nil), nodes...), n)
 	r.nodes.Store(&grown)
 	r.wg.Go(n.run)
 	return n
 }
 
-func (r *Router) node(id caspaxos.NodeID) *node { return (*r.nodes.Load())[id] }
+func (r *Router) node(id quorum.NodeID) *node { return (*r.nodes.Load())[id] }
 
 // Config returns who holds a slot, nil if no placement is known.
-func (r *Router) Config(slot uint16) *caspaxos.Config {
-	if g := r.table.Load().bySlot[slot%caspaxos.Slots]; g != nil {
+func (r *Router) Config(slot uint16) *quorum.Config {
+	if g := r.table.Load().bySlot[slot%partition.Slots]; g != nil {
 		return g.cfg
 	}
 	return nil
@@ -247,8 +252,8 @@ func (r *Router) Ranges() []SlotRange {
 
 // Prefer returns the order in which a read of the slot asks the members:
 // spread over them by slot, the silent and the unconnected ones last.
-func (r *Router) Prefer(cfg *caspaxos.Config, slot uint16) []int {
-	if g := r.table.Load().bySlot[slot%caspaxos.Slots]; g != nil && g.cfg == cfg {
+func (r *Router) Prefer(cfg *quorum.Config, slot uint16) []int {
+	if g := r.table.Load().bySlot[slot%partition.Slots]; g != nil && g.cfg == cfg {
 		orders := *g.orders.Load()
 		return orders[int(slot)%len(orders)]
 	}
@@ -262,7 +267,7 @@ func (r *Router) Prefer(cfg *caspaxos.Config, slot uint16) []int {
 // Reachable returns the members that there is a connection to: those have
 // admitted the proxy's proposer id. As no round begins without a quorum of them,
 // no ballot is sent before (PROTOCOL §1).
-func (r *Router) Reachable(cfg *caspaxos.Config) caspaxos.Set {
+func (r *Router) Reachable(cfg *quorum.Config) quorum.Set {
 	claim := r.claim.Load()
 	s := r.those(cfg, func(n *node) bool { return n.session.Load() != nil && n.admitted.Load() == claim })
 	if !cfg.IsQuorum(s) {
@@ -281,14 +286,14 @@ func (r *Router) Reachable(cfg *caspaxos.Config) caspaxos.Set {
 
 // Answering returns the members that there is a connection to and that have not
 // fallen silent.
-func (r *Router) Answering(cfg *caspaxos.Config) caspaxos.Set { return r.those(cfg, (*node).answers) }
+func (r *Router) Answering(cfg *quorum.Config) quorum.Set { return r.those(cfg, (*node).answers) }
 
 // Missing returns the members that there is no connection to or that have not
 // answered for long.
-func (r *Router) Missing(cfg *caspaxos.Config) caspaxos.Set { return r.those(cfg, (*node).isMissing) }
+func (r *Router) Missing(cfg *quorum.Config) quorum.Set { return r.those(cfg, (*node).isMissing) }
 
 // those returns the members of which something is so.
-func (r *Router) those(cfg *caspaxos.Config, is func(*node) bool) (s caspaxos.Set) {
+func (r *Router) those(cfg *quorum.Config, is func(*node) bool) (s quorum.Set) {
 	nodes := *r.nodes.Load()
 	for i, id := range cfg.Nodes() {
 		if is(nodes[id]) {
@@ -301,10 +306,10 @@ func (r *Router) those(cfg *caspaxos.Config, is func(*node) bool) (s caspaxos.Se
 // Renew replaces the claim, and calls swap at a time at which no round is under
 // way and none can begin. It returns false, and does nothing, if a quorum has
 // admitted the claim before: then ballots have been made with it.
-func (r *Router) Renew(claim caspaxos.Claim, swap func()) bool {
+func (r *Router) Renew(claim identity.Claim, swap func()) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	old := r.claim.Swap(new(caspaxos.Claim)) // which nobody admits
+	old := r.claim.Swap(new(identity.Claim)) // which nobody admits
 	if r.working.Load() {
 		r.claim.Store(old)
 		return false
@@ -358,7 +363,7 @@ func (r *Router) reorder(t *table) {
 // Send sends a payload of encoded requests to a node. It does not block. False
 // means that nothing was or will be sent. A payload of the bulk class is not
 // copied and must not be modified any more.
-func (r *Router) Send(to caspaxos.NodeID, class rpc.Class, payload []byte) bool {
+func (r *Router) Send(to quorum.NodeID, class rpc.Class, payload []byte) bool {
 	n := r.node(to)
 	s := n.session.Load()
 	if s == nil {

@@ -3,7 +3,7 @@ package server
 import (
 	"bytes"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/partition"
 	"synod/protocol/resp"
 	"synod/proxy/datatype/element"
 	"synod/proxy/datatype/number"
@@ -19,7 +19,7 @@ func (srv *Server) dbSize(s *session.Session, _ [][]byte) *resp.Value {
 }
 
 func (srv *Server) flushAll(_ *session.Session, args [][]byte) *resp.Value {
-	return srv.flush(args, 0, caspaxos.Databases-1)
+	return srv.flush(args, 0, partition.Databases-1)
 }
 
 func (srv *Server) flushDB(s *session.Session, args [][]byte) *resp.Value {

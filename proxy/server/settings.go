@@ -8,7 +8,7 @@ import (
 	"strings"
 	"sync/atomic"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/partition"
 	"synod/proxy/datatype/number"
 	"synod/proxy/datatype/str"
 	"synod/proxy/respio"
@@ -86,7 +86,7 @@ var parameters = []parameter{
 	{name: "client-output-buffer-limit", get: showOutputLimit, set: setOutputLimit},
 	numeric("client-query-buffer-limit", 1<<20, math.MaxInt64, true, func(st *settings) *atomic.Int64 { return &st.QueryLimit }),
 	fixed("cluster-enabled", "no"),
-	fixed("databases", strconv.Itoa(caspaxos.Databases)),
+	fixed("databases", strconv.Itoa(partition.Databases)),
 	fixed("io-threads", "1"),
 	keep("latency-monitor-threshold", keptLatency, checkNumber(0, math.MaxInt64)),
 	numeric("maxclients", 1, math.MaxUint32, false, func(st *settings) *atomic.Int64 { return &st.MaxClients }),

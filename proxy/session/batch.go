@@ -6,7 +6,9 @@ import (
 	"sync/atomic"
 	"unsafe"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/instant"
+	"synod/protocol/caspaxos/proposer"
+	"synod/protocol/operation"
 	"synod/protocol/resp"
 	"synod/proxy/command"
 	"synod/proxy/txn"
@@ -35,9 +37,9 @@ const (
 // call is one request of a batch.
 type call struct {
 	command *Command // nil if there is no such command
-	cmd     caspaxos.Command
+	cmd     proposer.Command
 	split   *command.Split
-	parts   []*caspaxos.Command // of a split
+	parts   []*proposer.Command // of a split
 	reply   *resp.Value         // nil until it is known
 	proto   int8
 	silent  bool // it gets no reply
@@ -47,12 +49,12 @@ type call struct {
 // backend together, waits once, and writes the replies in order.
 type batch struct {
 	s       *Session
-	started caspaxos.Mono // when commands begin; 0: read the clock
+	started instant.Mono // when commands begin; 0: read the clock
 	calls   []*call
 	n       int                 // calls in use
 	window  int                 // bounds n
 	words   [][]byte            // arguments of running commands
-	queue   []*caspaxos.Command // to be submitted
+	queue   []*proposer.Command // to be submitted
 	flow    txn.Flow            // submits them
 	buf     []byte              // encoded replies
 	size    int                 // bytes of replies in this batch
@@ -68,7 +70,7 @@ type batch struct {
 	// brings it to zero wakes the session.
 	pending atomic.Int32
 	wake    chan struct{}
-	done    func(*caspaxos.Command) // finished, made once
+	done    func(*proposer.Command) // finished, made once
 	release func()                  // finished, for snapshots
 }
 
@@ -81,7 +83,7 @@ func (b *batch) init(s *Session) {
 		}
 	}
 	b.flow.To = s.group.cfg.Backend
-	b.done = func(c *caspaxos.Command) {
+	b.done = func(c *proposer.Command) {
 		b.flow.Ended(c)
 		b.release()
 	}
@@ -249,11 +251,11 @@ func (b *batch) several(c *call, args [][]byte) {
 }
 
 // commands makes the commands that a split consists of.
-func (b *batch) commands(keys [][]byte, ops []caspaxos.Operation) []*caspaxos.Command {
-	block := make([]caspaxos.Command, len(ops))
-	cmds := make([]*caspaxos.Command, len(ops))
+func (b *batch) commands(keys [][]byte, ops []operation.Operation) []*proposer.Command {
+	block := make([]proposer.Command, len(ops))
+	cmds := make([]*proposer.Command, len(ops))
 	for i, op := range ops {
-		block[i] = caspaxos.Command{Register: b.s.register(keys[i]), Op: op, Origin: uint64(b.s.id), Done: b.done}
+		block[i] = proposer.Command{Register: b.s.register(keys[i]), Op: op, Origin: uint64(b.s.id), Done: b.done}
 		cmds[i] = &block[i]
 	}
 	return cmds
@@ -262,7 +264,7 @@ func (b *batch) commands(keys [][]byte, ops []caspaxos.Operation) []*caspaxos.Co
 // now returns the start time of a command. The clock is read once for all that are
 // submitted together, and again after a wait, so that a command's time limit does
 // not include the wait.
-func (b *batch) now() caspaxos.Mono {
+func (b *batch) now() instant.Mono {
 	if b.started == 0 {
 		b.started = b.s.group.cfg.Backend.Now()
 	}
@@ -280,7 +282,7 @@ func (b *batch) snapshot(c *call) {
 	b.pending.Add(1)
 	var then txn.Then
 	if c.split.Then != nil {
-		then = func(cmds []*caspaxos.Command) []*caspaxos.Command {
+		then = func(cmds []*proposer.Command) []*proposer.Command {
 			more := b.commands(c.split.Then(results(cmds)))
 			for _, m := range more {
 				m.Started = cmds[0].Started
@@ -288,7 +290,7 @@ func (b *batch) snapshot(c *call) {
 			return more
 		}
 	}
-	b.s.group.cfg.Backend.Snapshot(c.parts, then, func(cmds []*caspaxos.Command) {
+	b.s.group.cfg.Backend.Snapshot(c.parts, then, func(cmds []*proposer.Command) {
 		c.parts = cmds
 		b.release()
 	})
@@ -298,7 +300,7 @@ func (b *batch) snapshot(c *call) {
 }
 
 // results returns the replies of commands that succeeded.
-func results(cmds []*caspaxos.Command) []*resp.Value {
+func results(cmds []*proposer.Command) []*resp.Value {
 	out := make([]*resp.Value, len(cmds))
 	for i, c := range cmds {
 		out[i] = c.Result.(*resp.Value)

@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"crypto/subtle"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/partition"
 	"synod/protocol/resp"
 	"synod/proxy/datatype/number"
 	"synod/proxy/respio"
@@ -61,7 +61,7 @@ func selectDB(s *Session, args [][]byte) *resp.Value {
 		return resp.ErrNotInteger
 	case int64(int32(n)) != n:
 		return resp.Err("ERR value is out of range, value must between -2147483648 and 2147483647")
-	case n < 0 || n >= caspaxos.Databases:
+	case n < 0 || n >= partition.Databases:
 		return errDB
 	}
 	s.db.Store(int32(n))

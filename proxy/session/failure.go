@@ -3,7 +3,7 @@ package session
 import (
 	"errors"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/operation"
 	"synod/protocol/resp"
 	"synod/proxy/command"
 )
@@ -34,7 +34,7 @@ func (c *call) partFailure() *resp.Value {
 		switch err := c.parts[i].Err; {
 		case err == nil:
 			done = true
-		case failure == nil || errors.Is(err, caspaxos.ErrUncertain):
+		case failure == nil || errors.Is(err, operation.ErrUncertain):
 			failure = err
 		}
 	}
@@ -56,21 +56,21 @@ var (
 
 // Failure returns the error reply for the error of a Backend.
 func Failure(err error) *resp.Value {
-	var outage *caspaxos.Outage
+	var outage *operation.Outage
 	switch {
 	case errors.As(err, &outage):
 		return resp.Err("CLUSTERDOWN nothing was done: " + outage.Reason)
-	case errors.Is(err, caspaxos.ErrNoQuorum):
+	case errors.Is(err, operation.ErrNoQuorum):
 		return resp.ErrClusterDown
-	case errors.Is(err, caspaxos.ErrContention):
+	case errors.Is(err, operation.ErrContention):
 		return resp.ErrTryAgain
-	case errors.Is(err, caspaxos.ErrOverloaded):
+	case errors.Is(err, operation.ErrOverloaded):
 		return errOverloaded
-	case errors.Is(err, caspaxos.ErrNoRoom):
+	case errors.Is(err, operation.ErrNoRoom):
 		return errNoRoom
-	case errors.Is(err, caspaxos.ErrBusy):
+	case errors.Is(err, operation.ErrBusy):
 		return errNodesBusy
-	case errors.Is(err, caspaxos.ErrDiskFull):
+	case errors.Is(err, operation.ErrDiskFull):
 		return resp.ErrDisksFull
 	}
 	return resp.ErrUncertain

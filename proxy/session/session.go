@@ -17,7 +17,7 @@ import (
 	"go.uber.org/zap"
 
 	"synod/meta/placement"
-	"synod/protocol/caspaxos"
+	"synod/protocol/register"
 	"synod/protocol/resp"
 	"synod/proxy/command"
 	"synod/proxy/respio"
@@ -257,11 +257,11 @@ func (s *Session) reportEnd(reason string) {
 }
 
 // register returns the register of a key in the session's database.
-func (s *Session) register(key []byte) caspaxos.Register {
+func (s *Session) register(key []byte) register.ID {
 	name := make([]byte, 1+len(key)) // not modified once it is a string
 	name[0] = byte(s.db.Load())
 	copy(name[1:], key)
-	return caspaxos.Register{Slot: placement.Slot(key), Key: unsafe.String(&name[0], len(name))}
+	return register.ID{Slot: placement.Slot(key), Key: unsafe.String(&name[0], len(name))}
 }
 
 // locked reports whether the client must authenticate first.

@@ -10,7 +10,9 @@ import (
 	"testing"
 	"time"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/instant"
+	"synod/protocol/caspaxos/proposer"
+	"synod/protocol/operation"
 	"synod/protocol/resp"
 	"synod/proxy/command"
 	"synod/proxy/proxytest"
@@ -19,7 +21,7 @@ import (
 // failing makes commands on keys that begin with "bad" fail.
 func failing(err error) func(*Config, *proxytest.Backend) {
 	return func(_ *Config, b *proxytest.Backend) {
-		b.Fault = func(c *caspaxos.Command) error {
+		b.Fault = func(c *proposer.Command) error {
 			if strings.HasPrefix(c.Register.Key[1:], "bad") {
 				return err
 			}
@@ -30,11 +32,11 @@ func failing(err error) func(*Config, *proxytest.Backend) {
 
 func TestFailures(t *testing.T) {
 	for err, want := range map[error]*resp.Value{
-		caspaxos.ErrNoQuorum:                             resp.ErrClusterDown,
-		fmt.Errorf("slot 7: %w", caspaxos.ErrContention): resp.ErrTryAgain,
-		caspaxos.ErrOverloaded:                           errOverloaded,
-		caspaxos.ErrUncertain:                            resp.ErrUncertain,
-		errors.New("an unexpected error"):                resp.ErrUncertain,
+		operation.ErrNoQuorum:                             resp.ErrClusterDown,
+		fmt.Errorf("slot 7: %w", operation.ErrContention): resp.ErrTryAgain,
+		operation.ErrOverloaded:                           errOverloaded,
+		operation.ErrUncertain:                            resp.ErrUncertain,
+		errors.New("an unexpected error"):                 resp.ErrUncertain,
 	} {
 		c := start(t, failing(err)).dial()
 		failure := string(want.AppendTo(nil, 2))
@@ -126,9 +128,9 @@ func TestRepliesAreTheirOwn(t *testing.T) {
 // ones of its pipeline.
 func TestEachCommandHasItsTime(t *testing.T) {
 	var mu sync.Mutex
-	started := map[string]caspaxos.Mono{}
+	started := map[string]instant.Mono{}
 	f := start(t, func(_ *Config, b *proxytest.Backend) {
-		b.Fault = func(c *caspaxos.Command) error {
+		b.Fault = func(c *proposer.Command) error {
 			mu.Lock()
 			defer mu.Unlock()
 			started[c.Register.Key[1:]] = c.Started

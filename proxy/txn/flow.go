@@ -5,7 +5,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/instant"
+	"synod/protocol/caspaxos/proposer"
 )
 
 const (
@@ -36,7 +37,7 @@ type Flow struct {
 	held atomic.Bool  // some are, or were and are just being submitted
 
 	mu    sync.Mutex
-	queue []*caspaxos.Command // that are held back
+	queue []*proposer.Command // that are held back
 	busy  bool                // somebody submits from the queue
 	pace  pace
 
@@ -45,15 +46,15 @@ type Flow struct {
 
 // pace is how quickly a Flow gets on since it began to hold commands back.
 type pace struct {
-	began caspaxos.Mono
-	sent  int64         // commands, of those since
-	look  caspaxos.Mono // when to look again
+	began instant.Mono
+	sent  int64        // commands, of those since
+	look  instant.Mono // when to look again
 }
 
 const flowRead = 1 << 32
 
 // weight is what a command counts in Flow.out.
-func weight(c *caspaxos.Command) int64 {
+func weight(c *proposer.Command) int64 {
 	if c.Op.ReadOnly() {
 		return flowRead + 1
 	}
@@ -76,7 +77,7 @@ func (f *Flow) window() int64 {
 
 // Submit takes commands. It does not block and keeps the commands, but not the
 // slice. Ended is to be called with each that has ended.
-func (f *Flow) Submit(cmds []*caspaxos.Command) {
+func (f *Flow) Submit(cmds []*proposer.Command) {
 	if !f.held.Load() {
 		var sum int64
 		for _, c := range cmds {
@@ -91,7 +92,7 @@ func (f *Flow) Submit(cmds []*caspaxos.Command) {
 	f.mu.Lock()
 	if f.queue = append(f.queue, cmds...); !f.held.Swap(true) {
 		f.pace = pace{began: f.To.Now(), sent: f.out.Load() & (flowRead - 1)}
-		f.pace.look = f.pace.began + caspaxos.Mono(f.Within/8)
+		f.pace.look = f.pace.began + instant.Mono(f.Within/8)
 	}
 	f.mu.Unlock()
 	f.pump()
@@ -106,7 +107,7 @@ func (f *Flow) widen() {
 	if now < f.pace.look {
 		return
 	}
-	f.pace.look = now + caspaxos.Mono(f.Within/8)
+	f.pace.look = now + instant.Mono(f.Within/8)
 	out := f.out.Load() & (flowRead - 1)
 	done, left := f.pace.sent-out, int64(len(f.queue))+out
 	if took := float64(now - f.pace.began); took*float64(done+left) > float64(f.Within)*float64(done) {
@@ -118,7 +119,7 @@ func (f *Flow) widen() {
 func (f *Flow) Held() bool { return f.held.Load() }
 
 // Ended notes that a command has ended.
-func (f *Flow) Ended(c *caspaxos.Command) {
+func (f *Flow) Ended(c *proposer.Command) {
 	if n := int64(c.Seen.Bytes); n > 0 {
 		f.learn(n)
 	}
@@ -165,7 +166,7 @@ func (f *Flow) pump() {
 
 // next takes what fits out of the queue: none, if that is less than a quarter of
 // what may be under way, as larger batches are cheaper. mu is held.
-func (f *Flow) next() []*caspaxos.Command {
+func (f *Flow) next() []*proposer.Command {
 	f.widen()
 	out, n := f.out.Load(), 0
 	for n < len(f.queue) && f.fits(out+weight(f.queue[n])) {

@@ -6,31 +6,33 @@ import (
 	"testing"
 	"time"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/instant"
+	"synod/protocol/caspaxos/proposer"
+	"synod/protocol/operation"
 	"synod/protocol/register"
 )
 
 // work is an operation that only its kind matters of.
 type work struct{ reads bool }
 
-func (work) Needs() register.Projection                   { return register.Projection{} }
-func (w work) ReadOnly() bool                             { return w.reads }
-func (work) Blind() bool                                  { return false }
-func (work) Execute(register.View, int64) caspaxos.Effect { return caspaxos.Effect{} }
+func (work) Needs() register.Projection                    { return register.Projection{} }
+func (w work) ReadOnly() bool                              { return w.reads }
+func (work) Blind() bool                                   { return false }
+func (work) Execute(register.View, int64) operation.Effect { return operation.Effect{} }
 
 // nodes is a Submitter that keeps what it is given until a test ends it.
 type nodes struct {
 	mu    sync.Mutex
-	order []*caspaxos.Command // all, as they came
-	under []*caspaxos.Command // that have not ended
+	order []*proposer.Command // all, as they came
+	under []*proposer.Command // that have not ended
 	most  int                 // of under
 	came  chan struct{}       // a token for each command, if not nil
-	now   caspaxos.Mono
+	now   instant.Mono
 }
 
-func (n *nodes) Now() caspaxos.Mono { return n.now }
+func (n *nodes) Now() instant.Mono { return n.now }
 
-func (n *nodes) Submit(cmds []*caspaxos.Command) {
+func (n *nodes) Submit(cmds []*proposer.Command) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.order = append(n.order, cmds...)
@@ -44,7 +46,7 @@ func (n *nodes) Submit(cmds []*caspaxos.Command) {
 }
 
 // take takes the oldest command that has not ended.
-func (n *nodes) take() *caspaxos.Command {
+func (n *nodes) take() *proposer.Command {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if len(n.under) == 0 {
@@ -55,9 +57,9 @@ func (n *nodes) take() *caspaxos.Command {
 	return c
 }
 
-func commands(n int, reads bool) (cmds []*caspaxos.Command) {
+func commands(n int, reads bool) (cmds []*proposer.Command) {
 	for range n {
-		cmds = append(cmds, &caspaxos.Command{Op: work{reads}})
+		cmds = append(cmds, &proposer.Command{Op: work{reads}})
 	}
 	return cmds
 }
@@ -119,7 +121,7 @@ func TestFlowThatIsLate(t *testing.T) {
 		f.Submit(commands(10_000, true))
 		most := 0
 		for c := to.take(); c != nil; c = to.take() {
-			to.now += caspaxos.Mono(each)
+			to.now += instant.Mono(each)
 			c.Seen.Bytes = 64 << 10
 			f.Ended(c)
 			most = max(most, len(to.under))
@@ -140,9 +142,9 @@ type atOnce struct {
 	count int
 }
 
-func (*atOnce) Now() caspaxos.Mono { return 1 }
+func (*atOnce) Now() instant.Mono { return 1 }
 
-func (a *atOnce) Submit(cmds []*caspaxos.Command) {
+func (a *atOnce) Submit(cmds []*proposer.Command) {
 	for _, c := range cmds {
 		a.count++
 		a.flow.Ended(c)
@@ -181,7 +183,7 @@ func TestFlowFromManyGoroutines(t *testing.T) {
 			}
 		})
 	}
-	var want []*caspaxos.Command
+	var want []*proposer.Command
 	for i := range batches {
 		cmds := commands(each, i%3 > 0)
 		want = append(want, cmds...)

@@ -7,42 +7,46 @@ import (
 	"sync/atomic"
 	"time"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/instant"
+	"synod/protocol/caspaxos/limits"
+	"synod/protocol/caspaxos/proposer"
+	"synod/protocol/caspaxos/rules"
+	"synod/protocol/operation"
 	"synod/protocol/register"
 )
 
 // Submitter runs commands on single registers; proxy/proposer has it.
 type Submitter interface {
-	Submit([]*caspaxos.Command)
-	Now() caspaxos.Mono
+	Submit([]*proposer.Command)
+	Now() instant.Mono
 }
 
 // Snapshots runs reads of several registers. It is safe for concurrent use.
 type Snapshots struct {
 	Registers Submitter
-	Limits    caspaxos.Limits
+	Limits    limits.Limits
 	// Omit is zero outside of tests.
-	Omit caspaxos.Rules
+	Omit rules.Set
 }
 
 // Then looks at commands that were all done and returns more that belong to the
 // same snapshot, with the same Started; none if that is all. Nil never wants
 // more. It is called again when those are done, with all commands, and from the
 // start when the snapshot has to be taken again.
-type Then func(cmds []*caspaxos.Command) []*caspaxos.Command
+type Then func(cmds []*proposer.Command) []*proposer.Command
 
 // snapshot is one command's reads.
 type snapshot struct {
 	owner   *Snapshots
-	cmds    []*caspaxos.Command
+	cmds    []*proposer.Command
 	begin   int                 // how many of them there were at first
 	then    Then                // not nil
 	grows   bool                // then may add to them
-	probes  []*caspaxos.Command // the second reads, one for each of cmds
+	probes  []*proposer.Command // the second reads, one for each of cmds
 	reads   Flow                // of cmds
 	looks   Flow                // of probes
 	waiting atomic.Int32
-	done    func([]*caspaxos.Command)
+	done    func([]*proposer.Command)
 }
 
 // Read executes read-only commands, and those that then adds to them, on one
@@ -53,10 +57,10 @@ type snapshot struct {
 // The second reads begin when all first reads have ended, also those that then
 // asked for because of what others brought: unchanged ballots mean that all
 // first reads hold for the moment in between (PROTOCOL §7).
-func (s *Snapshots) Read(cmds []*caspaxos.Command, then Then, done func([]*caspaxos.Command)) {
+func (s *Snapshots) Read(cmds []*proposer.Command, then Then, done func([]*proposer.Command)) {
 	run := &snapshot{owner: s, cmds: cmds, begin: len(cmds), then: then, grows: then != nil, done: done}
 	if then == nil {
-		run.then = func([]*caspaxos.Command) []*caspaxos.Command { return nil }
+		run.then = func([]*proposer.Command) []*proposer.Command { return nil }
 	}
 	run.reads = Flow{To: s.Registers, Within: s.Limits.Command / 2}
 	run.looks = Flow{To: s.Registers, Within: s.Limits.Command / 2}
@@ -64,16 +68,16 @@ func (s *Snapshots) Read(cmds []*caspaxos.Command, then Then, done func([]*caspa
 }
 
 // first reads registers for the first time.
-func (s *snapshot) first(cmds []*caspaxos.Command) {
+func (s *snapshot) first(cmds []*proposer.Command) {
 	s.waiting.Store(int32(len(cmds)))
 	for _, c := range cmds {
-		c.Result, c.Err, c.Seen = nil, nil, caspaxos.Seen{}
+		c.Result, c.Err, c.Seen = nil, nil, proposer.Seen{}
 		c.Done = s.firstDone
 	}
 	s.reads.Submit(cmds)
 }
 
-func (s *snapshot) firstDone(c *caspaxos.Command) {
+func (s *snapshot) firstDone(c *proposer.Command) {
 	s.reads.Ended(c)
 	if s.waiting.Add(-1) > 0 {
 		return
@@ -108,21 +112,21 @@ func (s *snapshot) unchanged() bool {
 
 // skip reports that one register's second read is left out although others have
 // theirs: the half of a shortcut that §7 forbids.
-func (s *snapshot) skip(c *caspaxos.Command) bool {
-	return s.owner.Omit.Omits(caspaxos.RuleSecondRead) && c.Seen.Held
+func (s *snapshot) skip(c *proposer.Command) bool {
+	return s.owner.Omit.Has(rules.SecondRead) && c.Seen.Held
 }
 
 // second reads the ballots of all registers again.
 func (s *snapshot) second() {
 	s.waiting.Store(int32(len(s.cmds)))
-	s.probes = make([]*caspaxos.Command, len(s.cmds))
+	s.probes = make([]*proposer.Command, len(s.cmds))
 	for i, c := range s.cmds {
-		s.probes[i] = &caspaxos.Command{Register: c.Register, Op: probe{}, Started: c.Started, Done: s.secondDone}
+		s.probes[i] = &proposer.Command{Register: c.Register, Op: probe{}, Started: c.Started, Done: s.secondDone}
 	}
 	s.looks.Submit(s.probes)
 }
 
-func (s *snapshot) secondDone(c *caspaxos.Command) {
+func (s *snapshot) secondDone(c *proposer.Command) {
 	s.looks.Ended(c)
 	if s.waiting.Add(-1) > 0 {
 		return
@@ -131,7 +135,7 @@ func (s *snapshot) secondDone(c *caspaxos.Command) {
 		s.fail(s.cmds[0].Err)
 		return
 	}
-	var changed []*caspaxos.Command
+	var changed []*proposer.Command
 	for i, c := range s.cmds {
 		if c.Seen.Ballot != s.probes[i].Seen.Ballot && !s.skip(c) {
 			changed = append(changed, c)
@@ -148,9 +152,9 @@ func (s *snapshot) secondDone(c *caspaxos.Command) {
 // then the ballots of all. The others need not be read again: a ballot stands for
 // one state, so if theirs is found a third time, what was read at first still holds.
 // If other registers are read because of what some hold, it starts over.
-func (s *snapshot) again(changed []*caspaxos.Command) {
+func (s *snapshot) again(changed []*proposer.Command) {
 	if time.Duration(s.owner.Registers.Now()-s.cmds[0].Started) > s.owner.Limits.Command {
-		s.fail(caspaxos.ErrContention)
+		s.fail(operation.ErrContention)
 		return
 	}
 	if s.grows {
@@ -161,7 +165,7 @@ func (s *snapshot) again(changed []*caspaxos.Command) {
 }
 
 // failed reports whether one of the commands failed, and then fails all.
-func (s *snapshot) failed(cmds []*caspaxos.Command) bool {
+func (s *snapshot) failed(cmds []*proposer.Command) bool {
 	for _, c := range cmds {
 		if c.Err != nil {
 			for _, d := range s.cmds {
@@ -183,7 +187,7 @@ func (s *snapshot) fail(err error) {
 // probe reads a register's ballot and nothing else.
 type probe struct{}
 
-func (probe) Needs() register.Projection                   { return register.Projection{} }
-func (probe) ReadOnly() bool                               { return true }
-func (probe) Blind() bool                                  { return false }
-func (probe) Execute(register.View, int64) caspaxos.Effect { return caspaxos.Effect{} }
+func (probe) Needs() register.Projection                    { return register.Projection{} }
+func (probe) ReadOnly() bool                                { return true }
+func (probe) Blind() bool                                   { return false }
+func (probe) Execute(register.View, int64) operation.Effect { return operation.Effect{} }

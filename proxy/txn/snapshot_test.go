@@ -3,7 +3,11 @@ package txn
 import (
 	"testing"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/ballot"
+	"synod/protocol/caspaxos/instant"
+	"synod/protocol/caspaxos/limits"
+	"synod/protocol/caspaxos/proposer"
+	"synod/protocol/register"
 )
 
 // registers is a Submitter that counts the reads of each register and tells the
@@ -11,12 +15,12 @@ import (
 type registers struct {
 	at     map[string]uint16
 	reads  map[string]int
-	before func(c *caspaxos.Command) // called before each command
+	before func(c *proposer.Command) // called before each command
 }
 
-func (*registers) Now() caspaxos.Mono { return 1 }
+func (*registers) Now() instant.Mono { return 1 }
 
-func (r *registers) Submit(cmds []*caspaxos.Command) {
+func (r *registers) Submit(cmds []*proposer.Command) {
 	for _, c := range cmds {
 		r.before(c)
 		key := c.Register.Key
@@ -24,7 +28,7 @@ func (r *registers) Submit(cmds []*caspaxos.Command) {
 			r.reads[key]++
 			c.Result = r.at[key]
 		}
-		c.Seen.Ballot = caspaxos.Ballot{Time: caspaxos.MakeTime(1, r.at[key]), Proposer: 1}
+		c.Seen.Ballot = ballot.Ballot{Time: ballot.MakeTime(1, r.at[key]), Proposer: 1}
 		c.Done(c)
 	}
 }
@@ -34,7 +38,7 @@ func (r *registers) Submit(cmds []*caspaxos.Command) {
 func TestOnlyWhatChangedIsReadAgain(t *testing.T) {
 	probes := 0
 	r := &registers{at: map[string]uint16{}, reads: map[string]int{}}
-	r.before = func(c *caspaxos.Command) {
+	r.before = func(c *proposer.Command) {
 		if _, second := c.Op.(probe); !second {
 			return
 		}
@@ -46,13 +50,13 @@ func TestOnlyWhatChangedIsReadAgain(t *testing.T) {
 			r.at["a"]++
 		}
 	}
-	var cmds []*caspaxos.Command
+	var cmds []*proposer.Command
 	for _, key := range []string{"a", "b", "c"} {
-		cmds = append(cmds, &caspaxos.Command{Register: caspaxos.Register{Key: key}, Op: work{reads: true}})
+		cmds = append(cmds, &proposer.Command{Register: register.ID{Key: key}, Op: work{reads: true}})
 	}
-	s := Snapshots{Registers: r, Limits: caspaxos.DefaultLimits()}
+	s := Snapshots{Registers: r, Limits: limits.Default()}
 	ended := false
-	s.Read(cmds, nil, func([]*caspaxos.Command) { ended = true })
+	s.Read(cmds, nil, func([]*proposer.Command) { ended = true })
 	if !ended || probes != 12 {
 		t.Fatalf("ended %v after %d second reads, want 12", ended, probes)
 	}

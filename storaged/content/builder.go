@@ -6,7 +6,7 @@ import (
 	"errors"
 	"slices"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/layout"
 	"synod/protocol/register"
 	"synod/storaged/rowcodec"
 	"synod/storaged/tables"
@@ -31,12 +31,12 @@ type Builder struct {
 
 // NewBuilder begins to write the content of a register, of a type, under an
 // incarnation. It ends with Close or Abandon.
-func NewBuilder(db *tables.DB, r caspaxos.Register, i rowcodec.Incarnation, kind register.Type) *Builder {
+func NewBuilder(db *tables.DB, r register.ID, i rowcodec.Incarnation, kind register.Type) *Builder {
 	b := &Builder{
 		elements: db.NewWriter(rowcodec.AppendRows(nil, r, rowcodec.RowElement, i)),
 		buckets:  db.NewWriter(rowcodec.AppendRows(nil, r, rowcodec.RowBucket, i)),
 	}
-	b.span, b.counted = kind.Counted()
+	b.span, b.counted = layout.Counted(kind)
 	return b
 }
 

@@ -8,7 +8,8 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/durable"
+	"synod/protocol/layout"
 	"synod/protocol/register"
 	"synod/storaged/rowcodec"
 )
@@ -255,11 +256,11 @@ func (x *index) bytes() int {
 
 // readIndex returns the index of content in rows, nil if its type needs none. It
 // is read when it is needed first.
-func (c *State) readIndex(db pebble.Reader, rec *caspaxos.Record, s *source) (*index, error) {
+func (c *State) readIndex(db pebble.Reader, rec *durable.Record, s *source) (*index, error) {
 	if c.index != nil {
 		return c.index, nil
 	}
-	span, ok := rec.Header.Type.Counted()
+	span, ok := layout.Counted(rec.Header.Type)
 	if !ok {
 		return nil, nil
 	}

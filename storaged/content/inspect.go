@@ -5,7 +5,8 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/durable"
+	"synod/protocol/layout"
 	"synod/protocol/register"
 )
 
@@ -13,8 +14,8 @@ import (
 
 // CheckIndex compares the counts of the buckets with what count returns for a
 // span. It returns the number of buckets and of the elements in them.
-func (c *State) CheckIndex(db pebble.Reader, rec *caspaxos.Record, count func(register.Span) uint64) (buckets int, total uint64, err error) {
-	span, ok := rec.Header.Type.Counted()
+func (c *State) CheckIndex(db pebble.Reader, rec *durable.Record, count func(register.Span) uint64) (buckets int, total uint64, err error) {
+	span, ok := layout.Counted(rec.Header.Type)
 	if !ok || !c.Rows || c.index != nil && !contains(span, c.index.span) {
 		return 0, 0, nil
 	}
@@ -41,7 +42,7 @@ func (c *State) CheckIndex(db pebble.Reader, rec *caspaxos.Record, count func(re
 
 // Edge returns the first element, or the last one, and about how many that are
 // gone were passed on the way to it.
-func (c *State) Edge(db pebble.Reader, r caspaxos.Register, reverse bool) (key []byte, passed int, err error) {
+func (c *State) Edge(db pebble.Reader, r register.ID, reverse bool) (key []byte, passed int, err error) {
 	s := c.source(db, r)
 	w := s.walk(register.Span{}, reverse)
 	if w.next() {

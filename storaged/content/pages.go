@@ -6,7 +6,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/durable"
 	"synod/protocol/register"
 )
 
@@ -25,7 +25,7 @@ type Pages struct {
 
 // Pages begins to answer a projection of content in rows. open must be called
 // before the content changes.
-func (c *State) Pages(db pebble.Reader, rec *caspaxos.Record, p register.Projection) (*Pages, error) {
+func (c *State) Pages(db pebble.Reader, rec *durable.Record, p register.Projection) (*Pages, error) {
 	s := c.source(db, rec.Register)
 	q, err := c.prepare(db, rec, s, p)
 	if cerr := s.close(); err == nil {

@@ -6,13 +6,14 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/durable"
+	"synod/protocol/layout"
 	"synod/protocol/register"
 	"synod/storaged/rowcodec"
 )
 
 // Project returns what a projection asks for if it fits into size bytes.
-func (c *State) Project(db pebble.Reader, rec *caspaxos.Record, p register.Projection, size int) (v register.View, fits bool, err error) {
+func (c *State) Project(db pebble.Reader, rec *durable.Record, p register.Projection, size int) (v register.View, fits bool, err error) {
 	if !c.Rows {
 		v = c.ProjectInline(rec, p, size)
 		return v, v.Bytes() <= size, nil
@@ -32,7 +33,7 @@ func (c *State) Project(db pebble.Reader, rec *caspaxos.Record, p register.Proje
 }
 
 // ProjectInline returns what a projection asks for of content that is in memory.
-func (c *State) ProjectInline(rec *caspaxos.Record, p register.Projection, size int) register.View {
+func (c *State) ProjectInline(rec *durable.Record, p register.Projection, size int) register.View {
 	if p.HeaderOnly() && c.bytes > smallState {
 		return register.View{Header: rec.Header}
 	}
@@ -45,7 +46,7 @@ func (c *State) ProjectInline(rec *caspaxos.Record, p register.Projection, size 
 }
 
 // source returns where the elements of content in rows are read.
-func (c *State) source(db pebble.Reader, r caspaxos.Register) *source {
+func (c *State) source(db pebble.Reader, r register.ID) *source {
 	s := &source{over: [2]*layer{c.pending, c.frozen}, gaps: &c.gaps}
 	s.prefix = rowcodec.AppendRows(nil, r, rowcodec.RowElement, c.Incarnation)
 	if c.onDisk {
@@ -64,7 +65,7 @@ func exceeds(h *register.Header, p *register.Projection, size int) bool {
 	if p.All {
 		return h.Size > most
 	}
-	span, counted := h.Type.Counted()
+	span, counted := layout.Counted(h.Type)
 	if !counted {
 		return false
 	}
@@ -82,7 +83,7 @@ func exceeds(h *register.Header, p *register.Projection, size int) bool {
 
 // projectRows returns what a projection asks for of content in rows form, as
 // far as size bytes go.
-func (c *State) projectRows(db pebble.Reader, rec *caspaxos.Record, s *source, p register.Projection, size int) (v register.View, fits bool, err error) {
+func (c *State) projectRows(db pebble.Reader, rec *durable.Record, s *source, p register.Projection, size int) (v register.View, fits bool, err error) {
 	q, err := c.prepare(db, rec, s, p)
 	if err != nil {
 		return v, false, err
@@ -109,7 +110,7 @@ type run struct {
 }
 
 // prepare begins to answer a projection, with the parts that need the index.
-func (c *State) prepare(db pebble.Reader, rec *caspaxos.Record, s *source, p register.Projection) (*query, error) {
+func (c *State) prepare(db pebble.Reader, rec *durable.Record, s *source, p register.Projection) (*query, error) {
 	q := &query{header: rec.Header}
 	if p.All {
 		q.ranges = []run{{}}
@@ -151,15 +152,15 @@ func (c *State) prepare(db pebble.Reader, rec *caspaxos.Record, s *source, p reg
 }
 
 // indexOf returns the index if it counts all of a span.
-func (c *State) indexOf(db pebble.Reader, rec *caspaxos.Record, s *source, span register.Span) (*index, error) {
-	counted, ok := rec.Header.Type.Counted()
+func (c *State) indexOf(db pebble.Reader, rec *durable.Record, s *source, span register.Span) (*index, error) {
+	counted, ok := layout.Counted(rec.Header.Type)
 	if !ok || !contains(counted, span) {
 		return nil, nil
 	}
 	return c.readIndex(db, rec, s)
 }
 
-func (c *State) count(db pebble.Reader, rec *caspaxos.Record, s *source, span register.Span) (uint64, error) {
+func (c *State) count(db pebble.Reader, rec *durable.Record, s *source, span register.Span) (uint64, error) {
 	if span.Empty() {
 		return 0, nil
 	}

@@ -4,7 +4,9 @@ import (
 	"encoding/binary"
 	"testing"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/ballot"
+	"synod/protocol/caspaxos/durable"
+	"synod/protocol/layout"
 	"synod/protocol/register"
 )
 
@@ -12,9 +14,9 @@ import (
 // possible, and otherwise read only as far as the room goes.
 func TestTooLargeIsNotRead(t *testing.T) {
 	const n, size = 5000, 64 << 10
-	span, _ := register.SortedSet.Counted()
+	span, _ := layout.Counted(register.SortedSet)
 	ranked := func(i int) []byte { return binary.BigEndian.AppendUint32(append([]byte{}, span.From...), uint32(i)) }
-	rec := &caspaxos.Record{Register: caspaxos.Register{Key: "\x00z"}, Accepted: caspaxos.Ballot{Time: 1, Proposer: 1}}
+	rec := &durable.Record{Register: register.ID{Key: "\x00z"}, Accepted: ballot.Ballot{Time: 1, Proposer: 1}}
 	change := register.Change{Kind: register.Full, Header: register.Header{Type: register.SortedSet, Size: n}}
 	for i := range n {
 		change.Ops = append(change.Ops, register.Op{Kind: register.Put, Key: ranked(i), Value: make([]byte, 16)})

@@ -14,7 +14,8 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/durable"
+	"synod/protocol/layout"
 	"synod/protocol/register"
 	"synod/storaged/rowcodec"
 )
@@ -58,7 +59,7 @@ type State struct {
 }
 
 // Load takes over the value of a record row, and fills rec.
-func (c *State) Load(value []byte, rec *caspaxos.Record) error {
+func (c *State) Load(value []byte, rec *durable.Record) error {
 	if err := rowcodec.ParseRow(value, rec, &c.Content); err != nil {
 		return err
 	}
@@ -83,7 +84,7 @@ func (c *State) Adopt(i rowcodec.Incarnation) {
 
 // Apply changes header and content. The change's memory is the caller's: what
 // is kept is copied. After an error, the content is unknown.
-func (c *State) Apply(db pebble.Reader, rec *caspaxos.Record, change *register.Change) error {
+func (c *State) Apply(db pebble.Reader, rec *durable.Record, change *register.Change) error {
 	if change.Kind == register.None {
 		return nil
 	}
@@ -118,25 +119,25 @@ func (c *State) Apply(db pebble.Reader, rec *caspaxos.Record, change *register.C
 }
 
 // retype follows a change of the type, upon which other elements are counted.
-func (c *State) retype(rec *caspaxos.Record, s *source, was register.Type) error {
+func (c *State) retype(rec *durable.Record, s *source, was register.Type) error {
 	if was == rec.Header.Type {
 		return nil
 	}
 	c.index, c.Recounted = nil, true
-	if span, counted := rec.Header.Type.Counted(); counted {
+	if span, counted := layout.Counted(rec.Header.Type); counted {
 		return c.recount(s, span)
 	}
 	return nil
 }
 
-func setHeader(rec *caspaxos.Record, h register.Header) {
+func setHeader(rec *durable.Record, h register.Header) {
 	h.Aux = bytes.Clone(h.Aux)
 	rec.Header = h
 }
 
 // overwrite is the fast path of nearly every SET: one element, as before, whose
 // memory is reused.
-func (c *State) overwrite(rec *caspaxos.Record, change *register.Change) bool {
+func (c *State) overwrite(rec *durable.Record, change *register.Change) bool {
 	if c.Rows || c.shared || len(c.Elems) != 1 || len(change.Ops) != 1 {
 		return false
 	}
@@ -195,10 +196,10 @@ func (c *State) applyInline(op *register.Op) {
 }
 
 // spill turns inline content into content in rows.
-func (c *State) spill(rec *caspaxos.Record) {
+func (c *State) spill(rec *durable.Record) {
 	c.Rows, c.Incarnation, c.onDisk = true, rowcodec.Incarnation{Ballot: rec.Accepted}, false
 	c.pending = new(layer)
-	span, counted := rec.Header.Type.Counted()
+	span, counted := layout.Counted(rec.Header.Type)
 	if counted {
 		c.index = newIndex(span)
 	}
@@ -211,7 +212,7 @@ func (c *State) spill(rec *caspaxos.Record) {
 	c.Elems, c.shared, c.cloned = nil, false, false
 }
 
-func (c *State) applyRow(db pebble.Reader, rec *caspaxos.Record, s *source, op *register.Op) error {
+func (c *State) applyRow(db pebble.Reader, rec *durable.Record, s *source, op *register.Op) error {
 	x, err := c.counter(db, rec, s, op.Key)
 	if err != nil {
 		return err
@@ -245,8 +246,8 @@ func (c *State) applyRow(db pebble.Reader, rec *caspaxos.Record, s *source, op *
 }
 
 // counter returns the index if it counts a key.
-func (c *State) counter(db pebble.Reader, rec *caspaxos.Record, s *source, key []byte) (*index, error) {
-	span, counted := rec.Header.Type.Counted()
+func (c *State) counter(db pebble.Reader, rec *durable.Record, s *source, key []byte) (*index, error) {
+	span, counted := layout.Counted(rec.Header.Type)
 	if !counted || !span.Contains(key) {
 		return nil, nil
 	}
@@ -315,7 +316,7 @@ func (c *State) Memory() int {
 func (c *State) Stored() { c.frozen, c.sent = nil, 0 }
 
 // Grows reports whether a change would make the content larger.
-func (c *State) Grows(db pebble.Reader, rec *caspaxos.Record, change *register.Change) (grows bool, err error) {
+func (c *State) Grows(db pebble.Reader, rec *durable.Record, change *register.Change) (grows bool, err error) {
 	if !c.Rows {
 		return change.Grows(c.bytes, func(key []byte) int {
 			if i, found := c.find(key); found {

@@ -5,13 +5,13 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/ballot"
 	"synod/storaged/rowcodec"
 )
 
 // Write puts into a batch what the disk does not have yet of the rows, of a record
 // that is accepted at a ballot. key is what all rows of the register begin with.
-func (c *State) Write(b *pebble.Batch, key []byte, accepted caspaxos.Ballot) error {
+func (c *State) Write(b *pebble.Batch, key []byte, accepted ballot.Ballot) error {
 	if c.wipe {
 		if err := c.wipeRows(b, key, accepted); err != nil {
 			return fmt.Errorf("delete elements: %w", err)
@@ -29,7 +29,7 @@ func (c *State) Write(b *pebble.Batch, key []byte, accepted caspaxos.Ballot) err
 
 // wipeRows deletes the rows of earlier incarnations, but not those of a content
 // that has yet to be voted for: its ballot is above the accepted one.
-func (c *State) wipeRows(b *pebble.Batch, key []byte, accepted caspaxos.Ballot) error {
+func (c *State) wipeRows(b *pebble.Batch, key []byte, accepted ballot.Ballot) error {
 	end := rowcodec.Above(accepted)
 	if c.Rows {
 		end = rowcodec.AppendIncarnation(nil, c.Incarnation)

@@ -13,7 +13,8 @@ import (
 
 	"synod/meta/sealed"
 	"synod/meta/site"
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/ballot"
+	"synod/protocol/caspaxos/identity"
 	"synod/storaged/disk"
 )
 
@@ -28,7 +29,7 @@ const (
 	// MaxLives bounds the lives that a directory remembers.
 	MaxLives       = 64
 	livesBytes     = 8 << 10
-	proposersBytes = 4 + 12*(caspaxos.MaxClaims+maxSpareClaims)
+	proposersBytes = 4 + 12*(identity.MaxClaims+maxSpareClaims)
 	// maxSpareClaims is by how many the bound of claims may be exceeded, when all
 	// are in use.
 	maxSpareClaims = 1024
@@ -59,7 +60,7 @@ type Memory struct {
 
 	claimsMu   sync.Mutex
 	claimsFile *sealed.Mirror
-	Claims     *caspaxos.Claims
+	Claims     *identity.Claims
 }
 
 // OpenMemory reads what the directory of a store remembers, and adds to it,
@@ -115,11 +116,11 @@ func (m *Memory) write() error {
 
 // Lives returns the starts of the directory, oldest first, the present one
 // included.
-func (m *Memory) Lives() (all []caspaxos.Life) {
+func (m *Memory) Lives() (all []identity.Life) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, l := range m.lives.Lives {
-		all = append(all, caspaxos.Life(l))
+		all = append(all, identity.Life(l))
 	}
 	return all
 }
@@ -154,17 +155,17 @@ func (m *Memory) openClaims() error {
 	if err != nil {
 		return fmt.Errorf("read the proposers met: %w", err)
 	}
-	var floor caspaxos.ProposerID
-	var known []caspaxos.Claim
+	var floor ballot.ProposerID
+	var known []identity.Claim
 	if len(content) >= 4 {
-		floor = caspaxos.ProposerID(binary.BigEndian.Uint32(content))
+		floor = ballot.ProposerID(binary.BigEndian.Uint32(content))
 		for b := range slices.Chunk(content[4:], 12) {
-			known = append(known, caspaxos.Claim{
-				Proposer: caspaxos.ProposerID(binary.BigEndian.Uint32(b)), Start: binary.BigEndian.Uint64(b[4:]),
+			known = append(known, identity.Claim{
+				Proposer: ballot.ProposerID(binary.BigEndian.Uint32(b)), Start: binary.BigEndian.Uint64(b[4:]),
 			})
 		}
 	}
-	m.claimsFile, m.Claims = file, caspaxos.NewClaims(floor, known, 0)
+	m.claimsFile, m.Claims = file, identity.NewClaims(floor, known, 0)
 	return nil
 }
 
@@ -180,7 +181,7 @@ var ErrUnknown = errors.New("what is on the disk is unknown")
 // nil. Otherwise it returns ErrProposerTaken, with the highest id that the node
 // has met, or an error of the disk, which is errUnknown unless the disk is full.
 // inUse tells of ids that must not be forgotten.
-func (m *Memory) Admit(c caspaxos.Claim, inUse func(caspaxos.ProposerID) bool) (highest caspaxos.ProposerID, err error) {
+func (m *Memory) Admit(c identity.Claim, inUse func(ballot.ProposerID) bool) (highest ballot.ProposerID, err error) {
 	m.claimsMu.Lock()
 	defer m.claimsMu.Unlock()
 	switch {

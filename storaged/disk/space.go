@@ -12,7 +12,7 @@ import (
 
 	"go.uber.org/zap"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/diskroom"
 )
 
 // A store that fills its disk needs some space to recover: a delete is a record
@@ -53,7 +53,7 @@ type Space struct {
 	minFree int64 // bytes
 	log     *zap.Logger
 
-	level  atomic.Uint32 // a caspaxos.Room, without RoomNone
+	level  atomic.Uint32 // a diskroom.Room, without RoomNone
 	free   atomic.Int64  // when last looked, the ballast included
 	unseen atomic.Int64  // bytes of large states written since
 	moved  atomic.Int64  // bytes that compactions have written since
@@ -77,7 +77,7 @@ func NewSpace(dir string, d *Disk, minFree int64, log *zap.Logger) *Space {
 }
 
 // Level returns how much room there was at the last look; never RoomNone.
-func (s *Space) Level() caspaxos.Room { return caspaxos.Room(s.level.Load()) }
+func (s *Space) Level() diskroom.Room { return diskroom.Room(s.level.Load()) }
 
 // Free returns the bytes that were free at the last look, the ballast
 // included.
@@ -121,11 +121,11 @@ func (s *Space) Look() (low, ok bool) {
 	is := s.decide(n, was)
 	s.level.Store(uint32(is))
 	s.logLevel(was, is, n)
-	return is != was && is != caspaxos.RoomEnough && was == caspaxos.RoomEnough, true
+	return is != was && is != diskroom.RoomEnough && was == diskroom.RoomEnough, true
 }
 
 // decide returns the level for so many free bytes.
-func (s *Space) decide(free int64, was caspaxos.Room) caspaxos.Room {
+func (s *Space) decide(free int64, was diskroom.Room) diskroom.Room {
 	if free < s.CalmFree() {
 		s.calm = 0
 	} else {
@@ -133,22 +133,22 @@ func (s *Space) decide(free int64, was caspaxos.Room) caspaxos.Room {
 	}
 	switch {
 	case free < s.minFree/8:
-		return caspaxos.RoomScarce
-	case free < s.minFree, was != caspaxos.RoomEnough && s.calm < CalmLooks:
-		return caspaxos.RoomLow
+		return diskroom.RoomScarce
+	case free < s.minFree, was != diskroom.RoomEnough && s.calm < CalmLooks:
+		return diskroom.RoomLow
 	}
-	return caspaxos.RoomEnough
+	return diskroom.RoomEnough
 }
 
-func (s *Space) logLevel(was, is caspaxos.Room, free int64) {
+func (s *Space) logLevel(was, is diskroom.Room, free int64) {
 	fields := []zap.Field{zap.Int64("free_bytes", free), zap.Int64("min_free_bytes", s.minFree)}
 	switch {
 	case was == is:
-	case is == caspaxos.RoomEnough:
+	case is == diskroom.RoomEnough:
 		s.log.Info("the disk has room again: all writes are accepted", fields...)
-	case was == caspaxos.RoomEnough:
+	case was == diskroom.RoomEnough:
 		s.log.Error("the disk is nearly full: only reads and what frees room are accepted", fields...)
-	case is == caspaxos.RoomScarce:
+	case is == diskroom.RoomScarce:
 		s.log.Error("the space that is kept free on the disk is nearly used up", fields...)
 	}
 }
@@ -166,7 +166,7 @@ func (s *Space) AddStaged(n int64) { s.unseen.Add(n) }
 // Admits reports whether more of a large state may be written; needed ones may
 // use what is kept free. What was written since the last look counts.
 func (s *Space) Admits(needed bool) bool {
-	if room := s.Level(); room != caspaxos.RoomEnough && (room != caspaxos.RoomLow || !needed) {
+	if room := s.Level(); room != diskroom.RoomEnough && (room != diskroom.RoomLow || !needed) {
 		return false
 	}
 	least := s.minFree

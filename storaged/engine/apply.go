@@ -9,7 +9,10 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/ballot"
+	"synod/protocol/caspaxos/instant"
+	"synod/protocol/layout"
+	"synod/protocol/register"
 	"synod/storaged/rowcodec"
 	"synod/storaged/rules"
 )
@@ -35,10 +38,10 @@ type frozenBatch struct {
 
 // sweep is a covered register whose rows are to be deleted.
 type sweep struct {
-	register caspaxos.Register
+	register register.ID
 	expiry   int64
 	rows     bool
-	last     caspaxos.Ballot // of contents that are covered
+	last     ballot.Ballot // of contents that are covered
 }
 
 // finishBatch follows the commit of the last batch.
@@ -89,7 +92,7 @@ func (l *Lane) due() bool {
 		return false
 	default:
 		pressed := l.dirtyBytes > l.engine.dirtyMax || n > dirtyCountMax
-		return pressed || l.now-l.dirty[0].at >= caspaxos.Mono(applyAfter)
+		return pressed || l.now-l.dirty[0].at >= instant.Mono(applyAfter)
 	}
 }
 
@@ -173,7 +176,7 @@ func (l *Lane) write(b *pebble.Batch, e *entry) error {
 }
 
 func (l *Lane) writeExpiry(b *pebble.Batch, e *entry) error {
-	was, is := e.diskExpiry, e.rec.Header.Due()
+	was, is := e.diskExpiry, layout.Due(e.rec.Header)
 	if was == is {
 		return nil
 	}

@@ -7,7 +7,9 @@ import (
 	"testing"
 	"time"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/instant"
+	"synod/protocol/caspaxos/message"
+	"synod/protocol/register"
 )
 
 // cpuTime is what the process has used.
@@ -29,23 +31,23 @@ func BenchmarkSet(b *testing.B) {
 			o.FS, o.CacheBytes = nil, 256<<20
 			o.SegmentBytes, o.RetainBytes = 0, 0
 			r := newRig(b, o)
-			names := make([]caspaxos.Register, keys)
+			names := make([]register.ID, keys)
 			for i := range names {
 				names[i] = key(0, fmt.Sprintf("key:%012d", i))
 			}
 			value := strings.Repeat("v", 64)
-			var reply caspaxos.Reply
-			reqs := make([]caspaxos.Request, 64)
+			var reply message.Reply
+			reqs := make([]message.Request, 64)
 			b.ReportAllocs()
 			start, began := cpuTime(), time.Now()
 			for i := 0; b.Loop(); i++ {
 				q := &reqs[i%64]
-				*q = caspaxos.Request{Kind: caspaxos.KindAccept, Register: names[(i*7919)%keys], Epoch: testEpoch, Ballot: r.ballot(), Change: set(value)}
-				if _, err := r.accs[r.lane(q.Register)].Step(r.clock, q, &reply); err != nil || reply.Outcome != caspaxos.Acked {
+				*q = message.Request{Kind: message.KindAccept, Register: names[(i*7919)%keys], Epoch: testEpoch, Ballot: r.ballot(), Change: set(value)}
+				if _, err := r.accs[r.lane(q.Register)].Step(r.clock, q, &reply); err != nil || reply.Outcome != message.Acked {
 					b.Fatal(reply.Outcome, err)
 				}
 				if i%64 == 63 {
-					r.clock.Mono = caspaxos.Mono(time.Since(began))
+					r.clock.Mono = instant.Mono(time.Since(began))
 					r.e.Kick()
 					r.maintain()
 					if i%512 == 511 {
@@ -63,7 +65,7 @@ func BenchmarkSet(b *testing.B) {
 func BenchmarkLoad(b *testing.B) {
 	const n = 1_000_000
 	r := newRig(b, benchOptions(b))
-	name := func(kind string, i int) caspaxos.Register { return key(0, fmt.Sprintf("%s:%012d", kind, i)) }
+	name := func(kind string, i int) register.ID { return key(0, fmt.Sprintf("%s:%012d", kind, i)) }
 	value := set(strings.Repeat("v", 64))
 	for i := range n {
 		r.accept(name("there", i), value)

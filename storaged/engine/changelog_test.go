@@ -15,7 +15,8 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/durable"
+	"synod/protocol/caspaxos/instant"
 	"synod/protocol/register"
 	"synod/storaged/changelog"
 	"synod/storaged/datadir"
@@ -115,7 +116,7 @@ func checkRecovered(t *testing.T, o Options, acked int) int {
 
 func checkCrashed(t *testing.T, o Options, acked, more int) (survived int) {
 	t.Helper()
-	r := &rig{t: t, opts: o, clock: caspaxos.Now{Wall: 2_000_000_000, Mono: 1}}
+	r := &rig{t: t, opts: o, clock: instant.Now{Wall: 2_000_000_000, Mono: 1}}
 	if err := r.open(); err != nil {
 		t.Fatal(err)
 	}
@@ -426,7 +427,7 @@ func TestNearlyFullDisk(t *testing.T) {
 	if _, err := r.tryAccept(key(0, "a"), set("1")); !errors.Is(err, changelog.ErrNoSpace) {
 		t.Errorf("vote on a nearly full disk: %v", err)
 	}
-	if _, err := r.e.AppendNode(caspaxos.NodeState{Ceiling: 1}); err != nil {
+	if _, err := r.e.AppendNode(durable.NodeState{Ceiling: 1}); err != nil {
 		t.Errorf("node state on a nearly full disk: %v", err)
 	}
 	d.free.Store(1 << 21)

@@ -10,7 +10,6 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
-	"synod/protocol/caspaxos"
 	"synod/protocol/register"
 	"synod/storaged/changelog"
 	"synod/storaged/datadir"
@@ -39,8 +38,8 @@ func ended(r *rig, values map[string]string) *past {
 	return p
 }
 
-func views(values map[string]string) map[caspaxos.Register]register.View {
-	out := map[caspaxos.Register]register.View{}
+func views(values map[string]string) map[register.ID]register.View {
+	out := map[register.ID]register.View{}
 	for k, v := range values {
 		out[key(k[0], k[1:])] = register.Nothing().Apply(set(v))
 	}

@@ -15,7 +15,6 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
-	"synod/protocol/caspaxos"
 	"synod/protocol/register"
 	"synod/storaged/changelog"
 	"synod/storaged/datadir"
@@ -140,7 +139,7 @@ func TestRuleTableOfAnother(t *testing.T) {
 	o := testOptions(t)
 	o.FS = vfs.NewCrashableMem()
 	r := newRig(t, o)
-	whole := map[caspaxos.Register]register.View{}
+	whole := map[register.ID]register.View{}
 	for i := range 20 {
 		k, c := key(1, fmt.Sprint("k", 10+i)), large(register.Hash, 300, "value")
 		r.acceptStaged(k, c)

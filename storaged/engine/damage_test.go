@@ -15,7 +15,12 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/durable"
+	"synod/protocol/caspaxos/instant"
+	"synod/protocol/caspaxos/message"
+	"synod/protocol/layout"
+	"synod/protocol/listing"
+	"synod/protocol/partition"
 	"synod/protocol/register"
 	"synod/storaged/changelog"
 	"synod/storaged/datadir"
@@ -96,10 +101,10 @@ func (m image) names() []string {
 // past is a store's life: what it acknowledged, and the directory it left.
 type past struct {
 	opts   Options
-	clock  caspaxos.Now
-	whole  map[caspaxos.Register]register.View
-	state  caspaxos.NodeState
-	epochs []caspaxos.EpochTaken
+	clock  instant.Now
+	whole  map[register.ID]register.View
+	state  durable.NodeState
+	epochs []durable.EpochTaken
 	image  image
 	older  image // the directory some time before
 }
@@ -121,7 +126,7 @@ func live(t *testing.T, seed uint64, steps int) *past {
 			whole: register.Nothing(), head: 1 << 40, next: 1 << 40,
 		})
 	}
-	p := &past{whole: map[caspaxos.Register]register.View{}}
+	p := &past{whole: map[register.ID]register.View{}}
 	for step := range steps {
 		n.eventful(step)
 		if step == steps/2 {
@@ -147,7 +152,7 @@ func (n *neighbours) eventful(step int) {
 		_, err := n.e.AppendNode(s)
 		must(n.t, err)
 	case 2:
-		_, err := n.e.AppendEpoch(caspaxos.EpochTaken{First: uint16(n.rnd.IntN(64)), Last: 64 + uint16(n.rnd.IntN(64)), Epoch: testEpoch})
+		_, err := n.e.AppendEpoch(durable.EpochTaken{First: uint16(n.rnd.IntN(64)), Last: 64 + uint16(n.rnd.IntN(64)), Epoch: testEpoch})
 		must(n.t, err)
 	case 3:
 		n.settle()
@@ -272,9 +277,9 @@ func (p *past) compare(r *rig) error {
 	return p.compareLists(r)
 }
 
-func (p *past) compareOne(r *rig, id caspaxos.Register, want register.View) error {
-	q := &caspaxos.Request{Kind: caspaxos.KindRead, Register: id, Epoch: testEpoch, WantState: true}
-	var reply caspaxos.Reply
+func (p *past) compareOne(r *rig, id register.ID, want register.View) error {
+	q := &message.Request{Kind: message.KindRead, Register: id, Epoch: testEpoch, WantState: true}
+	var reply message.Reply
 	if _, err := r.accs[r.lane(id)].Step(r.clock, q, &reply); err != nil {
 		return err
 	}
@@ -289,7 +294,7 @@ func (p *past) compareOne(r *rig, id caspaxos.Register, want register.View) erro
 		}
 		return nil
 	}
-	span, counted := rec.Header.Type.Counted()
+	span, counted := layout.Counted(rec.Header.Type)
 	all := register.Projection{All: true}
 	v, fits, err := l.Project(rec, all, 1<<30)
 	if err != nil || !fits {
@@ -332,7 +337,7 @@ func (p *past) compareLists(r *rig) error {
 		if err := r.compareTally(db, len(want)); err != nil {
 			return err
 		}
-		listed, err := r.everyPage(caspaxos.ListRequest{Space: db}, r.e.List)
+		listed, err := r.everyPage(listing.Request{Space: db}, r.e.List)
 		if err != nil {
 			return err
 		}
@@ -340,11 +345,11 @@ func (p *past) compareLists(r *rig) error {
 			return wrongf("%v are listed, want %v", listed, want)
 		}
 	}
-	listed, err := r.everyPage(caspaxos.ListRequest{Expired: true}, func(q *caspaxos.ListRequest) (caspaxos.ListReply, error) {
+	listed, err := r.everyPage(listing.Request{Expired: true}, func(q *listing.Request) (listing.Reply, error) {
 		return r.e.Expired(1<<40, q)
 	})
 	for id, v := range p.whole {
-		if err == nil && v.Header.Exists() && v.Header.Due() != 0 && !listed[id.Key] {
+		if err == nil && v.Header.Exists() && layout.Due(v.Header) != 0 && !listed[id.Key] {
 			return wrongf("%q does not expire", id.Key)
 		}
 	}
@@ -352,10 +357,10 @@ func (p *past) compareLists(r *rig) error {
 }
 
 func (r *rig) compareTally(db byte, want int) error {
-	var reply caspaxos.TallyReply
-	q := &caspaxos.TallyRequest{Epoch: testEpoch, Databases: caspaxos.AllDatabases, Spans: []caspaxos.SlotSpan{{Last: caspaxos.Slots - 1}}}
+	var reply listing.TallyReply
+	q := &listing.TallyRequest{Epoch: testEpoch, Databases: partition.AllDatabases, Spans: []partition.SlotSpan{{Last: partition.Slots - 1}}}
 	err := r.tryDriven(func() (err error) { reply, err = r.e.Tally(q); return err })
-	if err != nil || reply.Outcome == caspaxos.Busy {
+	if err != nil || reply.Outcome == message.Busy {
 		return err // not counted yet
 	}
 	var got uint64
@@ -371,11 +376,11 @@ func (r *rig) compareTally(db byte, want int) error {
 }
 
 // everyPage returns the keys on all pages of a list.
-func (r *rig) everyPage(q caspaxos.ListRequest, list func(*caspaxos.ListRequest) (caspaxos.ListReply, error)) (map[string]bool, error) {
-	q.Last, q.Limit = caspaxos.Slots-1, pages.PageLimit
+func (r *rig) everyPage(q listing.Request, list func(*listing.Request) (listing.Reply, error)) (map[string]bool, error) {
+	q.Last, q.Limit = partition.Slots-1, pages.PageLimit
 	keys := map[string]bool{}
 	for {
-		var page caspaxos.ListReply
+		var page listing.Reply
 		if err := r.tryDriven(func() (err error) { page, err = list(&q); return err }); err != nil {
 			return nil, err
 		}

@@ -1,5 +1,5 @@
 // Package engine stores what a storage node's acceptors hold: it implements
-// caspaxos.Store, one Lane for each acceptor. It decides what goes to Pebble when
+// acceptor.Store, one Lane for each acceptor. It decides what goes to Pebble when
 // and in which batch, and recovers what the changelog has.
 //
 // # The changelog is the write-ahead log

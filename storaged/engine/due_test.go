@@ -4,7 +4,8 @@ import (
 	"encoding/binary"
 	"testing"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/listing"
+	"synod/protocol/partition"
 	"synod/protocol/register"
 )
 
@@ -20,7 +21,7 @@ func TestFieldsAreDue(t *testing.T) {
 	due := func() int {
 		t.Helper()
 		r.settle()
-		page, err := r.e.Expired(100, &caspaxos.ListRequest{Last: caspaxos.Slots - 1, Limit: 25, Expired: true})
+		page, err := r.e.Expired(100, &listing.Request{Last: partition.Slots - 1, Limit: 25, Expired: true})
 		if err != nil || !page.Done {
 			t.Fatalf("%+v, %v", page, err)
 		}

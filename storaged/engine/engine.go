@@ -13,7 +13,9 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"go.uber.org/zap"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/diskroom"
+	"synod/protocol/caspaxos/durable"
+	"synod/protocol/caspaxos/instant"
 	"synod/storaged/changelog"
 	"synod/storaged/content"
 	"synod/storaged/datadir"
@@ -37,15 +39,15 @@ type Options struct {
 
 	// Start is the node's monotonic time at its start: a record that is read from
 	// disk has been there since then at least (§7).
-	Start caspaxos.Mono
+	Start instant.Mono
 	// Wake asks the driver to call Maintain of a lane soon. It must not block.
 	Wake func(lane int)
 	// Synced is called after each sync of the changelog, by its goroutine, which
 	// begins the next when the call returns.
 	Synced func(changelog.Synced)
 	// Sweep is asked, on the lane's goroutine, whether the rows that a flush
-	// covers may be deleted now (caspaxos.Acceptor.Sweep). Nil: always.
-	Sweep func(lane int, vote caspaxos.FlushVote) bool
+	// covers may be deleted now (acceptor.Acceptor.Sweep). Nil: always.
+	Sweep func(lane int, vote durable.FlushVote) bool
 	// Fatal is called when the store cannot go on: nothing is acknowledged any more.
 	// It may be called more than once and must not block.
 	Fatal func(error)
@@ -273,7 +275,7 @@ func (e *Engine) Ready() error {
 	if err := e.Usable(); err != nil {
 		return err
 	}
-	if e.room() != caspaxos.RoomEnough {
+	if e.room() != diskroom.RoomEnough {
 		return errLow
 	}
 	return nil

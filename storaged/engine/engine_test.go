@@ -10,7 +10,9 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/ballot"
+	"synod/protocol/caspaxos/durable"
+	"synod/protocol/caspaxos/instant"
 	"synod/protocol/register"
 	"synod/storaged/datadir"
 )
@@ -39,15 +41,15 @@ func TestSetSurvivesRestart(t *testing.T) {
 }
 
 // model is what the registers should hold.
-type model map[caspaxos.Register]*modelState
+type model map[register.ID]*modelState
 
 type modelState struct {
-	accepted caspaxos.Ballot
+	accepted ballot.Ballot
 	header   register.Header
 	elems    map[string]string
 }
 
-func (m model) apply(k caspaxos.Register, b caspaxos.Ballot, c register.Change) {
+func (m model) apply(k register.ID, b ballot.Ballot, c register.Change) {
 	s := m[k]
 	if s == nil {
 		s = &modelState{elems: map[string]string{}}
@@ -103,7 +105,7 @@ func (m model) check(r *rig) {
 }
 
 // checkParts asks for some elements and ranges.
-func (m model) checkParts(r *rig, k caspaxos.Register, s *modelState) {
+func (m model) checkParts(r *rig, k register.ID, s *modelState) {
 	r.t.Helper()
 	p := register.Projection{
 		Keys:   [][]byte{[]byte("e07"), []byte("e03"), []byte("nope"), []byte("e03")},
@@ -126,7 +128,7 @@ func (m model) checkParts(r *rig, k caspaxos.Register, s *modelState) {
 	}
 }
 
-func randomChange(rnd *rand.Rand, m model, k caspaxos.Register) register.Change {
+func randomChange(rnd *rand.Rand, m model, k register.ID) register.Change {
 	s := m[k]
 	header := func() register.Header {
 		h := register.Header{Type: register.Hash, Size: rnd.Uint64N(1000)}
@@ -201,9 +203,9 @@ func TestReplayEqualsState(t *testing.T) {
 				k := key(byte(rnd.IntN(3)), fmt.Sprint("k", rnd.IntN(25)))
 				c := randomChange(rnd, m, k)
 				r.accept(k, c)
-				m.apply(k, caspaxos.Ballot{Time: caspaxos.MakeTime(r.clock.Wall, 0), Proposer: 7}, c)
+				m.apply(k, ballot.Ballot{Time: ballot.MakeTime(r.clock.Wall, 0), Proposer: 7}, c)
 				if rnd.IntN(4) == 0 {
-					r.clock.Mono += caspaxos.Mono(applyAfter) / 3
+					r.clock.Mono += instant.Mono(applyAfter) / 3
 					r.e.Kick()
 					r.maintain()
 				}
@@ -284,8 +286,8 @@ func TestSinceOfEvicted(t *testing.T) {
 		t.Fatal("nothing was evicted")
 	}
 	r.clock.Mono += 5e9
-	for _, k := range []caspaxos.Register{old, young} {
-		if held := r.read(k, register.Projection{}).Held; held > 0 && caspaxos.Mono(held) > r.clock.Mono-votedAt {
+	for _, k := range []register.ID{old, young} {
+		if held := r.read(k, register.Projection{}).Held; held > 0 && instant.Mono(held) > r.clock.Mono-votedAt {
 			t.Errorf("%q: held for %v, though its lane's evicted records are younger", k.Key, held)
 		}
 	}
@@ -375,11 +377,11 @@ func TestIdentity(t *testing.T) {
 func TestNodeStateAndEpochsSurvive(t *testing.T) {
 	for _, how := range []func(*Engine) error{(*Engine).Abort, (*Engine).Close} {
 		r := newRig(t, testOptions(t))
-		s := caspaxos.NodeState{Ceiling: 5, Floor: caspaxos.Ballot{Time: 3, Proposer: 1}, Dropped: caspaxos.Ballot{Time: 2}}
+		s := durable.NodeState{Ceiling: 5, Floor: ballot.Ballot{Time: 3, Proposer: 1}, PurgedThrough: ballot.Ballot{Time: 2}}
 		if _, err := r.e.AppendNode(s); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := r.e.AppendEpoch(caspaxos.EpochTaken{First: 3, Last: 9, Epoch: 4}); err != nil {
+		if _, err := r.e.AppendEpoch(durable.EpochTaken{First: 3, Last: 9, Epoch: 4}); err != nil {
 			t.Fatal(err)
 		}
 		r.sync()
@@ -388,7 +390,7 @@ func TestNodeStateAndEpochsSurvive(t *testing.T) {
 			if got := r.e.NodeState(); got != s {
 				t.Errorf("state %+v, want %+v", got, s)
 			}
-			if got := r.e.Epochs(); len(got) != 1 || got[0] != (caspaxos.EpochTaken{First: 3, Last: 9, Epoch: 4}) {
+			if got := r.e.Epochs(); len(got) != 1 || got[0] != (durable.EpochTaken{First: 3, Last: 9, Epoch: 4}) {
 				t.Errorf("epochs %v", got)
 			}
 		}

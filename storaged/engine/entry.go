@@ -1,7 +1,9 @@
 package engine
 
 import (
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/ballot"
+	"synod/protocol/caspaxos/durable"
+	"synod/protocol/caspaxos/instant"
 	"synod/storaged/content"
 	"synod/storaged/rowcodec"
 	"synod/storaged/tally"
@@ -13,7 +15,7 @@ const entryBytes = 540
 
 // entry is one register in a lane's memory.
 type entry struct {
-	rec    caspaxos.Record
+	rec    durable.Record
 	absent bool // the node holds nothing of it; rec is empty
 	content.State
 
@@ -27,7 +29,7 @@ type entry struct {
 	// and what its row says: the two differ if a flush covers the row.
 	counted, diskCounted tally.Standing
 	disk                 struct {
-		accepted caspaxos.Ballot
+		accepted ballot.Ballot
 		standing tally.Standing
 	}
 
@@ -35,7 +37,7 @@ type entry struct {
 
 	dirty  bool   // in the lane's queue for the disk
 	since  uint64 // dirty: position of the first entry that the disk lacks
-	at     caspaxos.Mono
+	at     instant.Mono
 	weight int  // dirty: what it counts in the lane's dirtyBytes
 	pinned bool // a batch on its way to the disk holds it
 

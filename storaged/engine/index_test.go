@@ -7,6 +7,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
+	"synod/protocol/layout"
 	"synod/protocol/register"
 	"synod/storaged/content"
 	"synod/storaged/rowcodec"
@@ -127,7 +128,7 @@ func TestIndexIsMade(t *testing.T) {
 		c.settle()
 		c.forget()
 		c.check(20)
-		if _, counted := kind.Counted(); counted {
+		if _, counted := layout.Counted(kind); counted {
 			l, rec := c.record()
 			if l.entry(rec).Recounted {
 				t.Errorf("%v: the index was not on disk", kind)

@@ -8,7 +8,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"go.uber.org/zap"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/register"
 	"synod/storaged/changelog"
 	"synod/storaged/datadir"
 	"synod/storaged/flushes"
@@ -161,7 +161,7 @@ func (e *Engine) sweepOne(f *flushes.Flush) error {
 	}
 	defer it.Close()
 	lane := e.lanes[f.Vote.Part]
-	var chunk []caspaxos.Register
+	var chunk []register.ID
 	for ok := it.First(); ok; {
 		if e.ending.Load() {
 			return changelog.ErrClosed
@@ -195,7 +195,7 @@ func (e *Engine) sweepOne(f *flushes.Flush) error {
 }
 
 // sweepIn has a lane delete registers, unless they are no longer covered.
-func (e *Engine) sweepIn(l *Lane, f *flushes.Flush, registers []caspaxos.Register) error {
+func (e *Engine) sweepIn(l *Lane, f *flushes.Flush, registers []register.ID) error {
 	done := make(chan error, 1)
 	l.do(func() { done <- l.sweep(f, registers) })
 	select {
@@ -206,7 +206,7 @@ func (e *Engine) sweepIn(l *Lane, f *flushes.Flush, registers []caspaxos.Registe
 	}
 }
 
-func (l *Lane) sweep(f *flushes.Flush, registers []caspaxos.Register) error {
+func (l *Lane) sweep(f *flushes.Flush, registers []register.ID) error {
 	for _, r := range registers {
 		e := l.cache[r.Key]
 		if e == nil {

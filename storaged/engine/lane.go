@@ -11,7 +11,12 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"go.uber.org/zap"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/acceptor"
+	"synod/protocol/caspaxos/ballot"
+	"synod/protocol/caspaxos/durable"
+	"synod/protocol/caspaxos/instant"
+	"synod/protocol/layout"
+	"synod/protocol/partition"
 	"synod/protocol/register"
 	"synod/storaged/changelog"
 	"synod/storaged/flushes"
@@ -32,8 +37,8 @@ const (
 )
 
 // Lane is the part of the store that holds one lane's registers: its Records
-// are those whose key's caspaxos.Part is the lane's number. It implements
-// caspaxos.Store for the lane's acceptor. All methods are called by one
+// are those whose key's partition.Lane is the lane's number. It implements
+// acceptor.Store for the lane's acceptor. All methods are called by one
 // goroutine, the lane's, which also calls Maintain after each batch of steps.
 type Lane struct {
 	engine *Engine
@@ -44,10 +49,10 @@ type Lane struct {
 	recent     entry // ring: recent.next is the one used last
 	last       *entry
 	bytes      int
-	evictedMax caspaxos.Ballot // none not in the cache is accepted above it
-	maxAcc     caspaxos.Ballot // none at all is
-	sinceFloor caspaxos.Mono   // Since of a record read from disk
-	now        caspaxos.Mono
+	evictedMax ballot.Ballot // none not in the cache is accepted above it
+	maxAcc     ballot.Ballot // none at all is
+	sinceFloor instant.Mono  // Since of a record read from disk
+	now        instant.Mono
 
 	// What the disk does not have yet: registers in the order in which they became
 	// dirty, flush votes, rows to be deleted.
@@ -62,7 +67,7 @@ type Lane struct {
 	key        []byte              // a row's key being made
 	records    *pebble.Iterator    // finds registers; nil: not open
 
-	bySlot  *[caspaxos.Slots]*entry // those that Pebble does not have as they are; nil: none ever
+	bySlot  *[partition.Slots]*entry // those that Pebble does not have as they are; nil: none ever
 	tallies *tally.Book
 
 	lastPos    atomic.Uint64 // of the lane's last entry in the changelog
@@ -79,7 +84,7 @@ type Lane struct {
 	post   atomic.Bool
 }
 
-var _ caspaxos.Store = (*Lane)(nil)
+var _ acceptor.Store = (*Lane)(nil)
 
 func newLane(e *Engine, number int) *Lane {
 	l := &Lane{engine: e, number: number, db: e.db.DB, cache: make(map[string]*entry), swept: make(map[string]struct{}), sinceFloor: e.opts.Start, now: e.opts.Start}
@@ -88,8 +93,8 @@ func newLane(e *Engine, number int) *Lane {
 	return l
 }
 
-// Load implements caspaxos.Store.
-func (l *Lane) Load(r caspaxos.Register) (*caspaxos.Record, error) {
+// Load implements acceptor.Store.
+func (l *Lane) Load(r register.ID) (*durable.Record, error) {
 	e, ok := l.cache[r.Key]
 	if ok {
 		if e.rec.Register.Slot != r.Slot {
@@ -119,12 +124,12 @@ var (
 func (l *Lane) omits(r rules.Set) bool { return l.engine.opts.omit.Omits(r) }
 
 // read loads a register into the cache, also if the disk has none.
-func (l *Lane) read(r caspaxos.Register) (*entry, error) {
+func (l *Lane) read(r register.ID) (*entry, error) {
 	if r.Key == "" {
 		return nil, errNoKey
 	}
 	e := &entry{absent: true}
-	e.rec.Register = caspaxos.Register{Slot: r.Slot, Key: strings.Clone(r.Key)}
+	e.rec.Register = register.ID{Slot: r.Slot, Key: strings.Clone(r.Key)}
 	l.key = append(rowcodec.AppendRegister(l.key[:0], r), rowcodec.RowRecord)
 	value, ok, err := l.find(l.key)
 	if _, gone := l.swept[r.Key]; gone {
@@ -139,7 +144,7 @@ func (l *Lane) read(r caspaxos.Register) (*entry, error) {
 			return nil, err
 		}
 		e.absent, e.rec.Since = false, l.sinceFloor
-		e.diskExpiry = e.rec.Header.Due()
+		e.diskExpiry = layout.Due(e.rec.Header)
 		l.tallyRead(e)
 	}
 	l.cache[e.rec.Register.Key] = e
@@ -176,8 +181,8 @@ func (l *Lane) endReads() error {
 	return it.Close()
 }
 
-// Create implements caspaxos.Store.
-func (l *Lane) Create(r caspaxos.Register) *caspaxos.Record {
+// Create implements acceptor.Store.
+func (l *Lane) Create(r register.ID) *durable.Record {
 	e := l.last
 	if e == nil || e.rec.Register != r {
 		e = l.cache[r.Key]
@@ -187,7 +192,7 @@ func (l *Lane) Create(r caspaxos.Register) *caspaxos.Record {
 }
 
 // entry returns the cache entry that a record belongs to, or nil.
-func (l *Lane) entry(rec *caspaxos.Record) *entry {
+func (l *Lane) entry(rec *durable.Record) *entry {
 	if l.last != nil && &l.last.rec == rec {
 		return l.last
 	}
@@ -197,14 +202,14 @@ func (l *Lane) entry(rec *caspaxos.Record) *entry {
 	return nil
 }
 
-// Large implements caspaxos.Store.
-func (l *Lane) Large(rec *caspaxos.Record) bool {
+// Large implements acceptor.Store.
+func (l *Lane) Large(rec *durable.Record) bool {
 	e := l.entry(rec)
 	return e != nil && e.Rows
 }
 
-// Append implements caspaxos.Store.
-func (l *Lane) Append(entry caspaxos.LogEntry) (uint64, error) {
+// Append implements acceptor.Store.
+func (l *Lane) Append(entry durable.LogEntry) (uint64, error) {
 	if entry.Epoch != nil {
 		return l.engine.AppendEpoch(*entry.Epoch)
 	}
@@ -226,8 +231,8 @@ func (l *Lane) Append(entry caspaxos.LogEntry) (uint64, error) {
 	return pos, nil
 }
 
-// Apply implements caspaxos.Store.
-func (l *Lane) Apply(rec *caspaxos.Record, c register.Change) {
+// Apply implements acceptor.Store.
+func (l *Lane) Apply(rec *durable.Record, c register.Change) {
 	e := l.entry(rec)
 	before := e.Unsaved()
 	if l.engine.changes.Pressed() {
@@ -268,8 +273,8 @@ func (l *Lane) change(e *entry, c *register.Change) {
 	}
 }
 
-// Above implements caspaxos.Store.
-func (l *Lane) Above(b caspaxos.Ballot, f func(*caspaxos.Record)) caspaxos.Ballot {
+// Above implements acceptor.Store.
+func (l *Lane) Above(b ballot.Ballot, f func(*durable.Record)) ballot.Ballot {
 	for _, e := range l.cache {
 		if !e.absent && b.Less(e.rec.Accepted) {
 			f(&e.rec)
@@ -282,7 +287,7 @@ func (l *Lane) Above(b caspaxos.Ballot, f func(*caspaxos.Record)) caspaxos.Ballo
 // evicts registers that have not been used for long, and runs what other goroutines
 // asked for. It returns after which time it must be called again even if nothing
 // happens; zero means never.
-func (l *Lane) Maintain(now caspaxos.Mono) time.Duration {
+func (l *Lane) Maintain(now instant.Mono) time.Duration {
 	l.now = now
 	l.last = nil
 	l.runPosted()
@@ -362,7 +367,7 @@ func (l *Lane) evict() {
 
 func (l *Lane) drop(e *entry) {
 	if !e.absent {
-		l.evictedMax = caspaxos.MaxBallot(l.evictedMax, e.rec.Accepted)
+		l.evictedMax = ballot.Max(l.evictedMax, e.rec.Accepted)
 		l.sinceFloor = max(l.sinceFloor, e.rec.Since)
 	}
 	delete(l.cache, e.rec.Register.Key)

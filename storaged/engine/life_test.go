@@ -6,7 +6,9 @@ import (
 	"path/filepath"
 	"testing"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/ballot"
+	"synod/protocol/caspaxos/durable"
+	"synod/protocol/caspaxos/identity"
 	"synod/storaged/datadir"
 )
 
@@ -14,7 +16,7 @@ import (
 // directory holds is what it says it recovered.
 func TestLives(t *testing.T) {
 	r := newRig(t, testOptions(t))
-	seen := map[caspaxos.Life]bool{}
+	seen := map[identity.Life]bool{}
 	for n := range uint64(datadir.MaxLives + 3) {
 		past := r.e.Past()
 		life := past.Life()
@@ -22,16 +24,16 @@ func TestLives(t *testing.T) {
 			t.Fatalf("start %d: %+v, synced %d", n+1, past, r.e.Synced())
 		}
 		for old := range seen {
-			if m := (caspaxos.Mark{Life: old, Position: past.Recovered}); past.Check(m, r.e.Synced()) != nil {
+			if m := (identity.Mark{Life: old, Position: past.Recovered}); past.Check(m, r.e.Synced()) != nil {
 				t.Fatalf("start %d does not stand by start %d: %v", n+1, old.Number, past.Check(m, r.e.Synced()))
 			}
 		}
-		ahead := caspaxos.Mark{Life: life, Position: r.e.Synced() + 1}
-		if !errors.Is(past.Check(ahead, r.e.Synced()), caspaxos.ErrRolledBack) {
+		ahead := identity.Mark{Life: life, Position: r.e.Synced() + 1}
+		if !errors.Is(past.Check(ahead, r.e.Synced()), identity.ErrRolledBack) {
 			t.Fatal("a position that is not there")
 		}
 		seen[life] = true
-		pos, err := r.e.AppendNode(caspaxos.NodeState{Ceiling: caspaxos.Time(n + 1)})
+		pos, err := r.e.AppendNode(durable.NodeState{Ceiling: ballot.Time(n + 1)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -79,10 +81,10 @@ func TestMovedFiles(t *testing.T) {
 // crash, and with ids forgotten.
 func TestClaimsAreKept(t *testing.T) {
 	r := newRig(t, testOptions(t))
-	busy := func(id caspaxos.ProposerID) bool { return id == 2 }
-	admit := func(id caspaxos.ProposerID, start uint64, want bool) {
+	busy := func(id ballot.ProposerID) bool { return id == 2 }
+	admit := func(id ballot.ProposerID, start uint64, want bool) {
 		t.Helper()
-		highest, err := r.e.Admit(caspaxos.Claim{Proposer: id, Start: start}, busy)
+		highest, err := r.e.Admit(identity.Claim{Proposer: id, Start: start}, busy)
 		if (err == nil) != want || err != nil && (!errors.Is(err, datadir.ErrProposerTaken) || highest < id) {
 			t.Fatalf("id %d, start %d: highest %d, %v", id, start, highest, err)
 		}
@@ -94,9 +96,9 @@ func TestClaimsAreKept(t *testing.T) {
 		admit(5, 51, false)
 		r.reopen((*Engine).Abort)
 	}
-	admit(caspaxos.MaxProposer-1, 1, true)
-	for id := caspaxos.ProposerID(10); id < 10+caspaxos.MaxClaims; id++ {
-		r.e.memory.Claims.Add(caspaxos.Claim{Proposer: id, Start: 1}, busy) // without a write for each
+	admit(ballot.MaxProposer-1, 1, true)
+	for id := ballot.ProposerID(10); id < 10+identity.MaxClaims; id++ {
+		r.e.memory.Claims.Add(identity.Claim{Proposer: id, Start: 1}, busy) // without a write for each
 	}
 	admit(5000, 1, true) // keeps all
 	r.reopen((*Engine).Abort)
@@ -112,7 +114,7 @@ func TestDamagedMemory(t *testing.T) {
 	for _, name := range []string{datadir.LivesFile, datadir.ProposersFile} {
 		o := testOptions(t)
 		r := newRig(t, o)
-		if _, err := r.e.Admit(caspaxos.Claim{Proposer: 1, Start: 1}, func(caspaxos.ProposerID) bool { return false }); err != nil {
+		if _, err := r.e.Admit(identity.Claim{Proposer: 1, Start: 1}, func(ballot.ProposerID) bool { return false }); err != nil {
 			t.Fatal(err)
 		}
 		if err := r.e.Close(); err != nil {

@@ -4,7 +4,8 @@ import (
 	"fmt"
 	"time"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/message"
+	"synod/protocol/listing"
 	"synod/storaged/pages"
 )
 
@@ -12,8 +13,8 @@ import (
 // call, and has waited until what it shows is durable. It does not wait for
 // Pebble: what that does not have yet is taken from the lanes. The caller has
 // checked the epoch.
-func (e *Engine) List(q *caspaxos.ListRequest) (caspaxos.ListReply, error) {
-	reply := caspaxos.ListReply{ID: q.ID, Outcome: caspaxos.Told, Epoch: q.Epoch}
+func (e *Engine) List(q *listing.Request) (listing.Reply, error) {
+	reply := listing.Reply{ID: q.ID, Outcome: message.ReadOK, Epoch: q.Epoch}
 	began := time.Now()
 	limit := min(max(q.Limit, 1), pages.PageLimit)
 	over, err := e.unwritten(q, limit)
@@ -46,8 +47,8 @@ func (e *Engine) List(q *caspaxos.ListRequest) (caspaxos.ListReply, error) {
 // past its expiry at the wall clock time now, in Unix milliseconds; what changed
 // lately may be missing or no longer true. It answers a ListRequest with
 // Expired set.
-func (e *Engine) Expired(now int64, q *caspaxos.ListRequest) (caspaxos.ListReply, error) {
-	reply := caspaxos.ListReply{ID: q.ID, Outcome: caspaxos.Told, Epoch: q.Epoch}
+func (e *Engine) Expired(now int64, q *listing.Request) (listing.Reply, error) {
+	reply := listing.Reply{ID: q.ID, Outcome: message.ReadOK, Epoch: q.Epoch}
 	if err := e.beginRead(); err != nil {
 		return reply, fmt.Errorf("list expired: %w", err)
 	}

@@ -6,7 +6,9 @@ import (
 	"strings"
 	"testing"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/message"
+	"synod/protocol/listing"
+	"synod/protocol/partition"
 	"synod/protocol/register"
 	"synod/storaged/rowcodec"
 )
@@ -31,12 +33,12 @@ func (r *rig) driven(f func() error) {
 }
 
 // list walks all pages.
-func (r *rig) list(db byte, limit int) []caspaxos.Listed {
+func (r *rig) list(db byte, limit int) []listing.Entry {
 	r.t.Helper()
-	var all []caspaxos.Listed
-	q := caspaxos.ListRequest{First: 0, Last: caspaxos.Slots - 1, Space: db, Limit: limit}
+	var all []listing.Entry
+	q := listing.Request{First: 0, Last: partition.Slots - 1, Space: db, Limit: limit}
 	for range 10_000 {
-		var page caspaxos.ListReply
+		var page listing.Reply
 		r.driven(func() (err error) {
 			page, err = r.e.List(&q)
 			return err
@@ -54,7 +56,7 @@ func (r *rig) list(db byte, limit int) []caspaxos.Listed {
 	return nil
 }
 
-func names(list []caspaxos.Listed) []string {
+func names(list []listing.Entry) []string {
 	var out []string
 	for _, e := range list {
 		out = append(out, e.Register.Key[1:])
@@ -89,7 +91,7 @@ func TestList(t *testing.T) {
 		if !slices.Equal(names(got), want) {
 			t.Fatalf("limit %d: %d registers listed, want %d", limit, len(got), len(want))
 		}
-		ordered := slices.IsSortedFunc(got, func(a, b caspaxos.Listed) int {
+		ordered := slices.IsSortedFunc(got, func(a, b listing.Entry) int {
 			if a.Register.Slot != b.Register.Slot {
 				return int(a.Register.Slot) - int(b.Register.Slot)
 			}
@@ -111,10 +113,10 @@ func TestList(t *testing.T) {
 
 func (r *rig) flush(db byte) {
 	r.t.Helper()
-	q := &caspaxos.FlushRequest{Ballot: r.ballot(), Epoch: testEpoch, First: 0, Last: caspaxos.Slots - 1, Space: db}
+	q := &message.FlushRequest{Ballot: r.ballot(), Epoch: testEpoch, First: 0, Last: partition.Slots - 1, Space: db}
 	for i, a := range r.accs {
 		reply, err := a.Flush(r.clock, q)
-		if err != nil || reply.Outcome != caspaxos.Acked {
+		if err != nil || reply.Outcome != message.Acked {
 			r.t.Fatalf("flush of lane %d: %+v, %v", i, reply, err)
 		}
 	}
@@ -193,7 +195,7 @@ func TestSweptAndBack(t *testing.T) {
 			if int(f.Vote.Part) != l.number {
 				continue
 			}
-			if err := l.sweep(f, []caspaxos.Register{id}); err != nil {
+			if err := l.sweep(f, []register.ID{id}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -202,7 +204,7 @@ func TestSweptAndBack(t *testing.T) {
 		}
 		r.accept(id, c)
 		r.settle()
-		page, err := r.e.Expired(10, &caspaxos.ListRequest{Last: caspaxos.Slots - 1, Limit: 25, Expired: true})
+		page, err := r.e.Expired(10, &listing.Request{Last: partition.Slots - 1, Limit: 25, Expired: true})
 		if err != nil || len(page.Entries) != 1 {
 			t.Errorf("sent %v: %d registers are listed as expired, want one: %v", sent, len(page.Entries), err)
 		}
@@ -258,7 +260,7 @@ func TestExpired(t *testing.T) {
 	delete(want, "k1")
 	r.settle()
 	got := map[string]bool{}
-	q := caspaxos.ListRequest{Last: caspaxos.Slots - 1, Limit: 25, Expired: true}
+	q := listing.Request{Last: partition.Slots - 1, Limit: 25, Expired: true}
 	for calls := 0; ; calls++ {
 		page, err := r.e.Expired(1299, &q)
 		if err != nil || len(page.Entries) > 25 || calls > 100 {
@@ -277,7 +279,7 @@ func TestExpired(t *testing.T) {
 		}
 		q.First = page.NextSlot
 	}
-	only, err := r.e.Expired(1e9, &caspaxos.ListRequest{First: 3, Last: 5, Limit: 1000, Expired: true})
+	only, err := r.e.Expired(1e9, &listing.Request{First: 3, Last: 5, Limit: 1000, Expired: true})
 	if err != nil || len(only.Entries) == 0 || !only.Done {
 		t.Fatalf("expired in three slots: %d, %v", len(only.Entries), err)
 	}

@@ -7,7 +7,7 @@ import (
 
 	"go.uber.org/zap"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/durable"
 	"synod/protocol/wire"
 	"synod/storaged/changelog"
 	"synod/storaged/flushes"
@@ -19,7 +19,7 @@ import (
 // and the entry.
 const nodeTag = 0xff
 
-func appendPayload(b []byte, tag byte, e *caspaxos.LogEntry) []byte {
+func appendPayload(b []byte, tag byte, e *durable.LogEntry) []byte {
 	return wire.AppendLogEntry(append(b, tag), e)
 }
 
@@ -96,7 +96,7 @@ func (e *Engine) recoverNode(pos uint64, payload []byte) error {
 	return nil
 }
 
-func decodePayload(pos uint64, payload []byte) (caspaxos.LogEntry, error) {
+func decodePayload(pos uint64, payload []byte) (durable.LogEntry, error) {
 	entry, err := wire.DecodeLogEntry(payload[1:])
 	if err != nil {
 		return entry, fmt.Errorf("%w: entry %d: %w", changelog.ErrCorrupt, pos, err)
@@ -106,7 +106,7 @@ func decodePayload(pos uint64, payload []byte) (caspaxos.LogEntry, error) {
 
 // Replay repeats the entries that the lanes have not applied, in order: redo is
 // the Redo of the lane's acceptor. Lanes may be used once it has returned.
-func (e *Engine) Replay(redo func(lane int, entry *caspaxos.LogEntry, pos uint64) error) error {
+func (e *Engine) Replay(redo func(lane int, entry *durable.LogEntry, pos uint64) error) error {
 	if err := e.replay(redo); err != nil {
 		return e.explain(fmt.Errorf("replay: %w", err))
 	}
@@ -120,7 +120,7 @@ func (e *Engine) Replay(redo func(lane int, entry *caspaxos.LogEntry, pos uint64
 	return nil
 }
 
-func (e *Engine) replay(redo func(lane int, entry *caspaxos.LogEntry, pos uint64) error) error {
+func (e *Engine) replay(redo func(lane int, entry *durable.LogEntry, pos uint64) error) error {
 	if err := e.begin(); err != nil {
 		return err
 	}
@@ -168,7 +168,7 @@ func (e *Engine) replay(redo func(lane int, entry *caspaxos.LogEntry, pos uint64
 	return e.failed()
 }
 
-func (e *Engine) redo(l *Lane, pos uint64, payload []byte, redo func(int, *caspaxos.LogEntry, uint64) error) error {
+func (e *Engine) redo(l *Lane, pos uint64, payload []byte, redo func(int, *durable.LogEntry, uint64) error) error {
 	entry, err := decodePayload(pos, payload)
 	if err != nil {
 		return err
@@ -204,7 +204,7 @@ func (l *Lane) Flushes() []FlushVote { return l.engine.flushes.OfLane(l.number) 
 
 // noteFlush keeps a vote, and drops those that it makes redundant. One that is
 // repeated after a restart is known if a batch brought it to the disk.
-func (l *Lane) noteFlush(vote caspaxos.FlushVote, pos uint64) {
+func (l *Lane) noteFlush(vote durable.FlushVote, pos uint64) {
 	known, writes := l.engine.flushes.Add(vote, pos)
 	l.votes = append(l.votes, writes...)
 	notify(l.engine.sweeps)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"synod/protocol/layout"
 	"synod/protocol/register"
 	"synod/storaged/content"
 )
@@ -94,7 +95,7 @@ func (n *neighbours) checkRows() {
 		}
 		if e := l.entry(rec); e.Rows {
 			want += len(c.whole.Elements())
-			if _, counted := rec.Header.Type.Counted(); counted {
+			if _, counted := layout.Counted(rec.Header.Type); counted {
 				want += c.buckets()
 			}
 		}
@@ -104,7 +105,7 @@ func (n *neighbours) checkRows() {
 		if o.s.ingested {
 			markers--
 			want += len(o.c.Ops)
-			if span, counted := o.c.Header.Type.Counted(); counted {
+			if span, counted := layout.Counted(o.c.Header.Type); counted {
 				ranked, _ := register.Nothing().Apply(o.c).Count(span)
 				want += max(1, (int(ranked)+content.BucketFull-1)/content.BucketFull)
 			}

@@ -4,7 +4,8 @@ import (
 	"bytes"
 	"slices"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/listing"
+	"synod/protocol/partition"
 	"synod/storaged/changelog"
 	"synod/storaged/pages"
 	"synod/storaged/rowcodec"
@@ -12,7 +13,7 @@ import (
 )
 
 // unwritten asks the lanes, each for about limit registers and whole slots.
-func (e *Engine) unwritten(q *caspaxos.ListRequest, limit int) (*pages.Overlay, error) {
+func (e *Engine) unwritten(q *listing.Request, limit int) (*pages.Overlay, error) {
 	answers := make(chan *pages.Overlay, len(e.lanes))
 	for _, l := range e.lanes {
 		l.do(func() { answers <- l.overlay(q, limit) })
@@ -32,7 +33,7 @@ func (e *Engine) unwritten(q *caspaxos.ListRequest, limit int) (*pages.Overlay, 
 	return all, nil
 }
 
-func (l *Lane) overlay(q *caspaxos.ListRequest, limit int) *pages.Overlay {
+func (l *Lane) overlay(q *listing.Request, limit int) *pages.Overlay {
 	o := &pages.Overlay{Last: q.Last, Shown: l.lastPos.Load()}
 	if l.bySlot == nil {
 		return o
@@ -40,11 +41,11 @@ func (l *Lane) overlay(q *caspaxos.ListRequest, limit int) *pages.Overlay {
 	for slot := q.First; ; slot++ {
 		for e := l.bySlot[slot]; e != nil; e = e.slotNext {
 			r := e.rec.Register
-			hash := caspaxos.Hash48(r.Key)
+			hash := partition.Hash48(r.Key)
 			if l.omits(rules.ListUnwritten) || r.Key[0] != q.Space || slot == q.First && hash < q.From {
 				continue
 			}
-			o.Registers = append(o.Registers, pages.Unwritten{Row: rowcodec.AppendRegister(nil, r), Listed: caspaxos.Listed{
+			o.Registers = append(o.Registers, pages.Unwritten{Row: rowcodec.AppendRegister(nil, r), Listed: listing.Entry{
 				Register: r, Hash: hash, Accepted: e.rec.Accepted, Type: uint8(e.rec.Header.Type), Expiry: e.rec.Header.Expiry,
 			}})
 		}
@@ -58,9 +59,9 @@ func (l *Lane) overlay(q *caspaxos.ListRequest, limit int) *pages.Overlay {
 // file adds a register to the list of those that Pebble does not have as they are.
 func (l *Lane) file(e *entry) {
 	if l.bySlot == nil {
-		l.bySlot = new([caspaxos.Slots]*entry)
+		l.bySlot = new([partition.Slots]*entry)
 	}
-	head := &l.bySlot[e.rec.Register.Slot%caspaxos.Slots]
+	head := &l.bySlot[e.rec.Register.Slot%partition.Slots]
 	if e.slotNext = *head; *head != nil {
 		(*head).slotPrev = e
 	}
@@ -72,7 +73,7 @@ func (l *Lane) unfile(e *entry) {
 	if e.slotPrev != nil {
 		e.slotPrev.slotNext = e.slotNext
 	} else {
-		l.bySlot[e.rec.Register.Slot%caspaxos.Slots] = e.slotNext
+		l.bySlot[e.rec.Register.Slot%partition.Slots] = e.slotNext
 	}
 	if e.slotNext != nil {
 		e.slotNext.slotPrev = e.slotPrev

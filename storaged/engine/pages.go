@@ -3,7 +3,8 @@ package engine
 import (
 	"fmt"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/durable"
+	"synod/protocol/caspaxos/message"
 	"synod/protocol/register"
 	"synod/storaged/changelog"
 	"synod/storaged/content"
@@ -15,14 +16,14 @@ type openPages struct {
 	engine *Engine
 }
 
-// Pages implements caspaxos.Store.
-func (l *Lane) Pages(rec *caspaxos.Record, p register.Projection) (caspaxos.Pages, error) {
+// Transfer implements acceptor.Store.
+func (l *Lane) Transfer(rec *durable.Record, p register.Projection) (message.Transfer, error) {
 	e := l.entry(rec)
 	if e == nil {
-		return register.NewView(rec.Header, register.Knowledge{All: true}, nil).Pages(), nil
+		return register.NewView(rec.Header, register.Knowledge{All: true}, nil).Chunks(), nil
 	}
 	if !e.Rows {
-		return e.ProjectInline(rec, p, 0).Pages(), nil
+		return e.ProjectInline(rec, p, 0).Chunks(), nil
 	}
 	pages, err := e.Pages(l.db, rec, p)
 	l.resize(e)
@@ -32,7 +33,7 @@ func (l *Lane) Pages(rec *caspaxos.Record, p register.Projection) (caspaxos.Page
 	return l.engine.openPages(pages)
 }
 
-func (e *Engine) openPages(p *content.Pages) (caspaxos.Pages, error) {
+func (e *Engine) openPages(p *content.Pages) (message.Transfer, error) {
 	e.pagesMu.Lock()
 	defer e.pagesMu.Unlock()
 	if e.pages == nil {
@@ -43,7 +44,7 @@ func (e *Engine) openPages(p *content.Pages) (caspaxos.Pages, error) {
 	return openPages{Pages: p, engine: e}, nil
 }
 
-// Close implements caspaxos.Pages.
+// Close implements message.Transfer.
 func (p openPages) Close() error {
 	p.engine.pagesMu.Lock()
 	delete(p.engine.pages, p.Pages)

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"testing"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/message"
 	"synod/protocol/register"
 	"synod/storaged/changelog"
 )
@@ -25,7 +25,7 @@ func TestPagesBesideChanges(t *testing.T) {
 		Keys:   [][]byte{label(7), label(-7), label(n + 7)},
 		Ranges: []register.Range{{Skip: 100, Limit: n}, {Reverse: true, Limit: 3000}},
 	}
-	pages, err := l.Pages(rec, p)
+	pages, err := l.Transfer(rec, p)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,9 +71,9 @@ func TestPagesEndWithTheStore(t *testing.T) {
 	for _, how := range []func(*Engine) error{(*Engine).Close, (*Engine).Abort} {
 		c := newCollection(t, register.List, 3000, label)
 		l, rec := c.record()
-		var open []caspaxos.Pages
+		var open []message.Transfer
 		for range 3 {
-			pages, err := l.Pages(rec, register.Projection{All: true})
+			pages, err := l.Transfer(rec, register.Projection{All: true})
 			if err != nil {
 				t.Fatal(err)
 			}

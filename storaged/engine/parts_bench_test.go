@@ -5,7 +5,8 @@ import (
 	"fmt"
 	"testing"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/message"
+	"synod/protocol/layout"
 	"synod/protocol/register"
 )
 
@@ -15,7 +16,7 @@ func label(i int) []byte { return binary.BigEndian.AppendUint64(nil, uint64(1<<4
 func ranked(i int) []byte { return append([]byte{'s'}, label(i)...) }
 
 // fill makes a collection of n elements on disk, by changes of some thousand.
-func (r *rig) fill(id caspaxos.Register, kind register.Type, n int, elem func(i int) []byte) {
+func (r *rig) fill(id register.ID, kind register.Type, n int, elem func(i int) []byte) {
 	r.t.Helper()
 	const step = 5000
 	for at := 0; at < n; at += step {
@@ -60,7 +61,7 @@ func BenchmarkParts(b *testing.B) {
 		r.fill(set, register.SortedSet, n, ranked)
 		i := 0
 		at := func() int { i++; return i * 7919 % n }
-		run := func(name string, id caspaxos.Register, p func() register.Projection) {
+		run := func(name string, id register.ID, p func() register.Projection) {
 			l := r.e.Lanes()[r.lane(id)]
 			rec, err := l.Load(id)
 			if err != nil {
@@ -76,7 +77,7 @@ func BenchmarkParts(b *testing.B) {
 				}
 			})
 		}
-		counted, _ := register.SortedSet.Counted()
+		counted, _ := layout.Counted(register.SortedSet)
 		run("key", list, func() register.Projection { return register.Projection{Keys: [][]byte{label(at())}} })
 		run("missing", list, func() register.Projection {
 			return register.Projection{Keys: [][]byte{append(label(at()), 'x')}}
@@ -209,14 +210,14 @@ func BenchmarkPages(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		pages, err := l.Pages(rec, register.Projection{All: true})
+		pages, err := l.Transfer(rec, register.Projection{All: true})
 		if err != nil {
 			b.Fatal(err)
 		}
 		elems := 0
 		for more := true; more; {
 			var v register.View
-			if v, more, err = pages.Next(caspaxos.PageBytes); err != nil {
+			if v, more, err = pages.Next(message.ChunkBytes); err != nil {
 				b.Fatal(err)
 			}
 			elems += len(v.Elements())

@@ -4,14 +4,15 @@ import (
 	"errors"
 
 	"synod/meta/site"
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/ballot"
+	"synod/protocol/caspaxos/identity"
 	"synod/storaged/datadir"
 )
 
 // Past returns what the directory remembers of its node. The present life has
 // begun with Open.
-func (e *Engine) Past() caspaxos.Past {
-	return caspaxos.Past{Recovered: e.recovered, Lives: e.memory.Lives()}
+func (e *Engine) Past() identity.Past {
+	return identity.Past{Recovered: e.recovered, Lives: e.memory.Lives()}
 }
 
 // Site returns where the directory is.
@@ -27,7 +28,7 @@ func (e *Engine) ConfirmSite() error { return e.memory.ConfirmSite() }
 // Admit remembers a proxy's claim to a proposer id, durably, before it returns
 // nil. Otherwise it returns ErrProposerTaken, with the highest id that the node
 // has met, or an error of the disk. inUse tells of ids that must not be forgotten.
-func (e *Engine) Admit(c caspaxos.Claim, inUse func(caspaxos.ProposerID) bool) (highest caspaxos.ProposerID, err error) {
+func (e *Engine) Admit(c identity.Claim, inUse func(ballot.ProposerID) bool) (highest ballot.ProposerID, err error) {
 	highest, err = e.memory.Admit(c, inUse)
 	if errors.Is(err, datadir.ErrUnknown) {
 		e.fail(err)

@@ -11,7 +11,10 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/durable"
+	"synod/protocol/caspaxos/instant"
+	"synod/protocol/caspaxos/message"
+	"synod/protocol/layout"
 	"synod/protocol/register"
 	"synod/storaged/changelog"
 )
@@ -20,7 +23,7 @@ import (
 type collection struct {
 	*rig
 	rnd   *rand.Rand
-	id    caspaxos.Register
+	id    register.ID
 	kind  register.Type
 	whole register.View
 	next  uint64 // a list's ends
@@ -128,7 +131,7 @@ func (c *collection) anyKey() []byte {
 
 func (c *collection) span() register.Span {
 	s := register.Span{From: c.anyKey(), To: c.anyKey()}
-	if counted, ok := c.kind.Counted(); ok && c.rnd.IntN(2) == 0 {
+	if counted, ok := layout.Counted(c.kind); ok && c.rnd.IntN(2) == 0 {
 		s = counted
 	}
 	if c.rnd.IntN(3) == 0 {
@@ -220,7 +223,7 @@ func sameElement(a, b register.Element) bool {
 	return bytes.Equal(a.Key, b.Key) && bytes.Equal(a.Value, b.Value)
 }
 
-func (c *collection) record() (*Lane, *caspaxos.Record) {
+func (c *collection) record() (*Lane, *durable.Record) {
 	c.t.Helper()
 	l := c.e.Lanes()[c.lane(c.id)]
 	rec, err := l.Load(c.id)
@@ -305,7 +308,7 @@ func (c *collection) upset() {
 		c.sync()
 		c.reopen((*Engine).Abort)
 	default:
-		c.clock.Mono += caspaxos.Mono(applyAfter) / 3
+		c.clock.Mono += instant.Mono(applyAfter) / 3
 		c.e.Kick()
 		c.maintain()
 	}
@@ -313,7 +316,7 @@ func (c *collection) upset() {
 
 // reading is pages that are read while changes go on.
 type reading struct {
-	pages caspaxos.Pages
+	pages message.Transfer
 	p     register.Projection
 	whole register.View
 	parts []register.View
@@ -327,7 +330,7 @@ func (c *collection) beginPages() *reading {
 	}
 	r := &reading{p: c.projection(), whole: c.whole}
 	var err error
-	if r.pages, err = l.Pages(rec, r.p); err != nil {
+	if r.pages, err = l.Transfer(rec, r.p); err != nil {
 		c.t.Fatal(err)
 	}
 	return r

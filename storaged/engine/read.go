@@ -1,12 +1,12 @@
 package engine
 
 import (
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/durable"
 	"synod/protocol/register"
 )
 
-// Project implements caspaxos.Store.
-func (l *Lane) Project(rec *caspaxos.Record, p register.Projection, size int) (v register.View, fits bool, err error) {
+// Project implements acceptor.Store.
+func (l *Lane) Project(rec *durable.Record, p register.Projection, size int) (v register.View, fits bool, err error) {
 	e := l.entry(rec)
 	if e == nil { // the node holds nothing of the register
 		v = register.NewView(rec.Header, register.Knowledge{All: true}, nil)

@@ -15,7 +15,11 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/ballot"
+	"synod/protocol/caspaxos/durable"
+	"synod/protocol/caspaxos/identity"
+	"synod/protocol/listing"
+	"synod/protocol/partition"
 	"synod/protocol/register"
 	"synod/storaged/datadir"
 )
@@ -35,7 +39,7 @@ const recordedFlush = 9000
 
 // recordedChange is one register of the recording and what is voted for on it.
 type recordedChange struct {
-	register caspaxos.Register
+	register register.ID
 	changes  []register.Change
 	staged   bool
 }
@@ -57,7 +61,7 @@ func recording() []recordedChange {
 	}
 	var out []recordedChange
 	for _, half := range []string{"pebble", "log"} {
-		name := func(s string) caspaxos.Register { return key(0, half+":"+s) }
+		name := func(s string) register.ID { return key(0, half+":"+s) }
 		out = append(out,
 			recordedChange{name("string"), []register.Change{set("first"), set("second " + half)}, false},
 			recordedChange{name("expiring"), []register.Change{expiring}, false},
@@ -123,7 +127,7 @@ func checkRecorded(t *testing.T, r *rig) {
 	if got := r.e.NodeState(); got != recordedState() {
 		t.Errorf("node state %+v, want %+v", got, recordedState())
 	}
-	if got := fmt.Sprint(r.e.Epochs()); got != fmt.Sprint([]caspaxos.EpochTaken{{First: 0, Last: 100, Epoch: 3}}) {
+	if got := fmt.Sprint(r.e.Epochs()); got != fmt.Sprint([]durable.EpochTaken{{First: 0, Last: 100, Epoch: 3}}) {
 		t.Errorf("epochs %s", got)
 	}
 	for _, l := range r.e.Lanes() {
@@ -134,7 +138,7 @@ func checkRecorded(t *testing.T, r *rig) {
 	if b, err := r.e.Placement(); err != nil || string(b) != "a placement" {
 		t.Errorf("the placement is %q, %v", b, err)
 	}
-	claim := caspaxos.Claim{Proposer: 7, Start: 8}
+	claim := identity.Claim{Proposer: 7, Start: 8}
 	if _, err := r.e.Admit(claim, nil); !errors.Is(err, datadir.ErrProposerTaken) {
 		t.Errorf("another start was admitted under a proposer id: %v", err)
 	}
@@ -148,23 +152,23 @@ func checkRecorded(t *testing.T, r *rig) {
 	if len(listed) != live {
 		t.Errorf("%d registers are listed, want %d", len(listed), live)
 	}
-	expired, err := r.e.Expired(5_000_000_000_000, &caspaxos.ListRequest{Last: caspaxos.Slots - 1, Limit: 1000})
+	expired, err := r.e.Expired(5_000_000_000_000, &listing.Request{Last: partition.Slots - 1, Limit: 1000})
 	if err != nil || len(expired.Entries) == 0 {
 		t.Errorf("%d registers are listed as expired, %v", len(expired.Entries), err)
 	}
-	all := caspaxos.TallyRequest{Databases: 1, Spans: []caspaxos.SlotSpan{{First: 0, Last: caspaxos.Slots - 1}}}
+	all := listing.TallyRequest{Databases: 1, Spans: []partition.SlotSpan{{First: 0, Last: partition.Slots - 1}}}
 	tallied, err := r.e.Tally(&all)
 	if err != nil || len(tallied.Tallies) != 1 || tallied.Tallies[0].Keys != uint64(live) {
 		t.Errorf("tallies %+v, %v", tallied.Tallies, err)
 	}
 }
 
-func flushedRegister(spared bool) caspaxos.Register {
-	return caspaxos.Register{Slot: recordedFlush, Key: fmt.Sprintf("\x00flushed, spared %v", spared)}
+func flushedRegister(spared bool) register.ID {
+	return register.ID{Slot: recordedFlush, Key: fmt.Sprintf("\x00flushed, spared %v", spared)}
 }
 
-func recordedState() caspaxos.NodeState {
-	return caspaxos.NodeState{Floor: caspaxos.Ballot{Time: 1 << 20, Proposer: 3}, Ceiling: 1 << 30}
+func recordedState() durable.NodeState {
+	return durable.NodeState{Floor: ballot.Ballot{Time: 1 << 20, Proposer: 3}, Ceiling: 1 << 30}
 }
 
 // writeRecording writes what TestRecorded reads.
@@ -188,7 +192,7 @@ func writeRecording(t *testing.T, path string) {
 	if _, err := r.e.AppendNode(recordedState()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := r.e.AppendEpoch(caspaxos.EpochTaken{First: 0, Last: 100, Epoch: 3}); err != nil {
+	if _, err := r.e.AppendEpoch(durable.EpochTaken{First: 0, Last: 100, Epoch: 3}); err != nil {
 		t.Fatal(err)
 	}
 	r.accept(flushedRegister(false), set("flushed"))
@@ -199,8 +203,8 @@ func writeRecording(t *testing.T, path string) {
 	b := r.ballot()
 	r.accept(flushedRegister(true), set("spared"))
 	for i, l := range r.e.Lanes() {
-		vote := caspaxos.FlushVote{Part: uint32(i), Parts: uint32(len(r.e.Lanes())), First: recordedFlush, Last: recordedFlush, Ballot: b}
-		if _, err := l.Append(caspaxos.LogEntry{Flush: &vote}); err != nil {
+		vote := durable.FlushVote{Part: uint32(i), Parts: uint32(len(r.e.Lanes())), First: recordedFlush, Last: recordedFlush, Ballot: b}
+		if _, err := l.Append(durable.LogEntry{Flush: &vote}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -208,7 +212,7 @@ func writeRecording(t *testing.T, path string) {
 	if err := r.e.KeepPlacement([]byte("a placement")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := r.e.Admit(caspaxos.Claim{Proposer: 7, Start: 7}, nil); err != nil {
+	if _, err := r.e.Admit(identity.Claim{Proposer: 7, Start: 7}, nil); err != nil {
 		t.Fatal(err)
 	}
 	r.sync()

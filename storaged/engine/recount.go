@@ -8,7 +8,8 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"go.uber.org/zap"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/partition"
+	"synod/protocol/register"
 	"synod/storaged/flushes"
 	"synod/storaged/rowcodec"
 	"synod/storaged/tally"
@@ -80,7 +81,7 @@ func (c *recount) run() {
 	defer e.routines.Done()
 	c.began, c.since = time.Now(), time.Now()
 	e.opts.Log.Info("counting the keys of a store of an earlier version; until that is done, DBSIZE has to walk over them")
-	err := rowcodec.EachRecord(c.rows, 0, caspaxos.Slots-1, c.take)
+	err := rowcodec.EachRecord(c.rows, 0, partition.Slots-1, c.take)
 	if cerr := c.rows.Close(); err == nil {
 		err = cerr
 	}
@@ -98,14 +99,14 @@ func (c *recount) run() {
 }
 
 // take counts a row.
-func (c *recount) take(r caspaxos.Register, top *rowcodec.RowTop) error {
+func (c *recount) take(r register.ID, top *rowcodec.RowTop) error {
 	if c.counted++; c.counted%recountChunk == 0 {
 		if err := c.rest(); err != nil {
 			return err
 		}
 	}
 	s := tally.StandingOf(top.Kind, top.Expiry)
-	if s == 0 || r.Key[0] >= caspaxos.Databases {
+	if s == 0 || r.Key[0] >= partition.Databases {
 		return nil
 	}
 	for _, f := range c.flushes {
@@ -113,7 +114,7 @@ func (c *recount) take(r caspaxos.Register, top *rowcodec.RowTop) error {
 			return nil
 		}
 	}
-	c.lanes[caspaxos.Part(r.Key, uint32(len(c.lanes)))].Move(r, 0, s)
+	c.lanes[partition.Lane(r.Key, uint32(len(c.lanes)))].Move(r, 0, s)
 	return nil
 }
 

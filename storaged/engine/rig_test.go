@@ -8,7 +8,13 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"go.uber.org/zap"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/acceptor"
+	"synod/protocol/caspaxos/ballot"
+	"synod/protocol/caspaxos/durable"
+	"synod/protocol/caspaxos/instant"
+	"synod/protocol/caspaxos/limits"
+	"synod/protocol/caspaxos/message"
+	"synod/protocol/partition"
 	"synod/protocol/register"
 	"synod/storaged/changelog"
 )
@@ -18,9 +24,9 @@ type rig struct {
 	t     testing.TB
 	opts  Options
 	e     *Engine
-	node  *caspaxos.Node
-	accs  []*caspaxos.Acceptor
-	clock caspaxos.Now
+	node  *acceptor.Node
+	accs  []*acceptor.Acceptor
+	clock instant.Now
 	fatal atomic.Pointer[error]
 }
 
@@ -35,7 +41,7 @@ func testOptions(t testing.TB) Options {
 
 func newRig(t testing.TB, o Options) *rig {
 	t.Helper()
-	r := &rig{t: t, opts: o, clock: caspaxos.Now{Wall: 1_000_000_000, Mono: 1}}
+	r := &rig{t: t, opts: o, clock: instant.Now{Wall: 1_000_000_000, Mono: 1}}
 	if err := r.open(); err != nil {
 		t.Fatal(err)
 	}
@@ -58,11 +64,11 @@ func (r *rig) open() error {
 		return err
 	}
 	r.e = e
-	r.node = caspaxos.NewNode(caspaxos.DefaultLimits(), e.NodeState(), 0)
-	r.node.SetSlots([]caspaxos.SlotRange{{First: 0, Last: caspaxos.Slots - 1, Epoch: testEpoch, Member: true}})
+	r.node = acceptor.NewNode(limits.Default(), partition.Slots, e.NodeState(), 0)
+	r.node.SetSlots([]acceptor.SlotRange{{First: 0, Last: partition.Slots - 1, Epoch: testEpoch, Member: true}})
 	r.accs = nil
 	for i, l := range e.Lanes() {
-		a := caspaxos.NewAcceptor(r.node, l, uint32(i), uint32(len(e.Lanes())), r.clock)
+		a := acceptor.New(r.node, l, uint32(i), uint32(len(e.Lanes())), r.clock)
 		for _, f := range l.Flushes() {
 			if err := a.RestoreFlush(f.Vote, f.Position); err != nil {
 				return err
@@ -70,7 +76,7 @@ func (r *rig) open() error {
 		}
 		r.accs = append(r.accs, a)
 	}
-	return e.Replay(func(lane int, entry *caspaxos.LogEntry, pos uint64) error {
+	return e.Replay(func(lane int, entry *durable.LogEntry, pos uint64) error {
 		return r.accs[lane].Redo(entry, pos)
 	})
 }
@@ -86,18 +92,18 @@ func (r *rig) reopen(how func(*Engine) error) {
 	}
 }
 
-func key(db byte, s string) caspaxos.Register {
-	return caspaxos.Register{Slot: uint16(caspaxos.Hash(s) % 64), Key: string(rune(db)) + s}
+func key(db byte, s string) register.ID {
+	return register.ID{Slot: uint16(partition.Hash(s) % 64), Key: string(rune(db)) + s}
 }
 
-func (r *rig) lane(k caspaxos.Register) int {
-	return int(caspaxos.Part(k.Key, uint32(len(r.accs))))
+func (r *rig) lane(k register.ID) int {
+	return int(partition.Lane(k.Key, uint32(len(r.accs))))
 }
 
-func (r *rig) step(q *caspaxos.Request) caspaxos.Reply {
+func (r *rig) step(q *message.Request) message.Reply {
 	r.t.Helper()
 	q.Epoch = testEpoch
-	var reply caspaxos.Reply
+	var reply message.Reply
 	answered, err := r.accs[r.lane(q.Register)].Step(r.clock, q, &reply)
 	if err != nil || !answered {
 		r.t.Fatalf("step: answered %v, %v", answered, err)
@@ -105,36 +111,36 @@ func (r *rig) step(q *caspaxos.Request) caspaxos.Reply {
 	return reply
 }
 
-func (r *rig) read(k caspaxos.Register, p register.Projection) caspaxos.Reply {
+func (r *rig) read(k register.ID, p register.Projection) message.Reply {
 	r.t.Helper()
-	return r.step(&caspaxos.Request{Kind: caspaxos.KindRead, Register: k, WantState: true, WantHistory: true, Projection: p})
+	return r.step(&message.Request{Kind: message.KindRead, Register: k, WantState: true, WantHistory: true, Projection: p})
 }
 
 // tick moves the clock and returns a ballot.
-func (r *rig) ballot() caspaxos.Ballot {
+func (r *rig) ballot() ballot.Ballot {
 	r.clock.Wall++
-	r.clock.Mono += caspaxos.Mono(time.Millisecond)
-	return caspaxos.Ballot{Time: caspaxos.MakeTime(r.clock.Wall, 0), Proposer: 7}
+	r.clock.Mono += instant.Mono(time.Millisecond)
+	return ballot.Ballot{Time: ballot.MakeTime(r.clock.Wall, 0), Proposer: 7}
 }
 
 // accept votes for a change, a delta on what the register holds.
-func (r *rig) accept(k caspaxos.Register, c register.Change) caspaxos.Reply {
+func (r *rig) accept(k register.ID, c register.Change) message.Reply {
 	r.t.Helper()
 	reply, err := r.tryAccept(k, c)
-	if err != nil || reply.Outcome != caspaxos.Acked {
+	if err != nil || reply.Outcome != message.Acked {
 		r.t.Fatalf("accept: outcome %d, %v", reply.Outcome, err)
 	}
 	return reply
 }
 
-func (r *rig) tryAccept(k caspaxos.Register, c register.Change) (caspaxos.Reply, error) {
-	q := &caspaxos.Request{Kind: caspaxos.KindAccept, Register: k, Epoch: testEpoch, Ballot: r.ballot(), Prepared: c.Kind != register.Full, Change: c}
+func (r *rig) tryAccept(k register.ID, c register.Change) (message.Reply, error) {
+	q := &message.Request{Kind: message.KindAccept, Register: k, Epoch: testEpoch, Ballot: r.ballot(), Prepared: c.Kind != register.Full, Change: c}
 	if c.Kind != register.Full {
 		q.Base = r.read(k, register.Projection{}).Accepted
 	}
-	var reply caspaxos.Reply
+	var reply message.Reply
 	_, err := r.accs[r.lane(k)].Step(r.clock, q, &reply)
-	if err == nil && reply.Outcome == caspaxos.DiskFull {
+	if err == nil && reply.Outcome == message.DiskFull {
 		err = changelog.ErrNoSpace
 	}
 	return reply, err
@@ -173,7 +179,7 @@ func set(value string) register.Change {
 	}
 }
 
-func (r *rig) wantString(k caspaxos.Register, want string) {
+func (r *rig) wantString(k register.ID, want string) {
 	r.t.Helper()
 	reply := r.read(k, register.Projection{All: true})
 	got, ok := reply.View.Get([]byte("0"))

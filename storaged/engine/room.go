@@ -6,7 +6,8 @@ import (
 
 	"go.uber.org/zap"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/diskroom"
+	"synod/protocol/caspaxos/durable"
 	"synod/protocol/register"
 	"synod/storaged/changelog"
 )
@@ -24,9 +25,9 @@ const (
 var errLow = fmt.Errorf("%w: the disk is nearly full, only reads and what frees room are accepted", changelog.ErrNoSpace)
 
 // room is how much there is at present.
-func (e *Engine) room() caspaxos.Room {
+func (e *Engine) room() diskroom.Room {
 	if e.changes.Full() {
-		return caspaxos.RoomNone
+		return diskroom.RoomNone
 	}
 	return e.space.Level()
 }
@@ -106,11 +107,11 @@ func (e *Engine) admitsStaging(needed bool) error {
 	return nil
 }
 
-// Room implements caspaxos.Store.
-func (l *Lane) Room() caspaxos.Room { return l.engine.room() }
+// Room implements acceptor.Store.
+func (l *Lane) Room() diskroom.Room { return l.engine.room() }
 
-// Grows implements caspaxos.Store.
-func (l *Lane) Grows(rec *caspaxos.Record, c *register.Change) (grows bool, err error) {
+// Grows implements acceptor.Store.
+func (l *Lane) Grows(rec *durable.Record, c *register.Change) (grows bool, err error) {
 	if rec == nil {
 		return register.Nothing().Grows(*c), nil
 	}

@@ -16,7 +16,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/diskroom"
 	"synod/protocol/register"
 	"synod/storaged/changelog"
 	"synod/storaged/disk"
@@ -144,7 +144,7 @@ func (r *rig) await(what string, ready func() bool) {
 	waitFor(r.t, what, func() bool { r.maintain(); return ready() })
 }
 
-func (r *rig) wantNothing(k caspaxos.Register) {
+func (r *rig) wantNothing(k register.ID) {
 	r.t.Helper()
 	if h := r.read(k, register.Projection{All: true}).View.Header; h.Exists() {
 		r.t.Fatalf("%q holds %+v", k.Key, h)
@@ -415,8 +415,8 @@ func TestRoomLevels(t *testing.T) {
 	r.accept(k, set("some value"))
 	for _, c := range []struct {
 		free int64
-		want caspaxos.Room
-	}{{1 << 40, caspaxos.RoomEnough}, {5 << 20, caspaxos.RoomLow}, {1 << 18, caspaxos.RoomScarce}, {8 << 20, caspaxos.RoomLow}} {
+		want diskroom.Room
+	}{{1 << 40, diskroom.RoomEnough}, {5 << 20, diskroom.RoomLow}, {1 << 18, diskroom.RoomScarce}, {8 << 20, diskroom.RoomLow}} {
 		r.e.space.DropBallast()
 		d.free.Store(c.free)
 		r.e.checkFree()

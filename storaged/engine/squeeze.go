@@ -6,7 +6,8 @@ import (
 
 	"go.uber.org/zap"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/diskroom"
+	"synod/protocol/partition"
 	"synod/storaged/rowcodec"
 )
 
@@ -79,7 +80,7 @@ func (e *Engine) squeezable() bool {
 		return false
 	}
 	size := int64(e.db.Metrics().DiskSpaceUsage())
-	if e.space.Level() == caspaxos.RoomEnough {
+	if e.space.Level() == diskroom.RoomEnough {
 		return freed >= max(squeezeLeast, size/squeezeEarly)
 	}
 	lacks := e.space.CalmFree() - e.space.Free()
@@ -89,14 +90,14 @@ func (e *Engine) squeezable() bool {
 // squeeze compacts all rows, beginning where the last one stopped. It stops when
 // there is enough space.
 func (e *Engine) squeeze(ctx context.Context) error {
-	short := e.space.Level() != caspaxos.RoomEnough
+	short := e.space.Level() != diskroom.RoomEnough
 	e.squeezeDue.Store(false)
 	e.freed.Store(0)
 	if err := e.CatchUp(); err != nil {
 		return err
 	}
-	for left := caspaxos.Slots; left > 0; {
-		from := e.squeezeAt % caspaxos.Slots
+	for left := partition.Slots; left > 0; {
+		from := e.squeezeAt % partition.Slots
 		n, err := e.run(from, left)
 		if err != nil {
 			return err
@@ -105,7 +106,7 @@ func (e *Engine) squeeze(ctx context.Context) error {
 			return err
 		}
 		left -= n
-		if e.squeezeAt = from + n; short && e.space.Level() == caspaxos.RoomEnough {
+		if e.squeezeAt = from + n; short && e.space.Level() == diskroom.RoomEnough {
 			return nil
 		}
 	}
@@ -120,7 +121,7 @@ func (e *Engine) compact(ctx context.Context, begin, end []byte) error {
 // together they hold at most half as many bytes as are free.
 func (e *Engine) run(from, most int) (n int, err error) {
 	room := uint64(max(squeezeLeast, e.space.Free()/2))
-	for n = min(most, caspaxos.Slots-from); n > 1; n = (n + 3) / 4 {
+	for n = min(most, partition.Slots-from); n > 1; n = (n + 3) / 4 {
 		var bytes uint64
 		err := e.inPebble(func() (err error) {
 			bytes, err = e.db.EstimateDiskUsage(rowcodec.SlotBegin(from), rowcodec.SlotBegin(from+n))

@@ -12,7 +12,9 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"go.uber.org/zap"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/ballot"
+	"synod/protocol/caspaxos/message"
+	"synod/protocol/partition"
 	"synod/protocol/register"
 	"synod/storaged/changelog"
 	"synod/storaged/content"
@@ -29,7 +31,7 @@ import (
 // What keeps stagings apart. A staging's incarnation has the ballot of its Accept
 // and a number that no other staging of the process has. Nor does one of an earlier
 // life have the same incarnation: what that life voted for is accepted, and a ballot
-// that was voted for is not staged again (caspaxos.Acceptor.Foresee); what it did
+// that was voted for is not staged again (acceptor.Acceptor.Foresee); what it did
 // not vote for is deleted before anybody is served (clearStages). So rows of two
 // stagings never mix, and a second staging never overwrites rows that deltas have
 // changed since a first one.
@@ -53,10 +55,10 @@ import (
 //     one. Deleting the rows of earlier contents stops below it.
 type Staging struct {
 	engine      *Engine
-	register    caspaxos.Register
+	register    register.ID
 	incarnation rowcodec.Incarnation
 	change      register.Change
-	needed      bool // the space kept free may be used (caspaxos.Request.Needed)
+	needed      bool // the space kept free may be used (message.Request.Needed)
 
 	rows   *content.Builder
 	marker tables.Writer
@@ -74,7 +76,7 @@ var errStages = errors.New("no numbers are left for large states: restart the no
 // Stage begins to stage the state that an Accept of a ballot brings, to which the
 // lane of the register has said that it would vote for it (Foresee). It ends with
 // Discard, or when its register's lane holds it.
-func (e *Engine) Stage(r caspaxos.Register, b caspaxos.Ballot, h register.Header, needed bool) (*Staging, error) {
+func (e *Engine) Stage(r register.ID, b ballot.Ballot, h register.Header, needed bool) (*Staging, error) {
 	if err := e.admitsStaging(needed); err != nil {
 		return nil, fmt.Errorf("stage a state: %w", err)
 	}
@@ -295,7 +297,7 @@ func (e *Engine) clearStages() error {
 // replayed reports whether the changelog had the vote for a staging. If so, its lane
 // deletes the marker, and also the rows if that was not the last vote.
 func (e *Engine) replayed(s rowcodec.Staged) (bool, error) {
-	l := e.lanes[caspaxos.Part(s.Register.Key, uint32(len(e.lanes)))]
+	l := e.lanes[partition.Lane(s.Register.Key, uint32(len(e.lanes)))]
 	of := l.cache[s.Register.Key]
 	if of == nil {
 		var err error
@@ -311,7 +313,7 @@ func (e *Engine) replayed(s rowcodec.Staged) (bool, error) {
 
 // checkAdopted makes sure that the rows exist that a replayed vote has made the
 // content of a register.
-func (l *Lane) checkAdopted(q *caspaxos.Request) error {
+func (l *Lane) checkAdopted(q *message.Request) error {
 	of := l.cache[q.Register.Key]
 	i := rowcodec.Incarnation{Ballot: q.Ballot, Stage: q.Change.Stage}
 	if of == nil || !slices.Contains(of.adopted, i) {

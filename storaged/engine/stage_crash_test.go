@@ -14,7 +14,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/message"
 	"synod/protocol/register"
 	"synod/storaged/changelog"
 	"synod/storaged/datadir"
@@ -61,7 +61,7 @@ func (r *rig) crashHere(rnd *rand.Rand, fs *vfs.MemFS) {
 func TestStagingCrashes(t *testing.T) {
 	type life struct {
 		r     *rig
-		q     *caspaxos.Request
+		q     *message.Request
 		s     *Staging
 		whole register.View // what is certain
 	}
@@ -209,7 +209,7 @@ func TestIngestOverMemtable(t *testing.T) {
 	if n := r.e.db.Metrics().Flush.AsIngestCount; n > 0 {
 		t.Error("the ingest waited for a flush in memory, where a crash would have lost it")
 	}
-	if reply, held := r.vote(q, s); reply.Outcome != caspaxos.Nacked || held {
+	if reply, held := r.vote(q, s); reply.Outcome != message.Nacked || held {
 		t.Fatalf("%+v, held %v", reply, held)
 	}
 	r.wantRows(k, register.Nothing().Apply(large(register.List, 3100, "last")))

@@ -9,7 +9,12 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/ballot"
+	"synod/protocol/caspaxos/durable"
+	"synod/protocol/caspaxos/instant"
+	"synod/protocol/caspaxos/message"
+	"synod/protocol/layout"
+	"synod/protocol/partition"
 	"synod/protocol/register"
 )
 
@@ -17,7 +22,7 @@ import (
 type lifetime struct {
 	*rig
 	rnd      *rand.Rand
-	ids      []caspaxos.Register
+	ids      []register.ID
 	whole    []register.View
 	open     []lifeStaging
 	sweeping atomic.Bool // the test drives lanes by what wakes them
@@ -26,7 +31,7 @@ type lifetime struct {
 
 type lifeStaging struct {
 	of int
-	q  *caspaxos.Request
+	q  *message.Request
 	s  *Staging
 	c  register.Change
 }
@@ -56,17 +61,17 @@ func TestStagingLives(t *testing.T) {
 }
 
 func newLifetime(t *testing.T, seed uint64) *lifetime {
-	l := &lifetime{rnd: rand.New(rand.NewPCG(seed, 99)), ids: []caspaxos.Register{key(0, "k"), key(0, "kk"), key(0, "other")}}
+	l := &lifetime{rnd: rand.New(rand.NewPCG(seed, 99)), ids: []register.ID{key(0, "k"), key(0, "kk"), key(0, "other")}}
 	o := testOptions(t)
 	o.Lanes, o.applyStep = 1+l.rnd.IntN(2), 1+l.rnd.IntN(2)
 	o.FS = vfs.NewCrashableMem()
-	o.Sweep = func(int, caspaxos.FlushVote) bool { return false } // the test does, not the keeper
+	o.Sweep = func(int, durable.FlushVote) bool { return false } // the test does, not the keeper
 	o.Wake = func(lane int) {
 		if l.sweeping.Load() {
 			go l.e.Lanes()[lane].runPosted()
 		}
 	}
-	l.rig = &rig{t: t, opts: o, clock: caspaxos.Now{Wall: 1_000_000_000, Mono: 1}}
+	l.rig = &rig{t: t, opts: o, clock: instant.Now{Wall: 1_000_000_000, Mono: 1}}
 	must(t, l.rig.open())
 	t.Cleanup(func() {
 		if t.Failed() {
@@ -99,7 +104,7 @@ func (l *lifetime) step() {
 		l.sweep()
 	case n == 16:
 		l.sync()
-		l.clock.Mono += caspaxos.Mono(applyAfter) * 2
+		l.clock.Mono += instant.Mono(applyAfter) * 2
 		l.maintain()
 	case n == 17:
 		must(l.t, l.e.db.Flush())
@@ -114,9 +119,9 @@ func (l *lifetime) step() {
 // time to come.
 func (l *lifetime) begin(i int) {
 	c := large(lifeKinds[l.rnd.IntN(3)], l.rnd.IntN(900), fmt.Sprint("s", len(l.trace)))
-	q := &caspaxos.Request{ID: 1, Kind: caspaxos.KindAccept, Register: l.ids[i], Epoch: testEpoch, Ballot: l.ballot(), Change: register.Change{Kind: register.Full, Header: c.Header}}
+	q := &message.Request{ID: 1, Kind: message.KindAccept, Register: l.ids[i], Epoch: testEpoch, Ballot: l.ballot(), Change: register.Change{Kind: register.Full, Header: c.Header}}
 	if l.rnd.IntN(3) == 0 {
-		q.Ballot.Time = caspaxos.MakeTime(l.clock.Wall+int64(l.rnd.IntN(20)), 1)
+		q.Ballot.Time = ballot.MakeTime(l.clock.Wall+int64(l.rnd.IntN(20)), 1)
 	}
 	if len(l.open) > 0 && l.rnd.IntN(3) == 0 {
 		other := l.open[l.rnd.IntN(len(l.open))]
@@ -124,8 +129,8 @@ func (l *lifetime) begin(i int) {
 		q.Change = register.Change{Kind: register.Full, Header: other.c.Header}
 		c, i = other.c, other.of
 	}
-	var reply caspaxos.Reply
-	votes, err := l.accs[l.lane(q.Register)].Foresee(l.clock, q, &reply)
+	var reply message.Reply
+	votes, err := l.accs[l.lane(q.Register)].CanAccept(l.clock, q, &reply)
 	must(l.t, err)
 	if !votes {
 		return
@@ -191,17 +196,17 @@ func (l *lifetime) change(i int, c register.Change) {
 	reply, err := l.tryAccept(l.ids[i], c)
 	must(l.t, err)
 	l.say("change %d, kind %d, %d ops: outcome %d", i, c.Kind, len(c.Ops), reply.Outcome)
-	if reply.Outcome == caspaxos.Acked {
+	if reply.Outcome == message.Acked {
 		l.whole[i] = l.whole[i].Apply(c)
 	}
 }
 
-func (l *lifetime) accepted(i int) caspaxos.Ballot {
+func (l *lifetime) accepted(i int) ballot.Ballot {
 	return l.read(l.ids[i], register.Projection{}).Accepted
 }
 
 func (l *lifetime) flushAll() {
-	q := &caspaxos.FlushRequest{Ballot: l.ballot(), Epoch: testEpoch, Last: caspaxos.Slots - 1}
+	q := &message.FlushRequest{Ballot: l.ballot(), Epoch: testEpoch, Last: partition.Slots - 1}
 	for _, a := range l.accs {
 		reply, err := a.Flush(l.clock, q)
 		must(l.t, err)
@@ -263,7 +268,7 @@ func (l *lifetime) check() {
 		want++
 		if lane.entry(rec).Rows {
 			want += len(l.whole[i].Elements())
-			if _, counted := l.whole[i].Header.Type.Counted(); counted {
+			if _, counted := layout.Counted(l.whole[i].Header.Type); counted {
 				want += (&collection{rig: l.rig, id: id, kind: l.whole[i].Header.Type, whole: l.whole[i]}).buckets()
 			}
 		}

@@ -10,7 +10,9 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/durable"
+	"synod/protocol/caspaxos/message"
+	"synod/protocol/layout"
 	"synod/protocol/register"
 	"synod/storaged/content"
 	"synod/storaged/rowcodec"
@@ -18,11 +20,11 @@ import (
 )
 
 // staged begins an Accept of a full change whose elements come first.
-func (r *rig) staged(k caspaxos.Register, c register.Change) (*caspaxos.Request, *Staging) {
+func (r *rig) staged(k register.ID, c register.Change) (*message.Request, *Staging) {
 	r.t.Helper()
-	q := &caspaxos.Request{ID: 1, Kind: caspaxos.KindAccept, Register: k, Epoch: testEpoch, Ballot: r.ballot(), Change: register.Change{Kind: register.Full, Header: c.Header}}
-	var reply caspaxos.Reply
-	if votes, err := r.accs[r.lane(k)].Foresee(r.clock, q, &reply); err != nil || !votes {
+	q := &message.Request{ID: 1, Kind: message.KindAccept, Register: k, Epoch: testEpoch, Ballot: r.ballot(), Change: register.Change{Kind: register.Full, Header: c.Header}}
+	var reply message.Reply
+	if votes, err := r.accs[r.lane(k)].CanAccept(r.clock, q, &reply); err != nil || !votes {
 		r.t.Fatalf("no vote foreseen: %+v, %v", reply, err)
 	}
 	s, err := r.e.Stage(k, q.Ballot, c.Header, false)
@@ -33,7 +35,7 @@ func (r *rig) staged(k caspaxos.Register, c register.Change) (*caspaxos.Request,
 }
 
 // ingested is staged, with all of it on the disk.
-func (r *rig) ingested(k caspaxos.Register, c register.Change) (*caspaxos.Request, *Staging) {
+func (r *rig) ingested(k register.ID, c register.Change) (*message.Request, *Staging) {
 	r.t.Helper()
 	q, s := r.staged(k, c)
 	for _, part := range [][]register.Op{c.Ops[:len(c.Ops)/3], c.Ops[len(c.Ops)/3:]} {
@@ -48,7 +50,7 @@ func (r *rig) ingested(k caspaxos.Register, c register.Change) (*caspaxos.Reques
 }
 
 // vote has the lane vote for what was staged, and ends it.
-func (r *rig) vote(q *caspaxos.Request, s *Staging) (reply caspaxos.Reply, held bool) {
+func (r *rig) vote(q *message.Request, s *Staging) (reply message.Reply, held bool) {
 	r.t.Helper()
 	q.Change = s.Change()
 	reply = r.step(q)
@@ -58,9 +60,9 @@ func (r *rig) vote(q *caspaxos.Request, s *Staging) (reply caspaxos.Reply, held 
 	return reply, held
 }
 
-func (r *rig) acceptStaged(k caspaxos.Register, c register.Change) {
+func (r *rig) acceptStaged(k register.ID, c register.Change) {
 	r.t.Helper()
-	if reply, held := r.vote(r.ingested(k, c)); reply.Outcome != caspaxos.Acked || !held {
+	if reply, held := r.vote(r.ingested(k, c)); reply.Outcome != message.Acked || !held {
 		r.t.Fatalf("accept: outcome %d, held %v", reply.Outcome, held)
 	}
 }
@@ -82,7 +84,7 @@ func large(kind register.Type, n int, mark string) register.Change {
 }
 
 // wantWhole compares a register, whole and by its ranks, and the rows on disk.
-func (r *rig) wantWhole(k caspaxos.Register, want register.View) {
+func (r *rig) wantWhole(k register.ID, want register.View) {
 	r.t.Helper()
 	l := r.e.Lanes()[r.lane(k)]
 	rec, err := l.Load(k)
@@ -96,7 +98,7 @@ func (r *rig) wantWhole(k caspaxos.Register, want register.View) {
 		return
 	}
 	projections := []register.Projection{{All: true}, {Ranges: []register.Range{{Skip: 1000, Limit: 3}}}}
-	if span, ok := want.Header.Type.Counted(); ok {
+	if span, ok := layout.Counted(want.Header.Type); ok {
 		projections = append(projections, register.Projection{
 			Ranges: []register.Range{{From: span.From, To: span.To, Skip: 700, Limit: 5}, {From: span.From, To: span.To, Skip: 300, Limit: 2, Reverse: true}},
 			Counts: []register.Span{{From: span.From, To: ranked(500)}, span},
@@ -119,7 +121,7 @@ func (r *rig) wantWhole(k caspaxos.Register, want register.View) {
 
 // wantRows counts the rows of all registers, one of which there is, and what is
 // left of stagings.
-func (r *rig) wantRows(k caspaxos.Register, want register.View) {
+func (r *rig) wantRows(k register.ID, want register.View) {
 	r.t.Helper()
 	r.settle()
 	n := 0
@@ -130,7 +132,7 @@ func (r *rig) wantRows(k caspaxos.Register, want register.View) {
 		n++
 		if e := l.entry(rec); e.Rows {
 			n += len(want.Elements())
-			if _, counted := want.Header.Type.Counted(); counted {
+			if _, counted := layout.Counted(want.Header.Type); counted {
 				c := &collection{rig: r, id: k, kind: want.Header.Type, whole: want}
 				n += c.buckets()
 			}
@@ -181,7 +183,7 @@ func TestStagedIsWhatOpsMake(t *testing.T) {
 				{Kind: register.Patch, Key: c.Ops[7].Key, Offset: 1, Value: []byte("patch")},
 			}}
 			for range 2 {
-				for _, k := range []caspaxos.Register{a, b} {
+				for _, k := range []register.ID{a, b} {
 					r.wantWhole(k, whole)
 					r.accept(k, delta)
 				}
@@ -263,7 +265,7 @@ func TestTwoStagingsOfOneBallot(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if reply, held := r.vote(&q2, s2); reply.Outcome != caspaxos.Acked || held {
+		if reply, held := r.vote(&q2, s2); reply.Outcome != message.Acked || held {
 			t.Fatalf("the second: %+v, held %v", reply, held)
 		}
 		whole := register.Nothing().Apply(c).Apply(delta)
@@ -279,14 +281,14 @@ func TestTwoStagingsOfOneBallot(t *testing.T) {
 // yet to be voted for: a delete, a small value, a flush and its sweep.
 func TestStagingSurvivesDeletes(t *testing.T) {
 	old, c := large(register.List, 2500, "old"), large(register.List, 2500, "new")
-	for name, upset := range map[string]func(*rig, caspaxos.Register){
-		"delete":        func(r *rig, k caspaxos.Register) { r.accept(k, register.Delete()) },
-		"small":         func(r *rig, k caspaxos.Register) { r.accept(k, set("small")) },
-		"another large": func(r *rig, k caspaxos.Register) { r.accept(k, large(register.Set, 2000, "x")) },
-		"another staged": func(r *rig, k caspaxos.Register) {
+	for name, upset := range map[string]func(*rig, register.ID){
+		"delete":        func(r *rig, k register.ID) { r.accept(k, register.Delete()) },
+		"small":         func(r *rig, k register.ID) { r.accept(k, set("small")) },
+		"another large": func(r *rig, k register.ID) { r.accept(k, large(register.Set, 2000, "x")) },
+		"another staged": func(r *rig, k register.ID) {
 			r.acceptStaged(k, large(register.Set, 2000, "x"))
 		},
-		"sweep": func(r *rig, k caspaxos.Register) {
+		"sweep": func(r *rig, k register.ID) {
 			r.flush(0)
 			r.settle()
 			if err := r.e.sweepOne(r.e.flushes.InForce()[0]); err != nil {
@@ -299,7 +301,7 @@ func TestStagingSurvivesDeletes(t *testing.T) {
 			o.Lanes = 1
 			var r *rig
 			o.Wake = func(lane int) { go r.e.Lanes()[lane].runPosted() }
-			o.Sweep = func(int, caspaxos.FlushVote) bool { return false } // the test does, not the keeper
+			o.Sweep = func(int, durable.FlushVote) bool { return false } // the test does, not the keeper
 			r = newRig(t, o)
 			k := key(0, "k")
 			r.accept(k, old)
@@ -315,7 +317,7 @@ func TestStagingSurvivesDeletes(t *testing.T) {
 				t.Fatal(err)
 			}
 			r.clock.Wall += 2000
-			if reply, held := r.vote(q, s); reply.Outcome != caspaxos.Acked || !held {
+			if reply, held := r.vote(q, s); reply.Outcome != message.Acked || !held {
 				t.Fatalf("%+v, held %v", reply, held)
 			}
 			whole := register.Nothing().Apply(c)
@@ -333,7 +335,7 @@ func TestStagingIsDiscarded(t *testing.T) {
 	k, c := key(0, "k"), large(register.List, 2000, "v")
 	q, s := r.ingested(k, c)
 	r.accept(k, set("later"))
-	if reply, held := r.vote(q, s); reply.Outcome != caspaxos.Nacked || held {
+	if reply, held := r.vote(q, s); reply.Outcome != message.Nacked || held {
 		t.Fatalf("%+v, held %v", reply, held)
 	}
 	_, s = r.ingested(k, c)
@@ -354,7 +356,7 @@ type stagings struct {
 }
 
 type openStaging struct {
-	q *caspaxos.Request
+	q *message.Request
 	s *Staging
 	c register.Change
 }
@@ -378,8 +380,8 @@ func (g *stagings) begin(rnd *rand.Rand, c *collection, kind register.Type) {
 func (g *stagings) drop() {
 	g.t.Helper()
 	g.open = slices.DeleteFunc(g.open, func(o openStaging) bool {
-		var reply caspaxos.Reply
-		votes, err := g.accs[g.lane(o.q.Register)].Foresee(g.clock, o.q, &reply)
+		var reply message.Reply
+		votes, err := g.accs[g.lane(o.q.Register)].CanAccept(g.clock, o.q, &reply)
 		must(g.t, err)
 		if !votes {
 			o.s.Discard()
@@ -399,7 +401,7 @@ func (g *stagings) end(rnd *rand.Rand, of []*collection) {
 		return
 	}
 	reply, held := g.vote(o.q, o.s)
-	if held != (reply.Outcome == caspaxos.Acked) {
+	if held != (reply.Outcome == message.Acked) {
 		g.t.Fatalf("%+v, held %v", reply, held)
 	}
 	for _, c := range of {

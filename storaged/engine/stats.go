@@ -1,6 +1,8 @@
 package engine
 
-import "synod/protocol/caspaxos"
+import (
+	"synod/protocol/caspaxos/diskroom"
+)
 
 // Stats is a reading of the store, for metrics.
 type Stats struct {
@@ -15,7 +17,7 @@ type Stats struct {
 
 	FreeBytes    int64 // of the disk, when last looked, with what the node has reserved for itself
 	MinFreeBytes int64
-	Room         caspaxos.Room
+	Room         diskroom.Room
 	PebbleBytes  int64 // on disk
 	Compactions  int64
 	ReadAmp      int

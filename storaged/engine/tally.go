@@ -3,7 +3,12 @@ package engine
 import (
 	"fmt"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/ballot"
+	"synod/protocol/caspaxos/durable"
+	"synod/protocol/caspaxos/message"
+	"synod/protocol/listing"
+	"synod/protocol/partition"
+	"synod/protocol/register"
 	"synod/storaged/changelog"
 	"synod/storaged/rowcodec"
 	"synod/storaged/rules"
@@ -16,7 +21,7 @@ func (l *Lane) tally(e *entry) {
 	if is == e.counted {
 		return
 	}
-	if e.rec.Register.Key[0] < caspaxos.Databases {
+	if e.rec.Register.Key[0] < partition.Databases {
 		l.tallies.Move(e.rec.Register, e.counted, is)
 	}
 	e.counted = is
@@ -31,8 +36,8 @@ func (l *Lane) tallyRow(e *entry) {
 	e.diskCounted = e.counted
 }
 
-func (l *Lane) moveDisk(r caspaxos.Register, from, to tally.Standing) {
-	if r.Key[0] >= caspaxos.Databases || l.omits(rules.TallyRows) {
+func (l *Lane) moveDisk(r register.ID, from, to tally.Standing) {
+	if r.Key[0] >= partition.Databases || l.omits(rules.TallyRows) {
 		return
 	}
 	l.tallies.MoveDisk(r, from, to)
@@ -46,7 +51,7 @@ func (l *Lane) tallyRead(e *entry) {
 }
 
 // standingUnder returns what a register counts for under the flushes in force.
-func (l *Lane) standingUnder(r caspaxos.Register, accepted caspaxos.Ballot, s tally.Standing) tally.Standing {
+func (l *Lane) standingUnder(r register.ID, accepted ballot.Ballot, s tally.Standing) tally.Standing {
 	if s != 0 && l.engine.flushes.Covers(r, accepted) && !l.omits(rules.TallyCovered) {
 		return 0
 	}
@@ -57,10 +62,10 @@ func (l *Lane) standingUnder(r caspaxos.Register, accepted caspaxos.Ballot, s ta
 // range, only what the vote spares is left.
 //
 // Of the lane's registers that are not in memory, none is accepted above the flush
-// (caspaxos.Acceptor.Flush ensures it). When the vote is replayed after a restart,
+// (acceptor.Acceptor.Flush ensures it). When the vote is replayed after a restart,
 // there may be some, in rows.
-func (l *Lane) tallyFlush(vote *caspaxos.FlushVote) error {
-	if vote.Space >= caspaxos.Databases || l.omits(rules.TallyFlush) {
+func (l *Lane) tallyFlush(vote *durable.FlushVote) error {
+	if vote.Space >= partition.Databases || l.omits(rules.TallyFlush) {
 		return nil
 	}
 	var left []tally.Spared
@@ -87,7 +92,7 @@ func (l *Lane) tallyFlush(vote *caspaxos.FlushVote) error {
 
 // spared returns what registers of a flush's range count for that it does not
 // cover: those in memory, and left, which are rows only.
-func (l *Lane) spared(vote *caspaxos.FlushVote, left []tally.Spared) []tally.Spared {
+func (l *Lane) spared(vote *durable.FlushVote, left []tally.Spared) []tally.Spared {
 	for _, e := range l.cache {
 		r := e.rec.Register
 		if e.absent && e.diskCounted == 0 || r.Key[0] != vote.Space || r.Slot < vote.First || r.Slot > vote.Last {
@@ -104,12 +109,12 @@ func (l *Lane) spared(vote *caspaxos.FlushVote, left []tally.Spared) []tally.Spa
 
 // rowsAbove finds the rows of a flush's range that it does not cover and whose
 // registers are not in memory.
-func (l *Lane) rowsAbove(vote *caspaxos.FlushVote) (left []tally.Spared, err error) {
+func (l *Lane) rowsAbove(vote *durable.FlushVote) (left []tally.Spared, err error) {
 	if l.sending != nil && !l.engine.awaitBatch(l.sending) {
 		return nil, changelog.ErrClosed
 	}
-	err = rowcodec.EachRecord(l.engine.db, vote.First, vote.Last, func(r caspaxos.Register, top *rowcodec.RowTop) error {
-		if r.Key[0] != vote.Space || caspaxos.Part(r.Key, uint32(len(l.engine.lanes))) != uint32(l.number) || l.cache[r.Key] != nil {
+	err = rowcodec.EachRecord(l.engine.db, vote.First, vote.Last, func(r register.ID, top *rowcodec.RowTop) error {
+		if r.Key[0] != vote.Space || partition.Lane(r.Key, uint32(len(l.engine.lanes))) != uint32(l.number) || l.cache[r.Key] != nil {
 			return nil
 		}
 		if s := l.standingUnder(r, top.Accepted, tally.StandingOf(top.Kind, top.Expiry)); s != 0 {
@@ -123,18 +128,18 @@ func (l *Lane) rowsAbove(vote *caspaxos.FlushVote) (left []tally.Spared, err err
 // Tally returns how many live registers the store holds of spans of slots, as
 // they were at some time during the call, and has waited until what that shows
 // is durable. The caller has checked the epoch.
-func (e *Engine) Tally(q *caspaxos.TallyRequest) (caspaxos.TallyReply, error) {
-	reply := caspaxos.TallyReply{ID: q.ID, Outcome: caspaxos.Told, Epoch: q.Epoch}
-	var sums [caspaxos.Databases][]caspaxos.Tally
+func (e *Engine) Tally(q *listing.TallyRequest) (listing.TallyReply, error) {
+	reply := listing.TallyReply{ID: q.ID, Outcome: message.ReadOK, Epoch: q.Epoch}
+	var sums [partition.Databases][]listing.Tally
 	for db := range sums {
 		if q.Databases.Has(byte(db)) {
-			sums[db] = make([]caspaxos.Tally, len(q.Spans))
+			sums[db] = make([]listing.Tally, len(q.Spans))
 		}
 	}
 	var shown uint64
 	for _, l := range e.lanes {
 		if !l.tallies.Sum(q.Spans, &sums) {
-			reply.Outcome = caspaxos.Busy
+			reply.Outcome = message.Busy
 			return reply, nil
 		}
 		shown = max(shown, l.lastPos.Load())
@@ -142,7 +147,7 @@ func (e *Engine) Tally(q *caspaxos.TallyRequest) (caspaxos.TallyReply, error) {
 	for span := range q.Spans {
 		for db := range sums {
 			if sums[db] != nil && sums[db][span].Keys > 0 {
-				reply.Tallies = append(reply.Tallies, caspaxos.Tallied{Span: uint16(span), Database: byte(db), Tally: sums[db][span]})
+				reply.Tallies = append(reply.Tallies, listing.Tallied{Span: uint16(span), Database: byte(db), Tally: sums[db][span]})
 			}
 		}
 	}

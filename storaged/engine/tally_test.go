@@ -9,7 +9,12 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/ballot"
+	"synod/protocol/caspaxos/durable"
+	"synod/protocol/caspaxos/instant"
+	"synod/protocol/caspaxos/message"
+	"synod/protocol/listing"
+	"synod/protocol/partition"
 	"synod/protocol/register"
 	"synod/storaged/rowcodec"
 	"synod/storaged/rules"
@@ -21,7 +26,7 @@ import (
 type tallyLife struct {
 	*rig
 	rnd   *rand.Rand
-	ids   []caspaxos.Register
+	ids   []register.ID
 	trace []string
 	wrong string // the first difference
 
@@ -40,13 +45,13 @@ func newTallyLife(t *testing.T, seed uint64, omit rules.Set) *tallyLife {
 	o.CacheBytes = int64(1+l.rnd.IntN(20)) << 10 // registers are evicted
 	o.FS = vfs.NewCrashableMem()
 	o.omit = omit
-	o.Sweep = func(int, caspaxos.FlushVote) bool { return false } // the test does, not the keeper
+	o.Sweep = func(int, durable.FlushVote) bool { return false } // the test does, not the keeper
 	o.Wake = func(lane int) {
 		if l.driving.Load() {
 			go l.e.Lanes()[lane].runPosted()
 		}
 	}
-	l.rig = &rig{t: t, opts: o, clock: caspaxos.Now{Wall: 1_000_000_000, Mono: 1}}
+	l.rig = &rig{t: t, opts: o, clock: instant.Now{Wall: 1_000_000_000, Mono: 1}}
 	must(t, l.rig.open())
 	t.Cleanup(func() { l.e.Abort() })
 	return l
@@ -56,7 +61,7 @@ func (l *tallyLife) say(format string, a ...any) {
 	l.trace = append(l.trace, fmt.Sprintf(format, a...))
 }
 
-func (l *tallyLife) any() caspaxos.Register { return l.ids[l.rnd.IntN(len(l.ids))] }
+func (l *tallyLife) any() register.ID { return l.ids[l.rnd.IntN(len(l.ids))] }
 
 func (l *tallyLife) step() {
 	switch n := l.rnd.IntN(40); {
@@ -78,7 +83,7 @@ func (l *tallyLife) step() {
 	case n < 31:
 		l.say("maintain")
 		l.sync()
-		l.clock.Mono += caspaxos.Mono(applyAfter) * 2
+		l.clock.Mono += instant.Mono(applyAfter) * 2
 		l.maintain()
 	case n < 32:
 		l.say("flush the memtable")
@@ -101,13 +106,13 @@ func (l *tallyLife) step() {
 // and bring nothing to the disk meanwhile.
 func (l *tallyLife) listAll() {
 	for db := range byte(3) {
-		want := make(map[string]caspaxos.Ballot)
+		want := make(map[string]ballot.Ballot)
 		for _, k := range l.ids {
 			if got := l.read(k, register.Projection{}); k.Key[0] == db && got.View.Header.Exists() {
 				want[k.Key] = got.Accepted
 			}
 		}
-		q := caspaxos.ListRequest{Last: caspaxos.Slots - 1, Space: db, Limit: 1 + l.rnd.IntN(20)}
+		q := listing.Request{Last: partition.Slots - 1, Space: db, Limit: 1 + l.rnd.IntN(20)}
 		for done := false; !done; {
 			page := l.page(&q)
 			for _, e := range page.Entries {
@@ -126,10 +131,10 @@ func (l *tallyLife) listAll() {
 	}
 }
 
-func (r *rig) page(q *caspaxos.ListRequest) caspaxos.ListReply {
+func (r *rig) page(q *listing.Request) listing.Reply {
 	r.t.Helper()
 	type answer struct {
-		page caspaxos.ListReply
+		page listing.Reply
 		err  error
 	}
 	done := make(chan answer, 1)
@@ -156,7 +161,7 @@ func TestListDoesNotWaitForPebble(t *testing.T) {
 	for i := range 10 {
 		r.accept(key(0, fmt.Sprint("k", i)), set("v"))
 	}
-	if page := r.page(&caspaxos.ListRequest{Last: caspaxos.Slots - 1, Limit: 100}); len(page.Entries) != 10 || !page.Done {
+	if page := r.page(&listing.Request{Last: partition.Slots - 1, Limit: 100}); len(page.Entries) != 10 || !page.Done {
 		t.Errorf("%+v", page)
 	}
 	if n := r.e.Stats().Batches; n != 0 {
@@ -179,13 +184,13 @@ func TestPagesEndInTime(t *testing.T) {
 	if got := r.list(0, 5000); len(got) != 300 {
 		t.Errorf("%d listed", len(got))
 	}
-	if page := r.page(&caspaxos.ListRequest{Last: caspaxos.Slots - 1, Limit: 5000}); page.Done {
+	if page := r.page(&listing.Request{Last: partition.Slots - 1, Limit: 5000}); page.Done {
 		t.Error("all on one page")
 	}
 }
 
 // write makes a register live, or leaves it so: with an expiry or none.
-func (l *tallyLife) write(k caspaxos.Register) {
+func (l *tallyLife) write(k register.ID) {
 	c := set(fmt.Sprint("v", l.rnd.IntN(1000)))
 	if l.rnd.IntN(3) == 0 {
 		c.Header.Expiry = 1 + l.rnd.Int64N(1_000_000)
@@ -196,34 +201,34 @@ func (l *tallyLife) write(k caspaxos.Register) {
 }
 
 // promise promises a ballot of a time to come, which a flush has to spare.
-func (l *tallyLife) promise(k caspaxos.Register) {
+func (l *tallyLife) promise(k register.ID) {
 	b := l.ballot()
-	b.Time = caspaxos.MakeTime(l.clock.Wall+int64(l.rnd.IntN(3)), 1)
-	var reply caspaxos.Reply
-	_, err := l.accs[l.lane(k)].Step(l.clock, &caspaxos.Request{Kind: caspaxos.KindPrepare, Register: k, Epoch: testEpoch, Ballot: b}, &reply)
+	b.Time = ballot.MakeTime(l.clock.Wall+int64(l.rnd.IntN(3)), 1)
+	var reply message.Reply
+	_, err := l.accs[l.lane(k)].Step(l.clock, &message.Request{Kind: message.KindPrepare, Register: k, Epoch: testEpoch, Ballot: b}, &reply)
 	must(l.t, err)
 	l.say("promise %q %v: %d", k.Key, b, reply.Outcome)
-	if reply.Outcome == caspaxos.Promised && l.rnd.IntN(2) == 0 {
+	if reply.Outcome == message.Promised && l.rnd.IntN(2) == 0 {
 		c := set("of the future")
-		q := &caspaxos.Request{Kind: caspaxos.KindAccept, Register: k, Epoch: testEpoch, Ballot: b, Prepared: true, Change: c}
+		q := &message.Request{Kind: message.KindAccept, Register: k, Epoch: testEpoch, Ballot: b, Prepared: true, Change: c}
 		_, err := l.accs[l.lane(k)].Step(l.clock, q, &reply)
 		must(l.t, err)
 	}
 	node := l.e.NodeState()
-	if want := caspaxos.MakeTime(l.clock.Wall+1000, 0); node.Ceiling < want {
+	if want := ballot.MakeTime(l.clock.Wall+1000, 0); node.Ceiling < want {
 		node.Ceiling = want
 		l.node.Publish(node)
 	}
 }
 
 func (l *tallyLife) flushSome() {
-	q := &caspaxos.FlushRequest{Ballot: l.ballot(), Epoch: testEpoch, Last: caspaxos.Slots - 1, Space: byte(l.rnd.IntN(3))}
+	q := &message.FlushRequest{Ballot: l.ballot(), Epoch: testEpoch, Last: partition.Slots - 1, Space: byte(l.rnd.IntN(3))}
 	if l.rnd.IntN(2) == 0 {
 		q.First = uint16(l.rnd.IntN(40))
 		q.Last = q.First + uint16(l.rnd.IntN(40))
 	}
 	if l.rnd.IntN(2) == 0 { // lower than what was promised lately
-		q.Ballot.Time = caspaxos.MakeTime(l.clock.Wall-int64(l.rnd.IntN(4)), 0)
+		q.Ballot.Time = ballot.MakeTime(l.clock.Wall-int64(l.rnd.IntN(4)), 0)
 		q.Ballot.Proposer = 3
 	}
 	for i, a := range l.accs {
@@ -244,18 +249,18 @@ func (l *tallyLife) sweep() {
 	l.driving.Store(false)
 	for i, a := range l.accs {
 		for _, f := range l.e.Lanes()[i].Flushes() {
-			a.Sweep(caspaxos.Now{Wall: l.clock.Wall + 1<<40}, f.Vote)
+			a.Sweep(instant.Now{Wall: l.clock.Wall + 1<<40}, f.Vote)
 		}
 	}
 	l.settle()
 }
 
 // stage has a large state come in.
-func (l *tallyLife) stage(k caspaxos.Register) {
+func (l *tallyLife) stage(k register.ID) {
 	c := large(register.Hash, 300, "s")
-	q := &caspaxos.Request{ID: 1, Kind: caspaxos.KindAccept, Register: k, Epoch: testEpoch, Ballot: l.ballot(), Change: register.Change{Kind: register.Full, Header: c.Header}}
-	var reply caspaxos.Reply
-	votes, err := l.accs[l.lane(k)].Foresee(l.clock, q, &reply)
+	q := &message.Request{ID: 1, Kind: message.KindAccept, Register: k, Epoch: testEpoch, Ballot: l.ballot(), Change: register.Change{Kind: register.Full, Header: c.Header}}
+	var reply message.Reply
+	votes, err := l.accs[l.lane(k)].CanAccept(l.clock, q, &reply)
 	must(l.t, err)
 	if !votes {
 		return
@@ -299,26 +304,26 @@ func (l *tallyLife) check() bool {
 		db   byte
 		slot uint16
 	}
-	want := make(map[place]caspaxos.Tally)
+	want := make(map[place]listing.Tally)
 	for _, k := range l.ids {
 		h := l.read(k, register.Projection{}).View.Header
 		if !h.Exists() {
 			continue
 		}
-		one := caspaxos.Tally{Keys: 1, Digest: caspaxos.Hash(k.Key)}
+		one := listing.Tally{Keys: 1, Digest: partition.Hash(k.Key)}
 		if h.Expiry != 0 {
 			one.Expiring, one.Expiry = 1, h.Expiry
 		}
 		p := place{k.Key[0], k.Slot}
 		want[p] = want[p].Plus(one)
 	}
-	q := caspaxos.TallyRequest{Epoch: testEpoch, Databases: caspaxos.AllDatabases}
+	q := listing.TallyRequest{Epoch: testEpoch, Databases: partition.AllDatabases}
 	for s := range uint16(64) {
-		q.Spans = append(q.Spans, caspaxos.SlotSpan{First: s, Last: s})
+		q.Spans = append(q.Spans, partition.SlotSpan{First: s, Last: s})
 	}
 	reply, err := l.e.Tally(&q)
 	must(l.t, err)
-	if reply.Outcome == caspaxos.Busy {
+	if reply.Outcome == message.Busy {
 		return true // counting still
 	}
 	for _, got := range reply.Tallies {

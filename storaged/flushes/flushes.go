@@ -9,7 +9,10 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/ballot"
+	"synod/protocol/caspaxos/durable"
+	"synod/protocol/partition"
+	"synod/protocol/register"
 	"synod/protocol/wire"
 	"synod/storaged/rowcodec"
 )
@@ -18,13 +21,13 @@ var rowFlush = []byte{rowcodec.PrefixMeta, 'f', 'l', 'u', 's', 'h'}
 
 // Flush is a lane's vote for a range tombstone that is in force.
 type Flush struct {
-	Vote   caspaxos.FlushVote
+	Vote   durable.FlushVote
 	Pos    uint64
 	except map[string]struct{}
 	swept  bool
 }
 
-func newFlushRow(vote caspaxos.FlushVote, pos uint64) *Flush {
+func newFlushRow(vote durable.FlushVote, pos uint64) *Flush {
 	f := &Flush{Vote: vote, Pos: pos, except: make(map[string]struct{}, len(vote.Except))}
 	for _, r := range vote.Except {
 		f.except[r.Key] = struct{}{}
@@ -32,13 +35,13 @@ func newFlushRow(vote caspaxos.FlushVote, pos uint64) *Flush {
 	return f
 }
 
-// Covers reports whether the vote hides a record at an accepted ballot (caspaxos.Acceptor.Covered).
-func (f *Flush) Covers(r caspaxos.Register, lanes uint32, accepted caspaxos.Ballot) bool {
+// Covers reports whether the vote hides a record at an accepted ballot (acceptor.Acceptor.Covered).
+func (f *Flush) Covers(r register.ID, lanes uint32, accepted ballot.Ballot) bool {
 	v := &f.Vote
 	if r.Slot < v.First || r.Slot > v.Last || r.Key[0] != v.Space || v.Ballot.Less(accepted) {
 		return false
 	}
-	if caspaxos.Part(r.Key, lanes) != v.Part {
+	if partition.Lane(r.Key, lanes) != v.Part {
 		return false
 	}
 	_, spared := f.except[r.Key]
@@ -66,7 +69,7 @@ func (f *Flush) key() []byte {
 }
 
 func (f *Flush) value() []byte {
-	return wire.AppendLogEntry(binary.BigEndian.AppendUint64(nil, f.Pos), &caspaxos.LogEntry{Flush: &f.Vote})
+	return wire.AppendLogEntry(binary.BigEndian.AppendUint64(nil, f.Pos), &durable.LogEntry{Flush: &f.Vote})
 }
 
 // Set is the flushes in force, all lanes'. It is safe for concurrent use.
@@ -82,7 +85,7 @@ func NewSet(lanes int) *Set { return &Set{lanes: uint32(lanes)} }
 
 // Vote is a vote for a flush, and its position in the changelog.
 type Vote struct {
-	Vote     caspaxos.FlushVote
+	Vote     durable.FlushVote
 	Position uint64
 }
 
@@ -123,7 +126,7 @@ func (s *Set) MarkSwept(f *Flush) {
 }
 
 // Covers reports whether any flush covers a record.
-func (s *Set) Covers(r caspaxos.Register, accepted caspaxos.Ballot) bool {
+func (s *Set) Covers(r register.ID, accepted ballot.Ballot) bool {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	for _, f := range s.all {
@@ -136,7 +139,7 @@ func (s *Set) Covers(r caspaxos.Register, accepted caspaxos.Ballot) bool {
 
 // Add keeps a vote, and drops those that it makes redundant. It returns whether
 // the vote was known, and the rows that must be written.
-func (s *Set) Add(vote caspaxos.FlushVote, pos uint64) (known bool, writes []Write) {
+func (s *Set) Add(vote durable.FlushVote, pos uint64) (known bool, writes []Write) {
 	vote.Except = slices.Clone(vote.Except)
 	f := newFlushRow(vote, pos)
 	s.mu.Lock()

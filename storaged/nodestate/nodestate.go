@@ -11,7 +11,8 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/durable"
+	"synod/protocol/partition"
 	"synod/protocol/wire"
 	"synod/storaged/rowcodec"
 )
@@ -26,15 +27,15 @@ var (
 // apart, which come first.
 type Node struct {
 	mu     sync.Mutex
-	state  caspaxos.NodeState
-	epochs [caspaxos.Slots]uint64
-	met    [caspaxos.Slots]uint64 // epochs that an earlier version took from messages, or may have
-	pos    uint64                 // of the last entry about these
-	loaded uint64                 // entries up to here were in the rows
+	state  durable.NodeState
+	epochs [partition.Slots]uint64
+	met    [partition.Slots]uint64 // epochs that an earlier version took from messages, or may have
+	pos    uint64                  // of the last entry about these
+	loaded uint64                  // entries up to here were in the rows
 }
 
 // State returns the last state that was added.
-func (n *Node) State() caspaxos.NodeState {
+func (n *Node) State() durable.NodeState {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.state
@@ -52,7 +53,7 @@ func (n *Node) Loaded() uint64 { return n.loaded }
 
 // Add takes an entry over once it has been appended to the changelog, which
 // appendTo does. Entries are appended in the order in which they are taken over.
-func (n *Node) Add(entry *caspaxos.LogEntry, appendTo func(*caspaxos.LogEntry) (uint64, error)) (uint64, error) {
+func (n *Node) Add(entry *durable.LogEntry, appendTo func(*durable.LogEntry) (uint64, error)) (uint64, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	pos, err := appendTo(entry)
@@ -63,9 +64,9 @@ func (n *Node) Add(entry *caspaxos.LogEntry, appendTo func(*caspaxos.LogEntry) (
 }
 
 // Recover takes over an entry that was found in the changelog.
-func (n *Node) Recover(entry *caspaxos.LogEntry, pos uint64) { n.take(entry, pos) }
+func (n *Node) Recover(entry *durable.LogEntry, pos uint64) { n.take(entry, pos) }
 
-func (n *Node) take(entry *caspaxos.LogEntry, pos uint64) {
+func (n *Node) take(entry *durable.LogEntry, pos uint64) {
 	switch n.pos = pos; {
 	case entry.Node != nil:
 		n.state = *entry.Node
@@ -74,18 +75,18 @@ func (n *Node) take(entry *caspaxos.LogEntry, pos uint64) {
 	}
 }
 
-func (n *Node) takeEpoch(t caspaxos.EpochTaken) {
+func (n *Node) takeEpoch(t durable.EpochTaken) {
 	epochs := &n.epochs
 	if t.Met {
 		epochs = &n.met
 	}
-	for s := int(t.First); s <= int(t.Last) && s < caspaxos.Slots; s++ {
+	for s := int(t.First); s <= int(t.Last) && s < partition.Slots; s++ {
 		epochs[s] = max(epochs[s], t.Epoch)
 	}
 }
 
 // Epochs returns the epochs taken, as runs of slots with an epoch above zero.
-func (n *Node) Epochs() []caspaxos.EpochTaken {
+func (n *Node) Epochs() []durable.EpochTaken {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return runs(&n.epochs)
@@ -96,19 +97,19 @@ func (n *Node) Epochs() []caspaxos.EpochTaken {
 // wrong, and it answered under none of them before the placement had shown it.
 // Those that the placement shows are taken again. Nothing was ever answered under
 // the others: with those versions, placements never changed.
-func (n *Node) MetEpochs() []caspaxos.EpochTaken {
+func (n *Node) MetEpochs() []durable.EpochTaken {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return runs(&n.met)
 }
 
-func runs(epochs *[caspaxos.Slots]uint64) []caspaxos.EpochTaken {
-	var out []caspaxos.EpochTaken
+func runs(epochs *[partition.Slots]uint64) []durable.EpochTaken {
+	var out []durable.EpochTaken
 	for s, epoch := range epochs {
 		if i := len(out) - 1; i >= 0 && out[i].Epoch == epoch && int(out[i].Last) == s-1 {
 			out[i].Last = uint16(s)
 		} else if epoch > 0 {
-			out = append(out, caspaxos.EpochTaken{First: uint16(s), Last: uint16(s), Epoch: epoch})
+			out = append(out, durable.EpochTaken{First: uint16(s), Last: uint16(s), Epoch: epoch})
 		}
 	}
 	return out
@@ -120,7 +121,7 @@ func (n *Node) Write(b *pebble.Batch, appended uint64) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	value := binary.BigEndian.AppendUint64(nil, appended)
-	value = wire.AppendLogEntry(value, &caspaxos.LogEntry{Node: &n.state})
+	value = wire.AppendLogEntry(value, &durable.LogEntry{Node: &n.state})
 	if err := b.Set(rowNode, value, nil); err != nil {
 		return fmt.Errorf("write node state: %w", err)
 	}
@@ -166,7 +167,7 @@ func (n *Node) Load(db pebble.Reader) error {
 			return err
 		}
 		for ; len(epochs) >= 12; epochs = epochs[12:] {
-			n.takeEpoch(caspaxos.EpochTaken{
+			n.takeEpoch(durable.EpochTaken{
 				First: binary.BigEndian.Uint16(epochs), Last: binary.BigEndian.Uint16(epochs[2:]),
 				Epoch: binary.BigEndian.Uint64(epochs[4:]), Met: row.met,
 			})

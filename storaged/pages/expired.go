@@ -5,7 +5,8 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/listing"
+	"synod/protocol/register"
 	"synod/storaged/rowcodec"
 )
 
@@ -14,7 +15,7 @@ const expirySteps = 4096
 
 // ListExpired fills a page of registers that have expired at the wall clock time
 // now, in Unix milliseconds.
-func ListExpired(db pebble.Reader, now int64, q *caspaxos.ListRequest, reply *caspaxos.ListReply) error {
+func ListExpired(db pebble.Reader, now int64, q *listing.Request, reply *listing.Reply) error {
 	it, err := db.NewIter(&pebble.IterOptions{
 		LowerBound: []byte{rowcodec.PrefixExpiry, byte(q.First >> 8), byte(q.First)},
 		UpperBound: rowcodec.AppendAfter(nil, []byte{rowcodec.PrefixExpiry, byte(q.Last >> 8), byte(q.Last)}),
@@ -29,7 +30,7 @@ func ListExpired(db pebble.Reader, now int64, q *caspaxos.ListRequest, reply *ca
 	return err
 }
 
-func findExpired(it *pebble.Iterator, now int64, q *caspaxos.ListRequest, reply *caspaxos.ListReply) error {
+func findExpired(it *pebble.Iterator, now int64, q *listing.Request, reply *listing.Reply) error {
 	const head = 3 + 8
 	limit, bytes := min(max(q.Limit, 1), PageLimit), 0
 	ok := it.First()
@@ -47,8 +48,8 @@ func findExpired(it *pebble.Iterator, now int64, q *caspaxos.ListRequest, reply 
 			ok = it.SeekGE([]byte{rowcodec.PrefixExpiry, byte((slot + 1) >> 8), byte(slot + 1)})
 			continue
 		}
-		r := caspaxos.Register{Slot: slot, Key: string(key[head:])}
-		reply.Entries = append(reply.Entries, caspaxos.Listed{Register: r})
+		r := register.ID{Slot: slot, Key: string(key[head:])}
+		reply.Entries = append(reply.Entries, listing.Entry{Register: r})
 		bytes += len(r.Key)
 		ok = it.Next()
 	}

@@ -7,7 +7,7 @@ import (
 	"bytes"
 	"time"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/listing"
 	"synod/protocol/register"
 	"synod/storaged/flushes"
 )
@@ -31,12 +31,12 @@ type Overlay struct {
 // Unwritten is such a register, tombstones included.
 type Unwritten struct {
 	Row    []byte // what its rows begin with
-	Listed caspaxos.Listed
+	Listed listing.Entry
 }
 
 // Fill fills a page with what the lanes have, over, and the rows: at most limit
 // registers, and what it has at the time end. The flushes decide what is live.
-func Fill(q *caspaxos.ListRequest, rows *Rows, over *Overlay, flushes *flushes.Set, limit int, end time.Time, reply *caspaxos.ListReply) error {
+func Fill(q *listing.Request, rows *Rows, over *Overlay, flushes *flushes.Set, limit int, end time.Time, reply *listing.Reply) error {
 	p := pager{q: q, rows: rows, over: over, flushes: flushes, limit: limit, end: end, reply: reply}
 	return p.run()
 }
@@ -44,10 +44,10 @@ func Fill(q *caspaxos.ListRequest, rows *Rows, over *Overlay, flushes *flushes.S
 // pager fills one page.
 type pager struct {
 	flushes *flushes.Set
-	q       *caspaxos.ListRequest
+	q       *listing.Request
 	rows    *Rows
 	over    *Overlay
-	reply   *caspaxos.ListReply
+	reply   *listing.Reply
 	limit   int
 	end     time.Time
 
@@ -106,7 +106,7 @@ func (p *pager) full(slot uint16, hash uint64) bool {
 }
 
 // take puts a register into the page if it is live.
-func (p *pager) take(one *caspaxos.Listed) {
+func (p *pager) take(one *listing.Entry) {
 	p.slot, p.hash = one.Register.Slot, one.Hash
 	if register.Type(one.Type) == register.Absent || p.flushes.Covers(one.Register, one.Accepted) {
 		return

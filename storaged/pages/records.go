@@ -6,7 +6,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/listing"
 	"synod/storaged/rowcodec"
 )
 
@@ -16,8 +16,8 @@ type Rows struct {
 	last  uint16
 	space byte
 
-	key   []byte          // what the rows of the present register begin with
-	at    caspaxos.Listed // the present register
+	key   []byte        // what the rows of the present register begin with
+	at    listing.Entry // the present register
 	begun bool
 	skip  bool // rows of elements may follow
 	bytes int  // of the records read
@@ -96,6 +96,6 @@ func (r *Rows) read(key []byte) (bool, error) {
 	}
 	r.bytes += len(key) + len(value)
 	r.skip = top.Rows
-	r.at = caspaxos.Listed{Register: reg, Hash: hash, Accepted: top.Accepted, Type: uint8(top.Kind), Expiry: top.Expiry}
+	r.at = listing.Entry{Register: reg, Hash: hash, Accepted: top.Accepted, Type: uint8(top.Kind), Expiry: top.Expiry}
 	return true, nil
 }

@@ -6,15 +6,17 @@ import (
 	"fmt"
 	"testing"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/ballot"
+	"synod/protocol/caspaxos/durable"
+	"synod/protocol/partition"
 	"synod/protocol/register"
 )
 
 // FuzzRows reads any bytes as the key and value of a stored row: an error, or a
 // row that is written back as it was.
 func FuzzRows(f *testing.F) {
-	r := caspaxos.Register{Slot: 7, Key: "\x00user:1"}
-	rec := caspaxos.Record{Register: r, Accepted: caspaxos.Ballot{Time: 1 << 40, Proposer: 3},
+	r := register.ID{Slot: 7, Key: "\x00user:1"}
+	rec := durable.Record{Register: r, Accepted: ballot.Ballot{Time: 1 << 40, Proposer: 3},
 		Header: register.Header{Type: register.String, Size: 5, Expiry: 1_700_000_000_000}}
 	key := append(AppendRegister(nil, r), RowRecord)
 	f.Add(key, AppendRow(nil, &rec, &Content{Rows: true}))
@@ -30,7 +32,7 @@ func FuzzRows(f *testing.F) {
 		if _, err := ParseTop(value); err != nil && !errors.Is(err, ErrRow) {
 			t.Errorf("ParseTop: %v", err)
 		}
-		var rec caspaxos.Record
+		var rec durable.Record
 		var c Content
 		if err := ParseRow(bytes.Clone(value), &rec, &c); err != nil {
 			if !errors.Is(err, ErrRow) {
@@ -40,7 +42,7 @@ func FuzzRows(f *testing.F) {
 		}
 		// What can be read is written so that it reads the same.
 		first := AppendRow(nil, &rec, &c)
-		var rec2 caspaxos.Record
+		var rec2 durable.Record
 		var c2 Content
 		if err := ParseRow(bytes.Clone(first), &rec2, &c2); err != nil {
 			t.Fatalf("ParseRow of %x: %v", first, err)
@@ -54,9 +56,9 @@ func FuzzRows(f *testing.F) {
 // TestRowsStayTheSame compares rows with what they were when the format was
 // defined.
 func TestRowsStayTheSame(t *testing.T) {
-	r := caspaxos.Register{Slot: 0x0102, Key: "\x03key"}
-	i := Incarnation{Ballot: caspaxos.Ballot{Time: 0x0102030405060708, Proposer: 0x090a0b0c}, Stage: 0x0d0e0f10}
-	hash := fmt.Sprintf("%012x", caspaxos.Hash48(r.Key))
+	r := register.ID{Slot: 0x0102, Key: "\x03key"}
+	i := Incarnation{Ballot: ballot.Ballot{Time: 0x0102030405060708, Proposer: 0x090a0b0c}, Stage: 0x0d0e0f10}
+	hash := fmt.Sprintf("%012x", partition.Hash48(r.Key))
 	for _, test := range []struct{ name, got, want string }{
 		{"record", fmt.Sprintf("%x", append(AppendRegister(nil, r), RowRecord)), "72010203" + hash + "036b657900"},
 		{"element", fmt.Sprintf("%x", append(AppendRows(nil, r, RowElement, i), "e"...)), "72010203" + hash + "036b6579010102030405060708090a0b0c0d0e0f1065"},

@@ -5,7 +5,9 @@ import (
 	"encoding/binary"
 	"fmt"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/ballot"
+	"synod/protocol/partition"
+	"synod/protocol/register"
 )
 
 // The row 'm' "lane" number holds a lane's replay position and a bound on the
@@ -13,13 +15,13 @@ import (
 func LaneRow(n int) []byte { return append([]byte{PrefixMeta}, "lane"+string(rune('A'+n))...) }
 
 // AppendLaneRow appends the value of that row.
-func AppendLaneRow(b []byte, applied uint64, maxAccepted caspaxos.Ballot) []byte {
+func AppendLaneRow(b []byte, applied uint64, maxAccepted ballot.Ballot) []byte {
 	b = binary.BigEndian.AppendUint64(b, applied)
 	return AppendBallot(b, maxAccepted)
 }
 
 // ParseLaneRow is the reverse of AppendLaneRow.
-func ParseLaneRow(b []byte) (applied uint64, maxAccepted caspaxos.Ballot, err error) {
+func ParseLaneRow(b []byte) (applied uint64, maxAccepted ballot.Ballot, err error) {
 	c := Cursor{B: b}
 	p := c.Take(8)
 	maxAccepted = c.ballot()
@@ -31,7 +33,7 @@ func ParseLaneRow(b []byte) (applied uint64, maxAccepted caspaxos.Ballot, err er
 
 // Staged is what a marker tells of.
 type Staged struct {
-	Register    caspaxos.Register
+	Register    register.ID
 	Incarnation Incarnation
 }
 
@@ -40,7 +42,7 @@ var RowStage = []byte{PrefixMeta, 's', 't', 'a', 'g', 'e'}
 
 // StageRow is the key of a marker: that the disk has rows of an incarnation of a
 // register, and no record yet that points to them.
-func StageRow(r caspaxos.Register, i Incarnation) []byte {
+func StageRow(r register.ID, i Incarnation) []byte {
 	return AppendIncarnation(AppendRegister(bytes.Clone(RowStage), r), i)
 }
 
@@ -60,7 +62,7 @@ func ParseStageRow(key []byte) (s Staged, err error) {
 
 // SlotBegin is below all rows of a slot and above those of the slots before.
 func SlotBegin(slot int) []byte {
-	if slot == caspaxos.Slots {
+	if slot == partition.Slots {
 		return []byte{PrefixRegister + 1}
 	}
 	return []byte{PrefixRegister, byte(slot >> 8), byte(slot)}

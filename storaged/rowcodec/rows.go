@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"unsafe"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/ballot"
+	"synod/protocol/caspaxos/durable"
+	"synod/protocol/partition"
 	"synod/protocol/register"
 	"synod/protocol/wire"
 )
@@ -45,14 +47,14 @@ const (
 var ErrRow = errors.New("a stored row cannot be read")
 
 // AppendRegister appends what all rows of a register begin with.
-func AppendRegister(b []byte, r caspaxos.Register) []byte {
-	b = AppendPlace(b, r.Slot, r.Key[0], caspaxos.Hash48(r.Key))
+func AppendRegister(b []byte, r register.ID) []byte {
+	b = AppendPlace(b, r.Slot, r.Key[0], partition.Hash48(r.Key))
 	b = binary.AppendUvarint(b, uint64(len(r.Key)-1))
 	return append(b, r.Key[1:]...)
 }
 
 // AppendRows appends what all rows of one kind and incarnation begin with.
-func AppendRows(b []byte, r caspaxos.Register, kind byte, i Incarnation) []byte {
+func AppendRows(b []byte, r register.ID, kind byte, i Incarnation) []byte {
 	return AppendIncarnation(append(AppendRegister(b, r), kind), i)
 }
 
@@ -76,7 +78,7 @@ func AppendPlace(b []byte, slot uint16, space byte, hash uint64) []byte {
 
 // ParseRegister splits a row of a register into its register, hash and what
 // follows the key.
-func ParseRegister(row []byte) (r caspaxos.Register, hash uint64, rest []byte, err error) {
+func ParseRegister(row []byte) (r register.ID, hash uint64, rest []byte, err error) {
 	const place = 10
 	if len(row) < place || row[0] != PrefixRegister {
 		return r, 0, nil, ErrRow
@@ -91,20 +93,20 @@ func ParseRegister(row []byte) (r caspaxos.Register, hash uint64, rest []byte, e
 	key := row[place+k : place+k+int(n)]
 	full := make([]byte, 0, 1+len(key)) // never modified below, so it may be a string
 	full = append(append(full, row[3]), key...)
-	r = caspaxos.Register{Slot: binary.BigEndian.Uint16(row[1:]), Key: unsafe.String(&full[0], len(full))}
+	r = register.ID{Slot: binary.BigEndian.Uint16(row[1:]), Key: unsafe.String(&full[0], len(full))}
 	return r, hash, row[place+k+int(n):], nil
 }
 
 // AppendBallot appends a ballot; byte order is the order of ballots.
-func AppendBallot(b []byte, x caspaxos.Ballot) []byte {
+func AppendBallot(b []byte, x ballot.Ballot) []byte {
 	b = binary.BigEndian.AppendUint64(b, uint64(x.Time))
 	return binary.BigEndian.AppendUint32(b, uint32(x.Proposer))
 }
 
 // Incarnation names the rows of one content.
 type Incarnation struct {
-	Ballot caspaxos.Ballot // at which the content began
-	Stage  uint32          // the number of its staging, or zero
+	Ballot ballot.Ballot // at which the content began
+	Stage  uint32        // the number of its staging, or zero
 }
 
 // AppendIncarnation appends an incarnation, 16 bytes.
@@ -113,7 +115,7 @@ func AppendIncarnation(b []byte, i Incarnation) []byte {
 }
 
 // AppendExpiry appends the key of a row of the expiry index.
-func AppendExpiry(b []byte, r caspaxos.Register, expiry int64) []byte {
+func AppendExpiry(b []byte, r register.ID, expiry int64) []byte {
 	b = append(b, PrefixExpiry, byte(r.Slot>>8), byte(r.Slot))
 	b = binary.BigEndian.AppendUint64(b, uint64(expiry))
 	return append(b, r.Key...)
@@ -137,7 +139,7 @@ type Content struct {
 }
 
 // AppendRow appends the value of a record row.
-func AppendRow(b []byte, rec *caspaxos.Record, c *Content) []byte {
+func AppendRow(b []byte, rec *durable.Record, c *Content) []byte {
 	flags := byte(recordFormat)
 	if c.Rows {
 		flags |= flagRows
@@ -185,14 +187,14 @@ func (c *Cursor) Byte() byte {
 	return 0
 }
 
-func (c *Cursor) ballot() caspaxos.Ballot {
+func (c *Cursor) ballot() ballot.Ballot {
 	b := c.Take(ballotBytes)
 	if b == nil {
-		return caspaxos.Ballot{}
+		return ballot.Ballot{}
 	}
-	return caspaxos.Ballot{
-		Time:     caspaxos.Time(binary.BigEndian.Uint64(b)),
-		Proposer: caspaxos.ProposerID(binary.BigEndian.Uint32(b[8:])),
+	return ballot.Ballot{
+		Time:     ballot.Time(binary.BigEndian.Uint64(b)),
+		Proposer: ballot.ProposerID(binary.BigEndian.Uint32(b[8:])),
 	}
 }
 
@@ -248,7 +250,7 @@ func (c *Cursor) bytes() []byte {
 type RowTop struct {
 	Rows     bool
 	Kind     register.Type
-	Accepted caspaxos.Ballot
+	Accepted ballot.Ballot
 	Expiry   int64
 }
 
@@ -271,7 +273,7 @@ func ParseTop(value []byte) (RowTop, error) {
 }
 
 // ParseRow fills rec and into from a record row. Both take over value.
-func ParseRow(value []byte, rec *caspaxos.Record, into *Content) error {
+func ParseRow(value []byte, rec *durable.Record, into *Content) error {
 	c := Cursor{B: value}
 	into.Rows = c.top().Rows
 	if c.Bad {

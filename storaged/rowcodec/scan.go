@@ -8,11 +8,12 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/ballot"
+	"synod/protocol/register"
 )
 
 // Above returns what the first incarnation above all of a ballot begins with.
-func Above(b caspaxos.Ballot) []byte { return AppendAfter(nil, AppendBallot(nil, b)) }
+func Above(b ballot.Ballot) []byte { return AppendAfter(nil, AppendBallot(nil, b)) }
 
 // DeleteRows deletes the elements and buckets of a register from an incarnation
 // on up to another, which stays. key is what all its rows begin with.
@@ -27,7 +28,7 @@ func DeleteRows(b *pebble.Batch, key, from, to []byte) error {
 }
 
 // EachRecord calls f with every record row of some slots.
-func EachRecord(db pebble.Reader, first, last uint16, f func(caspaxos.Register, *RowTop) error) error {
+func EachRecord(db pebble.Reader, first, last uint16, f func(register.ID, *RowTop) error) error {
 	it, err := db.NewIter(&pebble.IterOptions{
 		LowerBound: AppendPlace(nil, first, 0, 0),
 		UpperBound: AppendAfter(nil, []byte{PrefixRegister, byte(last >> 8), byte(last)}),
@@ -48,7 +49,7 @@ func EachRecord(db pebble.Reader, first, last uint16, f func(caspaxos.Register, 
 }
 
 // eachAt is a step of eachRecord.
-func eachAt(it *pebble.Iterator, f func(caspaxos.Register, *RowTop) error) (more bool, err error) {
+func eachAt(it *pebble.Iterator, f func(register.ID, *RowTop) error) (more bool, err error) {
 	r, _, rest, err := ParseRegister(it.Key())
 	if err != nil {
 		return false, err

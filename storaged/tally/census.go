@@ -1,7 +1,8 @@
 package tally
 
 import (
-	"synod/protocol/caspaxos"
+	"synod/protocol/listing"
+	"synod/protocol/partition"
 	"synod/protocol/register"
 )
 
@@ -60,19 +61,19 @@ func (t *tally) plus(u *tally) {
 }
 
 // Census is the tallies of one lane's databases. What is nil is empty.
-type Census [caspaxos.Databases]*[caspaxos.Slots]tally
+type Census [partition.Databases]*[partition.Slots]tally
 
 // at returns the tally of a slot, made if need be.
 func (c *Census) at(db byte, slot uint16) *tally {
 	if c[db] == nil {
-		c[db] = new([caspaxos.Slots]tally)
+		c[db] = new([partition.Slots]tally)
 	}
-	return &c[db][slot%caspaxos.Slots]
+	return &c[db][slot%partition.Slots]
 }
 
 // Move notes that a register counts for something else.
-func (c *Census) Move(r caspaxos.Register, from, to Standing) {
-	t, hash := c.at(r.Key[0], r.Slot), caspaxos.Hash(r.Key)
+func (c *Census) Move(r register.ID, from, to Standing) {
+	t, hash := c.at(r.Key[0], r.Slot), partition.Hash(r.Key)
 	t.remove(from, hash)
 	t.add(to, hash)
 }
@@ -93,6 +94,6 @@ func (t *tally) mean() int64 {
 }
 
 // told is the tally as messages have it.
-func (t *tally) told() caspaxos.Tally {
-	return caspaxos.Tally{Keys: uint64(t.keys), Digest: t.digest, Expiring: uint64(t.expiring), Expiry: t.mean()}
+func (t *tally) told() listing.Tally {
+	return listing.Tally{Keys: uint64(t.keys), Digest: t.digest, Expiring: uint64(t.expiring), Expiry: t.mean()}
 }

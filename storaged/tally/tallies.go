@@ -10,7 +10,9 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/listing"
+	"synod/protocol/partition"
+	"synod/protocol/register"
 	"synod/storaged/rowcodec"
 )
 
@@ -40,12 +42,12 @@ type Book struct {
 
 	// Of the lane's goroutine.
 	disk  Census
-	moved map[place]struct{}          // of which the disk's tallies have changed
-	fresh [caspaxos.Databases]slotSet // not counted yet: those for which nothing is to be added
-	next  uint64                      // number of the next row
-	size  int                         // of the rows since the last whole one
-	whole int                         // of that one
-	due   bool                        // a whole one is to be written
+	moved map[place]struct{}           // of which the disk's tallies have changed
+	fresh [partition.Databases]slotSet // not counted yet: those for which nothing is to be added
+	next  uint64                       // number of the next row
+	size  int                          // of the rows since the last whole one
+	whole int                          // of that one
+	due   bool                         // a whole one is to be written
 }
 
 // place is a slot in a database.
@@ -54,7 +56,7 @@ type place struct {
 	slot uint16
 }
 
-type slotSet [caspaxos.Slots / 64]uint64
+type slotSet [partition.Slots / 64]uint64
 
 func (s *slotSet) add(slot uint16)      { s[slot/64] |= 1 << (slot % 64) }
 func (s *slotSet) has(slot uint16) bool { return s[slot/64]>>(slot%64)&1 != 0 }
@@ -89,14 +91,14 @@ func (t *Book) Forget() {
 func (t *Book) MustWrite() bool { return t.due }
 
 // Move notes that a register in memory counts for something else.
-func (t *Book) Move(r caspaxos.Register, from, to Standing) {
+func (t *Book) Move(r register.ID, from, to Standing) {
 	t.mu.Lock()
 	t.now.Move(r, from, to)
 	t.mu.Unlock()
 }
 
 // MoveDisk notes that a register's row counts for something else.
-func (t *Book) MoveDisk(r caspaxos.Register, from, to Standing) {
+func (t *Book) MoveDisk(r register.ID, from, to Standing) {
 	t.disk.Move(r, from, to)
 	t.moved[place{r.Key[0], r.Slot}] = struct{}{}
 }
@@ -104,7 +106,7 @@ func (t *Book) MoveDisk(r caspaxos.Register, from, to Standing) {
 // Spared is a register that a flush does not cover, and what it counts
 // for in memory and on disk.
 type Spared struct {
-	Register caspaxos.Register
+	Register register.ID
 	Now      Standing
 	Disk     Standing
 }
@@ -204,7 +206,7 @@ func (c *Census) parse(row []byte) error {
 			}
 			t.keys, t.expiring, t.digest = uint32(keys), uint32(expiring), binary.BigEndian.Uint64(digest)
 		}
-		if in.Bad || db >= caspaxos.Databases || slot >= caspaxos.Slots {
+		if in.Bad || db >= partition.Databases || slot >= partition.Slots {
 			return rowcodec.ErrRow
 		}
 		*c.at(db, uint16(slot)) = t
@@ -255,7 +257,7 @@ func (t *Book) take(key, row []byte) error {
 
 // Sum adds a lane's tallies to those of the databases that are asked for. It
 // returns false if they are not known yet.
-func (t *Book) Sum(spans []caspaxos.SlotSpan, sums *[caspaxos.Databases][]caspaxos.Tally) bool {
+func (t *Book) Sum(spans []partition.SlotSpan, sums *[partition.Databases][]listing.Tally) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if !t.counted {
@@ -266,7 +268,7 @@ func (t *Book) Sum(spans []caspaxos.SlotSpan, sums *[caspaxos.Databases][]caspax
 			continue
 		}
 		for i, s := range spans {
-			var part caspaxos.Tally
+			var part listing.Tally
 			for slot := int(s.First); slot <= int(s.Last); slot++ {
 				if one := &slots[slot]; one.keys > 0 {
 					part = part.Plus(one.told())
@@ -293,6 +295,6 @@ func (t *Book) Complete(rows *Census) {
 			}
 		}
 	}
-	t.fresh = [caspaxos.Databases]slotSet{}
+	t.fresh = [partition.Databases]slotSet{}
 	t.counted, t.due = true, true
 }

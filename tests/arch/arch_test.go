@@ -24,7 +24,7 @@ func project(t *testing.T) *Tree {
 // TestRules checks the project.
 func TestRules(t *testing.T) {
 	tree := project(t)
-	for _, want := range []string{"protocol/caspaxos/acceptor.go", "tools/synod/main.go", "tests/arch/arch_test.go"} {
+	for _, want := range []string{"protocol/caspaxos/acceptor/acceptor.go", "tools/synod/main.go", "tests/arch/arch_test.go"} {
 		found := false
 		for _, f := range tree.Files {
 			found = found || f.Path == want

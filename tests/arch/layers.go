@@ -119,9 +119,6 @@ func double(pkg string) bool {
 	return base == "memstore" || strings.HasSuffix(base, "test")
 }
 
-// asksTesting may import package testing, to refuse what only tests may do.
-const asksTesting = "protocol/caspaxos/rules.go"
-
 func checkDoubles(t *Tree, report func(token.Pos, string, string)) {
 	const why = "what stands in for real things in tests has no place in a program"
 	for _, f := range t.Files {
@@ -130,7 +127,7 @@ func checkDoubles(t *Tree, report func(token.Pos, string, string)) {
 		}
 		for imported, at := range f.Imports() {
 			pkg, ok := ours(imported)
-			if imported == "testing" && f.Path != asksTesting || ok && (double(pkg) || matches("tests/...", pkg)) {
+			if imported == "testing" || ok && (double(pkg) || matches("tests/...", pkg)) {
 				report(at, fmt.Sprintf("%s imports %s", f.Package(), imported), why)
 			}
 		}

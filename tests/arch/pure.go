@@ -12,7 +12,7 @@ import (
 // its own, so everything that could differ between two runs of one seed comes
 // from outside.
 var pure = []string{
-	"protocol/caspaxos", "protocol/caspaxos/memstore", "protocol/register", "protocol/resp", "protocol/wire",
+	"protocol/caspaxos/...", "protocol/layout", "protocol/listing", "protocol/operation", "protocol/partition", "protocol/register", "protocol/resp", "protocol/wire",
 	"proxy/datatype/...", "proxy/txn", "meta/placement",
 }
 

@@ -8,14 +8,14 @@ import (
 
 	"github.com/cockroachdb/datadriven"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/rules"
 	"synod/tests/sim"
 )
 
 // Env is one run of a transcript.
 type Env struct {
 	// Omit are rules that the run leaves out.
-	Omit caspaxos.Rules
+	Omit rules.Set
 	// Failure is what is wrong with the history, once the run has ended.
 	Failure string
 

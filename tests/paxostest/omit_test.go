@@ -1,24 +1,19 @@
+//go:build invariants
+
 package paxostest
 
 import (
 	"strings"
 	"testing"
 
-	"synod/protocol/caspaxos"
-	"synod/tests/sim"
+	"synod/protocol/caspaxos/rules"
 )
 
 func init() { omitting = runWithout }
 
-// named returns the rule of a name such as RuleGrant.
-func named(name string) (caspaxos.Rules, bool) {
-	rule, ok := sim.Rules[strings.TrimPrefix(name, "Rule")]
-	return rule, ok && strings.HasPrefix(name, "Rule")
-}
-
 // runWithout runs a transcript without rules. It returns the first step that
 // comes out differently, and what is wrong with the history.
-func runWithout(t *testing.T, steps []step, rule, also caspaxos.Rules) string {
+func runWithout(t *testing.T, steps []step, rule, also rules.Set) string {
 	if also != 0 {
 		if _, why := rerun(t, steps, also); why != "" {
 			t.Errorf("goes wrong with the rule in force: %s", why)
@@ -33,7 +28,7 @@ func runWithout(t *testing.T, steps []step, rule, also caspaxos.Rules) string {
 
 // rerun returns the first step that comes out differently without rules, and
 // what is wrong with the history.
-func rerun(t *testing.T, steps []step, omit caspaxos.Rules) (differs, why string) {
+func rerun(t *testing.T, steps []step, omit rules.Set) (differs, why string) {
 	env := Env{Omit: omit}
 	for _, s := range steps {
 		out, err := env.Handle(s.cmd, s.args, s.input)

@@ -6,7 +6,8 @@ import (
 
 	"github.com/cockroachdb/datadriven"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/rules"
+	"synod/tests/sim"
 )
 
 // step is a directive that has been run.
@@ -20,7 +21,7 @@ type step struct {
 
 // omitting runs a transcript again without rules. It is nil where the build has
 // no switches for them.
-var omitting func(t *testing.T, steps []step, rule, also caspaxos.Rules) string
+var omitting func(t *testing.T, steps []step, rule, also rules.Set) string
 
 // TestTranscripts runs all transcripts: what comes out is what they say, and what
 // clients saw is linearizable.
@@ -59,7 +60,7 @@ func omit(t *testing.T, d *datadriven.TestData, steps []step) string {
 		return d.Expected
 	}
 	a := &arguments{left: d.CmdArgs}
-	var rule, also caspaxos.Rules
+	var rule, also rules.Set
 	for i, name := range append([]string{a.word()}, a.values("also")...) {
 		r, ok := named(name)
 		switch {
@@ -73,4 +74,10 @@ func omit(t *testing.T, d *datadriven.TestData, steps []step) string {
 	}
 	a.end()
 	return omitting(t, steps, rule, also)
+}
+
+// named returns the rule of a name such as RuleGrant.
+func named(name string) (rules.Set, bool) {
+	rule, ok := sim.Rules[strings.TrimPrefix(name, "Rule")]
+	return rule, ok && strings.HasPrefix(name, "Rule")
 }

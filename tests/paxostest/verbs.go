@@ -7,7 +7,7 @@ import (
 
 	"github.com/cockroachdb/datadriven"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/diskroom"
 	"synod/tests/sim"
 )
 
@@ -203,8 +203,8 @@ func (e *Env) takeID(a *arguments) { e.script.TakeIDOf(a.proxy(), numbered("P", 
 // disconnect P0 from=(x2): the proxy cannot begin a session, until the end.
 func (e *Env) disconnect(a *arguments) { e.script.Disconnect(a.proxy(), a.nodes("from")...) }
 
-var rooms = map[string]caspaxos.Room{"enough": caspaxos.RoomEnough, "low": caspaxos.RoomLow,
-	"scarce": caspaxos.RoomScarce, "none": caspaxos.RoomNone}
+var rooms = map[string]diskroom.Room{"enough": diskroom.RoomEnough, "low": diskroom.RoomLow,
+	"scarce": diskroom.RoomScarce, "none": diskroom.RoomNone}
 
 // room low x0 x1: how much room these disks have.
 func (e *Env) room(a *arguments) {

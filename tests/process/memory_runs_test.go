@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/ballot"
 	"synod/protocol/rpc"
 	"synod/tests/harness"
 )
@@ -134,7 +134,7 @@ func TestLargeFrames(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range 4 {
 		wg.Go(func() {
-			s, err := pretend(context.Background(), c.Nodes[0], secrets, caspaxos.ProposerID(90+i), func(*rpc.Session, rpc.Class, []byte) {})
+			s, err := pretend(context.Background(), c.Nodes[0], secrets, ballot.ProposerID(90+i), func(*rpc.Session, rpc.Class, []byte) {})
 			if err != nil {
 				t.Error(err)
 				return

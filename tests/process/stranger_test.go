@@ -13,7 +13,10 @@ import (
 
 	"synod/meta/placement"
 	"synod/meta/store"
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/ballot"
+	"synod/protocol/caspaxos/identity"
+	"synod/protocol/caspaxos/message"
+	"synod/protocol/register"
 	"synod/protocol/rpc"
 	"synod/protocol/wire"
 	"synod/tests/harness"
@@ -38,10 +41,10 @@ func secretOf(t *testing.T, c *harness.Cluster) []rpc.Secret {
 
 // pretend opens a session to a node as a proxy with a proposer id that nobody gave
 // out.
-func pretend(ctx context.Context, n *harness.Member, secrets []rpc.Secret, id caspaxos.ProposerID, handle func(*rpc.Session, rpc.Class, []byte)) (*rpc.Session, error) {
+func pretend(ctx context.Context, n *harness.Member, secrets []rpc.Secret, id ballot.ProposerID, handle func(*rpc.Session, rpc.Class, []byte)) (*rpc.Session, error) {
 	return rpc.Dial(ctx, n.Addr, rpc.Options{
 		Cluster: "main", Secrets: func() []rpc.Secret { return secrets }, Kind: rpc.Proxy, Name: fmt.Sprint("pretends ", id), Log: zap.NewNop(),
-		Claim:  func() caspaxos.Claim { return caspaxos.Claim{Proposer: id, Start: 1} },
+		Claim:  func() identity.Claim { return identity.Claim{Proposer: id, Start: 1} },
 		Handle: handle,
 	})
 }
@@ -64,13 +67,13 @@ func fuzz(n *harness.Member, secrets []rpc.Secret, rng *rand.Rand) error {
 	var frame []byte
 	for i := range frames {
 		name := fmt.Sprint("key:", rng.IntN(3000))
-		q := caspaxos.Request{
-			ID: uint64(i), Kind: caspaxos.Kind(1 + rng.IntN(2)), Epoch: 2 + rng.Uint64N(1<<rng.IntN(63)),
-			Register: caspaxos.Register{Slot: placement.Slot([]byte(name)), Key: "\x00" + name},
-			Ballot:   caspaxos.Ballot{Time: caspaxos.MakeTime(time.Now().UnixMilli(), uint16(i)), Proposer: 99},
+		q := message.Request{
+			ID: uint64(i), Kind: message.Kind(1 + rng.IntN(2)), Epoch: 2 + rng.Uint64N(1<<rng.IntN(63)),
+			Register: register.ID{Slot: placement.Slot([]byte(name)), Key: "\x00" + name},
+			Ballot:   ballot.Ballot{Time: ballot.MakeTime(time.Now().UnixMilli(), uint16(i)), Proposer: 99},
 		}
-		if q.Kind == caspaxos.KindRead {
-			q.Ballot = caspaxos.Ballot{}
+		if q.Kind == message.KindRead {
+			q.Ballot = ballot.Ballot{}
 		}
 		frame = wire.AppendRequest(frame, &q)
 	}

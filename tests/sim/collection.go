@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"strings"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/operation"
 	"synod/protocol/register"
 	"synod/protocol/resp"
 	"synod/protocol/wire"
@@ -77,10 +77,10 @@ func (o *Op) ask(words ...string) {
 // executeCall runs a command, with its reply as the operation's value. A state
 // that contradicts itself, as there may be where a rule is omitted, can make a
 // command panic: that is an answer which no specification gives.
-func (o *Op) executeCall(v register.View, now int64) (e caspaxos.Effect) {
+func (o *Op) executeCall(v register.View, now int64) (e operation.Effect) {
 	defer func() {
 		if why := recover(); why != nil {
-			e = caspaxos.Effect{Result: Out{Value: fmt.Sprintf("panic: %v", why)}}
+			e = operation.Effect{Result: Out{Value: fmt.Sprintf("panic: %v", why)}}
 		}
 	}()
 	e = o.command.Execute(v, now)

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/limits"
 )
 
 // work runs the clients of a world to their end, without faults but for what
@@ -42,7 +42,7 @@ func (w *World) work(t *testing.T) []time.Duration {
 func production() Profile {
 	p := Base()
 	p.Skew = 0
-	p.Limits, p.Timing, p.Silence = caspaxos.DefaultLimits(), caspaxos.DefaultTiming(), 50*time.Millisecond
+	p.Limits, p.Timing, p.Silence = limits.Default(), limits.DefaultTiming(), 50*time.Millisecond
 	return p
 }
 
@@ -71,7 +71,7 @@ func TestContention(t *testing.T) {
 			s := &w.Stats
 			t.Logf("p50 %v p99 %v max %v; reads %d blind %d carried %d two-trip %d repair %d in doubt %d Nacks %d",
 				took[len(took)/2], took[len(took)*99/100], took[len(took)-1], s.Reads.Load(), s.Blind.Load(),
-				s.Carried.Load(), s.TwoTrip.Load(), s.Repair.Load(), s.InDoubt.Load(), s.Nacks.Load())
+				s.Piggybacked.Load(), s.TwoTrip.Load(), s.Repair.Load(), s.InDoubt.Load(), s.Nacks.Load())
 			if longest := took[len(took)-1]; longest >= p.Timing.Accept {
 				t.Errorf("an operation took %v although no message was lost", longest)
 			}

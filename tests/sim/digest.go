@@ -7,7 +7,8 @@ import (
 	"fmt"
 	"hash"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/durable"
+	"synod/protocol/register"
 	"synod/protocol/wire"
 )
 
@@ -30,7 +31,7 @@ func (d *digest) add(kind byte, at Instant, who, with int, content []byte) {
 	d.sum.Write(content)
 }
 
-func (d *digest) logged(at Instant, n *node, e *caspaxos.LogEntry) {
+func (d *digest) logged(at Instant, n *node, e *durable.LogEntry) {
 	if d != nil {
 		d.add('l', at, int(n.id), 0, wire.AppendLogEntry(nil, e))
 	}
@@ -46,7 +47,7 @@ func (d *digest) answered(at Instant, p *proxy, r *record, err error) {
 func (d *digest) end(w *World) string {
 	for _, n := range w.nodes {
 		for _, key := range n.store.Keys() {
-			rec, err := n.store.Load(caspaxos.Register{Key: key})
+			rec, err := n.store.Load(register.ID{Key: key})
 			if err != nil {
 				panic(err) // memory does not fail
 			}

@@ -8,6 +8,6 @@
 // A World is one such run. A Profile says what happens in it; a Script is a World
 // whose network the transcripts of tests/paxostest drive by hand.
 //
-// Every safety rule can be omitted (caspaxos.Rules), and TestRule shows for
+// Every safety rule can be omitted (rules.Set), and TestRule shows for
 // each that the checks then fail: a checker that cannot fail proves nothing.
 package sim

@@ -1,7 +1,11 @@
 package sim
 
 import (
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/ballot"
+	"synod/protocol/caspaxos/message"
+	"synod/protocol/caspaxos/proposer"
+	"synod/protocol/caspaxos/quorum"
+	"synod/protocol/operation"
 	"synod/protocol/wire"
 )
 
@@ -15,9 +19,9 @@ import (
 // operations of their own.
 type flushing struct {
 	rec     *record
-	ballot  caspaxos.Ballot
+	ballot  ballot.Ballot
 	id      uint64
-	acks    caspaxos.Set
+	acks    quorum.Set
 	tries   []*record // one for each register, at the present ballot
 	refused map[int]bool
 	deletes int
@@ -27,7 +31,7 @@ type flushing struct {
 func (p *proxy) flush(r *record) {
 	f := &flushing{rec: r}
 	p.flushAt(f)
-	p.later(p.w.Limits.Command, func() { p.endFlush(f, caspaxos.ErrUncertain) })
+	p.later(p.w.Limits.Command, func() { p.endFlush(f, operation.ErrUncertain) })
 }
 
 // flushAt tries the range tombstone at one ballot.
@@ -43,7 +47,7 @@ func (p *proxy) flushAt(f *flushing) {
 		f.tries = append(f.tries, t)
 	}
 	p.flushes[f.id] = f
-	req := &caspaxos.FlushRequest{ID: f.id, Ballot: f.ballot, Epoch: p.cfg.Epoch, First: 0, Last: slots - 1}
+	req := &message.FlushRequest{ID: f.id, Ballot: f.ballot, Epoch: p.cfg.Epoch, First: 0, Last: slots - 1}
 	raw := wire.AppendFlushRequest(nil, req)
 	for _, id := range p.cfg.Nodes() {
 		p.w.toNode(p, p.w.nodes[id], f.id, raw, nil)
@@ -61,7 +65,7 @@ func (p *proxy) retryFlush(f *flushing) {
 	p.flushAt(f)
 }
 
-func (p *proxy) onFlush(from *node, reply *caspaxos.FlushReply) {
+func (p *proxy) onFlush(from *node, reply *message.FlushReply) {
 	f := p.flushes[reply.ID]
 	if f == nil {
 		return
@@ -70,7 +74,7 @@ func (p *proxy) onFlush(from *node, reply *caspaxos.FlushReply) {
 	for _, r := range reply.Refused {
 		f.refused[int(r.Slot)] = true
 	}
-	if reply.Outcome != caspaxos.Acked || reply.Incomplete {
+	if reply.Outcome != message.Acked || reply.Incomplete {
 		return
 	}
 	f.acks = f.acks.With(p.cfg.Index(from.id))
@@ -109,14 +113,14 @@ func (p *proxy) deleteRefused(f *flushing, reg int) {
 		if f.deletes--; f.deletes == 0 {
 			var err error
 			if f.failed {
-				err = caspaxos.ErrUncertain
+				err = operation.ErrUncertain
 			}
 			p.endFlush(f, err)
 		}
 	}
-	cmd := &caspaxos.Command{Register: registerOf(reg), Op: del.op, Started: p.Now(),
-		Done: func(c *caspaxos.Command) { p.done(del, c) }}
-	p.Submit([]*caspaxos.Command{cmd})
+	cmd := &proposer.Command{Register: registerOf(reg), Op: del.op, Started: p.Now(),
+		Done: func(c *proposer.Command) { p.done(del, c) }}
+	p.Submit([]*proposer.Command{cmd})
 }
 
 func (p *proxy) endFlush(f *flushing, err error) {

@@ -4,23 +4,26 @@ import (
 	"slices"
 	"time"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/ballot"
+	"synod/protocol/caspaxos/identity"
 	"synod/protocol/caspaxos/memstore"
+	"synod/protocol/caspaxos/quorum"
+	"synod/protocol/caspaxos/rules"
 )
 
-// disk is a copy of what a node's disk held.
-type disk struct {
+// diskCopy is a copy of what a node's disk held.
+type diskCopy struct {
 	store  *memstore.Store
-	lives  []caspaxos.Life
-	claims *caspaxos.Claims
+	lives  []identity.Life
+	claims *identity.Claims
 }
 
 // begin begins a life of the node, unless its disk is behind what others have
 // seen of it: then the node is gone for good.
 func (n *node) begin() bool {
 	n.w.lives++
-	n.lives = append(n.lives, caspaxos.Life{Number: uint64(len(n.lives) + 1), ID: n.w.lives})
-	past := caspaxos.Past{Lives: n.lives, Recovered: n.store.Synced(), Omit: n.w.Omit}
+	n.lives = append(n.lives, identity.Life{Number: uint64(len(n.lives) + 1), ID: n.w.lives})
+	past := identity.Past{Lives: n.lives, Recovered: n.store.Synced(), Omit: n.w.Omit}
 	if err := past.Check(n.seen, n.store.Synced()); err != nil {
 		n.w.trace("%s is gone: %v", n, err)
 		n.gone = true
@@ -33,14 +36,14 @@ func (n *node) begin() bool {
 		return false
 	}
 	if n.claims == nil {
-		n.claims = caspaxos.NewClaims(0, nil, n.w.Omit)
+		n.claims = identity.NewClaims(0, nil, n.w.Omit)
 	}
 	return true
 }
 
 // show notes that others learn how far the node has come: an answer leaves.
 func (n *node) show() {
-	n.seen = caspaxos.Mark{Life: n.lives[len(n.lives)-1], Position: n.store.Synced()}
+	n.seen = identity.Mark{Life: n.lives[len(n.lives)-1], Position: n.store.Synced()}
 }
 
 // rollBack copies the disk of a node, or, once in a run, puts the copy back.
@@ -50,8 +53,8 @@ func (w *World) rollBack() {
 	case !n.up || w.rolledBack:
 	case n.copied == nil:
 		w.trace("%s's disk is copied at %d", n, n.store.Synced())
-		n.copied = &disk{n.store.Crash(n.store.Synced()), slices.Clone(n.lives),
-			caspaxos.NewClaims(n.claims.Floor, n.claims.All(), w.Omit)}
+		n.copied = &diskCopy{n.store.Crash(n.store.Synced()), slices.Clone(n.lives),
+			identity.NewClaims(n.claims.Floor, n.claims.All(), w.Omit)}
 	default:
 		w.rolledBack = true
 		n.crash(0)
@@ -63,7 +66,7 @@ func (w *World) rollBack() {
 // restoreEtcd makes etcd give out proposer ids again that it gave out before, to
 // a proxy that starts now.
 func (w *World) restoreEtcd() {
-	w.lastProposer -= min(w.lastProposer, caspaxos.ProposerID(1+w.rng.IntN(w.Proxies)))
+	w.lastProposer -= min(w.lastProposer, ballot.ProposerID(1+w.rng.IntN(w.Proxies)))
 	w.trace("etcd is restored: the last proposer id is %d", w.lastProposer)
 	p := w.proxies[w.rng.IntN(len(w.proxies))]
 	if p.up {
@@ -73,12 +76,12 @@ func (w *World) restoreEtcd() {
 }
 
 // take takes a proposer id from etcd above another, and makes the claim to it.
-func (p *proxy) take(above caspaxos.ProposerID) {
+func (p *proxy) take(above ballot.ProposerID) {
 	p.w.lastProposer = max(p.w.lastProposer, above) + 1
 	p.w.lastStart++
 	p.id = p.w.lastProposer
-	p.claim = caspaxos.Claim{Proposer: p.id, Start: p.w.lastStart}
-	p.admitted = make(map[caspaxos.NodeID]bool)
+	p.claim = identity.Claim{Proposer: p.id, Start: p.w.lastStart}
+	p.admitted = make(map[quorum.NodeID]bool)
 	if p.w.manual != nil {
 		p.w.manual.own(p)
 	}
@@ -98,7 +101,7 @@ func (p *proxy) admittedBy(n *node) bool {
 			p.refused(n)
 			return false
 		}
-		n.claims.Add(p.claim, func(caspaxos.ProposerID) bool { return false })
+		n.claims.Add(p.claim, func(ballot.ProposerID) bool { return false })
 	}
 	p.admitted[n.id] = true
 	return true
@@ -135,15 +138,15 @@ func (p *proxy) refused(n *node) {
 	})
 }
 
-// Reachable implements caspaxos.Env.
-func (p *proxy) Reachable(cfg *caspaxos.Config) caspaxos.Set {
-	var set caspaxos.Set
+// Reachable implements proposer.Env.
+func (p *proxy) Reachable(cfg *quorum.Config) quorum.Set {
+	var set quorum.Set
 	for i, id := range cfg.Nodes() {
 		if n := p.w.nodes[id]; !n.gone && p.admittedBy(n) {
 			set = set.With(i)
 		}
 	}
-	if p.w.Omit.Omits(caspaxos.RuleProposerQuorum) {
+	if p.w.Omit.Has(rules.ProposerQuorum) {
 		return cfg.All() &^ p.down
 	}
 	if set &^= p.down; cfg.IsQuorum(set) {

@@ -1,7 +1,9 @@
 package sim
 
 import (
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/ballot"
+	"synod/protocol/caspaxos/message"
+	"synod/protocol/caspaxos/quorum"
 )
 
 // ledger knows more than any process does: who voted for what. It checks the
@@ -15,15 +17,15 @@ type ledger struct {
 
 type round struct {
 	key    string
-	ballot caspaxos.Ballot
+	ballot ballot.Ballot
 }
 
 // ballotState is what was ever said about one ballot of one register.
 type ballotState struct {
-	ballot, base caspaxos.Ballot
+	ballot, base ballot.Ballot
 	prepared     bool
 	epoch        uint64
-	votes        caspaxos.Set // that are on disk
+	votes        quorum.Set // that are on disk
 	chosen       bool
 	state        string // after it was applied
 	applied      bool
@@ -35,9 +37,9 @@ func (l *ledger) init() {
 }
 
 // watchSent checks that a ballot stands for one attempt, under one epoch.
-func (w *World) watchSent(p *proxy, s caspaxos.Sent) {
+func (w *World) watchSent(p *proxy, s message.Sent) {
 	q := s.Request
-	if q.Kind != caspaxos.KindAccept || w.Omit != 0 {
+	if q.Kind != message.KindAccept || w.Omit != 0 {
 		return
 	}
 	key := round{q.Register.Key, q.Ballot}
@@ -80,7 +82,7 @@ func (w *World) watchVotes(n *node) {
 	}
 }
 
-func (w *World) voted(n *node, q *caspaxos.Request, pos uint64) {
+func (w *World) voted(n *node, q *message.Request, pos uint64) {
 	b := w.ledger.rounds[round{q.Register.Key, q.Ballot}]
 	if b == nil { // of a register that was dropped meanwhile
 		return

@@ -5,7 +5,8 @@ import (
 	"slices"
 	"strings"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/ballot"
+	"synod/protocol/caspaxos/message"
 	"synod/protocol/wire"
 )
 
@@ -14,13 +15,13 @@ import (
 // holds it. The network also writes the transcript.
 type network struct {
 	w     *World
-	sent  []message // both ways, oldest first
+	sent  []envelope // both ways, oldest first
 	disks map[*node][]func()
 	open  bool // everything is delivered by itself, and not shown
 	quiet bool // messages are not shown
 
 	asked  map[asked]string // the requests that replies answer, as text
-	owners map[caspaxos.ProposerID]string
+	owners map[ballot.ProposerID]string
 	ids    map[int]int // how many a proxy has had
 	lines  []string    // of the transcript
 	last   fanOut
@@ -29,11 +30,11 @@ type network struct {
 	deferred int
 }
 
-// message is under way between a proxy and a node.
-type message struct {
+// envelope is under way between a proxy and a node.
+type envelope struct {
 	proxy   *proxy
 	node    *node
-	req     *caspaxos.Request // nil for a reply, and for a flush
+	req     *message.Request // nil for a reply, and for a flush
 	reply   bool
 	text    string
 	deliver func()
@@ -53,10 +54,10 @@ type fanOut struct {
 	nodes      []string
 }
 
-func (m *network) request(p *proxy, n *node, raw []byte, req *caspaxos.Request, deliver func()) {
+func (m *network) request(p *proxy, n *node, raw []byte, req *message.Request, deliver func()) {
 	text, short, id := m.w.requestTexts(raw)
 	m.asked[asked{p.index, p.life, id}] = short
-	m.put(message{proxy: p, node: n, req: req, text: text, deliver: deliver})
+	m.put(envelope{proxy: p, node: n, req: req, text: text, deliver: deliver})
 }
 
 func (m *network) reply(n *node, p *proxy, life int, raw []byte, deliver func()) {
@@ -65,10 +66,10 @@ func (m *network) reply(n *node, p *proxy, life int, raw []byte, deliver func())
 		m.show("%s→peer %s", n, text) // who made it up does not listen
 		return
 	}
-	m.put(message{proxy: p, node: n, reply: true, text: text, deliver: deliver})
+	m.put(envelope{proxy: p, node: n, reply: true, text: text, deliver: deliver})
 }
 
-func (m *network) put(msg message) {
+func (m *network) put(msg envelope) {
 	if m.open {
 		m.w.after(m.w.Delay, msg.deliver)
 		return
@@ -94,9 +95,9 @@ func (m *network) pending(n *node, do func()) {
 }
 
 // take removes the messages that match and returns them.
-func (m *network) take(match func(*message) bool) []message {
-	var taken []message
-	m.sent = slices.DeleteFunc(m.sent, func(msg message) bool {
+func (m *network) take(match func(*envelope) bool) []envelope {
+	var taken []envelope
+	m.sent = slices.DeleteFunc(m.sent, func(msg envelope) bool {
 		if match(&msg) {
 			taken = append(taken, msg)
 			return true
@@ -107,7 +108,7 @@ func (m *network) take(match func(*message) bool) []message {
 }
 
 // lose removes the messages that match, and shows them.
-func (m *network) lose(match func(*message) bool) {
+func (m *network) lose(match func(*envelope) bool) {
 	for _, msg := range m.take(match) {
 		if msg.reply {
 			m.show("lost: %s→%s %s", msg.node, msg.proxy, msg.text)

@@ -4,8 +4,16 @@ import (
 	"fmt"
 	"time"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/acceptor"
+	"synod/protocol/caspaxos/diskroom"
+	"synod/protocol/caspaxos/durable"
+	"synod/protocol/caspaxos/identity"
+	"synod/protocol/caspaxos/instant"
 	"synod/protocol/caspaxos/memstore"
+	"synod/protocol/caspaxos/message"
+	"synod/protocol/caspaxos/quorum"
+	"synod/protocol/caspaxos/rules"
+	"synod/protocol/partition"
 	"synod/protocol/wire"
 )
 
@@ -13,13 +21,13 @@ import (
 // around them.
 type node struct {
 	w     *World
-	id    caspaxos.NodeID
+	id    quorum.NodeID
 	clock clock
 
 	up    bool
 	life  int // which life this is: what was under way in another is void
-	node  *caspaxos.Node
-	acc   *caspaxos.Acceptor
+	node  *acceptor.Node
+	acc   *acceptor.Acceptor
 	store *memstore.Store
 
 	watched int    // entries of its log that the ledger has seen
@@ -29,16 +37,16 @@ type node struct {
 	frozen  bool
 	backlog []func() // what happens when it thaws
 	// due is a state that stands in the log and waits for its sync.
-	due    *caspaxos.NodeState
+	due    *durable.NodeState
 	duePos uint64
 
 	epoch uint64 // of the placement that it has seen
 	taken uint64 // that its log shows
 
-	lives  []caspaxos.Life  // on its disk
-	claims *caspaxos.Claims // on its disk
-	seen   caspaxos.Mark    // how far others know it to have come
-	copied *disk            // an old copy of its disk
+	lives  []identity.Life  // on its disk
+	claims *identity.Claims // on its disk
+	seen   identity.Mark    // how far others know it to have come
+	copied *diskCopy        // an old copy of its disk
 	gone   bool             // for good: its disk was found to be rolled back
 }
 
@@ -55,8 +63,8 @@ type clock struct {
 	start  Instant       // of the monotonic clock
 }
 
-func (c *clock) now() caspaxos.Now {
-	return caspaxos.Now{Wall: c.wall(), Mono: caspaxos.Mono(c.w.now-c.start) + 1}
+func (c *clock) now() instant.Now {
+	return instant.Now{Wall: c.wall(), Mono: instant.Mono(c.w.now-c.start) + 1}
 }
 
 // epochWall is when a run begins, by a true wall clock, in Unix milliseconds.
@@ -78,7 +86,7 @@ func (n *node) start(store *memstore.Store) {
 	n.waiting, n.syncing, n.due, n.ticking = nil, false, nil, false
 	n.watched = len(store.Log())
 	n.clock.start = n.w.now
-	var durable caspaxos.NodeState
+	var state durable.NodeState
 	n.taken = 0
 	for i, e := range store.Log() {
 		decoded, err := wire.DecodeLogEntry(wire.AppendLogEntry(nil, &e))
@@ -87,15 +95,15 @@ func (n *node) start(store *memstore.Store) {
 		}
 		switch {
 		case decoded.Node != nil:
-			durable = *decoded.Node
+			state = *decoded.Node
 		case decoded.Epoch != nil:
 			n.taken = max(n.taken, decoded.Epoch.Epoch)
 		}
 	}
-	n.node = caspaxos.NewNode(n.w.Limits, durable, n.w.Omit)
-	n.node.TakeEpoch(caspaxos.EpochTaken{First: 0, Last: slots - 1, Epoch: n.taken})
+	n.node = acceptor.NewNode(n.w.Limits, partition.Slots, state, n.w.Omit)
+	n.node.TakeEpoch(durable.EpochTaken{First: 0, Last: slots - 1, Epoch: n.taken})
 	n.tally()
-	n.acc = caspaxos.NewAcceptor(n.node, store, 0, 1, n.clock.now())
+	n.acc = acceptor.New(n.node, store, 0, 1, n.clock.now())
 	for i, e := range store.Log() {
 		if err := n.acc.Redo(&e, uint64(i+1)); err != nil {
 			panic(fmt.Sprintf("sim: replay of entry %d: %v", i, err))
@@ -108,10 +116,10 @@ func (n *node) start(store *memstore.Store) {
 // learn takes a placement, durably before it is in force (§9).
 func (n *node) learn(epoch uint64) {
 	n.epoch = epoch
-	ranges := []caspaxos.SlotRange{{First: 0, Last: slots - 1, Epoch: epoch, Member: n.w.isMember(n.id, epoch)}}
+	ranges := []acceptor.SlotRange{{First: 0, Last: slots - 1, Epoch: epoch, Member: n.w.isMember(n.id, epoch)}}
 	if epoch > n.taken {
 		n.taken = epoch
-		pos, _ := n.store.Append(caspaxos.LogEntry{Epoch: &caspaxos.EpochTaken{First: 0, Last: slots - 1, Epoch: epoch}})
+		pos, _ := n.store.Append(durable.LogEntry{Epoch: &durable.EpochTaken{First: 0, Last: slots - 1, Epoch: epoch}})
 		n.store.Sync(pos)
 		n.released()
 	}
@@ -200,11 +208,11 @@ func (n *node) receive(from *proxy, life int, raw []byte) {
 	if n.w.faults && req.WantState && n.w.rng.Float64() < n.w.Full {
 		req.Along = 1
 	}
-	if n.w.faults && req.Kind == caspaxos.KindAccept && n.w.Busy > 0 && n.w.rng.Float64() < n.w.Busy {
-		n.answer(from, life, req, &caspaxos.Reply{ID: req.ID, Outcome: caspaxos.Busy})
+	if n.w.faults && req.Kind == message.KindAccept && n.w.Busy > 0 && n.w.rng.Float64() < n.w.Busy {
+		n.answer(from, life, req, &message.Reply{ID: req.ID, Outcome: message.Busy})
 		return
 	}
-	var reply caspaxos.Reply
+	var reply message.Reply
 	answered, err := n.acc.Step(n.clock.now(), req, &reply)
 	if err != nil {
 		panic(err)
@@ -226,15 +234,15 @@ type asker struct {
 }
 
 // answer sends a reply as soon as the durability rule allows it.
-func (n *node) answer(to *proxy, life int, req *caspaxos.Request, reply *caspaxos.Reply) {
+func (n *node) answer(to *proxy, life int, req *message.Request, reply *message.Reply) {
 	n.traceAnswer(to, req, reply)
-	send := func(p *caspaxos.Reply) error {
+	send := func(p *message.Reply) error {
 		raw := wire.AppendReply(nil, p)
 		n.hold(p.After, func() { n.w.toProxy(n, to, life, raw) })
 		return nil
 	}
-	if reply.Pages != nil {
-		_ = reply.Parts(pageBytes, func(part *caspaxos.Reply) error { // memory does not fail
+	if reply.Transfer != nil {
+		_ = reply.Chunks(pageBytes, func(part *message.Reply) error { // memory does not fail
 			n.w.parts++
 			return send(part)
 		})
@@ -258,7 +266,7 @@ const pageBytes = 1
 func (n *node) hold(after uint64, send func()) {
 	inner := send
 	send = func() { n.show(); inner() }
-	if after <= n.store.Synced() || n.w.Omit.Omits(caspaxos.RuleDurability) {
+	if after <= n.store.Synced() || n.w.Omit.Has(rules.Durability) {
 		send()
 		return
 	}
@@ -296,7 +304,7 @@ func (n *node) released() {
 		n.node.Publish(*n.due)
 		n.due = nil
 		n.acc.Forget()
-		n.acc.Resume(n.clock.now(), func(req *caspaxos.Request, reply *caspaxos.Reply, err error) {
+		n.acc.Resume(n.clock.now(), func(req *message.Request, reply *message.Reply, err error) {
 			if err != nil {
 				panic(err)
 			}
@@ -325,17 +333,17 @@ func (n *node) tick() {
 
 // advance moves floor and ceiling, by way of the log.
 func (n *node) advance() {
-	if n.due != nil || n.store.Free == caspaxos.RoomNone {
+	if n.due != nil || n.store.Free == diskroom.RoomNone {
 		return
 	}
-	if n.w.Omit.Omits(caspaxos.RuleFloorRaised) {
+	if n.w.Omit.Has(rules.FloorRaised) {
 		n.acc.Forget()
 	}
 	s, due := n.node.Due(n.clock.now(), n.acc.Rotate(n.clock.now()))
 	if !due {
 		return
 	}
-	pos, err := n.store.Append(caspaxos.LogEntry{Node: &s})
+	pos, err := n.store.Append(durable.LogEntry{Node: &s})
 	if err != nil {
 		panic(err)
 	}

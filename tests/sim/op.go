@@ -5,7 +5,7 @@ import (
 	"strconv"
 	"strings"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/operation"
 	"synod/protocol/register"
 )
 
@@ -46,7 +46,7 @@ const Fields = 4
 
 var fieldKeys = [Fields][]byte{{'a'}, {'b'}, {'c'}, {'n'}}
 
-// Op is one operation on one register. It is a caspaxos.Operation, and the
+// Op is one operation on one register. It is a operation.Operation, and the
 // input of the model that histories are compared with.
 type Op struct {
 	Kind   Kind
@@ -57,7 +57,7 @@ type Op struct {
 	Patch  bool  // write by Patch where that is possible
 
 	// Of a Call: the command, and how it was asked for.
-	command caspaxos.Operation
+	command operation.Operation
 	words   string
 }
 
@@ -108,7 +108,7 @@ func tag(id int) string { return "," + strconv.Itoa(id) }
 // via is the field that the value of another one names.
 func via(value string) int { return 1 + len(value)%2 }
 
-// Needs implements caspaxos.Operation.
+// Needs implements operation.Operation.
 func (o *Op) Needs() register.Projection {
 	switch o.Kind {
 	case Get, GetVia, Append, AppendVia, AppendX, Remove:
@@ -125,30 +125,30 @@ func (o *Op) Needs() register.Projection {
 	return register.Projection{}
 }
 
-// ReadOnly implements caspaxos.Operation.
+// ReadOnly implements operation.Operation.
 func (o *Op) ReadOnly() bool { return o.Kind <= GetVia || (o.Kind == Call && o.command.ReadOnly()) }
 
-// Blind implements caspaxos.Operation.
+// Blind implements operation.Operation.
 func (o *Op) Blind() bool { return o.Kind == Set || o.Kind == SetEx }
 
-// Execute implements caspaxos.Operation.
-func (o *Op) Execute(v register.View, now int64) caspaxos.Effect {
+// Execute implements operation.Operation.
+func (o *Op) Execute(v register.View, now int64) operation.Effect {
 	exists := v.Header.Exists()
 	switch o.Kind {
 	case Set, SetEx:
-		return caspaxos.Effect{Result: Out{Done: true}, Change: o.whole(now)}
+		return operation.Effect{Result: Out{Done: true}, Change: o.whole(now)}
 	case Get, GetAll, Exists, GetVia:
 		return o.read(v)
 	case SetNX:
 		if exists {
-			return caspaxos.Effect{Result: Out{Existed: true}}
+			return operation.Effect{Result: Out{Existed: true}}
 		}
-		return caspaxos.Effect{Result: Out{Done: true}, Change: o.whole(now)}
+		return operation.Effect{Result: Out{Done: true}, Change: o.whole(now)}
 	case Del:
 		if !exists {
-			return caspaxos.Effect{Result: Out{}}
+			return operation.Effect{Result: Out{}}
 		}
-		return caspaxos.Effect{Result: Out{Existed: true, Done: true}, Change: register.Delete()}
+		return operation.Effect{Result: Out{Existed: true, Done: true}, Change: register.Delete()}
 	case Expire, Persist:
 		return o.expire(v, now)
 	case Remove:
@@ -159,7 +159,7 @@ func (o *Op) Execute(v register.View, now int64) caspaxos.Effect {
 	return o.append(v)
 }
 
-func (o *Op) read(v register.View) caspaxos.Effect {
+func (o *Op) read(v register.View) operation.Effect {
 	out := Out{Existed: v.Header.Exists(), Done: true}
 	switch o.Kind {
 	case Get:
@@ -176,11 +176,11 @@ func (o *Op) read(v register.View) caspaxos.Effect {
 		f := via(field(v, o.F))
 		need := register.Projection{Keys: [][]byte{fieldKeys[f]}}
 		if !v.Covers(need) {
-			return caspaxos.Effect{Need: &need}
+			return operation.Effect{Need: &need}
 		}
 		out.Value = field(v, f)
 	}
-	return caspaxos.Effect{Result: out}
+	return operation.Effect{Result: out}
 }
 
 func field(v register.View, f int) string {
@@ -197,34 +197,34 @@ func (o *Op) whole(now int64) register.Change {
 		Ops: []register.Op{{Key: fieldKeys[o.F], Value: []byte(tag(o.ID))}}}
 }
 
-func (o *Op) expire(v register.View, now int64) caspaxos.Effect {
+func (o *Op) expire(v register.View, now int64) operation.Effect {
 	if !v.Header.Exists() || (o.Kind == Persist && v.Header.Expiry == 0) {
-		return caspaxos.Effect{Result: Out{Existed: v.Header.Exists()}}
+		return operation.Effect{Result: Out{Existed: v.Header.Exists()}}
 	}
 	c := register.Change{Kind: register.Delta, Header: v.Header}
 	c.Header.Expiry = o.Expiry
 	if o.Expiry != 0 && o.Expiry <= now {
 		c = register.Delete()
 	}
-	return caspaxos.Effect{Result: Out{Existed: true, Done: true}, Change: c}
+	return operation.Effect{Result: Out{Existed: true, Done: true}, Change: c}
 }
 
-func (o *Op) remove(v register.View) caspaxos.Effect {
+func (o *Op) remove(v register.View) operation.Effect {
 	old, ok := v.Get(fieldKeys[o.F])
 	out := Out{Existed: v.Header.Exists(), Done: ok, Value: string(old)}
 	switch {
 	case !ok:
-		return caspaxos.Effect{Result: out}
+		return operation.Effect{Result: out}
 	case v.Header.Size == 1:
-		return caspaxos.Effect{Result: out, Change: register.Delete()}
+		return operation.Effect{Result: out, Change: register.Delete()}
 	}
 	c := register.Change{Kind: register.Delta, Header: v.Header, Ops: []register.Op{{Kind: register.Remove, Key: fieldKeys[o.F]}}}
 	c.Header.Size--
-	return caspaxos.Effect{Result: out, Change: c}
+	return operation.Effect{Result: out, Change: c}
 }
 
 // append is the operations that add to fields.
-func (o *Op) append(v register.View) caspaxos.Effect {
+func (o *Op) append(v register.View) operation.Effect {
 	out := Out{Existed: v.Header.Exists(), Done: true}
 	c := register.Change{Kind: register.Delta, Header: v.Header}
 	if !v.Header.Exists() {
@@ -248,7 +248,7 @@ func (o *Op) append(v register.View) caspaxos.Effect {
 	case AppendX:
 		if _, ok := v.Get(fieldKeys[o.F]); !ok {
 			out.Done = false
-			return caspaxos.Effect{Result: out}
+			return operation.Effect{Result: out}
 		}
 		add(o.F)
 	case Append2:
@@ -258,7 +258,7 @@ func (o *Op) append(v register.View) caspaxos.Effect {
 		f := via(field(v, o.F))
 		need := register.Projection{Keys: [][]byte{fieldKeys[f]}}
 		if !v.Covers(need) {
-			return caspaxos.Effect{Need: &need}
+			return operation.Effect{Need: &need}
 		}
 		add(f)
 	case Incr:
@@ -270,5 +270,5 @@ func (o *Op) append(v register.View) caspaxos.Effect {
 		out.Value = strconv.Itoa(n + 1)
 		c.Ops = []register.Op{{Key: fieldKeys[Fields-1], Value: []byte(out.Value)}}
 	}
-	return caspaxos.Effect{Result: out, Change: c}
+	return operation.Effect{Result: out, Change: c}
 }

@@ -4,7 +4,8 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/limits"
+	"synod/protocol/caspaxos/rules"
 )
 
 // Profile says what happens in a run. Rates are events per second of simulated
@@ -21,8 +22,8 @@ type Profile struct {
 	// at once, which then take effect in order.
 	Pipeline float64
 
-	Limits caspaxos.Limits
-	Timing caspaxos.Timing
+	Limits limits.Limits
+	Timing limits.Timing
 	Cached int // registers that a proxy remembers
 
 	Delay, Tail time.Duration // mean delay of a message, and of the slow ones
@@ -56,7 +57,7 @@ type Profile struct {
 	Restore    float64       // of etcd, from an older backup, while a proxy starts
 	Rollback   float64       // of a node's disk to a copy, or the making of that copy
 
-	Omit caspaxos.Rules
+	Omit rules.Set
 }
 
 // Random returns the profile that a seed stands for.
@@ -119,9 +120,9 @@ func Random(seed uint64) Profile {
 func Base() Profile {
 	return Profile{
 		Acceptors: 3, Proxies: 2, Regs: 1, Clients: 3, Ops: 40, Think: 2 * time.Millisecond, Mix: mixes[0],
-		Limits: caspaxos.Limits{Command: 150 * time.Millisecond, MaxClockOffset: 50 * time.Millisecond,
+		Limits: limits.Limits{Command: 150 * time.Millisecond, MaxClockOffset: 50 * time.Millisecond,
 			CeilingAhead: 30 * time.Millisecond},
-		Timing: caspaxos.Timing{Hedge: 2 * time.Millisecond, Retry: 15 * time.Millisecond,
+		Timing: limits.Timing{Hedge: 2 * time.Millisecond, Retry: 15 * time.Millisecond,
 			Accept: 25 * time.Millisecond, Backoff: time.Millisecond, Shared: 5 * time.Millisecond, Lag: time.Millisecond},
 		Cached: 100, Silence: 5 * time.Millisecond,
 		Delay: 300 * time.Microsecond, Tail: 20 * time.Millisecond,

@@ -5,7 +5,15 @@ import (
 	"slices"
 	"time"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/ballot"
+	"synod/protocol/caspaxos/identity"
+	"synod/protocol/caspaxos/instant"
+	"synod/protocol/caspaxos/message"
+	"synod/protocol/caspaxos/proposer"
+	"synod/protocol/caspaxos/quorum"
+	"synod/protocol/layout"
+	"synod/protocol/operation"
+	"synod/protocol/register"
 	"synod/protocol/wire"
 	"synod/proxy/txn"
 )
@@ -18,17 +26,17 @@ type proxy struct {
 
 	up     bool
 	life   int
-	id     caspaxos.ProposerID
-	ballot *caspaxos.Clock
-	p      *caspaxos.Proposer
-	cfg    *caspaxos.Config
+	id     ballot.ProposerID
+	ballot *ballot.Clock
+	p      *proposer.Proposer
+	cfg    *quorum.Config
 	prefer []int
-	down   caspaxos.Set                // members it knows not to reach
-	asked  map[caspaxos.NodeID]Instant // since when nodes owe an answer
+	down   quorum.Set                // members it knows not to reach
+	asked  map[quorum.NodeID]Instant // since when nodes owe an answer
 
-	claim    caspaxos.Claim
-	admitted map[caspaxos.NodeID]bool // by whom
-	working  bool                     // a quorum has admitted it
+	claim    identity.Claim
+	admitted map[quorum.NodeID]bool // by whom
+	working  bool                   // a quorum has admitted it
 
 	wakeAt Instant
 
@@ -48,14 +56,14 @@ func (p *proxy) start() {
 	p.take(0)
 	p.working = false
 	p.clock.start = w.now
-	p.ballot = caspaxos.NewClock(p.id, p.clock.wall)
+	p.ballot = ballot.NewClock(p.id, p.clock.wall)
 	p.cfg = w.config
 	p.prefer = w.order(len(p.cfg.Nodes()))
 	p.flushes = make(map[uint64]*flushing)
 	p.down, p.wakeAt = 0, 0
-	p.asked = make(map[caspaxos.NodeID]Instant)
-	p.p = caspaxos.New(caspaxos.Options{Clock: p.ballot, Env: p, Limits: w.Limits, Timing: w.Timing,
-		Stats: &w.Stats, Cached: w.Cached, CachedBytes: 1 << 20, Omit: w.Omit})
+	p.asked = make(map[quorum.NodeID]Instant)
+	p.p = proposer.New(proposer.Options{Clock: p.ballot, Env: p, Limits: w.Limits, Timing: w.Timing,
+		Stats: &w.Stats, Cached: w.Cached, CachedBytes: 1 << 20, Due: layout.Due, Omit: w.Omit})
 	p.snaps = txn.Snapshots{Registers: p, Limits: w.Limits, Omit: w.Omit}
 }
 
@@ -73,11 +81,11 @@ func (p *proxy) crash() {
 
 func (p *proxy) String() string { return fmt.Sprintf("P%d", p.index) }
 
-// Config implements caspaxos.Env.
-func (p *proxy) Config(uint16) *caspaxos.Config { return p.cfg }
+// Config implements proposer.Env.
+func (p *proxy) Config(uint16) *quorum.Config { return p.cfg }
 
-// Prefer implements caspaxos.Env.
-func (p *proxy) Prefer(cfg *caspaxos.Config, _ uint16) []int {
+// Prefer implements proposer.Env.
+func (p *proxy) Prefer(cfg *quorum.Config, _ uint16) []int {
 	if len(cfg.Nodes()) != len(p.prefer) {
 		p.prefer = p.w.order(len(cfg.Nodes()))
 	}
@@ -96,9 +104,9 @@ func (p *proxy) Prefer(cfg *caspaxos.Config, _ uint16) []int {
 	return append(first, last...)
 }
 
-// Outage implements caspaxos.Env: it knows at once of connections that are cut.
-func (p *proxy) Outage(uint16) *caspaxos.Outage {
-	var lost caspaxos.Set
+// Outage implements proposer.Env: it knows at once of connections that are cut.
+func (p *proxy) Outage(uint16) *operation.Outage {
+	var lost quorum.Set
 	for i, id := range p.cfg.Nodes() {
 		if p.w.cut[[2]int{p.index, int(id)}] {
 			lost = lost.With(i)
@@ -107,11 +115,11 @@ func (p *proxy) Outage(uint16) *caspaxos.Outage {
 	if p.cfg.CanReach(lost) {
 		return nil
 	}
-	return &caspaxos.Outage{Reason: "cut off"}
+	return &operation.Outage{Reason: "cut off"}
 }
 
-// Answering implements caspaxos.Env.
-func (p *proxy) Answering(cfg *caspaxos.Config) (s caspaxos.Set) {
+// Answering implements proposer.Env.
+func (p *proxy) Answering(cfg *quorum.Config) (s quorum.Set) {
 	for i, id := range cfg.Nodes() {
 		if since, waits := p.asked[id]; !waits || p.w.now-since <= Instant(p.w.Silence) {
 			s = s.With(i)
@@ -120,8 +128,8 @@ func (p *proxy) Answering(cfg *caspaxos.Config) (s caspaxos.Set) {
 	return s &^ p.down
 }
 
-// Missing implements caspaxos.Env.
-func (p *proxy) Missing(cfg *caspaxos.Config) (s caspaxos.Set) {
+// Missing implements proposer.Env.
+func (p *proxy) Missing(cfg *quorum.Config) (s quorum.Set) {
 	for i, id := range cfg.Nodes() {
 		if since, waits := p.asked[id]; waits && p.w.now-since > Instant(5*p.w.Silence) {
 			s = s.With(i)
@@ -130,15 +138,15 @@ func (p *proxy) Missing(cfg *caspaxos.Config) (s caspaxos.Set) {
 	return s | p.down
 }
 
-// Random implements caspaxos.Env.
+// Random implements proposer.Env.
 func (p *proxy) Random(n int64) int64 { return p.w.random(n) }
 
 // Now implements txn.Submitter.
-func (p *proxy) Now() caspaxos.Mono { return p.clock.now().Mono }
+func (p *proxy) Now() instant.Mono { return p.clock.now().Mono }
 
 // Submit implements txn.Submitter. It is called from within answers, when the
 // proposer must not be.
-func (p *proxy) Submit(cmds []*caspaxos.Command) {
+func (p *proxy) Submit(cmds []*proposer.Command) {
 	p.later(time.Microsecond, func() {
 		for _, c := range cmds {
 			p.p.Submit(p.clock.now(), c)
@@ -168,8 +176,8 @@ func (p *proxy) run(r *record) {
 		p.snapshot(r)
 		return
 	}
-	p.p.Submit(p.clock.now(), &caspaxos.Command{Register: registerOf(r.op.Reg), Op: r.op, Origin: r.origin(), Started: p.Now(),
-		Done: func(c *caspaxos.Command) { p.done(r, c) }})
+	p.p.Submit(p.clock.now(), &proposer.Command{Register: registerOf(r.op.Reg), Op: r.op, Origin: r.origin(), Started: p.Now(),
+		Done: func(c *proposer.Command) { p.done(r, c) }})
 	p.pump()
 }
 
@@ -182,11 +190,11 @@ func (r *record) origin() uint64 {
 	return 1 + maxClients + uint64(r.op.ID)
 }
 
-func registerOf(reg int) caspaxos.Register {
-	return caspaxos.Register{Slot: uint16(reg), Key: "\x00" + regName(reg)}
+func registerOf(reg int) register.ID {
+	return register.ID{Slot: uint16(reg), Key: "\x00" + regName(reg)}
 }
 
-func (p *proxy) done(r *record, c *caspaxos.Command) {
+func (p *proxy) done(r *record, c *proposer.Command) {
 	if c.Err == nil {
 		r.out = c.Result.(Out)
 	}
@@ -249,7 +257,7 @@ func (p *proxy) receive(from *node, raw []byte) {
 	p.deliver(from, reply)
 }
 
-func (p *proxy) deliver(from *node, reply *caspaxos.Reply) {
+func (p *proxy) deliver(from *node, reply *message.Reply) {
 	p.p.Deliver(p.clock.now(), from.id, reply)
 	p.pump()
 }
@@ -257,18 +265,18 @@ func (p *proxy) deliver(from *node, reply *caspaxos.Reply) {
 // snapshot reads all registers at one moment (§7), by the code that does so in
 // production.
 func (p *proxy) snapshot(r *record) {
-	cmds := make([]*caspaxos.Command, len(r.regs))
+	cmds := make([]*proposer.Command, len(r.regs))
 	started := p.Now()
 	for i, reg := range r.regs {
-		cmds[i] = &caspaxos.Command{Register: registerOf(reg), Op: &Op{Kind: GetAll, Reg: reg, ID: r.op.ID}, Origin: r.origin(), Started: started}
+		cmds[i] = &proposer.Command{Register: registerOf(reg), Op: &Op{Kind: GetAll, Reg: reg, ID: r.op.ID}, Origin: r.origin(), Started: started}
 	}
 	life := p.life
 	first, then := cmds, txn.Then(nil)
 	if r.op.ID%2 == 0 { // one register is read because of what the others hold
 		first = cmds[:len(cmds)-1]
-		then = func(done []*caspaxos.Command) []*caspaxos.Command { return cmds[len(done):] }
+		then = func(done []*proposer.Command) []*proposer.Command { return cmds[len(done):] }
 	}
-	p.snaps.Read(first, then, func([]*caspaxos.Command) {
+	p.snaps.Read(first, then, func([]*proposer.Command) {
 		if p.life != life {
 			return
 		}

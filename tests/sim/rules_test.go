@@ -1,3 +1,5 @@
+//go:build invariants
+
 package sim
 
 import (
@@ -7,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/rules"
 )
 
 var hunt = flag.Int("hunt", 0, "how many seeds TestHunt tries on each profile")
@@ -18,7 +20,7 @@ var hunt = flag.Int("hunt", 0, "how many seeds TestHunt tries on each profile")
 // in tests/paxostest.
 type ruleCase struct {
 	name    string
-	rule    caspaxos.Rules
+	rule    rules.Set
 	profile func(seed uint64) Profile
 	seed    uint64
 }
@@ -26,33 +28,33 @@ type ruleCase struct {
 // tries bounds the search of a ruleCase; the rarest are found in one of 100 runs.
 const tries = 3000
 
-// ruleCases are in the order of caspaxos.Rules. The last row of the appendix of
+// ruleCases are in the order of rules.Set. The last row of the appendix of
 // docs/protocol.md (minority as quorum, base unchecked, promise ignored,
 // lower ballot picked, floor not raised, retry without §5) are those that random
 // runs find at once.
 var ruleCases = []ruleCase{
-	{name: "Quorum", rule: caspaxos.RuleQuorum, profile: Random, seed: 1},
-	{name: "Promise", rule: caspaxos.RulePromise, profile: Random, seed: 1},
-	{name: "Base", rule: caspaxos.RuleBase, profile: Random, seed: 1},
-	{name: "Durability", rule: caspaxos.RuleDurability, profile: crashing, seed: 45},
-	{name: "FloorRaised", rule: caspaxos.RuleFloorRaised, profile: Random, seed: 9},
-	{name: "Fetch", rule: caspaxos.RuleFetch, profile: partial, seed: 24},
-	{name: "Highest", rule: caspaxos.RuleHighest, profile: Random, seed: 1},
-	{name: "EarlyChosen", rule: caspaxos.RuleEarlyChosen, profile: Random, seed: 74},
-	{name: "BallotOnce", rule: caspaxos.RuleBallotOnce, profile: Random, seed: 566},
-	{name: "ReadQuorum", rule: caspaxos.RuleReadQuorum, profile: Random, seed: 13},
-	{name: "Doubt", rule: caspaxos.RuleDoubt, profile: Random, seed: 1},
-	{name: "KeepAttempts", rule: caspaxos.RuleKeepAttempts, profile: Random, seed: 20},
-	{name: "Held", rule: caspaxos.RuleHeld, profile: snapshots, seed: 2},
-	{name: "SecondRead", rule: caspaxos.RuleSecondRead, profile: snapshots, seed: 28},
-	{name: "ExpiryChosen", rule: caspaxos.RuleExpiryChosen, profile: expiring, seed: 22},
-	{name: "ExpiryChosen of fields", rule: caspaxos.RuleExpiryChosen, profile: fading, seed: 1},
-	{name: "ExpiredFull", rule: caspaxos.RuleExpiredFull, profile: expiring, seed: 1},
-	{name: "Unsent", rule: caspaxos.RuleUnsent, profile: Random, seed: 1},
-	{name: "Order", rule: caspaxos.RuleOrder, profile: Random, seed: 1061},
-	{name: "OrderAside", rule: caspaxos.RuleOrderAside, profile: pipelining, seed: 298},
-	{name: "Outage", rule: caspaxos.RuleOutage, profile: Random, seed: 1},
-	{name: "Rollback", rule: caspaxos.RuleRollback, profile: rollingBack, seed: 165},
+	{name: "Quorum", rule: rules.Quorum, profile: Random, seed: 1},
+	{name: "Promise", rule: rules.Promise, profile: Random, seed: 1},
+	{name: "Base", rule: rules.Base, profile: Random, seed: 1},
+	{name: "Durability", rule: rules.Durability, profile: crashing, seed: 45},
+	{name: "FloorRaised", rule: rules.FloorRaised, profile: Random, seed: 9},
+	{name: "Fetch", rule: rules.Fetch, profile: partial, seed: 24},
+	{name: "Highest", rule: rules.Highest, profile: Random, seed: 1},
+	{name: "EarlyChosen", rule: rules.EarlyChosen, profile: Random, seed: 74},
+	{name: "BallotOnce", rule: rules.BallotOnce, profile: Random, seed: 566},
+	{name: "ReadQuorum", rule: rules.ReadQuorum, profile: Random, seed: 13},
+	{name: "Doubt", rule: rules.Doubt, profile: Random, seed: 1},
+	{name: "KeepAttempts", rule: rules.KeepAttempts, profile: Random, seed: 20},
+	{name: "Held", rule: rules.Held, profile: snapshots, seed: 2},
+	{name: "SecondRead", rule: rules.SecondRead, profile: snapshots, seed: 28},
+	{name: "ExpiryChosen", rule: rules.ExpiryChosen, profile: expiring, seed: 22},
+	{name: "ExpiryChosen of fields", rule: rules.ExpiryChosen, profile: fading, seed: 1},
+	{name: "ExpiredFull", rule: rules.ExpiredFull, profile: expiring, seed: 1},
+	{name: "Unsent", rule: rules.Unsent, profile: Random, seed: 1},
+	{name: "Order", rule: rules.Order, profile: Random, seed: 1061},
+	{name: "OrderAside", rule: rules.OrderAside, profile: pipelining, seed: 298},
+	{name: "Outage", rule: rules.Outage, profile: Random, seed: 1},
+	{name: "Rollback", rule: rules.Rollback, profile: rollingBack, seed: 165},
 }
 
 // TestRule omits each rule of the protocol and requires that the simulator then
@@ -79,8 +81,8 @@ func TestRule(t *testing.T) {
 		}
 		all |= rule
 	}
-	if all != caspaxos.AllRules {
-		t.Errorf("rules %b have no name", caspaxos.AllRules&^all)
+	if all != rules.All {
+		t.Errorf("rules %b have no name", rules.All&^all)
 	}
 }
 
@@ -97,7 +99,7 @@ func (c *ruleCase) find() (uint64, string) {
 }
 
 // inTranscripts returns the rules that a transcript omits.
-func inTranscripts(t *testing.T) (all caspaxos.Rules) {
+func inTranscripts(t *testing.T) (all rules.Set) {
 	files, err := filepath.Glob("../paxostest/testdata/*/*.txt")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no transcripts: %v", err)

@@ -7,8 +7,11 @@ import (
 	"strings"
 	"time"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/ballot"
+	"synod/protocol/caspaxos/diskroom"
 	"synod/protocol/caspaxos/memstore"
+	"synod/protocol/caspaxos/proposer"
+	"synod/protocol/caspaxos/quorum"
 )
 
 func emptyStore() *memstore.Store { return memstore.New() }
@@ -172,12 +175,12 @@ func (w *World) harm() {
 
 // fill leaves a node's disk with little room for a while, or with none.
 func (w *World) fill(n *node) {
-	rooms := []caspaxos.Room{caspaxos.RoomLow, caspaxos.RoomLow, caspaxos.RoomScarce, caspaxos.RoomNone}
+	rooms := []diskroom.Room{diskroom.RoomLow, diskroom.RoomLow, diskroom.RoomScarce, diskroom.RoomNone}
 	n.makeRoom(rooms[w.rng.IntN(len(rooms))])
-	w.after(w.spread(w.FillFor), func() { n.makeRoom(caspaxos.RoomEnough) })
+	w.after(w.spread(w.FillFor), func() { n.makeRoom(diskroom.RoomEnough) })
 }
 
-func (n *node) makeRoom(room caspaxos.Room) {
+func (n *node) makeRoom(room diskroom.Room) {
 	n.store.Free = room
 	n.w.trace("%s has room: %d", n, room)
 }
@@ -223,7 +226,7 @@ func (w *World) jump() {
 // nextEpoch puts a new epoch with the same members into force, which nodes and
 // proxies learn one by one.
 func (w *World) nextEpoch() {
-	w.config = caspaxos.NewConfig(w.config.Epoch+1, w.config.Members, w.config.Next)
+	w.config = quorum.NewConfig(w.config.Epoch+1, w.config.Members, w.config.Next)
 	cfg := w.config
 	w.trace("epoch %d", cfg.Epoch)
 	for _, n := range w.nodes {
@@ -248,7 +251,7 @@ func (w *World) heal() {
 	w.faults = false
 	clear(w.cut)
 	for _, n := range w.nodes {
-		n.makeRoom(caspaxos.RoomEnough)
+		n.makeRoom(diskroom.RoomEnough)
 		n.clock.offset = min(max(n.clock.offset, -w.Skew), w.Skew)
 		if !n.up && !n.gone {
 			n.restart()
@@ -327,7 +330,7 @@ func (w *World) converge(reg int) {
 
 // apart says how replicas of a register differ, or "".
 func (w *World) apart(reg int) string {
-	var first caspaxos.Ballot
+	var first ballot.Ballot
 	for _, n := range w.nodes {
 		if n.gone {
 			continue
@@ -366,7 +369,7 @@ func (w *World) atRest() {
 }
 
 // fieldLen is the length of a map that a proposer keeps to itself.
-func fieldLen(p *caspaxos.Proposer, name string) int {
+func fieldLen(p *proposer.Proposer, name string) int {
 	f := reflect.ValueOf(p).Elem().FieldByName(name)
 	if !f.IsValid() {
 		panic(fmt.Sprintf("sim: a Proposer has no field %s", name))

@@ -5,7 +5,10 @@ import (
 	"strings"
 	"time"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/ballot"
+	"synod/protocol/caspaxos/limits"
+	"synod/protocol/caspaxos/message"
+	"synod/protocol/caspaxos/quorum"
 	"synod/protocol/wire"
 )
 
@@ -18,7 +21,7 @@ type Script struct {
 	*World
 	net   *network
 	begun map[int]*record // by the operation's id
-	late  map[string][]message
+	late  map[string][]envelope
 }
 
 // Scripted is the profile of scripts.
@@ -26,9 +29,9 @@ func Scripted(acceptors, proxies int) Profile {
 	p := Base()
 	p.Acceptors, p.Proxies, p.Skew = acceptors, proxies, 0
 	p.Regs = MaxRegs
-	p.Limits = caspaxos.Limits{Command: 400 * time.Millisecond, MaxClockOffset: 500 * time.Millisecond,
+	p.Limits = limits.Limits{Command: 400 * time.Millisecond, MaxClockOffset: 500 * time.Millisecond,
 		CeilingAhead: 200 * time.Millisecond}
-	p.Timing = caspaxos.Timing{Hedge: 2 * time.Millisecond, Retry: 20 * time.Millisecond,
+	p.Timing = limits.Timing{Hedge: 2 * time.Millisecond, Retry: 20 * time.Millisecond,
 		Accept: 50 * time.Millisecond, Backoff: time.Millisecond}
 	p.Delay, p.Sync, p.Silence = 100*time.Microsecond, 0, time.Hour
 	return p
@@ -38,10 +41,10 @@ func Scripted(acceptors, proxies int) Profile {
 func NewScript(p Profile) *Script {
 	w := New(p, 0)
 	w.manual = &network{w: w, disks: make(map[*node][]func()), asked: make(map[asked]string),
-		owners: make(map[caspaxos.ProposerID]string), ids: make(map[int]int)}
+		owners: make(map[ballot.ProposerID]string), ids: make(map[int]int)}
 	w.tracing = true
 	w.populate()
-	return &Script{World: w, net: w.manual, begun: make(map[int]*record), late: make(map[string][]message)}
+	return &Script{World: w, net: w.manual, begun: make(map[int]*record), late: make(map[string][]envelope)}
 }
 
 // Lines returns what has happened since it was called last.
@@ -100,7 +103,7 @@ func (s *Script) Prefer(proxy int, nodes ...int) {
 	p := s.proxies[proxy]
 	var order []int
 	for _, n := range append(slices.Clone(nodes), s.AllNodes()...) {
-		if i := p.cfg.Index(caspaxos.NodeID(n)); i >= 0 && !slices.Contains(order, i) {
+		if i := p.cfg.Index(quorum.NodeID(n)); i >= 0 && !slices.Contains(order, i) {
 			order = append(order, i)
 		}
 	}
@@ -130,7 +133,7 @@ func (s *Script) AwaitRequest(proxy int) {
 
 // waiting reports whether requests of a proxy are under way.
 func (s *Script) waiting(proxy int) bool {
-	return slices.ContainsFunc(s.net.sent, func(m message) bool { return !m.reply && m.proxy == s.proxies[proxy] })
+	return slices.ContainsFunc(s.net.sent, func(m envelope) bool { return !m.reply && m.proxy == s.proxies[proxy] })
 }
 
 // Silence lets time pass while all that a proxy sends is lost.
@@ -146,7 +149,7 @@ func (s *Script) Silence(proxy int, d time.Duration) {
 // register, unless reg is negative.
 func (s *Script) Deliver(proxy, reg int, nodes ...int) {
 	for _, i := range nodes {
-		for _, m := range s.net.take(func(m *message) bool {
+		for _, m := range s.net.take(func(m *envelope) bool {
 			return !m.reply && m.proxy == s.proxies[proxy] && m.node == s.nodes[i] &&
 				(reg < 0 || m.req != nil && m.req.Register == registerOf(reg))
 		}) {
@@ -159,7 +162,7 @@ func (s *Script) Deliver(proxy, reg int, nodes ...int) {
 // Reply delivers the replies under way from nodes to a proxy.
 func (s *Script) Reply(proxy int, nodes ...int) {
 	for _, i := range nodes {
-		for _, m := range s.net.take(func(m *message) bool {
+		for _, m := range s.net.take(func(m *envelope) bool {
 			return m.reply && m.proxy == s.proxies[proxy] && m.node == s.nodes[i]
 		}) {
 			m.deliver()
@@ -175,13 +178,13 @@ func (s *Script) RoundTrip(proxy int, nodes ...int) {
 
 // Lose loses what is under way between a proxy and nodes, both ways.
 func (s *Script) Lose(proxy int, nodes ...int) {
-	s.net.lose(func(m *message) bool { return m.proxy == s.proxies[proxy] && slices.Contains(nodes, int(m.node.id)) })
+	s.net.lose(func(m *envelope) bool { return m.proxy == s.proxies[proxy] && slices.Contains(nodes, int(m.node.id)) })
 }
 
 // Delay takes the Accepts that are under way from a proxy to a node off the
 // network, under a name by which they can be delivered later, and again.
 func (s *Script) Delay(name string, proxy, node int) {
-	s.late[name] = s.net.take(func(m *message) bool { return s.isAccept(m, proxy, node) })
+	s.late[name] = s.net.take(func(m *envelope) bool { return s.isAccept(m, proxy, node) })
 	for _, m := range s.late[name] {
 		s.net.say("delayed: %s→%s %s", m.proxy, m.node, m.text)
 	}
@@ -198,8 +201,8 @@ func (s *Script) DeliverLate(name string) bool {
 	return ok
 }
 
-func (s *Script) isAccept(m *message, proxy, node int) bool {
-	return m.proxy == s.proxies[proxy] && m.node == s.nodes[node] && m.req != nil && m.req.Kind == caspaxos.KindAccept
+func (s *Script) isAccept(m *envelope, proxy, node int) bool {
+	return m.proxy == s.proxies[proxy] && m.node == s.nodes[node] && m.req != nil && m.req.Kind == message.KindAccept
 }
 
 // Gossip delivers again the Accept that is under way from a proxy to a node, as a
@@ -209,7 +212,7 @@ func (s *Script) Gossip(proxy, node int) {
 	for i := range s.net.sent {
 		if m := &s.net.sent[i]; s.isAccept(m, proxy, node) {
 			q := *m.req
-			q.Next = caspaxos.Ballot{}
+			q.Piggyback = ballot.Ballot{}
 			s.Forge(q, node)
 			return
 		}
@@ -217,7 +220,7 @@ func (s *Script) Gossip(proxy, node int) {
 }
 
 // Forge delivers to nodes a message that no proxy has sent. Nobody gets the reply.
-func (s *Script) Forge(q caspaxos.Request, nodes ...int) {
+func (s *Script) Forge(q message.Request, nodes ...int) {
 	for _, i := range nodes {
 		s.net.show("peer→%s %s", s.nodes[i], s.request(&q))
 		s.nodes[i].receive(s.proxies[0], -1, wire.AppendRequest(nil, &q))
@@ -227,7 +230,7 @@ func (s *Script) Forge(q caspaxos.Request, nodes ...int) {
 
 // ForgeRead has somebody send a Read of k0 under an epoch.
 func (s *Script) ForgeRead(epoch uint64, nodes ...int) {
-	s.Forge(caspaxos.Request{Kind: caspaxos.KindRead, Register: registerOf(0), Epoch: epoch}, nodes...)
+	s.Forge(message.Request{Kind: message.KindRead, Register: registerOf(0), Epoch: epoch}, nodes...)
 }
 
 // Copy delivers to nodes what another holds of k0, under the present epoch, as a
@@ -236,7 +239,7 @@ func (s *Script) Copy(from int, nodes ...int) {
 	rec, _ := s.nodes[from].store.Load(registerOf(0))
 	view := s.nodes[from].store.View(registerOf(0).Key)
 	last := rec.Lineage.Entries[len(rec.Lineage.Entries)-1]
-	s.Forge(caspaxos.Request{Kind: caspaxos.KindAccept, Register: registerOf(0), Epoch: s.config.Epoch, Ballot: rec.Accepted,
+	s.Forge(message.Request{Kind: message.KindAccept, Register: registerOf(0), Epoch: s.config.Epoch, Ballot: rec.Accepted,
 		Prepared: rec.Prepared, Base: last.Parent, Change: view.Full(), History: &rec.Lineage}, nodes...)
 }
 
@@ -261,7 +264,7 @@ func (s *Script) AllNodes() []int {
 func (s *Script) End() string {
 	s.net.open = true
 	clear(s.cut)
-	for _, m := range s.net.take(func(*message) bool { return true }) {
+	for _, m := range s.net.take(func(*envelope) bool { return true }) {
 		s.after(s.World.Delay, m.deliver)
 	}
 	for _, n := range s.nodes {

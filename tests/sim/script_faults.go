@@ -4,7 +4,12 @@ import (
 	"fmt"
 	"time"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/ballot"
+	"synod/protocol/caspaxos/diskroom"
+	"synod/protocol/caspaxos/durable"
+	"synod/protocol/caspaxos/history"
+	"synod/protocol/caspaxos/message"
+	"synod/protocol/caspaxos/quorum"
 )
 
 // HoldDisk makes a node's disk sync nothing any more.
@@ -75,7 +80,7 @@ func (s *Script) ShiftNodeClock(node int, d time.Duration) { s.nodes[node].clock
 func (s *Script) Now() time.Duration { return time.Duration(s.now) - time.Second }
 
 // SetRoom says how much room a node's disk has.
-func (s *Script) SetRoom(node int, room caspaxos.Room) { s.nodes[node].store.Free = room }
+func (s *Script) SetRoom(node int, room diskroom.Room) { s.nodes[node].store.Free = room }
 
 // ExpiresIn returns a time for Op.Expiry.
 func (s *Script) ExpiresIn(d time.Duration) int64 { return s.trueWall() + d.Milliseconds() }
@@ -86,9 +91,9 @@ func (s *Script) PurgeTombstone(reg int) {
 	for _, n := range s.nodes {
 		rec, _ := n.store.Load(registerOf(reg))
 		state := n.node.State()
-		state.Floor = caspaxos.MaxBallot(state.Floor, rec.Accepted)
-		state.Dropped = caspaxos.MaxBallot(state.Dropped, rec.Accepted)
-		pos, _ := n.store.Append(caspaxos.LogEntry{Node: &state})
+		state.Floor = ballot.Max(state.Floor, rec.Accepted)
+		state.PurgedThrough = ballot.Max(state.PurgedThrough, rec.Accepted)
+		pos, _ := n.store.Append(durable.LogEntry{Node: &state})
 		n.store.Sync(pos)
 		n.node.Publish(state)
 		n.store.Drop(registerOf(reg).Key)
@@ -100,7 +105,7 @@ func (s *Script) PurgeTombstone(reg int) {
 // Place puts an epoch into force at some proxies and nodes. Members, and next
 // under JOINT, are nodes.
 func (s *Script) Place(epoch uint64, members, next, proxies, nodes []int) {
-	s.config = caspaxos.NewConfig(epoch, nodeIDs(members), nodeIDs(next))
+	s.config = quorum.NewConfig(epoch, nodeIDs(members), nodeIDs(next))
 	for _, i := range proxies {
 		s.proxies[i].cfg = s.config
 		s.proxies[i].prefer = s.order(len(s.config.Nodes()))
@@ -110,9 +115,9 @@ func (s *Script) Place(epoch uint64, members, next, proxies, nodes []int) {
 	}
 }
 
-func nodeIDs(nodes []int) (ids []caspaxos.NodeID) {
+func nodeIDs(nodes []int) (ids []quorum.NodeID) {
 	for _, i := range nodes {
-		ids = append(ids, caspaxos.NodeID(i))
+		ids = append(ids, quorum.NodeID(i))
 	}
 	return ids
 }
@@ -121,8 +126,8 @@ func nodeIDs(nodes []int) (ids []caspaxos.NodeID) {
 func (s *Script) Describe(node, reg int) string {
 	n := s.nodes[node]
 	// No ballot is below zero, so the Nack tells the promise and nothing changes.
-	ask := caspaxos.Request{Kind: caspaxos.KindPrepare, Register: registerOf(reg), Epoch: n.epoch}
-	var nack caspaxos.Reply
+	ask := message.Request{Kind: message.KindPrepare, Register: registerOf(reg), Epoch: n.epoch}
+	var nack message.Reply
 	if _, err := n.acc.Step(n.clock.now(), &ask, &nack); err != nil {
 		panic(err) // memory does not fail
 	}
@@ -136,7 +141,7 @@ func (s *Script) Describe(node, reg int) string {
 		how = "prepared"
 	}
 	view := n.store.View(registerOf(reg).Key)
-	h := caspaxos.History{Lineage: rec.Lineage, Votes: rec.Votes}
+	h := history.History{Lineage: rec.Lineage, Votes: rec.Votes}
 	return fmt.Sprintf("%s, accepted %s (%s) {%s}%s", head, s.ballot(rec.Accepted), how, stateText(view), s.history(&h))
 }
 
@@ -153,5 +158,5 @@ func (s *Script) DescribeNode(node int) string {
 	if state.Ceiling != 0 {
 		ceiling = s.Ceiling(node).String()
 	}
-	return fmt.Sprintf("%s: floor %s, ceiling %s, purgedThrough %s", n, s.ballot(state.Floor), ceiling, s.ballot(state.Dropped))
+	return fmt.Sprintf("%s: floor %s, ceiling %s, purgedThrough %s", n, s.ballot(state.Floor), ceiling, s.ballot(state.PurgedThrough))
 }

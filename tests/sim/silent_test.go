@@ -4,7 +4,7 @@ import (
 	"testing"
 	"time"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/operation"
 )
 
 // TestSilentNodeContended has one of three nodes freeze or die while clients of
@@ -49,7 +49,7 @@ func TestSilentNodeContended(t *testing.T) {
 					ops++
 					if r.none {
 						refused++
-					} else if r.err == caspaxos.ErrUncertain {
+					} else if r.err == operation.ErrUncertain {
 						uncertain++
 					}
 				}

@@ -58,8 +58,8 @@ func TestCollections(t *testing.T) {
 		for _, n := range w.nodes {
 			n.tally()
 		}
-		fetches, carried = fetches+w.Stats.Fetches.Load(), carried+w.Stats.Carried.Load()
-		aside, pulls, ways = aside+w.Stats.Aside.Load(), pulls+w.Stats.Pulls.Load(), ways+w.Stats.Ways.Load()
+		fetches, carried = fetches+w.Stats.Fetches.Load(), carried+w.Stats.Piggybacked.Load()
+		aside, pulls, ways = aside+w.Stats.Detached.Load(), pulls+w.Stats.Snapshots.Load(), ways+w.Stats.DeltaRanges.Load()
 		parts, caughtUp, joined = parts+w.parts, caughtUp+w.caughtUp, joined+w.joined
 	}
 	t.Logf("%d extra reads, %d reads aside, %d states and %d times what was missed sent, %d carried rounds, %d parts, %d Accepts kept for later, %d joined",

@@ -5,7 +5,10 @@ import (
 	"strings"
 	"time"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/ballot"
+	"synod/protocol/caspaxos/history"
+	"synod/protocol/caspaxos/message"
+	"synod/protocol/caspaxos/rules"
 	"synod/protocol/register"
 )
 
@@ -28,7 +31,7 @@ var outcomes = [...]string{"?", "Promised", "ReadOK", "Nacked", "Acked", "Stale"
 	"ClockAhead", "Busy", "DiskFull", "Unreachable", "NoRoom", "Unsent"}
 
 // ballot prints a ballot with its time since the run began.
-func (w *World) ballot(b caspaxos.Ballot) string {
+func (w *World) ballot(b ballot.Ballot) string {
 	if b.IsZero() {
 		return "0"
 	}
@@ -36,7 +39,7 @@ func (w *World) ballot(b caspaxos.Ballot) string {
 	if w.manual != nil && w.manual.owners[b.Proposer] != "" {
 		proposer = w.manual.owners[b.Proposer]
 	}
-	if b.Proposer == caspaxos.MaxProposer {
+	if b.Proposer == ballot.MaxProposer {
 		proposer = "max"
 	}
 	at := b.Time.UnixMilli() - epochWall - 1000
@@ -47,26 +50,26 @@ func (w *World) ballot(b caspaxos.Ballot) string {
 }
 
 // short prints a request as a reply names it.
-func (w *World) short(q *caspaxos.Request) string {
-	if q.Kind == caspaxos.KindRead {
+func (w *World) short(q *message.Request) string {
+	if q.Kind == message.KindRead {
 		return q.Register.Key[1:]
 	}
 	return q.Register.Key[1:] + " " + w.ballot(q.Ballot)
 }
 
-func (w *World) request(q *caspaxos.Request) string {
+func (w *World) request(q *message.Request) string {
 	if !w.tracing {
 		return ""
 	}
 	key := q.Register.Key[1:]
 	switch q.Kind {
-	case caspaxos.KindRead:
+	case message.KindRead:
 		s := "Read " + key
 		for _, b := range q.Since {
 			s += ", deltas since " + w.ballot(b)
 		}
 		return s
-	case caspaxos.KindPrepare:
+	case message.KindPrepare:
 		return fmt.Sprintf("Prepare %s %s", key, w.ballot(q.Ballot))
 	}
 	s := fmt.Sprintf("Accept %s %s", key, w.ballot(q.Ballot))
@@ -82,54 +85,54 @@ func (w *World) request(q *caspaxos.Request) string {
 	if q.Needed {
 		s += " needed"
 	}
-	if !q.Next.IsZero() {
-		s += " next " + w.ballot(q.Next)
+	if !q.Piggyback.IsZero() {
+		s += " next " + w.ballot(q.Piggyback)
 	}
 	return s
 }
 
 // reply prints a reply, with the request that it answers in short.
-func (w *World) reply(about string, r *caspaxos.Reply) string {
+func (w *World) reply(about string, r *message.Reply) string {
 	if !w.tracing {
 		return ""
 	}
 	s := strings.TrimSpace(outcomes[r.Outcome] + " " + about)
 	switch r.Outcome {
-	case caspaxos.Told, caspaxos.Promised:
+	case message.ReadOK, message.Promised:
 		s += ": accepted " + w.ballot(r.Accepted)
 		if r.HasState {
 			s += " {" + stateText(r.View) + "}"
-			if r.Part > 0 || r.More {
-				s += fmt.Sprintf(" chunk %d", r.Part)
+			if r.Chunk > 0 || r.More {
+				s += fmt.Sprintf(" chunk %d", r.Chunk)
 			}
 		}
 		if h := r.History; h != nil {
 			s += w.history(h)
 		}
-	case caspaxos.StaleBase:
+	case message.StaleBase:
 		s += ": accepted " + w.ballot(r.Accepted)
-	case caspaxos.Nacked:
+	case message.Nacked:
 		s += ": promised " + w.ballot(r.Promise)
 		if r.Never {
 			s += ", never voted"
 		}
-	case caspaxos.Acked:
+	case message.Acked:
 		if r.Granted {
 			s += ", next granted"
 		}
 		if r.Shared {
 			s += ", shared"
 		}
-	case caspaxos.Led:
-		if r.Way != nil {
-			s += fmt.Sprintf(": from %s to %s %s", w.ballot(r.Way.On), w.ballot(r.Way.To), changeText(r.Way.Change))
+	case message.DeltasOK:
+		if r.DeltaRange != nil {
+			s += fmt.Sprintf(": from %s to %s %s", w.ballot(r.DeltaRange.On), w.ballot(r.DeltaRange.To), changeText(r.DeltaRange.Change))
 		}
 	}
 	return s
 }
 
 // history prints a record's lists, and what bounds them, each after a comma.
-func (w *World) history(h *caspaxos.History) string {
+func (w *World) history(h *history.History) string {
 	var b strings.Builder
 	if len(h.Lineage.Entries) > 0 {
 		b.WriteString(", lineage")
@@ -150,8 +153,8 @@ func (w *World) history(h *caspaxos.History) string {
 	}
 	for _, bound := range []struct {
 		name   string
-		ballot caspaxos.Ballot
-	}{{"truncatedThrough", h.Lineage.Cut}, {"floor", h.Floor}, {"purgedThrough", h.Dropped}} {
+		ballot ballot.Ballot
+	}{{"truncatedThrough", h.Lineage.TruncatedThrough}, {"floor", h.Floor}, {"purgedThrough", h.PurgedThrough}} {
 		if !bound.ballot.IsZero() {
 			b.WriteString(", " + bound.name + " " + w.ballot(bound.ballot))
 		}
@@ -161,18 +164,18 @@ func (w *World) history(h *caspaxos.History) string {
 
 // traceAnswer traces what a node makes of a request. In a script, the messages
 // are shown as they are sent; what is left to say is which of them have to wait.
-func (n *node) traceAnswer(to *proxy, req *caspaxos.Request, reply *caspaxos.Reply) {
+func (n *node) traceAnswer(to *proxy, req *message.Request, reply *message.Reply) {
 	w := n.w
 	if w.manual == nil {
 		w.trace("%s ← %s %s: %s", n, to, w.request(req), w.reply("", reply))
 		return
 	}
-	if _, held := w.manual.disks[n]; held && reply.After > n.store.Synced() && !w.Omit.Omits(caspaxos.RuleDurability) {
+	if _, held := w.manual.disks[n]; held && reply.After > n.store.Synced() && !w.Omit.Has(rules.Durability) {
 		w.trace("%s holds back until its disk has synced: %s", n, w.reply(w.short(req), reply))
 	}
 }
 
-func (n *node) traceDeferred(from *proxy, req *caspaxos.Request) {
+func (n *node) traceDeferred(from *proxy, req *message.Request) {
 	const text = "%s defers %s of %s until its ceiling is raised"
 	m := n.w.manual
 	if m == nil {

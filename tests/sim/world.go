@@ -6,14 +6,19 @@ import (
 	"strings"
 	"time"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/ballot"
+	"synod/protocol/caspaxos/counters"
+	"synod/protocol/caspaxos/message"
+	"synod/protocol/caspaxos/quorum"
+	"synod/protocol/caspaxos/rules"
+	"synod/protocol/operation"
 )
 
 // World is one run of a cluster. It is not safe for concurrent use.
 type World struct {
 	Profile
 	Seed  uint64
-	Stats caspaxos.Stats
+	Stats counters.Stats
 
 	rng    *rand.Rand
 	now    Instant
@@ -22,12 +27,12 @@ type World struct {
 
 	nodes   []*node
 	proxies []*proxy
-	config  *caspaxos.Config
+	config  *quorum.Config
 	cut     map[[2]int]bool // connections, proxy and node, that carry nothing
-	asked   map[*caspaxos.Request]asker
+	asked   map[*message.Request]asker
 	faults  bool
 
-	lastProposer caspaxos.ProposerID
+	lastProposer ballot.ProposerID
 	lastStart    uint64 // of a proxy
 	lives        uint64 // of nodes
 	rolledBack   bool
@@ -68,16 +73,16 @@ type record struct {
 // New makes the world of a profile and a seed.
 func New(p Profile, seed uint64) *World {
 	w := &World{Profile: p, Seed: seed, rng: rand.New(rand.NewPCG(seed, 2)), cut: make(map[[2]int]bool),
-		asked: make(map[*caspaxos.Request]asker), tickEvery: 10 * time.Millisecond}
+		asked: make(map[*message.Request]asker), tickEvery: 10 * time.Millisecond}
 	w.ledger.init()
 	w.now = Instant(time.Second) // clocks that are behind still show positive times
-	members := make([]caspaxos.NodeID, p.Acceptors)
+	members := make([]quorum.NodeID, p.Acceptors)
 	for i := range members {
-		members[i] = caspaxos.NodeID(i)
+		members[i] = quorum.NodeID(i)
 	}
-	w.config = caspaxos.NewConfig(1, members, nil)
+	w.config = quorum.NewConfig(1, members, nil)
 	if p.Joint {
-		w.config = caspaxos.NewConfig(1, members[:3], members[2:])
+		w.config = quorum.NewConfig(1, members[:3], members[2:])
 	}
 	return w
 }
@@ -85,7 +90,7 @@ func New(p Profile, seed uint64) *World {
 // populate makes nodes and proxies.
 func (w *World) populate() {
 	for i := range w.Acceptors {
-		n := &node{w: w, id: caspaxos.NodeID(i), epoch: 1}
+		n := &node{w: w, id: quorum.NodeID(i), epoch: 1}
 		n.clock = clock{w: w, offset: w.skew()}
 		w.nodes = append(w.nodes, n)
 		n.start(emptyStore())
@@ -98,7 +103,7 @@ func (w *World) populate() {
 	}
 }
 
-func (w *World) isMember(id caspaxos.NodeID, epoch uint64) bool {
+func (w *World) isMember(id quorum.NodeID, epoch uint64) bool {
 	return epoch != w.config.Epoch || w.config.Index(id) >= 0
 }
 
@@ -134,7 +139,7 @@ func (w *World) skew() time.Duration {
 }
 
 // toNode sends a request, or a flush's request if req is nil.
-func (w *World) toNode(p *proxy, n *node, id uint64, raw []byte, req *caspaxos.Request) {
+func (w *World) toNode(p *proxy, n *node, id uint64, raw []byte, req *message.Request) {
 	w.digest.add('q', w.now, p.index, int(n.id), raw)
 	life := p.life
 	deliver := func() { n.awake(func() { n.receive(p, life, raw) }) }
@@ -145,7 +150,7 @@ func (w *World) toNode(p *proxy, n *node, id uint64, raw []byte, req *caspaxos.R
 		return
 	}
 	if known := p.down.Has(p.cfg.Index(n.id)); id&flushIDs == 0 && (known || w.faults && w.Refuse > 0 && w.rng.Float64() < w.Refuse) {
-		p.later(1, func() { p.deliver(n, &caspaxos.Reply{ID: id, Outcome: caspaxos.Unsent}) })
+		p.later(1, func() { p.deliver(n, &message.Reply{ID: id, Outcome: message.Unsent}) })
 		return
 	}
 	lost := w.faults && w.rng.Float64() < w.Lose
@@ -153,12 +158,12 @@ func (w *World) toNode(p *proxy, n *node, id uint64, raw []byte, req *caspaxos.R
 		lost = true
 	}
 	if n.gone && id&flushIDs == 0 {
-		p.later(time.Microsecond, func() { p.deliver(n, &caspaxos.Reply{ID: id, Outcome: caspaxos.Unreachable}) })
+		p.later(time.Microsecond, func() { p.deliver(n, &message.Reply{ID: id, Outcome: message.Unreachable}) })
 		return
 	}
 	if lost && id&flushIDs == 0 && w.rng.Float64() < w.Tell {
 		p.later(w.spread(w.Delay), func() {
-			p.deliver(n, &caspaxos.Reply{ID: id, Outcome: caspaxos.Unreachable})
+			p.deliver(n, &message.Reply{ID: id, Outcome: message.Unreachable})
 		})
 		lost = w.rng.Float64() < 0.5 // or it was delivered after all
 	}
@@ -247,7 +252,7 @@ func (w *World) answered(p *proxy, r *record, err error) {
 	case nil:
 		w.close(r, r.out)
 		w.trace("%s answers %v: %s", p, r.op, r.answer())
-	case caspaxos.ErrUncertain:
+	case operation.ErrUncertain:
 		r.closed, r.err = true, err
 		w.trace("%s answers %v: uncertain", p, r.op)
 	default:
@@ -269,7 +274,7 @@ func (w *World) lost(r *record) {
 	r.closed = true
 	w.trace("%v is lost", r.op)
 	if r.then != nil {
-		r.then(caspaxos.ErrUncertain)
+		r.then(operation.ErrUncertain)
 	}
 }
 
@@ -277,7 +282,7 @@ func (w *World) lost(r *record) {
 // rule are to give wrong answers, unless the rule is there so that a quorum goes
 // on answering at all (§11 L4).
 func (w *World) stuck(format string, args ...any) {
-	if w.Omit&^caspaxos.RuleEpochShown == 0 {
+	if w.Omit&^rules.EpochShown == 0 {
 		w.fail(format, args...)
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"go.uber.org/zap"
 
 	"synod/meta/store"
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/limits"
 )
 
 // Cluster are the flags of programs that join or look at a cluster.
@@ -37,8 +37,8 @@ type Consensus struct {
 }
 
 // Limits returns the flags as the protocol's limits.
-func (c Consensus) Limits() caspaxos.Limits {
-	return caspaxos.Limits{Command: c.CommandTimeout, MaxClockOffset: c.MaxClockOffset}
+func (c Consensus) Limits() limits.Limits {
+	return limits.Limits{Command: c.CommandTimeout, MaxClockOffset: c.MaxClockOffset}
 }
 
 // Validate refuses times that make no sense. kong calls it.

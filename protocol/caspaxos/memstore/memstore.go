@@ -6,25 +6,28 @@ package memstore
 import (
 	"slices"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/caspaxos/ballot"
+	"synod/protocol/caspaxos/diskroom"
+	"synod/protocol/caspaxos/durable"
+	"synod/protocol/caspaxos/message"
 	"synod/protocol/register"
 )
 
 // Store holds one lane's registers. Positions count log entries.
 type Store struct {
-	log     []caspaxos.LogEntry
+	log     []durable.LogEntry
 	synced  uint64
 	records map[string]*held
 	// Full makes Append fail, as a full disk does.
 	Full error
 	// Free is how much room there is, as Room tells it.
-	Free caspaxos.Room
+	Free diskroom.Room
 	// Small is up to how many bytes, as View.Bytes has it, a state is not Large.
 	Small int
 }
 
 type held struct {
-	rec  caspaxos.Record
+	rec  durable.Record
 	view register.View // the whole state
 }
 
@@ -32,7 +35,7 @@ type held struct {
 func New() *Store { return &Store{records: make(map[string]*held)} }
 
 // Load implements caspaxos.Store.
-func (s *Store) Load(r caspaxos.Register) (*caspaxos.Record, error) {
+func (s *Store) Load(r register.ID) (*durable.Record, error) {
 	if h := s.records[r.Key]; h != nil {
 		return &h.rec, nil
 	}
@@ -40,34 +43,34 @@ func (s *Store) Load(r caspaxos.Register) (*caspaxos.Record, error) {
 }
 
 // Create implements caspaxos.Store.
-func (s *Store) Create(r caspaxos.Register) *caspaxos.Record {
-	h := &held{rec: caspaxos.Record{Register: r}, view: register.Nothing()}
+func (s *Store) Create(r register.ID) *durable.Record {
+	h := &held{rec: durable.Record{Register: r}, view: register.Nothing()}
 	s.records[r.Key] = h
 	return &h.rec
 }
 
 // Project implements caspaxos.Store. It sends no more than was asked for, so
 // that tests notice a command that relies on more.
-func (s *Store) Project(rec *caspaxos.Record, p register.Projection, size int) (register.View, bool, error) {
+func (s *Store) Project(rec *durable.Record, p register.Projection, size int) (register.View, bool, error) {
 	v := s.records[rec.Register.Key].view.Project(p)
 	return v, v.Bytes() <= size, nil
 }
 
-// Pages implements caspaxos.Store.
-func (s *Store) Pages(rec *caspaxos.Record, p register.Projection) (caspaxos.Pages, error) {
-	return s.records[rec.Register.Key].view.Project(p).Pages(), nil
+// Transfer implements caspaxos.Store.
+func (s *Store) Transfer(rec *durable.Record, p register.Projection) (message.Transfer, error) {
+	return s.records[rec.Register.Key].view.Project(p).Chunks(), nil
 }
 
 // Large implements caspaxos.Store.
-func (s *Store) Large(rec *caspaxos.Record) bool {
+func (s *Store) Large(rec *durable.Record) bool {
 	return s.records[rec.Register.Key].view.Bytes() > s.Small
 }
 
 // Room implements caspaxos.Store.
-func (s *Store) Room() caspaxos.Room { return s.Free }
+func (s *Store) Room() diskroom.Room { return s.Free }
 
 // Grows implements caspaxos.Store.
-func (s *Store) Grows(rec *caspaxos.Record, c *register.Change) (bool, error) {
+func (s *Store) Grows(rec *durable.Record, c *register.Change) (bool, error) {
 	if rec == nil {
 		return register.Nothing().Grows(*c), nil
 	}
@@ -75,7 +78,7 @@ func (s *Store) Grows(rec *caspaxos.Record, c *register.Change) (bool, error) {
 }
 
 // Append implements caspaxos.Store.
-func (s *Store) Append(e caspaxos.LogEntry) (uint64, error) {
+func (s *Store) Append(e durable.LogEntry) (uint64, error) {
 	if s.Full != nil {
 		return 0, s.Full
 	}
@@ -84,20 +87,20 @@ func (s *Store) Append(e caspaxos.LogEntry) (uint64, error) {
 }
 
 // Apply implements caspaxos.Store.
-func (s *Store) Apply(rec *caspaxos.Record, c register.Change) {
+func (s *Store) Apply(rec *durable.Record, c register.Change) {
 	h := s.records[rec.Register.Key]
 	h.view = h.view.Apply(c)
 	rec.Header = h.view.Header
 }
 
 // Above implements caspaxos.Store.
-func (s *Store) Above(b caspaxos.Ballot, f func(*caspaxos.Record)) caspaxos.Ballot {
+func (s *Store) Above(b ballot.Ballot, f func(*durable.Record)) ballot.Ballot {
 	for _, key := range s.Keys() {
 		if h := s.records[key]; b.Less(h.rec.Accepted) {
 			f(&h.rec)
 		}
 	}
-	return caspaxos.Ballot{}
+	return ballot.Ballot{}
 }
 
 // Keys returns the keys of all records, in order.
@@ -140,4 +143,4 @@ func (s *Store) Crash(at uint64) *Store {
 }
 
 // Log returns the entries of the changelog; the position of entry i is i+1.
-func (s *Store) Log() []caspaxos.LogEntry { return s.log }
+func (s *Store) Log() []durable.LogEntry { return s.log }

@@ -5,7 +5,7 @@ import (
 	"math/rand/v2"
 	"slices"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/operation"
 	"synod/protocol/register"
 	"synod/protocol/resp"
 	"synod/proxy/datatype"
@@ -209,12 +209,12 @@ type sample struct {
 
 // ParseOne parses a command that answers one member drawn at random, which show
 // gets, or nil if there is no value.
-func ParseOne(typ register.Type, prefix string, show func([]register.Element) *resp.Value) (caspaxos.Operation, *resp.Value) {
+func ParseOne(typ register.Type, prefix string, show func([]register.Element) *resp.Value) (operation.Operation, *resp.Value) {
 	return Kind{Type: typ, Prefix: prefix}.ParseOne(show)
 }
 
 // ParseOne is the function of that name for the kind's values.
-func (k Kind) ParseOne(show func([]register.Element) *resp.Value) (caspaxos.Operation, *resp.Value) {
+func (k Kind) ParseOne(show func([]register.Element) *resp.Value) (operation.Operation, *resp.Value) {
 	return &sample{Kind: k, seed: Seed(), n: 1, none: resp.Nil, show: show}, nil
 }
 
@@ -233,12 +233,12 @@ func ParseCount(arg []byte) (int64, *resp.Value) {
 
 // ParseSample parses a command that answers count members drawn at random. parts
 // is how many values show makes of each.
-func ParseSample(typ register.Type, prefix string, count, parts int64, show func([]register.Element) *resp.Value) (caspaxos.Operation, *resp.Value) {
+func ParseSample(typ register.Type, prefix string, count, parts int64, show func([]register.Element) *resp.Value) (operation.Operation, *resp.Value) {
 	return Kind{Type: typ, Prefix: prefix}.ParseSample(count, parts, show)
 }
 
 // ParseSample is the function of that name for the kind's values.
-func (k Kind) ParseSample(count, parts int64, show func([]register.Element) *resp.Value) (caspaxos.Operation, *resp.Value) {
+func (k Kind) ParseSample(count, parts int64, show func([]register.Element) *resp.Value) (operation.Operation, *resp.Value) {
 	if count > math.MaxInt64/parts || count < -math.MaxInt64/parts {
 		return nil, errTooBig
 	}
@@ -252,7 +252,7 @@ func (k Kind) ParseSample(count, parts int64, show func([]register.Element) *res
 
 func (o *sample) Needs() register.Projection { return Places(o.Prefix, o.seed, o.n) }
 
-func (o *sample) Execute(v register.View, now int64) caspaxos.Effect {
+func (o *sample) Execute(v register.View, now int64) operation.Effect {
 	if err := Check(v.Header, o.Type); err != nil {
 		return datatype.Reply(err)
 	}
@@ -269,7 +269,7 @@ func (o *sample) Execute(v register.View, now int64) caspaxos.Effect {
 	}
 	elems, need := draw(v.Header.Size, o.seed, o.n)
 	if need != nil {
-		return caspaxos.Effect{Need: need}
+		return operation.Effect{Need: need}
 	}
 	if len(elems) == 0 {
 		return look.Effect(o.none)

@@ -13,7 +13,8 @@ import (
 	"encoding/binary"
 	"slices"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/operation"
+	"synod/protocol/partition"
 	"synod/protocol/register"
 	"synod/protocol/resp"
 	"synod/proxy/datatype"
@@ -44,7 +45,7 @@ type Look interface {
 	Live(e register.Element) bool
 	// Effect is that of a command that answers reply: it takes away what was
 	// noted.
-	Effect(reply *resp.Value) caspaxos.Effect
+	Effect(reply *resp.Value) operation.Effect
 }
 
 func (k Kind) look(h register.Header, now int64) Look {
@@ -57,8 +58,8 @@ func (k Kind) look(h register.Header, now int64) Look {
 // everybody is the look that sees every member.
 type everybody struct{}
 
-func (everybody) Live(register.Element) bool               { return true }
-func (everybody) Effect(reply *resp.Value) caspaxos.Effect { return datatype.Reply(reply) }
+func (everybody) Live(register.Element) bool                { return true }
+func (everybody) Effect(reply *resp.Value) operation.Effect { return datatype.Reply(reply) }
 
 // Living returns the elements that exist.
 func Living(elems []register.Element, live func(register.Element) bool) []register.Element {
@@ -82,7 +83,7 @@ func Key(prefix string, member []byte) []byte {
 }
 
 func appendKey(b []byte, prefix string, member []byte) []byte {
-	return append(appendHash(b, prefix, clamp(caspaxos.Hash48(string(member)))), member...)
+	return append(appendHash(b, prefix, clamp(partition.Hash48(string(member)))), member...)
 }
 
 // clamp makes room behind the members.

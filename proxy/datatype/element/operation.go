@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"slices"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/operation"
 	"synod/protocol/register"
 	"synod/protocol/resp"
 	"synod/proxy/datatype"
@@ -19,7 +19,7 @@ func Check(h register.Header, typ register.Type) *resp.Value {
 }
 
 // ParseSize parses a command that answers the number of members.
-func ParseSize(typ register.Type) (caspaxos.Operation, *resp.Value) { return size(typ), nil }
+func ParseSize(typ register.Type) (operation.Operation, *resp.Value) { return size(typ), nil }
 
 type size register.Type
 
@@ -27,7 +27,7 @@ func (size) ReadOnly() bool             { return true }
 func (size) Blind() bool                { return false }
 func (size) Needs() register.Projection { return register.Projection{} }
 
-func (o size) Execute(v register.View, _ int64) caspaxos.Effect {
+func (o size) Execute(v register.View, _ int64) operation.Effect {
 	if err := Check(v.Header, register.Type(o)); err != nil {
 		return datatype.Reply(err)
 	}
@@ -46,7 +46,7 @@ type lookup struct {
 // ParseLookup parses a command that reads members by name. show makes the reply
 // out of a view that covers their element keys, be it of a register that holds
 // nothing.
-func ParseLookup(typ register.Type, prefix string, members [][]byte, show func(v register.View, keys [][]byte) *resp.Value) (caspaxos.Operation, *resp.Value) {
+func ParseLookup(typ register.Type, prefix string, members [][]byte, show func(v register.View, keys [][]byte) *resp.Value) (operation.Operation, *resp.Value) {
 	o := &lookup{typ: typ, show: show}
 	if o.keys = o.one[:]; len(members) != 1 {
 		o.keys = make([][]byte, len(members))
@@ -59,7 +59,7 @@ func ParseLookup(typ register.Type, prefix string, members [][]byte, show func(v
 
 func (o *lookup) Needs() register.Projection { return register.Projection{Keys: o.keys} }
 
-func (o *lookup) Execute(v register.View, _ int64) caspaxos.Effect {
+func (o *lookup) Execute(v register.View, _ int64) operation.Effect {
 	if err := Check(v.Header, o.typ); err != nil {
 		return datatype.Reply(err)
 	}
@@ -75,13 +75,13 @@ type whole struct {
 
 // ParseWhole parses a command that reads all elements of a value, none if there
 // is no value.
-func ParseWhole(typ register.Type, show func(elems []register.Element) *resp.Value) (caspaxos.Operation, *resp.Value) {
+func ParseWhole(typ register.Type, show func(elems []register.Element) *resp.Value) (operation.Operation, *resp.Value) {
 	return whole{typ: typ, show: show}, nil
 }
 
 func (whole) Needs() register.Projection { return register.Projection{All: true} }
 
-func (o whole) Execute(v register.View, _ int64) caspaxos.Effect {
+func (o whole) Execute(v register.View, _ int64) operation.Effect {
 	if err := Check(v.Header, o.typ); err != nil {
 		return datatype.Reply(err)
 	}
@@ -97,7 +97,7 @@ type remove struct {
 
 // ParseRemove parses a command that removes members, of a type that has one
 // element for each, and answers how many there were.
-func ParseRemove(typ register.Type, members [][]byte) (caspaxos.Operation, *resp.Value) {
+func ParseRemove(typ register.Type, members [][]byte) (operation.Operation, *resp.Value) {
 	o := &remove{typ: typ, keys: make([][]byte, len(members))}
 	for i, m := range members {
 		o.keys[i] = Key("", m)
@@ -109,7 +109,7 @@ func ParseRemove(typ register.Type, members [][]byte) (caspaxos.Operation, *resp
 
 func (o *remove) Needs() register.Projection { return register.Projection{Keys: o.keys} }
 
-func (o *remove) Execute(v register.View, _ int64) caspaxos.Effect {
+func (o *remove) Execute(v register.View, _ int64) operation.Effect {
 	if err := Check(v.Header, o.typ); err != nil {
 		return datatype.Reply(err)
 	}
@@ -124,7 +124,7 @@ func (o *remove) Execute(v register.View, _ int64) caspaxos.Effect {
 
 // Without is the effect of taking elements away, each of which exists, from a
 // value that has one for each member.
-func Without(h register.Header, keys [][]byte, reply *resp.Value) caspaxos.Effect {
+func Without(h register.Header, keys [][]byte, reply *resp.Value) operation.Effect {
 	switch n := uint64(len(keys)); {
 	case n == 0:
 		return datatype.Reply(reply)

@@ -5,7 +5,7 @@ import (
 	"math"
 	"strconv"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/operation"
 	"synod/protocol/register"
 	"synod/protocol/resp"
 	"synod/proxy/datatype"
@@ -98,12 +98,12 @@ type scan struct {
 // ParseScan parses HSCAN, SSCAN or ZSCAN key cursor [MATCH pattern] [COUNT
 // count] on values of a type. show turns the elements found into what the reply
 // lists.
-func ParseScan(args [][]byte, typ register.Type, prefix string, show func([]register.Element) []resp.Value) (caspaxos.Operation, *resp.Value) {
+func ParseScan(args [][]byte, typ register.Type, prefix string, show func([]register.Element) []resp.Value) (operation.Operation, *resp.Value) {
 	return Kind{Type: typ, Prefix: prefix}.ParseScan(args, show)
 }
 
 // ParseScan is the function of that name for the kind's values.
-func (k Kind) ParseScan(args [][]byte, show func([]register.Element) []resp.Value) (caspaxos.Operation, *resp.Value) {
+func (k Kind) ParseScan(args [][]byte, show func([]register.Element) []resp.Value) (operation.Operation, *resp.Value) {
 	o := &scan{Kind: k, show: show}
 	var err *resp.Value
 	if o.request.Cursor, err = ParseCursor(args[2]); err != nil {
@@ -120,7 +120,7 @@ func (o *scan) Needs() register.Projection {
 	return register.Projection{Ranges: []register.Range{from(o.Prefix, o.request.Cursor, o.request.Count+1)}}
 }
 
-func (o *scan) Execute(v register.View, now int64) caspaxos.Effect {
+func (o *scan) Execute(v register.View, now int64) operation.Effect {
 	switch v.Header.Type {
 	case register.Absent:
 		return datatype.Reply(Page(0, nil))
@@ -140,7 +140,7 @@ func (o *scan) Execute(v register.View, now int64) caspaxos.Effect {
 		found, next, need = Scan(v, o.Prefix, o.request.Cursor, o.request.Count)
 	}
 	if need != nil {
-		return caspaxos.Effect{Need: need}
+		return operation.Effect{Need: need}
 	}
 	look := o.look(v.Header, now)
 	found = o.request.matching(o.Prefix, Living(found, look.Live))

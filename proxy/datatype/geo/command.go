@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"strconv"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/operation"
 	"synod/protocol/resp"
 	"synod/proxy/datatype"
 	"synod/proxy/datatype/zset"
@@ -12,7 +12,7 @@ import (
 
 // Add parses GEOADD key [NX|XX] [CH] longitude latitude member [longitude
 // latitude member …].
-func Add(args [][]byte) (caspaxos.Operation, *resp.Value) {
+func Add(args [][]byte) (operation.Operation, *resp.Value) {
 	var o zset.AddOptions
 	places := args[2:]
 	for ; len(places) > 0; places = places[1:] {
@@ -42,18 +42,18 @@ func Add(args [][]byte) (caspaxos.Operation, *resp.Value) {
 }
 
 // Pos parses GEOPOS key member [member …].
-func Pos(args [][]byte) (caspaxos.Operation, *resp.Value) {
+func Pos(args [][]byte) (operation.Operation, *resp.Value) {
 	return each(args[2:], resp.NilArray, func(p point) *resp.Value { return p.reply() })
 }
 
 // Hash parses GEOHASH key member [member …].
-func Hash(args [][]byte) (caspaxos.Operation, *resp.Value) {
+func Hash(args [][]byte) (operation.Operation, *resp.Value) {
 	return each(args[2:], resp.Nil, func(p point) *resp.Value { return resp.Text(p.hash()) })
 }
 
 // each returns the operation that lists what there is to say of each member's
 // place, and none for those that are not there.
-func each(names [][]byte, none *resp.Value, show func(point) *resp.Value) (caspaxos.Operation, *resp.Value) {
+func each(names [][]byte, none *resp.Value, show func(point) *resp.Value) (operation.Operation, *resp.Value) {
 	return zset.Lookup(names, func(scores []resp.Value) *resp.Value {
 		for i, s := range scores {
 			if s.Kind == resp.Double {
@@ -67,7 +67,7 @@ func each(names [][]byte, none *resp.Value, show func(point) *resp.Value) (caspa
 }
 
 // Dist parses GEODIST key member1 member2 [unit].
-func Dist(args [][]byte) (caspaxos.Operation, *resp.Value) {
+func Dist(args [][]byte) (operation.Operation, *resp.Value) {
 	metres := 1.0
 	if len(args) > 5 {
 		return nil, resp.ErrSyntax

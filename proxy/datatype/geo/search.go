@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"slices"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/operation"
 	"synod/protocol/register"
 	"synod/protocol/resp"
 	"synod/proxy/datatype"
@@ -13,28 +13,28 @@ import (
 )
 
 // Radius parses GEORADIUS key longitude latitude radius unit [options].
-func Radius(args [][]byte) (caspaxos.Operation, *resp.Value) {
+func Radius(args [][]byte) (operation.Operation, *resp.Value) {
 	return parse(parser{kind: radius, args: args, storable: true})
 }
 
 // RadiusRO parses GEORADIUS_RO, which has no option to store.
-func RadiusRO(args [][]byte) (caspaxos.Operation, *resp.Value) {
+func RadiusRO(args [][]byte) (operation.Operation, *resp.Value) {
 	return parse(parser{kind: radius, args: args})
 }
 
 // RadiusByMember parses GEORADIUSBYMEMBER key member radius unit [options].
-func RadiusByMember(args [][]byte) (caspaxos.Operation, *resp.Value) {
+func RadiusByMember(args [][]byte) (operation.Operation, *resp.Value) {
 	return parse(parser{kind: radiusByMember, args: args, storable: true})
 }
 
 // RadiusByMemberRO parses GEORADIUSBYMEMBER_RO, which has no option to store.
-func RadiusByMemberRO(args [][]byte) (caspaxos.Operation, *resp.Value) {
+func RadiusByMemberRO(args [][]byte) (operation.Operation, *resp.Value) {
 	return parse(parser{kind: radiusByMember, args: args})
 }
 
 // Search parses GEOSEARCH key FROMMEMBER member|FROMLONLAT longitude latitude
 // BYRADIUS radius unit|BYBOX width height unit [options].
-func Search(args [][]byte) (caspaxos.Operation, *resp.Value) {
+func Search(args [][]byte) (operation.Operation, *resp.Value) {
 	return parse(parser{kind: search, args: args})
 }
 
@@ -46,7 +46,7 @@ type searching struct {
 	ranges  []register.Range // to be searched, if they do not depend on members
 }
 
-func parse(p parser) (caspaxos.Operation, *resp.Value) {
+func parse(p parser) (operation.Operation, *resp.Value) {
 	o := &searching{parser: p}
 	q, err := o.query(true, func(member []byte) (point, bool) {
 		o.members = append(o.members, member)
@@ -70,7 +70,7 @@ func (o *searching) Needs() register.Projection {
 	return register.Projection{Keys: zset.Keys(o.members), Ranges: o.ranges}
 }
 
-func (o *searching) Execute(v register.View, _ int64) caspaxos.Effect {
+func (o *searching) Execute(v register.View, _ int64) operation.Effect {
 	if err := element.Check(v.Header, register.SortedSet); err != nil {
 		return datatype.Reply(err)
 	}
@@ -86,7 +86,7 @@ func (o *searching) Execute(v register.View, _ int64) caspaxos.Effect {
 	}
 	found, need := q.find(v)
 	if need != nil {
-		return caspaxos.Effect{Need: need}
+		return operation.Effect{Need: need}
 	}
 	return datatype.Reply(q.reply(found))
 }

@@ -3,7 +3,7 @@ package hash
 import (
 	"bytes"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/operation"
 	"synod/protocol/register"
 	"synod/protocol/resp"
 	"synod/proxy/datatype"
@@ -89,7 +89,7 @@ func (e *edit) live(key []byte) (field, bool) {
 }
 
 // effect is the edit's, on a hash that needs at least the encoding from then on.
-func (e *edit) effect(encoding uint8, reply *resp.Value) caspaxos.Effect {
+func (e *edit) effect(encoding uint8, reply *resp.Value) operation.Effect {
 	old := e.view.Header
 	if len(e.ops) == 0 && (!old.Exists() || encoding <= old.Encoding) {
 		return datatype.Reply(reply)

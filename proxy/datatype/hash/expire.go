@@ -1,7 +1,7 @@
 package hash
 
 import (
-	"synod/protocol/caspaxos"
+	"synod/protocol/operation"
 	"synod/protocol/register"
 	"synod/protocol/resp"
 	"synod/proxy/datatype"
@@ -74,7 +74,7 @@ func (o *each) answers(result func(key []byte) int64) *resp.Value {
 }
 
 // edit changes the fields in turn.
-func (o *each) edit(v register.View, now int64, result func(e *edit, key []byte) int64) caspaxos.Effect {
+func (o *each) edit(v register.View, now int64, result func(e *edit, key []byte) int64) operation.Effect {
 	e := editOf(v, now)
 	e.edited = make(map[string]field, len(o.keys))
 	return e.effect(compact, o.answers(func(key []byte) int64 { return result(&e, key) }))
@@ -131,7 +131,7 @@ type expire struct {
 // parseExpire parses a command key time [NX|XX|GT|LT] FIELDS numfields field
 // [field ...]. As in Redis, errors show after that on a key of another type,
 // and in the order of the arguments.
-func parseExpire(args [][]byte, unit expiry.Unit, base expiry.Base, command string) (caspaxos.Operation, *resp.Value) {
+func parseExpire(args [][]byte, unit expiry.Unit, base expiry.Base, command string) (operation.Operation, *resp.Value) {
 	o := &expire{tooLate: expiry.Invalid(command)}
 	n, ok := number.ParseInt(args[2])
 	switch {
@@ -152,26 +152,26 @@ func parseExpire(args [][]byte, unit expiry.Unit, base expiry.Base, command stri
 
 // Expire parses HEXPIRE key seconds [NX|XX|GT|LT] FIELDS numfields field
 // [field ...].
-func Expire(args [][]byte) (caspaxos.Operation, *resp.Value) {
+func Expire(args [][]byte) (operation.Operation, *resp.Value) {
 	return parseExpire(args, expiry.Seconds, expiry.Relative, "hexpire")
 }
 
 // PExpire parses HPEXPIRE, which is HEXPIRE in milliseconds.
-func PExpire(args [][]byte) (caspaxos.Operation, *resp.Value) {
+func PExpire(args [][]byte) (operation.Operation, *resp.Value) {
 	return parseExpire(args, expiry.Milliseconds, expiry.Relative, "hpexpire")
 }
 
 // ExpireAt parses HEXPIREAT, which is HEXPIRE with a Unix time.
-func ExpireAt(args [][]byte) (caspaxos.Operation, *resp.Value) {
+func ExpireAt(args [][]byte) (operation.Operation, *resp.Value) {
 	return parseExpire(args, expiry.Seconds, expiry.Absolute, "hexpireat")
 }
 
 // PExpireAt parses HPEXPIREAT, which is HEXPIREAT in milliseconds.
-func PExpireAt(args [][]byte) (caspaxos.Operation, *resp.Value) {
+func PExpireAt(args [][]byte) (operation.Operation, *resp.Value) {
 	return parseExpire(args, expiry.Milliseconds, expiry.Absolute, "hpexpireat")
 }
 
-func (o *expire) Execute(v register.View, now int64) caspaxos.Effect {
+func (o *expire) Execute(v register.View, now int64) operation.Effect {
 	if err := o.check(v.Header); err != nil {
 		return datatype.Reply(err)
 	}
@@ -205,13 +205,13 @@ type persist struct {
 }
 
 // Persist parses HPERSIST key FIELDS numfields field [field ...].
-func Persist(args [][]byte) (caspaxos.Operation, *resp.Value) {
+func Persist(args [][]byte) (operation.Operation, *resp.Value) {
 	o := &persist{}
 	o.keys, o.err = parseFields(args[2:], errNumber)
 	return o, nil
 }
 
-func (o *persist) Execute(v register.View, now int64) caspaxos.Effect {
+func (o *persist) Execute(v register.View, now int64) operation.Effect {
 	if err := o.check(v.Header); err != nil {
 		return datatype.Reply(err)
 	}
@@ -236,33 +236,33 @@ type ttl struct {
 	base expiry.Base
 }
 
-func parseTTL(args [][]byte, unit expiry.Unit, base expiry.Base) (caspaxos.Operation, *resp.Value) {
+func parseTTL(args [][]byte, unit expiry.Unit, base expiry.Base) (operation.Operation, *resp.Value) {
 	o := &ttl{unit: unit, base: base}
 	o.keys, o.err = parseFields(args[2:], errNumber)
 	return o, nil
 }
 
 // TTL parses HTTL key FIELDS numfields field [field ...].
-func TTL(args [][]byte) (caspaxos.Operation, *resp.Value) {
+func TTL(args [][]byte) (operation.Operation, *resp.Value) {
 	return parseTTL(args, expiry.Seconds, expiry.Relative)
 }
 
 // PTTL parses HPTTL key FIELDS numfields field [field ...].
-func PTTL(args [][]byte) (caspaxos.Operation, *resp.Value) {
+func PTTL(args [][]byte) (operation.Operation, *resp.Value) {
 	return parseTTL(args, expiry.Milliseconds, expiry.Relative)
 }
 
 // ExpireTime parses HEXPIRETIME key FIELDS numfields field [field ...].
-func ExpireTime(args [][]byte) (caspaxos.Operation, *resp.Value) {
+func ExpireTime(args [][]byte) (operation.Operation, *resp.Value) {
 	return parseTTL(args, expiry.Seconds, expiry.Absolute)
 }
 
 // PExpireTime parses HPEXPIRETIME key FIELDS numfields field [field ...].
-func PExpireTime(args [][]byte) (caspaxos.Operation, *resp.Value) {
+func PExpireTime(args [][]byte) (operation.Operation, *resp.Value) {
 	return parseTTL(args, expiry.Milliseconds, expiry.Absolute)
 }
 
-func (o *ttl) Execute(v register.View, now int64) caspaxos.Effect {
+func (o *ttl) Execute(v register.View, now int64) operation.Effect {
 	if err := o.check(v.Header); err != nil {
 		return datatype.Reply(err)
 	}

@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"slices"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/operation"
 	"synod/protocol/register"
 	"synod/protocol/resp"
 	"synod/proxy/datatype"
@@ -56,8 +56,8 @@ func (l *look) get(v register.View, key []byte) (field, bool) {
 }
 
 // Effect implements element.Look.
-func (l *look) Effect(reply *resp.Value) caspaxos.Effect {
-	return caspaxos.Effect{Change: l.removal(), Result: reply}
+func (l *look) Effect(reply *resp.Value) operation.Effect {
+	return operation.Effect{Change: l.removal(), Result: reply}
 }
 
 // removal is the change that takes away what was found past its time: nothing
@@ -103,7 +103,7 @@ func Live(v register.View, now int64) (register.View, register.Change) {
 
 // Find returns the effect of a command that reads one field of a hash; show
 // makes the reply. The view must know the element of the key.
-func Find(v register.View, now int64, key []byte, show func(value []byte, exists bool) *resp.Value) caspaxos.Effect {
+func Find(v register.View, now int64, key []byte, show func(value []byte, exists bool) *resp.Value) operation.Effect {
 	l := lookAt(v.Header, now)
 	f, exists := l.get(v, key)
 	return l.Effect(show(f.value, exists))
@@ -134,7 +134,7 @@ func appendKeys(keys, names [][]byte) [][]byte {
 
 func (o *lookup) Needs() register.Projection { return register.Projection{Keys: o.keys} }
 
-func (o *lookup) Execute(v register.View, now int64) caspaxos.Effect {
+func (o *lookup) Execute(v register.View, now int64) operation.Effect {
 	if err := element.Check(v.Header, register.Hash); err != nil {
 		return datatype.Reply(err)
 	}
@@ -150,7 +150,7 @@ type whole struct {
 
 func (whole) Needs() register.Projection { return register.Projection{All: true} }
 
-func (o whole) Execute(v register.View, now int64) caspaxos.Effect {
+func (o whole) Execute(v register.View, now int64) operation.Effect {
 	if err := element.Check(v.Header, register.Hash); err != nil {
 		return datatype.Reply(err)
 	}

@@ -1,7 +1,7 @@
 package hash
 
 import (
-	"synod/protocol/caspaxos"
+	"synod/protocol/operation"
 	"synod/protocol/register"
 	"synod/protocol/resp"
 	"synod/proxy/datatype"
@@ -9,7 +9,7 @@ import (
 )
 
 // Get parses HGET key field.
-func Get(args [][]byte) (caspaxos.Operation, *resp.Value) {
+func Get(args [][]byte) (operation.Operation, *resp.Value) {
 	return parseLookup(args[2:], func(l *look, v register.View, keys [][]byte) *resp.Value {
 		f, exists := l.get(v, keys[0])
 		if !exists {
@@ -20,7 +20,7 @@ func Get(args [][]byte) (caspaxos.Operation, *resp.Value) {
 }
 
 // MGet parses HMGET key field [field ...].
-func MGet(args [][]byte) (caspaxos.Operation, *resp.Value) {
+func MGet(args [][]byte) (operation.Operation, *resp.Value) {
 	return parseLookup(args[2:], func(l *look, v register.View, keys [][]byte) *resp.Value {
 		elems := make([]resp.Value, len(keys))
 		for i, key := range keys {
@@ -34,7 +34,7 @@ func MGet(args [][]byte) (caspaxos.Operation, *resp.Value) {
 }
 
 // Exists parses HEXISTS key field.
-func Exists(args [][]byte) (caspaxos.Operation, *resp.Value) {
+func Exists(args [][]byte) (operation.Operation, *resp.Value) {
 	return parseLookup(args[2:], func(l *look, v register.View, keys [][]byte) *resp.Value {
 		if _, exists := l.get(v, keys[0]); exists {
 			return resp.Int(1)
@@ -44,7 +44,7 @@ func Exists(args [][]byte) (caspaxos.Operation, *resp.Value) {
 }
 
 // StrLen parses HSTRLEN key field.
-func StrLen(args [][]byte) (caspaxos.Operation, *resp.Value) {
+func StrLen(args [][]byte) (operation.Operation, *resp.Value) {
 	return parseLookup(args[2:], func(l *look, v register.View, keys [][]byte) *resp.Value {
 		f, _ := l.get(v, keys[0])
 		return resp.Int(int64(len(f.value)))
@@ -53,20 +53,20 @@ func StrLen(args [][]byte) (caspaxos.Operation, *resp.Value) {
 
 // Len parses HLEN key. As in Redis, it counts fields that are past their time
 // until they are taken away.
-func Len([][]byte) (caspaxos.Operation, *resp.Value) { return element.ParseSize(register.Hash) }
+func Len([][]byte) (operation.Operation, *resp.Value) { return element.ParseSize(register.Hash) }
 
 // GetAll parses HGETALL key.
-func GetAll([][]byte) (caspaxos.Operation, *resp.Value) {
+func GetAll([][]byte) (operation.Operation, *resp.Value) {
 	return whole{show: func(elems []register.Element) *resp.Value {
 		return &resp.Value{Kind: resp.Map, Elems: both(elems)}
 	}}, nil
 }
 
 // Keys parses HKEYS key.
-func Keys([][]byte) (caspaxos.Operation, *resp.Value) { return whole{show: fields}, nil }
+func Keys([][]byte) (operation.Operation, *resp.Value) { return whole{show: fields}, nil }
 
 // Vals parses HVALS key.
-func Vals([][]byte) (caspaxos.Operation, *resp.Value) {
+func Vals([][]byte) (operation.Operation, *resp.Value) {
 	return whole{show: func(elems []register.Element) *resp.Value {
 		out := make([]resp.Value, len(elems))
 		for i, e := range elems {
@@ -77,7 +77,7 @@ func Vals([][]byte) (caspaxos.Operation, *resp.Value) {
 }
 
 // RandField parses HRANDFIELD key [count [WITHVALUES]].
-func RandField(args [][]byte) (caspaxos.Operation, *resp.Value) {
+func RandField(args [][]byte) (operation.Operation, *resp.Value) {
 	if len(args) == 2 {
 		return kind.ParseOne(func(elems []register.Element) *resp.Value {
 			return resp.Bytes(element.Member("", elems[0].Key))
@@ -99,7 +99,7 @@ func RandField(args [][]byte) (caspaxos.Operation, *resp.Value) {
 }
 
 // Scan parses HSCAN key cursor [MATCH pattern] [COUNT count].
-func Scan(args [][]byte) (caspaxos.Operation, *resp.Value) { return kind.ParseScan(args, both) }
+func Scan(args [][]byte) (operation.Operation, *resp.Value) { return kind.ParseScan(args, both) }
 
 func bulk(b []byte) resp.Value { return resp.Value{Kind: resp.Bulk, Str: b} }
 

@@ -1,7 +1,7 @@
 package hash
 
 import (
-	"synod/protocol/caspaxos"
+	"synod/protocol/operation"
 	"synod/protocol/register"
 	"synod/protocol/resp"
 	"synod/proxy/datatype"
@@ -25,16 +25,16 @@ type Reap struct {
 	Again bool
 }
 
-// ReadOnly implements caspaxos.Operation.
+// ReadOnly implements operation.Operation.
 func (o Reap) ReadOnly() bool { return !o.Again }
 
-// Blind implements caspaxos.Operation.
+// Blind implements operation.Operation.
 func (Reap) Blind() bool { return false }
 
 // dueFields is the part of the index that a step looks at.
 var dueFields = register.Range{From: []byte(element.End), Limit: reapMost + 1}
 
-// Needs implements caspaxos.Operation.
+// Needs implements operation.Operation.
 func (o Reap) Needs() register.Projection {
 	if !o.Again {
 		return register.Projection{}
@@ -44,7 +44,7 @@ func (o Reap) Needs() register.Projection {
 
 // Execute takes away some fields and moves the bound to the earliest of the
 // rest.
-func (o Reap) Execute(v register.View, now int64) caspaxos.Effect {
+func (o Reap) Execute(v register.View, now int64) operation.Effect {
 	c := clockOf(v.Header)
 	now = max(now, c.floor)
 	if c.bound == 0 || c.bound > now {

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strconv"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/operation"
 	"synod/protocol/register"
 	"synod/protocol/resp"
 	"synod/proxy/datatype"
@@ -29,7 +29,7 @@ func newSet(pairs [][]byte) *set {
 }
 
 // Set parses HSET key field value [field value ...].
-func Set(args [][]byte) (caspaxos.Operation, *resp.Value) {
+func Set(args [][]byte) (operation.Operation, *resp.Value) {
 	if len(args)%2 != 0 {
 		return nil, resp.ErrArity("hset")
 	}
@@ -37,7 +37,7 @@ func Set(args [][]byte) (caspaxos.Operation, *resp.Value) {
 }
 
 // MSet parses HMSET key field value [field value ...].
-func MSet(args [][]byte) (caspaxos.Operation, *resp.Value) {
+func MSet(args [][]byte) (operation.Operation, *resp.Value) {
 	if len(args)%2 != 0 {
 		return nil, resp.ErrArity("hmset")
 	}
@@ -48,7 +48,7 @@ func MSet(args [][]byte) (caspaxos.Operation, *resp.Value) {
 
 func (o *set) Needs() register.Projection { return register.Projection{Keys: o.keys} }
 
-func (o *set) Execute(v register.View, now int64) caspaxos.Effect {
+func (o *set) Execute(v register.View, now int64) operation.Effect {
 	if err := element.Check(v.Header, register.Hash); err != nil {
 		return datatype.Reply(err)
 	}
@@ -71,9 +71,9 @@ func (o *set) Execute(v register.View, now int64) caspaxos.Effect {
 type setNX struct{ *set }
 
 // SetNX parses HSETNX key field value.
-func SetNX(args [][]byte) (caspaxos.Operation, *resp.Value) { return setNX{newSet(args[2:])}, nil }
+func SetNX(args [][]byte) (operation.Operation, *resp.Value) { return setNX{newSet(args[2:])}, nil }
 
-func (o setNX) Execute(v register.View, now int64) caspaxos.Effect {
+func (o setNX) Execute(v register.View, now int64) operation.Effect {
 	if v.Header.Type == register.Hash {
 		e := editOf(v, now)
 		if _, exists := e.live(o.keys[0]); exists {
@@ -90,7 +90,7 @@ type del struct {
 }
 
 // Del parses HDEL key field [field ...].
-func Del(args [][]byte) (caspaxos.Operation, *resp.Value) {
+func Del(args [][]byte) (operation.Operation, *resp.Value) {
 	o := &del{keys: appendKeys(nil, args[2:])}
 	slices.SortFunc(o.keys, bytes.Compare)
 	o.keys = slices.CompactFunc(o.keys, bytes.Equal)
@@ -99,7 +99,7 @@ func Del(args [][]byte) (caspaxos.Operation, *resp.Value) {
 
 func (o *del) Needs() register.Projection { return register.Projection{Keys: o.keys} }
 
-func (o *del) Execute(v register.View, now int64) caspaxos.Effect {
+func (o *del) Execute(v register.View, now int64) operation.Effect {
 	if err := element.Check(v.Header, register.Hash); err != nil {
 		return datatype.Reply(err)
 	}
@@ -124,13 +124,13 @@ type calculate struct {
 	next func(value []byte, exists bool) ([]byte, *resp.Value)
 }
 
-func newCalculate(field []byte, next func([]byte, bool) ([]byte, *resp.Value)) (caspaxos.Operation, *resp.Value) {
+func newCalculate(field []byte, next func([]byte, bool) ([]byte, *resp.Value)) (operation.Operation, *resp.Value) {
 	return &calculate{field: field, key: element.Key("", field), next: next}, nil
 }
 
 func (o *calculate) Needs() register.Projection { return register.Projection{Keys: [][]byte{o.key}} }
 
-func (o *calculate) Execute(v register.View, now int64) caspaxos.Effect {
+func (o *calculate) Execute(v register.View, now int64) operation.Effect {
 	if err := element.Check(v.Header, register.Hash); err != nil {
 		return datatype.Reply(err)
 	}
@@ -155,7 +155,7 @@ var (
 )
 
 // IncrBy parses HINCRBY key field increment.
-func IncrBy(args [][]byte) (caspaxos.Operation, *resp.Value) {
+func IncrBy(args [][]byte) (operation.Operation, *resp.Value) {
 	delta, ok := number.ParseInt(args[3])
 	if !ok {
 		return nil, resp.ErrNotInteger
@@ -173,7 +173,7 @@ func IncrBy(args [][]byte) (caspaxos.Operation, *resp.Value) {
 }
 
 // IncrByFloat parses HINCRBYFLOAT key field increment.
-func IncrByFloat(args [][]byte) (caspaxos.Operation, *resp.Value) {
+func IncrByFloat(args [][]byte) (operation.Operation, *resp.Value) {
 	delta, ok := number.ParseFloat(args[3])
 	if !ok {
 		return nil, resp.ErrNotFloat

@@ -3,7 +3,7 @@ package hll
 import (
 	"slices"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/operation"
 	"synod/protocol/register"
 	"synod/protocol/resp"
 	"synod/proxy/datatype"
@@ -19,7 +19,7 @@ type add struct {
 }
 
 // Add parses PFADD key [element ...].
-func Add(args [][]byte) (caspaxos.Operation, *resp.Value) {
+func Add(args [][]byte) (operation.Operation, *resp.Value) {
 	o := &add{sightings: make([]sighting, len(args)-2), end: headerBytes}
 	for i, element := range args[2:] {
 		s := sight(element)
@@ -33,7 +33,7 @@ func Add(args [][]byte) (caspaxos.Operation, *resp.Value) {
 // only if a register of a dense value would be there.
 func (o *add) Needs() register.Projection { return str.Span(0, o.end) }
 
-func (o *add) Execute(v register.View, _ int64) caspaxos.Effect {
+func (o *add) Execute(v register.View, _ int64) operation.Effect {
 	if !v.Header.Exists() {
 		value, _ := o.into(create())
 		touch(value)
@@ -70,7 +70,7 @@ func (o *add) Execute(v register.View, _ int64) caspaxos.Effect {
 
 // nothing is the effect if no register changed. Redis takes the value for
 // changed in place all the same.
-func (o *add) nothing(v register.View) caspaxos.Effect {
+func (o *add) nothing(v register.View) operation.Effect {
 	h := str.InPlace(v.Header, v.Header.Size)
 	if h.Encoding == v.Header.Encoding {
 		return datatype.Reply(resp.Int(0))
@@ -109,7 +109,7 @@ func (o *add) into(value []byte) ([]byte, outcome) {
 
 // dense adds to a dense value, of which the view may have the chunks only that
 // registers are in.
-func (o *add) dense(v register.View) caspaxos.Effect {
+func (o *add) dense(v register.View) operation.Effect {
 	old := str.Bytes(v, 0, o.end)
 	value, outcome := o.into(slices.Clone(old))
 	if outcome == unchanged {
@@ -157,7 +157,7 @@ type read struct {
 // Needs asks for all that a dense value takes.
 func (read) Needs() register.Projection { return str.Span(0, denseBytes) }
 
-func (o read) Execute(v register.View, _ int64) caspaxos.Effect {
+func (o read) Execute(v register.View, _ int64) operation.Effect {
 	if !v.Header.Exists() {
 		return datatype.Reply(resp.Nil)
 	}
@@ -172,7 +172,7 @@ func (o read) Execute(v register.View, _ int64) caspaxos.Effect {
 
 // Count parses PFCOUNT key [key ...].
 func Count(args [][]byte) (*datatype.Split, *resp.Value) {
-	s := &datatype.Split{Keys: args[1:], Ops: make([]caspaxos.Operation, len(args)-1), Snapshot: true, Combine: union}
+	s := &datatype.Split{Keys: args[1:], Ops: make([]operation.Operation, len(args)-1), Snapshot: true, Combine: union}
 	op := read{reply: resp.Bytes}
 	if len(s.Ops) == 1 {
 		op.reply, s.Combine = estimate, orZero

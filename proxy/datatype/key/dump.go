@@ -1,7 +1,7 @@
 package key
 
 import (
-	"synod/protocol/caspaxos"
+	"synod/protocol/operation"
 	"synod/protocol/register"
 	"synod/protocol/resp"
 	"synod/proxy/datatype"
@@ -14,12 +14,12 @@ import (
 type dump struct{ datatype.Reads }
 
 // Dump parses DUMP key.
-func Dump([][]byte) (caspaxos.Operation, *resp.Value) { return dump{}, nil }
+func Dump([][]byte) (operation.Operation, *resp.Value) { return dump{}, nil }
 
 func (dump) Needs() register.Projection { return register.Projection{All: true} }
 
-func (dump) Execute(v register.View, now int64) caspaxos.Effect {
-	e := caspaxos.Effect{Result: resp.Nil}
+func (dump) Execute(v register.View, now int64) operation.Effect {
+	e := operation.Effect{Result: resp.Nil}
 	if v.Header.Type == register.Hash {
 		v, e.Change = hash.Live(v, now)
 	}
@@ -51,7 +51,7 @@ type restore struct {
 // Restore parses RESTORE key ttl payload [REPLACE] [ABSTTL] [IDLETIME seconds]
 // [FREQ frequency]. The last two say how to evict the value, which does not
 // happen here; they are checked only.
-func Restore(args [][]byte) (caspaxos.Operation, *resp.Value) {
+func Restore(args [][]byte) (operation.Operation, *resp.Value) {
 	o := &restore{base: expiry.Relative}
 	if err := o.parseOptions(args[4:]); err != nil {
 		return nil, err
@@ -123,7 +123,7 @@ func (o *restore) ReadOnly() bool             { return false }
 func (o *restore) Blind() bool                { return o.replace }
 func (o *restore) Needs() register.Projection { return register.Projection{} }
 
-func (o *restore) Execute(v register.View, now int64) caspaxos.Effect {
+func (o *restore) Execute(v register.View, now int64) operation.Effect {
 	switch {
 	case v.Header.Exists() && !o.replace:
 		return datatype.Reply(resp.ErrBusyKey)

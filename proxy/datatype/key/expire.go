@@ -1,7 +1,7 @@
 package key
 
 import (
-	"synod/protocol/caspaxos"
+	"synod/protocol/operation"
 	"synod/protocol/register"
 	"synod/protocol/resp"
 	"synod/proxy/datatype"
@@ -66,7 +66,7 @@ type expire struct {
 	condition
 }
 
-func parseExpire(args [][]byte, unit expiry.Unit, base expiry.Base, command string) (caspaxos.Operation, *resp.Value) {
+func parseExpire(args [][]byte, unit expiry.Unit, base expiry.Base, command string) (operation.Operation, *resp.Value) {
 	c, err := parseCondition(args[3:])
 	if err != nil {
 		return nil, err
@@ -79,26 +79,26 @@ func parseExpire(args [][]byte, unit expiry.Unit, base expiry.Base, command stri
 }
 
 // Expire parses EXPIRE key seconds [NX|XX|GT|LT].
-func Expire(args [][]byte) (caspaxos.Operation, *resp.Value) {
+func Expire(args [][]byte) (operation.Operation, *resp.Value) {
 	return parseExpire(args, expiry.Seconds, expiry.Relative, "expire")
 }
 
 // PExpire parses PEXPIRE key milliseconds [NX|XX|GT|LT].
-func PExpire(args [][]byte) (caspaxos.Operation, *resp.Value) {
+func PExpire(args [][]byte) (operation.Operation, *resp.Value) {
 	return parseExpire(args, expiry.Milliseconds, expiry.Relative, "pexpire")
 }
 
 // ExpireAt parses EXPIREAT key unix-seconds [NX|XX|GT|LT].
-func ExpireAt(args [][]byte) (caspaxos.Operation, *resp.Value) {
+func ExpireAt(args [][]byte) (operation.Operation, *resp.Value) {
 	return parseExpire(args, expiry.Seconds, expiry.Absolute, "expireat")
 }
 
 // PExpireAt parses PEXPIREAT key unix-milliseconds [NX|XX|GT|LT].
-func PExpireAt(args [][]byte) (caspaxos.Operation, *resp.Value) {
+func PExpireAt(args [][]byte) (operation.Operation, *resp.Value) {
 	return parseExpire(args, expiry.Milliseconds, expiry.Absolute, "pexpireat")
 }
 
-func (o *expire) Execute(v register.View, now int64) caspaxos.Effect {
+func (o *expire) Execute(v register.View, now int64) operation.Effect {
 	at, err := o.time.At(now)
 	switch {
 	case err != nil:
@@ -119,9 +119,9 @@ type persist struct {
 }
 
 // Persist parses PERSIST key.
-func Persist([][]byte) (caspaxos.Operation, *resp.Value) { return persist{}, nil }
+func Persist([][]byte) (operation.Operation, *resp.Value) { return persist{}, nil }
 
-func (persist) Execute(v register.View, _ int64) caspaxos.Effect {
+func (persist) Execute(v register.View, _ int64) operation.Effect {
 	h := v.Header
 	if h.Expiry == 0 {
 		return datatype.Reply(resp.Int(0))
@@ -139,26 +139,26 @@ type ttl struct {
 }
 
 // TTL parses TTL key.
-func TTL([][]byte) (caspaxos.Operation, *resp.Value) {
+func TTL([][]byte) (operation.Operation, *resp.Value) {
 	return ttl{unit: expiry.Seconds, base: expiry.Relative}, nil
 }
 
 // PTTL parses PTTL key.
-func PTTL([][]byte) (caspaxos.Operation, *resp.Value) {
+func PTTL([][]byte) (operation.Operation, *resp.Value) {
 	return ttl{unit: expiry.Milliseconds, base: expiry.Relative}, nil
 }
 
 // ExpireTime parses EXPIRETIME key.
-func ExpireTime([][]byte) (caspaxos.Operation, *resp.Value) {
+func ExpireTime([][]byte) (operation.Operation, *resp.Value) {
 	return ttl{unit: expiry.Seconds, base: expiry.Absolute}, nil
 }
 
 // PExpireTime parses PEXPIRETIME key.
-func PExpireTime([][]byte) (caspaxos.Operation, *resp.Value) {
+func PExpireTime([][]byte) (operation.Operation, *resp.Value) {
 	return ttl{unit: expiry.Milliseconds, base: expiry.Absolute}, nil
 }
 
-func (o ttl) Execute(v register.View, now int64) caspaxos.Effect {
+func (o ttl) Execute(v register.View, now int64) operation.Effect {
 	switch {
 	case !v.Header.Exists():
 		return datatype.Reply(resp.Int(-2))

@@ -4,7 +4,7 @@
 package key
 
 import (
-	"synod/protocol/caspaxos"
+	"synod/protocol/operation"
 	"synod/protocol/register"
 	"synod/protocol/resp"
 	"synod/proxy/datatype"
@@ -20,7 +20,7 @@ type del struct {
 	header
 }
 
-func (del) Execute(v register.View, _ int64) caspaxos.Effect {
+func (del) Execute(v register.View, _ int64) operation.Effect {
 	if !v.Header.Exists() {
 		return datatype.Reply(resp.Int(0))
 	}
@@ -32,7 +32,7 @@ type exists struct {
 	header
 }
 
-func (exists) Execute(v register.View, _ int64) caspaxos.Effect {
+func (exists) Execute(v register.View, _ int64) operation.Effect {
 	if !v.Header.Exists() {
 		return datatype.Reply(resp.Int(0))
 	}
@@ -53,8 +53,8 @@ func Exists(args [][]byte) (*datatype.Split, *resp.Value) {
 func Touch(args [][]byte) (*datatype.Split, *resp.Value) { return Exists(args) }
 
 // count runs an operation on each key and adds up the replies.
-func count(args [][]byte, op caspaxos.Operation) *datatype.Split {
-	s := &datatype.Split{Keys: args[1:], Ops: make([]caspaxos.Operation, len(args)-1), Combine: datatype.Sum}
+func count(args [][]byte, op operation.Operation) *datatype.Split {
+	s := &datatype.Split{Keys: args[1:], Ops: make([]operation.Operation, len(args)-1), Combine: datatype.Sum}
 	for i := range s.Ops {
 		s.Ops[i] = op
 	}
@@ -67,8 +67,8 @@ type typeOf struct {
 }
 
 // Type parses TYPE key.
-func Type([][]byte) (caspaxos.Operation, *resp.Value) { return typeOf{}, nil }
+func Type([][]byte) (operation.Operation, *resp.Value) { return typeOf{}, nil }
 
-func (typeOf) Execute(v register.View, _ int64) caspaxos.Effect {
+func (typeOf) Execute(v register.View, _ int64) operation.Effect {
 	return datatype.Reply(resp.Status(v.Header.Type.String()))
 }

@@ -1,7 +1,7 @@
 package key
 
 import (
-	"synod/protocol/caspaxos"
+	"synod/protocol/operation"
 	"synod/protocol/register"
 	"synod/protocol/resp"
 	"synod/proxy/datatype"
@@ -11,11 +11,11 @@ import (
 type encoding struct{ datatype.Reads }
 
 // Encoding parses OBJECT ENCODING key.
-func Encoding([][]byte) (caspaxos.Operation, *resp.Value) { return encoding{}, nil }
+func Encoding([][]byte) (operation.Operation, *resp.Value) { return encoding{}, nil }
 
 func (encoding) Needs() register.Projection { return str.EncodingNeeds() }
 
-func (encoding) Execute(v register.View, _ int64) caspaxos.Effect {
+func (encoding) Execute(v register.View, _ int64) operation.Effect {
 	if !v.Header.Exists() {
 		return datatype.Reply(resp.Nil)
 	}
@@ -29,7 +29,7 @@ type about struct {
 	reply *resp.Value
 }
 
-func (o about) Execute(v register.View, _ int64) caspaxos.Effect {
+func (o about) Execute(v register.View, _ int64) operation.Effect {
 	if !v.Header.Exists() {
 		return datatype.Reply(resp.Nil)
 	}
@@ -40,10 +40,10 @@ var errNoFrequency = resp.Err("ERR An LFU maxmemory policy is not selected, acce
 
 // IdleTime parses OBJECT IDLETIME key. Accesses leave no trace, so it is always
 // the time since this one.
-func IdleTime([][]byte) (caspaxos.Operation, *resp.Value) { return about{reply: resp.Int(0)}, nil }
+func IdleTime([][]byte) (operation.Operation, *resp.Value) { return about{reply: resp.Int(0)}, nil }
 
 // RefCount parses OBJECT REFCOUNT key.
-func RefCount([][]byte) (caspaxos.Operation, *resp.Value) { return about{reply: resp.Int(1)}, nil }
+func RefCount([][]byte) (operation.Operation, *resp.Value) { return about{reply: resp.Int(1)}, nil }
 
 // Freq parses OBJECT FREQ key.
-func Freq([][]byte) (caspaxos.Operation, *resp.Value) { return about{reply: errNoFrequency}, nil }
+func Freq([][]byte) (operation.Operation, *resp.Value) { return about{reply: errNoFrequency}, nil }

@@ -5,7 +5,7 @@ import (
 	"math"
 	"slices"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/operation"
 	"synod/protocol/register"
 	"synod/protocol/resp"
 	"synod/proxy/datatype"
@@ -22,7 +22,7 @@ type rem struct {
 }
 
 // LRem parses LREM key count element.
-func LRem(args [][]byte) (caspaxos.Operation, *resp.Value) {
+func LRem(args [][]byte) (operation.Operation, *resp.Value) {
 	count, ok := number.ParseInt(args[2])
 	if !ok {
 		return nil, resp.ErrNotInteger
@@ -36,7 +36,7 @@ func LRem(args [][]byte) (caspaxos.Operation, *resp.Value) {
 
 func (*rem) Needs() register.Projection { return all }
 
-func (o *rem) Execute(v register.View, _ int64) caspaxos.Effect {
+func (o *rem) Execute(v register.View, _ int64) operation.Effect {
 	l, err := open(v)
 	if err != nil {
 		return datatype.Reply(err)
@@ -103,7 +103,7 @@ var (
 )
 
 // LPos parses LPOS key element [RANK rank] [COUNT num-matches] [MAXLEN len].
-func LPos(args [][]byte) (caspaxos.Operation, *resp.Value) {
+func LPos(args [][]byte) (operation.Operation, *resp.Value) {
 	o := &pos{item: args[2], count: 1}
 	for i := 3; i < len(args); i += 2 {
 		if i+1 == len(args) {
@@ -160,7 +160,7 @@ func (o *pos) looked() register.Range {
 	return register.Range{Limit: limited(o.longest), Reverse: o.back}
 }
 
-func (o *pos) Execute(v register.View, _ int64) caspaxos.Effect {
+func (o *pos) Execute(v register.View, _ int64) operation.Effect {
 	l, err := open(v)
 	switch {
 	case err != nil:

@@ -3,7 +3,7 @@ package list
 import (
 	"slices"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/operation"
 	"synod/protocol/register"
 	"synod/protocol/resp"
 	"synod/proxy/datatype"
@@ -86,11 +86,11 @@ func parseRange(args [][]byte) (start, end int64, err *resp.Value) {
 type llen struct{ datatype.Reads }
 
 // LLen parses LLEN key.
-func LLen([][]byte) (caspaxos.Operation, *resp.Value) { return llen{}, nil }
+func LLen([][]byte) (operation.Operation, *resp.Value) { return llen{}, nil }
 
 func (llen) Needs() register.Projection { return register.Projection{} }
 
-func (llen) Execute(v register.View, _ int64) caspaxos.Effect {
+func (llen) Execute(v register.View, _ int64) operation.Effect {
 	l, err := open(v)
 	if err != nil {
 		return datatype.Reply(err)
@@ -106,7 +106,7 @@ type index struct {
 }
 
 // LIndex parses LINDEX key index.
-func LIndex(args [][]byte) (caspaxos.Operation, *resp.Value) {
+func LIndex(args [][]byte) (operation.Operation, *resp.Value) {
 	i, ok := number.ParseInt(args[2])
 	return &index{index: i, valid: ok}, nil
 }
@@ -120,7 +120,7 @@ func (o *index) Needs() register.Projection {
 	return register.Projection{Ranges: []register.Range{at(o.index)}}
 }
 
-func (o *index) Execute(v register.View, _ int64) caspaxos.Effect {
+func (o *index) Execute(v register.View, _ int64) operation.Effect {
 	l, err := open(v)
 	switch {
 	case err != nil:
@@ -147,7 +147,7 @@ type span struct {
 }
 
 // LRange parses LRANGE key start stop.
-func LRange(args [][]byte) (caspaxos.Operation, *resp.Value) {
+func LRange(args [][]byte) (operation.Operation, *resp.Value) {
 	start, end, err := parseRange(args)
 	if err != nil {
 		return nil, err
@@ -174,7 +174,7 @@ func (o *span) Needs() register.Projection {
 	return register.Projection{}
 }
 
-func (o *span) Execute(v register.View, _ int64) caspaxos.Effect {
+func (o *span) Execute(v register.View, _ int64) operation.Effect {
 	l, err := open(v)
 	if err != nil {
 		return datatype.Reply(err)
@@ -199,7 +199,7 @@ type set struct {
 }
 
 // LSet parses LSET key index element.
-func LSet(args [][]byte) (caspaxos.Operation, *resp.Value) {
+func LSet(args [][]byte) (operation.Operation, *resp.Value) {
 	i, ok := number.ParseInt(args[2])
 	return &set{index: i, valid: ok, item: args[3]}, nil
 }
@@ -208,7 +208,7 @@ func LSet(args [][]byte) (caspaxos.Operation, *resp.Value) {
 // list.
 func (*set) Needs() register.Projection { return register.Projection{} }
 
-func (o *set) Execute(v register.View, _ int64) caspaxos.Effect {
+func (o *set) Execute(v register.View, _ int64) operation.Effect {
 	l, err := open(v)
 	switch {
 	case err != nil:

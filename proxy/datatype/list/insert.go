@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"slices"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/operation"
 	"synod/protocol/register"
 	"synod/protocol/resp"
 	"synod/proxy/datatype"
@@ -19,7 +19,7 @@ type insert struct {
 }
 
 // LInsert parses LINSERT key BEFORE|AFTER pivot element.
-func LInsert(args [][]byte) (caspaxos.Operation, *resp.Value) {
+func LInsert(args [][]byte) (operation.Operation, *resp.Value) {
 	o := &insert{pivot: args[3], item: args[4], after: datatype.Is(args[2], "AFTER")}
 	if !o.after && !datatype.Is(args[2], "BEFORE") {
 		return nil, resp.ErrSyntax
@@ -29,7 +29,7 @@ func LInsert(args [][]byte) (caspaxos.Operation, *resp.Value) {
 
 func (*insert) Needs() register.Projection { return all }
 
-func (o *insert) Execute(v register.View, _ int64) caspaxos.Effect {
+func (o *insert) Execute(v register.View, _ int64) operation.Effect {
 	l, err := open(v)
 	switch {
 	case err != nil:

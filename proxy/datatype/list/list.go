@@ -15,7 +15,7 @@ import (
 	"encoding/binary"
 	"math"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/operation"
 	"synod/protocol/register"
 	"synod/protocol/resp"
 	"synod/proxy/datatype"
@@ -83,7 +83,7 @@ func (l *layout) size() uint64 { return l.header.Size }
 func (l *layout) regular() bool { return l.aligned && l.last-l.first == (l.size()-1)*stride }
 
 // changes is the effect of a change to the list old that leaves l.
-func (l *layout) changes(old register.Header, ops []register.Op, reply *resp.Value) caspaxos.Effect {
+func (l *layout) changes(old register.Header, ops []register.Op, reply *resp.Value) operation.Effect {
 	if l.size() == 0 {
 		return datatype.Deletes(reply)
 	}

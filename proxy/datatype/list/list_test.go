@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"testing"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/operation"
 	"synod/protocol/register"
 	"synod/protocol/resp"
 )
@@ -32,7 +32,7 @@ func newState(t *testing.T, items ...string) *state {
 	return s
 }
 
-type parser func(args [][]byte) (caspaxos.Operation, *resp.Value)
+type parser func(args [][]byte) (operation.Operation, *resp.Value)
 
 func (s *state) run(parse parser, args ...string) *resp.Value {
 	s.t.Helper()
@@ -221,7 +221,7 @@ func TestPopsAhead(t *testing.T) {
 		s := newState(t, numbered("", 1000)...)
 		op, _ := parse([][]byte{nil, nil})
 		ask := op.(*pop)
-		part := register.NewDraft(s.draft.View().Project(ask.NeedsAhead(10)))
+		part := register.NewDraft(s.draft.View().Project(ask.Prefetch(10)))
 		for i := range 10 + ahead + 1 {
 			if !part.View().Covers(op.Needs()) {
 				t.Fatalf("pop %d has to ask", i)

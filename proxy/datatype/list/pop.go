@@ -3,7 +3,7 @@ package list
 import (
 	"math"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/operation"
 	"synod/protocol/register"
 	"synod/protocol/resp"
 	"synod/proxy/datatype"
@@ -25,12 +25,12 @@ type pop struct {
 var errNotPositive = resp.Err("ERR value is out of range, must be positive")
 
 // LPop parses LPOP key [count].
-func LPop(args [][]byte) (caspaxos.Operation, *resp.Value) { return parsePop(args, "lpop", false) }
+func LPop(args [][]byte) (operation.Operation, *resp.Value) { return parsePop(args, "lpop", false) }
 
 // RPop parses RPOP key [count].
-func RPop(args [][]byte) (caspaxos.Operation, *resp.Value) { return parsePop(args, "rpop", true) }
+func RPop(args [][]byte) (operation.Operation, *resp.Value) { return parsePop(args, "rpop", true) }
 
-func parsePop(args [][]byte, name string, back bool) (caspaxos.Operation, *resp.Value) {
+func parsePop(args [][]byte, name string, back bool) (operation.Operation, *resp.Value) {
 	o := &pop{count: 1, back: back, counted: len(args) == 3}
 	switch {
 	case len(args) > 3:
@@ -48,8 +48,8 @@ func parsePop(args [][]byte, name string, back bool) (caspaxos.Operation, *resp.
 // Needs also asks for the item that will be the list's end.
 func (o *pop) Needs() register.Projection { return o.needs(1) }
 
-// NeedsAhead also asks for what later pops will take (caspaxos.Ahead).
-func (o *pop) NeedsAhead(waiting int) register.Projection {
+// Prefetch also asks for what later pops will take (operation.Prefetcher).
+func (o *pop) Prefetch(waiting int) register.Projection {
 	return o.needs(int64(1 + ahead + waiting))
 }
 
@@ -74,7 +74,7 @@ func limited(n uint64) int {
 	return int(n)
 }
 
-func (o *pop) Execute(v register.View, _ int64) caspaxos.Effect {
+func (o *pop) Execute(v register.View, _ int64) operation.Effect {
 	l, err := open(v)
 	switch {
 	case err != nil:
@@ -88,7 +88,7 @@ func (o *pop) Execute(v register.View, _ int64) caspaxos.Effect {
 	}
 	elems, known := v.Range(o.taken(1))
 	if !known {
-		return datatype.Need(o.NeedsAhead(0))
+		return datatype.Need(o.Prefetch(0))
 	}
 	n := min(len(elems), int(min(o.count, math.MaxInt32)))
 	if n == len(elems) && uint64(n) < l.size() {

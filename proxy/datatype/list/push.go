@@ -3,7 +3,7 @@ package list
 import (
 	"slices"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/operation"
 	"synod/protocol/register"
 	"synod/protocol/resp"
 	"synod/proxy/datatype"
@@ -18,22 +18,22 @@ type push struct {
 }
 
 // LPush parses LPUSH key element [element ...].
-func LPush(args [][]byte) (caspaxos.Operation, *resp.Value) { return pushFront(args, false) }
+func LPush(args [][]byte) (operation.Operation, *resp.Value) { return pushFront(args, false) }
 
 // LPushX parses LPUSHX key element [element ...].
-func LPushX(args [][]byte) (caspaxos.Operation, *resp.Value) { return pushFront(args, true) }
+func LPushX(args [][]byte) (operation.Operation, *resp.Value) { return pushFront(args, true) }
 
 // RPush parses RPUSH key element [element ...].
-func RPush(args [][]byte) (caspaxos.Operation, *resp.Value) {
+func RPush(args [][]byte) (operation.Operation, *resp.Value) {
 	return &push{items: args[2:]}, nil
 }
 
 // RPushX parses RPUSHX key element [element ...].
-func RPushX(args [][]byte) (caspaxos.Operation, *resp.Value) {
+func RPushX(args [][]byte) (operation.Operation, *resp.Value) {
 	return &push{items: args[2:], only: true}, nil
 }
 
-func pushFront(args [][]byte, only bool) (caspaxos.Operation, *resp.Value) {
+func pushFront(args [][]byte, only bool) (operation.Operation, *resp.Value) {
 	items := slices.Clone(args[2:])
 	slices.Reverse(items) // the last one pushed is the first of the list
 	return &push{items: items, front: true, only: only}, nil
@@ -41,7 +41,7 @@ func pushFront(args [][]byte, only bool) (caspaxos.Operation, *resp.Value) {
 
 func (*push) Needs() register.Projection { return register.Projection{} }
 
-func (o *push) Execute(v register.View, _ int64) caspaxos.Effect {
+func (o *push) Execute(v register.View, _ int64) operation.Effect {
 	l, err := open(v)
 	switch {
 	case err != nil:
@@ -69,7 +69,7 @@ func (o *push) Execute(v register.View, _ int64) caspaxos.Effect {
 }
 
 // anew pushes to a list that has come to an end of the labels.
-func (o *push) anew(v register.View, l *layout) caspaxos.Effect {
+func (o *push) anew(v register.View, l *layout) operation.Effect {
 	if !v.Whole() {
 		return datatype.Need(all)
 	}

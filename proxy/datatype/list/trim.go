@@ -1,7 +1,7 @@
 package list
 
 import (
-	"synod/protocol/caspaxos"
+	"synod/protocol/operation"
 	"synod/protocol/register"
 	"synod/protocol/resp"
 	"synod/proxy/datatype"
@@ -14,7 +14,7 @@ type trim struct {
 }
 
 // LTrim parses LTRIM key start stop.
-func LTrim(args [][]byte) (caspaxos.Operation, *resp.Value) {
+func LTrim(args [][]byte) (operation.Operation, *resp.Value) {
 	start, end, err := parseRange(args)
 	if err != nil {
 		return nil, err
@@ -30,7 +30,7 @@ func (*trim) Needs() register.Projection { return register.Projection{} }
 // to be written as a new list: a node then deletes the old one at one stroke.
 const replaced = 8
 
-func (o *trim) Execute(v register.View, _ int64) caspaxos.Effect {
+func (o *trim) Execute(v register.View, _ int64) operation.Effect {
 	l, err := open(v)
 	if err != nil {
 		return datatype.Reply(err)
@@ -51,7 +51,7 @@ func (o *trim) Execute(v register.View, _ int64) caspaxos.Effect {
 }
 
 // keep replaces the list by the part of it from index from on and below to.
-func (l *layout) keep(v register.View, from, to uint64) caspaxos.Effect {
+func (l *layout) keep(v register.View, from, to uint64) operation.Effect {
 	elems, need := l.slice(v, from, to)
 	if need != nil {
 		return datatype.Need(register.Projection{Ranges: []register.Range{*need}})
@@ -61,7 +61,7 @@ func (l *layout) keep(v register.View, from, to uint64) caspaxos.Effect {
 }
 
 // cut removes all but a part of a regular list.
-func (l *layout) cut(old register.Header, from, to uint64) caspaxos.Effect {
+func (l *layout) cut(old register.Header, from, to uint64) operation.Effect {
 	ops := make([]register.Op, 0, l.size()-(to-from))
 	remove := func(i uint64) {
 		ops = append(ops, register.Op{Kind: register.Remove, Key: keyOf(l.first + i*stride)})
@@ -80,7 +80,7 @@ func (l *layout) cut(old register.Header, from, to uint64) caspaxos.Effect {
 
 // cutCounted removes all but a part of a list whose labels must be looked up:
 // those of what goes and of what comes to be an end.
-func (l *layout) cutCounted(v register.View, from, to uint64) caspaxos.Effect {
+func (l *layout) cutCounted(v register.View, from, to uint64) operation.Effect {
 	var missing register.Projection
 	look := func(from, to uint64) []register.Element {
 		elems, need := l.slice(v, from, to)

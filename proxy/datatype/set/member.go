@@ -6,7 +6,7 @@ import (
 	"math"
 	"slices"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/operation"
 	"synod/protocol/register"
 	"synod/protocol/resp"
 	"synod/proxy/datatype"
@@ -23,14 +23,14 @@ type add struct {
 }
 
 // Add parses SADD key member [member ...].
-func Add(args [][]byte) (caspaxos.Operation, *resp.Value) {
+func Add(args [][]byte) (operation.Operation, *resp.Value) {
 	puts := puts(args[2:])
 	return &add{puts: puts, keys: element.Keys(puts), encoding: encodingOf(args[2:])}, nil
 }
 
 func (o *add) Needs() register.Projection { return register.Projection{Keys: o.keys} }
 
-func (o *add) Execute(v register.View, _ int64) caspaxos.Effect {
+func (o *add) Execute(v register.View, _ int64) operation.Effect {
 	if err := element.Check(v.Header, register.Set); err != nil {
 		return datatype.Reply(err)
 	}
@@ -43,37 +43,37 @@ func (o *add) Execute(v register.View, _ int64) caspaxos.Effect {
 }
 
 // Rem parses SREM key member [member ...].
-func Rem(args [][]byte) (caspaxos.Operation, *resp.Value) {
+func Rem(args [][]byte) (operation.Operation, *resp.Value) {
 	return element.ParseRemove(register.Set, args[2:])
 }
 
 // Card parses SCARD key.
-func Card([][]byte) (caspaxos.Operation, *resp.Value) { return element.ParseSize(register.Set) }
+func Card([][]byte) (operation.Operation, *resp.Value) { return element.ParseSize(register.Set) }
 
 // IsMember parses SISMEMBER key member.
-func IsMember(args [][]byte) (caspaxos.Operation, *resp.Value) {
+func IsMember(args [][]byte) (operation.Operation, *resp.Value) {
 	return element.ParseLookup(register.Set, "", args[2:], element.Exists)
 }
 
 // MIsMember parses SMISMEMBER key member [member ...].
-func MIsMember(args [][]byte) (caspaxos.Operation, *resp.Value) {
+func MIsMember(args [][]byte) (operation.Operation, *resp.Value) {
 	return element.ParseLookup(register.Set, "", args[2:], element.Exist)
 }
 
 // Members parses SMEMBERS key.
-func Members([][]byte) (caspaxos.Operation, *resp.Value) {
+func Members([][]byte) (operation.Operation, *resp.Value) {
 	return element.ParseWhole(register.Set, reply)
 }
 
 // Scan parses SSCAN key cursor [MATCH pattern] [COUNT count].
-func Scan(args [][]byte) (caspaxos.Operation, *resp.Value) {
+func Scan(args [][]byte) (operation.Operation, *resp.Value) {
 	return element.ParseScan(args, register.Set, "", func(elems []register.Element) []resp.Value {
 		return element.Bulks(ordered(element.Members("", elems)))
 	})
 }
 
 // RandMember parses SRANDMEMBER key [count].
-func RandMember(args [][]byte) (caspaxos.Operation, *resp.Value) {
+func RandMember(args [][]byte) (operation.Operation, *resp.Value) {
 	switch {
 	case len(args) == 2:
 		return element.ParseOne(register.Set, "", one)
@@ -126,7 +126,7 @@ type pop struct {
 var errNotPositive = resp.Err("ERR value is out of range, must be positive")
 
 // Pop parses SPOP key [count].
-func Pop(args [][]byte) (caspaxos.Operation, *resp.Value) {
+func Pop(args [][]byte) (operation.Operation, *resp.Value) {
 	o := &pop{seed: element.Seed(), n: 1, none: resp.Nil, show: one}
 	switch {
 	case len(args) == 2:
@@ -144,7 +144,7 @@ func Pop(args [][]byte) (caspaxos.Operation, *resp.Value) {
 
 func (o *pop) Needs() register.Projection { return element.Places("", o.seed, o.n) }
 
-func (o *pop) Execute(v register.View, _ int64) caspaxos.Effect {
+func (o *pop) Execute(v register.View, _ int64) operation.Effect {
 	if err := element.Check(v.Header, register.Set); err != nil {
 		return datatype.Reply(err)
 	}
@@ -153,7 +153,7 @@ func (o *pop) Execute(v register.View, _ int64) caspaxos.Effect {
 	}
 	elems, need := element.Distinct(v, "", v.Header.Size, o.seed, o.n)
 	if need != nil {
-		return caspaxos.Effect{Need: need}
+		return operation.Effect{Need: need}
 	}
 	if len(elems) == 0 {
 		return datatype.Reply(o.none)

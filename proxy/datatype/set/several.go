@@ -3,7 +3,7 @@ package set
 import (
 	"math"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/operation"
 	"synod/protocol/register"
 	"synod/protocol/resp"
 	"synod/proxy/datatype"
@@ -33,7 +33,7 @@ type survey struct{ datatype.Reads }
 
 func (survey) Needs() register.Projection { return register.Projection{} }
 
-func (survey) Execute(v register.View, _ int64) caspaxos.Effect {
+func (survey) Execute(v register.View, _ int64) operation.Effect {
 	switch err := element.Check(v.Header, register.Set); {
 	case err != nil:
 		return datatype.Reply(err)
@@ -56,7 +56,7 @@ func array(elems []register.Element) *resp.Value {
 }
 
 // among answers which of the members a set has.
-func among(members [][]byte) caspaxos.Operation {
+func among(members [][]byte) operation.Operation {
 	o, _ := element.ParseLookup(register.Set, "", members, func(v register.View, keys [][]byte) *resp.Value {
 		var found [][]byte
 		for i, key := range keys {
@@ -82,7 +82,7 @@ type algebra struct {
 }
 
 func (a *algebra) split() *datatype.Split {
-	ops := make([]caspaxos.Operation, len(a.keys))
+	ops := make([]operation.Operation, len(a.keys))
 	for i := range ops {
 		ops[i] = survey{}
 	}
@@ -151,7 +151,7 @@ func (a *algebra) result(o *operands) [][]byte {
 	return a.apply(o.lists[o.base], others...)
 }
 
-func (a *algebra) then(results []*resp.Value) (keys [][]byte, ops []caspaxos.Operation) {
+func (a *algebra) then(results []*resp.Value) (keys [][]byte, ops []operation.Operation) {
 	n := len(a.keys)
 	o, failure := a.surveyed(results[:n])
 	if failure != nil {
@@ -176,7 +176,7 @@ func (a *algebra) then(results []*resp.Value) (keys [][]byte, ops []caspaxos.Ope
 }
 
 // read runs an operation on some of the sets.
-func (a *algebra) read(which []int, op caspaxos.Operation) (keys [][]byte, ops []caspaxos.Operation) {
+func (a *algebra) read(which []int, op operation.Operation) (keys [][]byte, ops []operation.Operation) {
 	for _, i := range which {
 		keys, ops = append(keys, a.keys[i]), append(ops, op)
 	}

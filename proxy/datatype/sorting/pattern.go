@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"slices"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/operation"
 	"synod/protocol/register"
 	"synod/protocol/resp"
 	"synod/proxy/datatype"
@@ -43,7 +43,7 @@ func parsePattern(arg []byte) pattern {
 // key returns the key for an item.
 func (p *pattern) key(item []byte) []byte { return slices.Concat(p.before, item, p.after) }
 
-// Needs implements caspaxos.Operation.
+// Needs implements operation.Operation.
 func (p *pattern) Needs() register.Projection {
 	if len(p.field) > 0 {
 		return register.Projection{Keys: [][]byte{element.Key("", p.field)}}
@@ -51,8 +51,8 @@ func (p *pattern) Needs() register.Projection {
 	return register.Projection{All: true}
 }
 
-// Execute implements caspaxos.Operation.
-func (p *pattern) Execute(v register.View, now int64) caspaxos.Effect {
+// Execute implements operation.Operation.
+func (p *pattern) Execute(v register.View, now int64) operation.Effect {
 	switch {
 	case len(p.field) == 0 && v.Header.Type == register.String:
 		return datatype.Reply(resp.Bytes(str.Content(v)))

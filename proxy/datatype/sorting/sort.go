@@ -12,7 +12,7 @@ import (
 	"cmp"
 	"slices"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/operation"
 	"synod/protocol/resp"
 	"synod/proxy/datatype"
 	"synod/proxy/datatype/number"
@@ -79,7 +79,7 @@ func parse(args [][]byte, mayStore bool) (*datatype.Split, *resp.Value) {
 		return nil, errStore
 	}
 	return &datatype.Split{
-		Keys: args[1:2], Ops: []caspaxos.Operation{&source{unsorted: q.unsorted, desc: q.desc, limit: q.limit}},
+		Keys: args[1:2], Ops: []operation.Operation{&source{unsorted: q.unsorted, desc: q.desc, limit: q.limit}},
 		Snapshot: true, Then: q.then, Combine: q.combine,
 	}, nil
 }
@@ -112,7 +112,7 @@ func (q *query) sortsBy() bool { return q.given && !q.unsorted }
 
 // then returns what to read when the items are there, and when the values to
 // sort by are.
-func (q *query) then(results []*resp.Value) (keys [][]byte, ops []caspaxos.Operation) {
+func (q *query) then(results []*resp.Value) (keys [][]byte, ops []operation.Operation) {
 	items := results[0].Elems
 	sortedBy := 0
 	if q.sortsBy() {

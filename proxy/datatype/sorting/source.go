@@ -1,7 +1,8 @@
 package sorting
 
 import (
-	"synod/protocol/caspaxos"
+	"synod/protocol/layout"
+	"synod/protocol/operation"
 	"synod/protocol/register"
 	"synod/protocol/resp"
 	"synod/proxy/datatype"
@@ -22,8 +23,8 @@ func (s *source) Needs() register.Projection {
 	return register.Projection{All: !s.unsorted || (s.limit.offset <= 0 && s.limit.count < 0)}
 }
 
-// Execute implements caspaxos.Operation.
-func (s *source) Execute(v register.View, _ int64) caspaxos.Effect {
+// Execute implements operation.Operation.
+func (s *source) Execute(v register.View, _ int64) operation.Effect {
 	var r register.Range
 	var item func(register.Element) []byte
 	from, to, first := uint64(0), v.Header.Size, 0
@@ -35,7 +36,7 @@ func (s *source) Execute(v register.View, _ int64) caspaxos.Effect {
 	case register.List:
 		item = func(e register.Element) []byte { return e.Value }
 	case register.SortedSet:
-		ranked, _ := v.Header.Type.Counted()
+		ranked, _ := layout.Counted(v.Header.Type)
 		r.From, r.To = ranked.From, ranked.To
 		item = func(e register.Element) []byte { return zset.Ranking(e).Name }
 	case register.Set:

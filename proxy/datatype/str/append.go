@@ -1,7 +1,7 @@
 package str
 
 import (
-	"synod/protocol/caspaxos"
+	"synod/protocol/operation"
 	"synod/protocol/register"
 	"synod/protocol/resp"
 	"synod/proxy/datatype"
@@ -15,13 +15,13 @@ type appendTo struct {
 }
 
 // Append parses APPEND key value.
-func Append(args [][]byte) (caspaxos.Operation, *resp.Value) {
+func Append(args [][]byte) (operation.Operation, *resp.Value) {
 	return &appendTo{value: args[2]}, nil
 }
 
 func (*appendTo) Needs() register.Projection { return register.Projection{} }
 
-func (o *appendTo) Execute(v register.View, _ int64) caspaxos.Effect {
+func (o *appendTo) Execute(v register.View, _ int64) operation.Effect {
 	if err := check(v.Header); err != nil {
 		return datatype.Reply(err)
 	}
@@ -34,7 +34,7 @@ func (o *appendTo) Execute(v register.View, _ int64) caspaxos.Effect {
 
 // place writes a value at an offset, if the string does not grow too long, and
 // answers the string's size then.
-func place(old register.Header, offset int64, value []byte) caspaxos.Effect {
+func place(old register.Header, offset int64, value []byte) operation.Effect {
 	end := offset + int64(len(value))
 	if end > maxSize.Load() || end < offset {
 		return datatype.Reply(resp.ErrTooLong)
@@ -54,7 +54,7 @@ type setRange struct {
 var errOffset = resp.Err("ERR offset is out of range")
 
 // SetRange parses SETRANGE key offset value.
-func SetRange(args [][]byte) (caspaxos.Operation, *resp.Value) {
+func SetRange(args [][]byte) (operation.Operation, *resp.Value) {
 	offset, ok := number.ParseInt(args[2])
 	switch {
 	case !ok:
@@ -67,7 +67,7 @@ func SetRange(args [][]byte) (caspaxos.Operation, *resp.Value) {
 
 func (*setRange) Needs() register.Projection { return register.Projection{} }
 
-func (o *setRange) Execute(v register.View, _ int64) caspaxos.Effect {
+func (o *setRange) Execute(v register.View, _ int64) operation.Effect {
 	if err := check(v.Header); err != nil {
 		return datatype.Reply(err)
 	}

@@ -5,7 +5,7 @@ import (
 	"math"
 	"math/bits"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/operation"
 	"synod/protocol/register"
 	"synod/protocol/resp"
 	"synod/proxy/datatype"
@@ -51,7 +51,7 @@ type getBit struct {
 }
 
 // GetBit parses GETBIT key offset.
-func GetBit(args [][]byte) (caspaxos.Operation, *resp.Value) {
+func GetBit(args [][]byte) (operation.Operation, *resp.Value) {
 	offset, err := parseBitOffset(args[2])
 	if err != nil {
 		return nil, err
@@ -61,7 +61,7 @@ func GetBit(args [][]byte) (caspaxos.Operation, *resp.Value) {
 
 func (o *getBit) Needs() register.Projection { return span(o.offset/8, o.offset/8+1) }
 
-func (o *getBit) Execute(v register.View, _ int64) caspaxos.Effect {
+func (o *getBit) Execute(v register.View, _ int64) operation.Effect {
 	if err := check(v.Header); err != nil {
 		return datatype.Reply(err)
 	}
@@ -77,7 +77,7 @@ type setBit struct {
 }
 
 // SetBit parses SETBIT key offset value.
-func SetBit(args [][]byte) (caspaxos.Operation, *resp.Value) {
+func SetBit(args [][]byte) (operation.Operation, *resp.Value) {
 	offset, err := parseBitOffset(args[2])
 	if err != nil {
 		return nil, err
@@ -91,7 +91,7 @@ func SetBit(args [][]byte) (caspaxos.Operation, *resp.Value) {
 
 func (o *setBit) Needs() register.Projection { return span(o.offset/8, o.offset/8+1) }
 
-func (o *setBit) Execute(v register.View, _ int64) caspaxos.Effect {
+func (o *setBit) Execute(v register.View, _ int64) operation.Effect {
 	if err := check(v.Header); err != nil {
 		return datatype.Reply(err)
 	}
@@ -209,7 +209,7 @@ type bitCount struct {
 }
 
 // BitCount parses BITCOUNT key [start end [BYTE|BIT]].
-func BitCount(args [][]byte) (caspaxos.Operation, *resp.Value) {
+func BitCount(args [][]byte) (operation.Operation, *resp.Value) {
 	o := &bitCount{bitRange: parseBitRange(args[2:])}
 	if len(args) == 3 {
 		o.errStart = resp.ErrSyntax
@@ -217,7 +217,7 @@ func BitCount(args [][]byte) (caspaxos.Operation, *resp.Value) {
 	return o, nil
 }
 
-func (o *bitCount) Execute(v register.View, _ int64) caspaxos.Effect {
+func (o *bitCount) Execute(v register.View, _ int64) operation.Effect {
 	if err := check(v.Header); err != nil {
 		return datatype.Reply(err)
 	}
@@ -233,7 +233,7 @@ func (o *bitCount) Execute(v register.View, _ int64) caspaxos.Effect {
 	}
 	from, to := o.clip(v.Header.Size)
 	if p := lacking(v, from, to); p != nil {
-		return caspaxos.Effect{Need: p}
+		return operation.Effect{Need: p}
 	}
 	return datatype.Reply(resp.Int(countBits(v, from, to)))
 }
@@ -278,7 +278,7 @@ type bitPos struct {
 }
 
 // BitPos parses BITPOS key bit [start [end [BYTE|BIT]]].
-func BitPos(args [][]byte) (caspaxos.Operation, *resp.Value) {
+func BitPos(args [][]byte) (operation.Operation, *resp.Value) {
 	n, ok := number.ParseInt(args[2])
 	switch {
 	case !ok:
@@ -289,7 +289,7 @@ func BitPos(args [][]byte) (caspaxos.Operation, *resp.Value) {
 	return &bitPos{bit: byte(n), bitRange: parseBitRange(args[3:])}, nil
 }
 
-func (o *bitPos) Execute(v register.View, _ int64) caspaxos.Effect {
+func (o *bitPos) Execute(v register.View, _ int64) operation.Effect {
 	if err := check(v.Header); err != nil {
 		return datatype.Reply(err)
 	}
@@ -304,7 +304,7 @@ func (o *bitPos) Execute(v register.View, _ int64) caspaxos.Effect {
 		return datatype.Reply(resp.Int(-1))
 	}
 	if p := lacking(v, from, to); p != nil {
-		return caspaxos.Effect{Need: p}
+		return operation.Effect{Need: p}
 	}
 	pos := findBit(v, from, to, o.bit)
 	if pos < 0 && o.bit == 0 && !o.endGiven {

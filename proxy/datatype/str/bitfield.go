@@ -5,7 +5,7 @@ import (
 	"maps"
 	"slices"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/operation"
 	"synod/protocol/register"
 	"synod/protocol/resp"
 	"synod/proxy/datatype"
@@ -57,12 +57,12 @@ type bitField struct {
 
 // BitField parses BITFIELD key [GET type offset | [OVERFLOW WRAP|SAT|FAIL] SET
 // type offset value | INCRBY type offset increment ...].
-func BitField(args [][]byte) (caspaxos.Operation, *resp.Value) { return parseBitField(args, false) }
+func BitField(args [][]byte) (operation.Operation, *resp.Value) { return parseBitField(args, false) }
 
 // BitFieldRO parses BITFIELD_RO key [GET type offset ...].
-func BitFieldRO(args [][]byte) (caspaxos.Operation, *resp.Value) { return parseBitField(args, true) }
+func BitFieldRO(args [][]byte) (operation.Operation, *resp.Value) { return parseBitField(args, true) }
 
-func parseBitField(args [][]byte, readOnly bool) (caspaxos.Operation, *resp.Value) {
+func parseBitField(args [][]byte, readOnly bool) (operation.Operation, *resp.Value) {
 	o := &bitField{}
 	flow := overflowWrap
 	for i := 2; i < len(args); {
@@ -173,7 +173,7 @@ func (o *bitField) Needs() register.Projection {
 	return p
 }
 
-func (o *bitField) Execute(v register.View, _ int64) caspaxos.Effect {
+func (o *bitField) Execute(v register.View, _ int64) operation.Effect {
 	if err := check(v.Header); err != nil {
 		return datatype.Reply(err)
 	}

@@ -3,7 +3,7 @@ package str
 import (
 	"math"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/operation"
 	"synod/protocol/register"
 	"synod/protocol/resp"
 	"synod/proxy/datatype"
@@ -22,16 +22,16 @@ type get struct {
 }
 
 var (
-	plainGet   caspaxos.Operation = get{other: resp.ErrWrongType}
-	lenientGet caspaxos.Operation = get{other: resp.Nil}
+	plainGet   operation.Operation = get{other: resp.ErrWrongType}
+	lenientGet operation.Operation = get{other: resp.Nil}
 )
 
 // Get parses GET key.
-func Get([][]byte) (caspaxos.Operation, *resp.Value) { return plainGet, nil }
+func Get([][]byte) (operation.Operation, *resp.Value) { return plainGet, nil }
 
 func (get) Needs() register.Projection { return all }
 
-func (g get) Execute(v register.View, _ int64) caspaxos.Effect {
+func (g get) Execute(v register.View, _ int64) operation.Effect {
 	switch v.Header.Type {
 	case register.Absent:
 		return datatype.Reply(resp.Nil)
@@ -44,7 +44,7 @@ func (g get) Execute(v register.View, _ int64) caspaxos.Effect {
 // MGet parses MGET key [key ...].
 func MGet(args [][]byte) (*datatype.Split, *resp.Value) {
 	s := &datatype.Split{
-		Keys: args[1:], Ops: make([]caspaxos.Operation, len(args)-1),
+		Keys: args[1:], Ops: make([]operation.Operation, len(args)-1),
 		Snapshot: true, Combine: datatype.Array,
 	}
 	for i := range s.Ops {
@@ -56,11 +56,11 @@ func MGet(args [][]byte) (*datatype.Split, *resp.Value) {
 type strLen struct{ datatype.Reads }
 
 // StrLen parses STRLEN key.
-func StrLen([][]byte) (caspaxos.Operation, *resp.Value) { return strLen{}, nil }
+func StrLen([][]byte) (operation.Operation, *resp.Value) { return strLen{}, nil }
 
 func (strLen) Needs() register.Projection { return register.Projection{} }
 
-func (strLen) Execute(v register.View, _ int64) caspaxos.Effect {
+func (strLen) Execute(v register.View, _ int64) operation.Effect {
 	if err := check(v.Header); err != nil {
 		return datatype.Reply(err)
 	}
@@ -75,7 +75,7 @@ type getRange struct {
 }
 
 // GetRange parses GETRANGE (and SUBSTR) key start end.
-func GetRange(args [][]byte) (caspaxos.Operation, *resp.Value) {
+func GetRange(args [][]byte) (operation.Operation, *resp.Value) {
 	start, ok1 := number.ParseInt(args[2])
 	end, ok2 := number.ParseInt(args[3])
 	if !ok1 || !ok2 {
@@ -86,7 +86,7 @@ func GetRange(args [][]byte) (caspaxos.Operation, *resp.Value) {
 
 func (g *getRange) Needs() register.Projection { return firstSpan(g.start, g.end) }
 
-func (g *getRange) Execute(v register.View, _ int64) caspaxos.Effect {
+func (g *getRange) Execute(v register.View, _ int64) operation.Effect {
 	if err := check(v.Header); err != nil {
 		return datatype.Reply(err)
 	}

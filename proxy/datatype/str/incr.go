@@ -4,7 +4,7 @@ import (
 	"math"
 	"strconv"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/operation"
 	"synod/protocol/register"
 	"synod/protocol/resp"
 	"synod/proxy/datatype"
@@ -21,18 +21,18 @@ type incr struct {
 }
 
 var (
-	incrOne caspaxos.Operation = &incr{delta: 1}
-	decrOne caspaxos.Operation = &incr{delta: -1}
+	incrOne operation.Operation = &incr{delta: 1}
+	decrOne operation.Operation = &incr{delta: -1}
 )
 
 // Incr parses INCR key.
-func Incr([][]byte) (caspaxos.Operation, *resp.Value) { return incrOne, nil }
+func Incr([][]byte) (operation.Operation, *resp.Value) { return incrOne, nil }
 
 // Decr parses DECR key.
-func Decr([][]byte) (caspaxos.Operation, *resp.Value) { return decrOne, nil }
+func Decr([][]byte) (operation.Operation, *resp.Value) { return decrOne, nil }
 
 // IncrBy parses INCRBY key increment.
-func IncrBy(args [][]byte) (caspaxos.Operation, *resp.Value) {
+func IncrBy(args [][]byte) (operation.Operation, *resp.Value) {
 	n, ok := number.ParseInt(args[2])
 	if !ok {
 		return nil, resp.ErrNotInteger
@@ -43,7 +43,7 @@ func IncrBy(args [][]byte) (caspaxos.Operation, *resp.Value) {
 var errNegation = resp.Err("ERR decrement would overflow")
 
 // DecrBy parses DECRBY key decrement.
-func DecrBy(args [][]byte) (caspaxos.Operation, *resp.Value) {
+func DecrBy(args [][]byte) (operation.Operation, *resp.Value) {
 	n, ok := number.ParseInt(args[2])
 	switch {
 	case !ok:
@@ -56,7 +56,7 @@ func DecrBy(args [][]byte) (caspaxos.Operation, *resp.Value) {
 
 func (*incr) Needs() register.Projection { return first }
 
-func (o *incr) Execute(v register.View, _ int64) caspaxos.Effect {
+func (o *incr) Execute(v register.View, _ int64) operation.Effect {
 	if err := check(v.Header); err != nil {
 		return datatype.Reply(err)
 	}
@@ -98,7 +98,7 @@ type incrByFloat struct {
 }
 
 // IncrByFloat parses INCRBYFLOAT key increment.
-func IncrByFloat(args [][]byte) (caspaxos.Operation, *resp.Value) {
+func IncrByFloat(args [][]byte) (operation.Operation, *resp.Value) {
 	delta, ok := number.ParseFloat(args[2])
 	return &incrByFloat{delta: delta, valid: ok}, nil
 }
@@ -107,7 +107,7 @@ var errNotFinite = resp.Err("ERR increment would produce NaN or Infinity")
 
 func (*incrByFloat) Needs() register.Projection { return first }
 
-func (o *incrByFloat) Execute(v register.View, _ int64) caspaxos.Effect {
+func (o *incrByFloat) Execute(v register.View, _ int64) operation.Effect {
 	if err := check(v.Header); err != nil {
 		return datatype.Reply(err)
 	}

@@ -3,7 +3,7 @@ package str
 import (
 	"slices"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/operation"
 	"synod/protocol/resp"
 	"synod/proxy/datatype"
 	"synod/proxy/datatype/number"
@@ -26,7 +26,7 @@ type lcs struct {
 func LCS(args [][]byte) (*datatype.Split, *resp.Value) {
 	o := parseLCS(args[3:])
 	return &datatype.Split{
-		Keys: args[1:3], Ops: []caspaxos.Operation{plainGet, plainGet},
+		Keys: args[1:3], Ops: []operation.Operation{plainGet, plainGet},
 		Snapshot: true, Combine: o.combine,
 	}, nil
 }

@@ -1,7 +1,7 @@
 package str
 
 import (
-	"synod/protocol/caspaxos"
+	"synod/protocol/operation"
 	"synod/protocol/register"
 	"synod/protocol/resp"
 	"synod/proxy/datatype"
@@ -36,7 +36,7 @@ func newSet(value []byte) *set {
 }
 
 // Set parses SET key value [NX|XX] [GET] [EX s|PX ms|EXAT s|PXAT ms|KEEPTTL].
-func Set(args [][]byte) (caspaxos.Operation, *resp.Value) {
+func Set(args [][]byte) (operation.Operation, *resp.Value) {
 	s := newSet(args[2])
 	if len(args) == 3 {
 		return s, nil
@@ -53,23 +53,23 @@ func Set(args [][]byte) (caspaxos.Operation, *resp.Value) {
 }
 
 // SetNX parses SETNX key value.
-func SetNX(args [][]byte) (caspaxos.Operation, *resp.Value) {
+func SetNX(args [][]byte) (operation.Operation, *resp.Value) {
 	s := newSet(args[2])
 	s.onlyNew, s.done, s.refused = true, resp.Int(1), resp.Int(0)
 	return s, nil
 }
 
 // SetEx parses SETEX key seconds value.
-func SetEx(args [][]byte) (caspaxos.Operation, *resp.Value) {
+func SetEx(args [][]byte) (operation.Operation, *resp.Value) {
 	return setFor(args, expiry.Seconds, "setex")
 }
 
 // PSetEx parses PSETEX key milliseconds value.
-func PSetEx(args [][]byte) (caspaxos.Operation, *resp.Value) {
+func PSetEx(args [][]byte) (operation.Operation, *resp.Value) {
 	return setFor(args, expiry.Milliseconds, "psetex")
 }
 
-func setFor(args [][]byte, unit expiry.Unit, command string) (caspaxos.Operation, *resp.Value) {
+func setFor(args [][]byte, unit expiry.Unit, command string) (operation.Operation, *resp.Value) {
 	t, err := expiry.ParsePositive(args[2], unit, expiry.Relative, command)
 	if err != nil {
 		return nil, err
@@ -80,7 +80,7 @@ func setFor(args [][]byte, unit expiry.Unit, command string) (caspaxos.Operation
 }
 
 // GetSet parses GETSET key value.
-func GetSet(args [][]byte) (caspaxos.Operation, *resp.Value) {
+func GetSet(args [][]byte) (operation.Operation, *resp.Value) {
 	s := newSet(args[2])
 	s.get = true
 	return s, nil
@@ -94,7 +94,7 @@ func (s *set) Blind() bool {
 
 func (s *set) Needs() register.Projection { return register.Projection{All: s.get} }
 
-func (s *set) Execute(v register.View, now int64) caspaxos.Effect {
+func (s *set) Execute(v register.View, now int64) operation.Effect {
 	at, err := s.expiry.At(now)
 	if err != nil {
 		return datatype.Reply(err)
@@ -200,7 +200,7 @@ type getEx struct {
 }
 
 // GetEx parses GETEX key [EX s|PX ms|EXAT s|PXAT ms|PERSIST].
-func GetEx(args [][]byte) (caspaxos.Operation, *resp.Value) {
+func GetEx(args [][]byte) (operation.Operation, *resp.Value) {
 	if len(args) == 2 {
 		return plainGet, nil
 	}
@@ -217,7 +217,7 @@ func (g *getEx) ReadOnly() bool             { return g.late != nil }
 func (g *getEx) Blind() bool                { return false }
 func (g *getEx) Needs() register.Projection { return all }
 
-func (g *getEx) Execute(v register.View, now int64) caspaxos.Effect {
+func (g *getEx) Execute(v register.View, now int64) operation.Effect {
 	e := plainGet.Execute(v, now)
 	if v.Header.Type != register.String {
 		return e
@@ -243,11 +243,11 @@ func (g *getEx) Execute(v register.View, now int64) caspaxos.Effect {
 type getDel struct{ datatype.Writes }
 
 // GetDel parses GETDEL key.
-func GetDel([][]byte) (caspaxos.Operation, *resp.Value) { return getDel{}, nil }
+func GetDel([][]byte) (operation.Operation, *resp.Value) { return getDel{}, nil }
 
 func (getDel) Needs() register.Projection { return all }
 
-func (getDel) Execute(v register.View, now int64) caspaxos.Effect {
+func (getDel) Execute(v register.View, now int64) operation.Effect {
 	e := plainGet.Execute(v, now)
 	if v.Header.Type == register.String {
 		e.Change = register.Delete()

@@ -1,7 +1,7 @@
 package stream
 
 import (
-	"synod/protocol/caspaxos"
+	"synod/protocol/operation"
 	"synod/protocol/register"
 	"synod/protocol/resp"
 	"synod/proxy/datatype"
@@ -39,7 +39,7 @@ type ack struct {
 }
 
 // Ack parses XACK key group id [id ...].
-func Ack(args [][]byte) (caspaxos.Operation, *resp.Value) {
+func Ack(args [][]byte) (operation.Operation, *resp.Value) {
 	o := &ack{group: args[2]}
 	o.ids, o.err = entry.ParseIDs(args[3:])
 	return o, nil
@@ -54,7 +54,7 @@ func (o *ack) Needs() register.Projection {
 	return p
 }
 
-func (o *ack) Execute(v register.View, _ int64) caspaxos.Effect {
+func (o *ack) Execute(v register.View, _ int64) operation.Effect {
 	if err := entry.Check(v.Header); err != nil {
 		return datatype.Reply(err)
 	}

@@ -3,7 +3,7 @@ package stream
 import (
 	"bytes"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/operation"
 	"synod/protocol/register"
 	"synod/protocol/resp"
 	"synod/proxy/datatype"
@@ -94,7 +94,7 @@ func (b *books) note(id entry.ID) *note {
 }
 
 // close returns what the books come to. reply is called if nothing is missing.
-func (b *books) close(reply func() *resp.Value) caspaxos.Effect {
+func (b *books) close(reply func() *resp.Value) operation.Effect {
 	var ops []register.Op
 	for _, n := range b.notes {
 		ops = b.settle(ops, n)

@@ -3,7 +3,7 @@ package stream
 import (
 	"math"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/operation"
 	"synod/protocol/register"
 	"synod/protocol/resp"
 	"synod/proxy/datatype"
@@ -46,7 +46,7 @@ type claim struct {
 
 // Claim parses XCLAIM key group consumer min-idle-time id [id ...] [IDLE ms]
 // [TIME unix-ms] [RETRYCOUNT count] [FORCE] [JUSTID] [LASTID id].
-func Claim(args [][]byte) (caspaxos.Operation, *resp.Value) {
+func Claim(args [][]byte) (operation.Operation, *resp.Value) {
 	o := &claim{transfer: transfer{member: member{args[1], args[2], args[3]}}, retries: -1}
 	o.err = o.parse(args[4], args[5:])
 	return o, nil
@@ -137,7 +137,7 @@ func (o *claim) Needs() register.Projection {
 	return p
 }
 
-func (o *claim) Execute(v register.View, now int64) caspaxos.Effect {
+func (o *claim) Execute(v register.View, now int64) operation.Effect {
 	b, err := o.openGroup(v)
 	switch {
 	case err != nil:
@@ -206,7 +206,7 @@ var errCount = resp.Err("ERR COUNT must be > 0")
 
 // AutoClaim parses XAUTOCLAIM key group consumer min-idle-time start [COUNT
 // count] [JUSTID].
-func AutoClaim(args [][]byte) (caspaxos.Operation, *resp.Value) {
+func AutoClaim(args [][]byte) (operation.Operation, *resp.Value) {
 	o := &autoClaim{transfer: transfer{member: member{args[1], args[2], args[3]}}, count: 100}
 	var ok bool
 	if o.minIdle, ok = number.ParseInt(args[4]); !ok {
@@ -245,7 +245,7 @@ func (o *autoClaim) Needs() register.Projection {
 	}
 }
 
-func (o *autoClaim) Execute(v register.View, now int64) caspaxos.Effect {
+func (o *autoClaim) Execute(v register.View, now int64) operation.Effect {
 	b, err := o.openGroup(v)
 	if err != nil {
 		return datatype.Reply(err)

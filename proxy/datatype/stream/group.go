@@ -1,7 +1,7 @@
 package stream
 
 import (
-	"synod/protocol/caspaxos"
+	"synod/protocol/operation"
 	"synod/protocol/register"
 	"synod/protocol/resp"
 	"synod/proxy/datatype"
@@ -75,7 +75,7 @@ type createGroup struct {
 
 // CreateGroup parses XGROUP CREATE key group id|$ [MKSTREAM] [ENTRIESREAD
 // entries].
-func CreateGroup(args [][]byte) (caspaxos.Operation, *resp.Value) {
+func CreateGroup(args [][]byte) (operation.Operation, *resp.Value) {
 	const most = 8
 	o := &createGroup{}
 	var err *resp.Value
@@ -93,7 +93,7 @@ func CreateGroup(args [][]byte) (caspaxos.Operation, *resp.Value) {
 	return o, nil
 }
 
-func (o *createGroup) Execute(v register.View, _ int64) caspaxos.Effect {
+func (o *createGroup) Execute(v register.View, _ int64) operation.Effect {
 	if err := entry.Check(v.Header); err != nil {
 		return datatype.Reply(err)
 	}
@@ -119,7 +119,7 @@ type setGroupID struct {
 }
 
 // SetGroupID parses XGROUP SETID key group id|$ [ENTRIESREAD entries].
-func SetGroupID(args [][]byte) (caspaxos.Operation, *resp.Value) {
+func SetGroupID(args [][]byte) (operation.Operation, *resp.Value) {
 	o := &setGroupID{}
 	if _, err := o.options(args, false); err != nil {
 		return nil, err
@@ -135,7 +135,7 @@ func SetGroupID(args [][]byte) (caspaxos.Operation, *resp.Value) {
 	return o, nil
 }
 
-func (o *setGroupID) Execute(v register.View, _ int64) caspaxos.Effect {
+func (o *setGroupID) Execute(v register.View, _ int64) operation.Effect {
 	b, err := o.openToManage(v)
 	switch {
 	case err != nil:
@@ -171,7 +171,7 @@ type destroyGroup struct {
 }
 
 // DestroyGroup parses XGROUP DESTROY key group.
-func DestroyGroup(args [][]byte) (caspaxos.Operation, *resp.Value) {
+func DestroyGroup(args [][]byte) (operation.Operation, *resp.Value) {
 	return &destroyGroup{group: args[3]}, nil
 }
 
@@ -183,7 +183,7 @@ func (o *destroyGroup) Needs() register.Projection {
 	return p
 }
 
-func (o *destroyGroup) Execute(v register.View, _ int64) caspaxos.Effect {
+func (o *destroyGroup) Execute(v register.View, _ int64) operation.Effect {
 	if err := entry.Check(v.Header); err != nil {
 		return datatype.Reply(err)
 	}
@@ -213,7 +213,7 @@ type createConsumer struct {
 }
 
 // CreateConsumer parses XGROUP CREATECONSUMER key group consumer.
-func CreateConsumer(args [][]byte) (caspaxos.Operation, *resp.Value) {
+func CreateConsumer(args [][]byte) (operation.Operation, *resp.Value) {
 	return &createConsumer{member: member{args[2], args[3], args[4]}}, nil
 }
 
@@ -224,7 +224,7 @@ func (m *member) records() register.Projection {
 	return register.Projection{Keys: [][]byte{groupKey(m.group), consumerKey(m.group, m.consumer)}}
 }
 
-func (o *createConsumer) Execute(v register.View, now int64) caspaxos.Effect {
+func (o *createConsumer) Execute(v register.View, now int64) operation.Effect {
 	b, err := o.openToManage(v)
 	if err != nil {
 		return datatype.Reply(err)
@@ -244,7 +244,7 @@ type deleteConsumer struct {
 }
 
 // DeleteConsumer parses XGROUP DELCONSUMER key group consumer.
-func DeleteConsumer(args [][]byte) (caspaxos.Operation, *resp.Value) {
+func DeleteConsumer(args [][]byte) (operation.Operation, *resp.Value) {
 	return &deleteConsumer{member: member{args[2], args[3], args[4]}}, nil
 }
 
@@ -254,7 +254,7 @@ func (o *deleteConsumer) Needs() register.Projection {
 	return p
 }
 
-func (o *deleteConsumer) Execute(v register.View, _ int64) caspaxos.Effect {
+func (o *deleteConsumer) Execute(v register.View, _ int64) operation.Effect {
 	b, err := o.openToManage(v)
 	if err != nil {
 		return datatype.Reply(err)

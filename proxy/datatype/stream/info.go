@@ -3,7 +3,7 @@ package stream
 import (
 	"slices"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/operation"
 	"synod/protocol/register"
 	"synod/protocol/resp"
 	"synod/proxy/datatype"
@@ -30,7 +30,7 @@ type info struct {
 }
 
 // Info parses XINFO STREAM key [FULL [COUNT count]].
-func Info(args [][]byte) (caspaxos.Operation, *resp.Value) {
+func Info(args [][]byte) (operation.Operation, *resp.Value) {
 	const usual = 10
 	o := &info{full: len(args) > 3, count: usual}
 	switch rest := args[3:]; {
@@ -69,7 +69,7 @@ func (o *info) Needs() register.Projection {
 
 var allGroups = entry.Prefixed([]byte{'g'})
 
-func (o *info) Execute(v register.View, _ int64) caspaxos.Effect {
+func (o *info) Execute(v register.View, _ int64) operation.Effect {
 	if err := checkExists(v.Header); err != nil {
 		return datatype.Reply(err)
 	}
@@ -231,13 +231,13 @@ func (d *description) consumer(group, name []byte, c consumer) resp.Value {
 type infoGroups struct{ datatype.Reads }
 
 // InfoGroups parses XINFO GROUPS key.
-func InfoGroups([][]byte) (caspaxos.Operation, *resp.Value) { return infoGroups{}, nil }
+func InfoGroups([][]byte) (operation.Operation, *resp.Value) { return infoGroups{}, nil }
 
 func (infoGroups) Needs() register.Projection {
 	return register.Projection{Ranges: []register.Range{allGroups}}
 }
 
-func (infoGroups) Execute(v register.View, _ int64) caspaxos.Effect {
+func (infoGroups) Execute(v register.View, _ int64) operation.Effect {
 	if err := checkExists(v.Header); err != nil {
 		return datatype.Reply(err)
 	}
@@ -264,7 +264,7 @@ type infoConsumers struct {
 }
 
 // InfoConsumers parses XINFO CONSUMERS key group.
-func InfoConsumers(args [][]byte) (caspaxos.Operation, *resp.Value) {
+func InfoConsumers(args [][]byte) (operation.Operation, *resp.Value) {
 	return &infoConsumers{member: member{key: args[2], group: args[3]}}, nil
 }
 
@@ -275,7 +275,7 @@ func (o *infoConsumers) Needs() register.Projection {
 	}
 }
 
-func (o *infoConsumers) Execute(v register.View, now int64) caspaxos.Effect {
+func (o *infoConsumers) Execute(v register.View, now int64) operation.Effect {
 	if err := checkExists(v.Header); err != nil {
 		return datatype.Reply(err)
 	}

@@ -3,7 +3,7 @@ package stream
 import (
 	"strconv"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/operation"
 	"synod/protocol/register"
 	"synod/protocol/resp"
 	"synod/proxy/datatype"
@@ -12,7 +12,7 @@ import (
 )
 
 // ListPending parses XPENDING key group [[IDLE ms] start end count [consumer]].
-func ListPending(args [][]byte) (caspaxos.Operation, *resp.Value) {
+func ListPending(args [][]byte) (operation.Operation, *resp.Value) {
 	m := member{key: args[1], group: args[2]}
 	switch {
 	case len(args) == 3:
@@ -43,7 +43,7 @@ func (o *summary) Needs() register.Projection {
 	}
 }
 
-func (o *summary) Execute(v register.View, _ int64) caspaxos.Effect {
+func (o *summary) Execute(v register.View, _ int64) operation.Effect {
 	b, err := o.openGroup(v)
 	if err != nil {
 		return datatype.Reply(err)
@@ -117,7 +117,7 @@ func (o *listPending) Needs() register.Projection {
 	return p
 }
 
-func (o *listPending) Execute(v register.View, now int64) caspaxos.Effect {
+func (o *listPending) Execute(v register.View, now int64) operation.Effect {
 	b, err := o.openGroup(v)
 	switch {
 	case err != nil:

@@ -4,7 +4,7 @@ import (
 	"math"
 	"time"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/operation"
 	"synod/protocol/register"
 	"synod/protocol/resp"
 	"synod/proxy/datatype"
@@ -125,7 +125,7 @@ func ReadStreams(args [][]byte) (*datatype.Split, *resp.Value) {
 	if err := o.parse(args[1:]); err != nil {
 		return nil, err
 	}
-	s := &datatype.Split{Keys: o.keys, Ops: make([]caspaxos.Operation, len(o.keys)), Snapshot: true}
+	s := &datatype.Split{Keys: o.keys, Ops: make([]operation.Operation, len(o.keys)), Snapshot: true}
 	for i, id := range o.ids {
 		r := &after{count: o.count}
 		switch {
@@ -169,7 +169,7 @@ func (o *after) Needs() register.Projection {
 	return register.Projection{Ranges: []register.Range{entry.Range(o.id.Next(), entry.MaxID, o.count)}}
 }
 
-func (o *after) Execute(v register.View, _ int64) caspaxos.Effect {
+func (o *after) Execute(v register.View, _ int64) operation.Effect {
 	if err := entry.Check(v.Header); err != nil {
 		return datatype.Reply(err)
 	}
@@ -217,7 +217,7 @@ func ReadGroup(args [][]byte) (*datatype.Split, *resp.Value) {
 		r.id, r.err = entry.ParseID(id, 0)
 		r.fresh = r.id == entry.MaxID // as in Redis
 	}
-	return &datatype.Split{Keys: o.keys, Ops: []caspaxos.Operation{r}, Combine: o.combine}, nil
+	return &datatype.Split{Keys: o.keys, Ops: []operation.Operation{r}, Combine: o.combine}, nil
 }
 
 func (o *readGroup) Needs() register.Projection {
@@ -233,7 +233,7 @@ func (o *readGroup) index() register.Range {
 	return entry.Between(ofConsumer(o.group, o.consumer), o.id.Next(), entry.MaxID, o.count)
 }
 
-func (o *readGroup) Execute(v register.View, now int64) caspaxos.Effect {
+func (o *readGroup) Execute(v register.View, now int64) operation.Effect {
 	if err := entry.Check(v.Header); err != nil {
 		return datatype.Reply(err)
 	}
@@ -250,7 +250,7 @@ func (o *readGroup) Execute(v register.View, now int64) caspaxos.Effect {
 }
 
 // deliver gives the consumer what the group has not seen.
-func (o *readGroup) deliver(b *books, now int64) caspaxos.Effect {
+func (o *readGroup) deliver(b *books, now int64) operation.Effect {
 	if b.group.last == entry.MaxID {
 		return datatype.Reply(resp.NilArray)
 	}
@@ -281,7 +281,7 @@ func (o *readGroup) deliver(b *books, now int64) caspaxos.Effect {
 
 // repeat lists what is pending to the consumer, and counts it as delivered once
 // more. Of entries that are gone there is the ID alone.
-func (o *readGroup) repeat(b *books, now int64) caspaxos.Effect {
+func (o *readGroup) repeat(b *books, now int64) operation.Effect {
 	b.seen(o.consumer, now)
 	rows := entry.List(b.v, o.index(), &b.need)
 	replies := make([]resp.Value, 0, len(rows))

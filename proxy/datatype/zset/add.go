@@ -3,7 +3,7 @@ package zset
 import (
 	"math"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/operation"
 	"synod/protocol/register"
 	"synod/protocol/resp"
 	"synod/proxy/datatype"
@@ -61,14 +61,14 @@ func (o *AddOptions) check(members int) *resp.Value {
 }
 
 // Add parses ZADD key [NX|XX] [GT|LT] [CH] [INCR] score member [score member …].
-func Add(args [][]byte) (caspaxos.Operation, *resp.Value) { return parseAdd(args, AddOptions{}) }
+func Add(args [][]byte) (operation.Operation, *resp.Value) { return parseAdd(args, AddOptions{}) }
 
 // IncrBy parses ZINCRBY key increment member.
-func IncrBy(args [][]byte) (caspaxos.Operation, *resp.Value) {
+func IncrBy(args [][]byte) (operation.Operation, *resp.Value) {
 	return parseAdd(args, AddOptions{Incr: true})
 }
 
-func parseAdd(args [][]byte, o AddOptions) (caspaxos.Operation, *resp.Value) {
+func parseAdd(args [][]byte, o AddOptions) (operation.Operation, *resp.Value) {
 	pairs := args[2:]
 	for len(pairs) > 0 && o.take(pairs[0]) {
 		pairs = pairs[1:]
@@ -92,7 +92,7 @@ func parseAdd(args [][]byte, o AddOptions) (caspaxos.Operation, *resp.Value) {
 
 // Adding returns the operation that gives members their scores. A member may
 // occur more than once.
-func Adding(members []Member, o AddOptions) caspaxos.Operation { return &add{members: members, o: o} }
+func Adding(members []Member, o AddOptions) operation.Operation { return &add{members: members, o: o} }
 
 type add struct {
 	datatype.Writes
@@ -108,7 +108,7 @@ func (a *add) Needs() register.Projection {
 	return register.Projection{Keys: keys}
 }
 
-func (a *add) Execute(v register.View, _ int64) caspaxos.Effect {
+func (a *add) Execute(v register.View, _ int64) operation.Effect {
 	if err := element.Check(v.Header, register.SortedSet); err != nil {
 		return datatype.Reply(err)
 	}

@@ -4,7 +4,7 @@ import (
 	"math"
 	"slices"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/operation"
 	"synod/protocol/register"
 	"synod/proxy/datatype"
 	"synod/proxy/datatype/element"
@@ -22,7 +22,7 @@ type choice interface {
 
 // chosen is the effect of what then does with the elements that a choice picks
 // of a sorted set.
-func chosen(c choice, v register.View, then func(elems []register.Element) caspaxos.Effect) caspaxos.Effect {
+func chosen(c choice, v register.View, then func(elems []register.Element) operation.Effect) operation.Effect {
 	if err := element.Check(v.Header, register.SortedSet); err != nil {
 		return datatype.Reply(err)
 	}

@@ -1,7 +1,7 @@
 package zset
 
 import (
-	"synod/protocol/caspaxos"
+	"synod/protocol/operation"
 	"synod/protocol/register"
 	"synod/protocol/resp"
 	"synod/proxy/datatype"
@@ -63,7 +63,7 @@ func combine(args [][]byte, name string, kind combinationKind) (*datatype.Split,
 		c.weights[i] = 1
 	}
 	c.late = c.parse(args[2+n:])
-	s := &datatype.Split{Keys: c.keys, Ops: make([]caspaxos.Operation, n), Snapshot: true, Then: c.then, Combine: c.reply}
+	s := &datatype.Split{Keys: c.keys, Ops: make([]operation.Operation, n), Snapshot: true, Then: c.then, Combine: c.reply}
 	for i := range s.Ops {
 		s.Ops[i] = read{most: c.first()}
 	}
@@ -125,7 +125,7 @@ func aggregateNamed(word []byte) Aggregate {
 }
 
 // then says what else must be read to know all that counts.
-func (c *combination) then(results []*resp.Value) (keys [][]byte, ops []caspaxos.Operation) {
+func (c *combination) then(results []*resp.Value) (keys [][]byte, ops []operation.Operation) {
 	_, missing := c.sources(results)
 	for _, m := range missing {
 		keys, ops = append(keys, c.keys[m.key]), append(ops, m.op)
@@ -165,7 +165,7 @@ func (c *combination) reply(results []*resp.Value) *resp.Value {
 // missing is a read of one of the keys that is still to be done.
 type missing struct {
 	key int
-	op  caspaxos.Operation
+	op  operation.Operation
 }
 
 // sources returns what the results tell of the keys, and what else must be
@@ -187,14 +187,14 @@ func (c *combination) sources(results []*resp.Value) ([]source, []missing) {
 		return sources, nil
 	}
 	rest := results[n:]
-	for _, step := range []func(source) caspaxos.Operation{
-		func(s source) caspaxos.Operation {
+	for _, step := range []func(source) operation.Operation{
+		func(s source) operation.Operation {
 			if sources[base].whole || s.size/2 > sources[base].size {
 				return nil
 			}
 			return read{}
 		},
-		func(s source) caspaxos.Operation { return lookup{typ: s.typ, members: sources[base].members} },
+		func(s source) operation.Operation { return lookup{typ: s.typ, members: sources[base].members} },
 	} {
 		var todo []missing
 		for i, s := range sources {

@@ -1,7 +1,7 @@
 package zset
 
 import (
-	"synod/protocol/caspaxos"
+	"synod/protocol/operation"
 	"synod/protocol/register"
 	"synod/protocol/resp"
 	"synod/proxy/datatype"
@@ -56,7 +56,7 @@ func (o read) Needs() register.Projection {
 	return register.Projection{Ranges: []register.Range{{Limit: o.most}}}
 }
 
-func (o read) Execute(v register.View, _ int64) caspaxos.Effect {
+func (o read) Execute(v register.View, _ int64) operation.Effect {
 	s := source{typ: v.Header.Type, size: v.Header.Size}
 	if !isSet(s.typ) {
 		return datatype.Reply(resp.ErrWrongType)
@@ -105,7 +105,7 @@ func (o lookup) Needs() register.Projection {
 	return register.Projection{Keys: keys}
 }
 
-func (o lookup) Execute(v register.View, _ int64) caspaxos.Effect {
+func (o lookup) Execute(v register.View, _ int64) operation.Effect {
 	if v.Header.Type != o.typ { // of another state of the database: nobody will use this
 		return datatype.Reply(resp.ErrWrongType)
 	}

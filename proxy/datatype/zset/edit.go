@@ -1,7 +1,7 @@
 package zset
 
 import (
-	"synod/protocol/caspaxos"
+	"synod/protocol/operation"
 	"synod/protocol/register"
 	"synod/protocol/resp"
 	"synod/proxy/datatype"
@@ -73,7 +73,7 @@ func (e *edit) touch(name []byte, s standing) {
 }
 
 // effect is what the edit comes to.
-func (e *edit) effect(reply *resp.Value) caspaxos.Effect {
+func (e *edit) effect(reply *resp.Value) operation.Effect {
 	switch {
 	case len(e.ops) == 0:
 		return datatype.Reply(reply)
@@ -84,7 +84,7 @@ func (e *edit) effect(reply *resp.Value) caspaxos.Effect {
 }
 
 // without is the effect of taking away members whose ranked elements are given.
-func without(v register.View, gone []register.Element, reply *resp.Value) caspaxos.Effect {
+func without(v register.View, gone []register.Element, reply *resp.Value) operation.Effect {
 	if len(gone) > 0 && uint64(len(gone)) >= v.Header.Size {
 		return datatype.Deletes(reply)
 	}

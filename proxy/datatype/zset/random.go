@@ -4,7 +4,7 @@ import (
 	"slices"
 	"strconv"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/operation"
 	"synod/protocol/register"
 	"synod/protocol/resp"
 	"synod/proxy/datatype"
@@ -12,7 +12,7 @@ import (
 )
 
 // RandMember parses ZRANDMEMBER key [count [WITHSCORES]].
-func RandMember(args [][]byte) (caspaxos.Operation, *resp.Value) {
+func RandMember(args [][]byte) (operation.Operation, *resp.Value) {
 	if len(args) == 2 {
 		return element.ParseOne(register.SortedSet, named, func(elems []register.Element) *resp.Value {
 			if len(elems) == 0 { // of a state that contradicts itself
@@ -44,10 +44,10 @@ func ofNamed(elems []register.Element) []Member {
 }
 
 // scan is ZSCAN. How scores look depends on the encoding.
-type scan struct{ compact, skipList caspaxos.Operation }
+type scan struct{ compact, skipList operation.Operation }
 
 // Scan parses ZSCAN key cursor [MATCH pattern] [COUNT count].
-func Scan(args [][]byte) (caspaxos.Operation, *resp.Value) {
+func Scan(args [][]byte) (operation.Operation, *resp.Value) {
 	compact, err := element.ParseScan(args, register.SortedSet, named, func(elems []register.Element) []resp.Value {
 		return texts(elems, CompactText)
 	})
@@ -64,7 +64,7 @@ func (scan) ReadOnly() bool               { return true }
 func (scan) Blind() bool                  { return false }
 func (o scan) Needs() register.Projection { return o.skipList.Needs() }
 
-func (o scan) Execute(v register.View, now int64) caspaxos.Effect {
+func (o scan) Execute(v register.View, now int64) operation.Effect {
 	if v.Header.Encoding == compact {
 		return o.compact.Execute(v, now)
 	}

@@ -1,7 +1,7 @@
 package zset
 
 import (
-	"synod/protocol/caspaxos"
+	"synod/protocol/operation"
 	"synod/protocol/register"
 	"synod/protocol/resp"
 	"synod/proxy/datatype"
@@ -40,7 +40,7 @@ type rangeOptions struct {
 
 // Range parses ZRANGE key start stop [BYSCORE|BYLEX] [REV] [LIMIT offset count]
 // [WITHSCORES].
-func Range(args [][]byte) (caspaxos.Operation, *resp.Value) {
+func Range(args [][]byte) (operation.Operation, *resp.Value) {
 	o := rangeOptions{page: all}
 	err := o.parse(args[4:], func(arg []byte) bool {
 		switch {
@@ -62,8 +62,8 @@ func Range(args [][]byte) (caspaxos.Operation, *resp.Value) {
 }
 
 // fixed returns the parser of a command that is a ZRANGE of one kind.
-func fixed(kind rangeKind, reverse bool) func(args [][]byte) (caspaxos.Operation, *resp.Value) {
-	return func(args [][]byte) (caspaxos.Operation, *resp.Value) {
+func fixed(kind rangeKind, reverse bool) func(args [][]byte) (operation.Operation, *resp.Value) {
+	return func(args [][]byte) (operation.Operation, *resp.Value) {
 		o := rangeOptions{kind: kind, reverse: reverse, page: all}
 		if err := o.parse(args[4:], func([]byte) bool { return false }); err != nil {
 			return nil, err
@@ -111,7 +111,7 @@ func (o *rangeOptions) parse(args [][]byte, more func(arg []byte) bool) *resp.Va
 
 // read returns the operation. Where the ends are not ranks, a reversed range
 // names the higher one first.
-func (o *rangeOptions) read(first, last []byte) (caspaxos.Operation, *resp.Value) {
+func (o *rangeOptions) read(first, last []byte) (operation.Operation, *resp.Value) {
 	if o.reverse && o.kind != ranks {
 		first, last = last, first
 	}
@@ -142,8 +142,8 @@ func (k rangeKind) choice(first, last []byte, p page, reverse bool) (choice, *re
 
 func (o *rangeRead) Needs() register.Projection { return o.needs() }
 
-func (o *rangeRead) Execute(v register.View, _ int64) caspaxos.Effect {
-	return chosen(o.choice, v, func(elems []register.Element) caspaxos.Effect {
+func (o *rangeRead) Execute(v register.View, _ int64) operation.Effect {
+	return chosen(o.choice, v, func(elems []register.Element) operation.Effect {
 		return datatype.Reply(List(members(elems), o.withScores))
 	})
 }
@@ -176,12 +176,12 @@ type count struct {
 }
 
 // Count parses ZCOUNT key min max.
-func Count(args [][]byte) (caspaxos.Operation, *resp.Value) { return parseCount(args, scoreEnds) }
+func Count(args [][]byte) (operation.Operation, *resp.Value) { return parseCount(args, scoreEnds) }
 
 // LexCount parses ZLEXCOUNT key min max.
-func LexCount(args [][]byte) (caspaxos.Operation, *resp.Value) { return parseCount(args, nameEnds) }
+func LexCount(args [][]byte) (operation.Operation, *resp.Value) { return parseCount(args, nameEnds) }
 
-func parseCount(args [][]byte, kind rangeKind) (caspaxos.Operation, *resp.Value) {
+func parseCount(args [][]byte, kind rangeKind) (operation.Operation, *resp.Value) {
 	c, err := kind.choice(args[2], args[3], all, false)
 	if err != nil {
 		return nil, err
@@ -196,7 +196,7 @@ func (o *count) Needs() register.Projection {
 	return o.needs()
 }
 
-func (o *count) Execute(v register.View, _ int64) caspaxos.Effect {
+func (o *count) Execute(v register.View, _ int64) operation.Effect {
 	if err := element.Check(v.Header, register.SortedSet); err != nil {
 		return datatype.Reply(err)
 	}
@@ -208,10 +208,10 @@ func (o *count) Execute(v register.View, _ int64) caspaxos.Effect {
 	case byName:
 		if v.Header.Encoding == compact {
 			elems, need := c.in(v)
-			return caspaxos.Effect{Result: resp.Int(int64(len(elems))), Need: need}
+			return operation.Effect{Result: resp.Int(int64(len(elems))), Need: need}
 		}
 		if span, need = c.span(v); need != nil {
-			return caspaxos.Effect{Need: need}
+			return operation.Effect{Need: need}
 		}
 	}
 	n, known := v.Count(span)

@@ -1,7 +1,7 @@
 package zset
 
 import (
-	"synod/protocol/caspaxos"
+	"synod/protocol/operation"
 	"synod/protocol/register"
 	"synod/protocol/resp"
 	"synod/proxy/datatype"
@@ -9,21 +9,21 @@ import (
 )
 
 // Card parses ZCARD key.
-func Card([][]byte) (caspaxos.Operation, *resp.Value) { return element.ParseSize(register.SortedSet) }
+func Card([][]byte) (operation.Operation, *resp.Value) { return element.ParseSize(register.SortedSet) }
 
 // Score parses ZSCORE key member.
-func Score(args [][]byte) (caspaxos.Operation, *resp.Value) {
+func Score(args [][]byte) (operation.Operation, *resp.Value) {
 	return Lookup(args[2:], func(scores []resp.Value) *resp.Value { return &scores[0] })
 }
 
 // MScore parses ZMSCORE key member [member …].
-func MScore(args [][]byte) (caspaxos.Operation, *resp.Value) {
+func MScore(args [][]byte) (operation.Operation, *resp.Value) {
 	return Lookup(args[2:], func(scores []resp.Value) *resp.Value { return resp.List(scores...) })
 }
 
 // Lookup returns the operation that makes its reply of the scores of members,
 // each a Double or nil.
-func Lookup(names [][]byte, show func([]resp.Value) *resp.Value) (caspaxos.Operation, *resp.Value) {
+func Lookup(names [][]byte, show func([]resp.Value) *resp.Value) (operation.Operation, *resp.Value) {
 	return element.ParseLookup(register.SortedSet, named, names, func(v register.View, keys [][]byte) *resp.Value {
 		scores := make([]resp.Value, len(keys))
 		for i, key := range keys {
@@ -46,12 +46,12 @@ type rank struct {
 }
 
 // Rank parses ZRANK key member [WITHSCORE].
-func Rank(args [][]byte) (caspaxos.Operation, *resp.Value) { return parseRank(args, false) }
+func Rank(args [][]byte) (operation.Operation, *resp.Value) { return parseRank(args, false) }
 
 // RevRank parses ZREVRANK key member [WITHSCORE].
-func RevRank(args [][]byte) (caspaxos.Operation, *resp.Value) { return parseRank(args, true) }
+func RevRank(args [][]byte) (operation.Operation, *resp.Value) { return parseRank(args, true) }
 
-func parseRank(args [][]byte, reverse bool) (caspaxos.Operation, *resp.Value) {
+func parseRank(args [][]byte, reverse bool) (operation.Operation, *resp.Value) {
 	o := &rank{name: args[2], reverse: reverse}
 	switch {
 	case len(args) > 4:
@@ -71,7 +71,7 @@ func (o *rank) Needs() register.Projection {
 	return register.Projection{Keys: [][]byte{element.Key(named, o.name)}}
 }
 
-func (o *rank) Execute(v register.View, _ int64) caspaxos.Effect {
+func (o *rank) Execute(v register.View, _ int64) operation.Effect {
 	if err := element.Check(v.Header, register.SortedSet); err != nil {
 		return datatype.Reply(err)
 	}

@@ -1,7 +1,7 @@
 package zset
 
 import (
-	"synod/protocol/caspaxos"
+	"synod/protocol/operation"
 	"synod/protocol/register"
 	"synod/protocol/resp"
 	"synod/proxy/datatype"
@@ -16,13 +16,13 @@ type remove struct {
 }
 
 // Remove parses ZREM key member [member …].
-func Remove(args [][]byte) (caspaxos.Operation, *resp.Value) { return &remove{names: args[2:]}, nil }
+func Remove(args [][]byte) (operation.Operation, *resp.Value) { return &remove{names: args[2:]}, nil }
 
 func (o *remove) Needs() register.Projection {
 	return register.Projection{Keys: Keys(o.names)}
 }
 
-func (o *remove) Execute(v register.View, _ int64) caspaxos.Effect {
+func (o *remove) Execute(v register.View, _ int64) operation.Effect {
 	if err := element.Check(v.Header, register.SortedSet); err != nil {
 		return datatype.Reply(err)
 	}
@@ -46,28 +46,28 @@ type take struct {
 
 func (o *take) Needs() register.Projection { return o.needs() }
 
-func (o *take) Execute(v register.View, _ int64) caspaxos.Effect {
-	return chosen(o.choice, v, func(gone []register.Element) caspaxos.Effect {
+func (o *take) Execute(v register.View, _ int64) operation.Effect {
+	return chosen(o.choice, v, func(gone []register.Element) operation.Effect {
 		return without(v, gone, o.show(gone))
 	})
 }
 
 // RemoveRangeByRank parses ZREMRANGEBYRANK key start stop.
-func RemoveRangeByRank(args [][]byte) (caspaxos.Operation, *resp.Value) {
+func RemoveRangeByRank(args [][]byte) (operation.Operation, *resp.Value) {
 	return parseRemoveRange(args, ranks)
 }
 
 // RemoveRangeByScore parses ZREMRANGEBYSCORE key min max.
-func RemoveRangeByScore(args [][]byte) (caspaxos.Operation, *resp.Value) {
+func RemoveRangeByScore(args [][]byte) (operation.Operation, *resp.Value) {
 	return parseRemoveRange(args, scoreEnds)
 }
 
 // RemoveRangeByLex parses ZREMRANGEBYLEX key min max.
-func RemoveRangeByLex(args [][]byte) (caspaxos.Operation, *resp.Value) {
+func RemoveRangeByLex(args [][]byte) (operation.Operation, *resp.Value) {
 	return parseRemoveRange(args, nameEnds)
 }
 
-func parseRemoveRange(args [][]byte, kind rangeKind) (caspaxos.Operation, *resp.Value) {
+func parseRemoveRange(args [][]byte, kind rangeKind) (operation.Operation, *resp.Value) {
 	c, err := kind.choice(args[2], args[3], all, false)
 	if err != nil {
 		return nil, err
@@ -82,8 +82,8 @@ type pop struct{ take }
 // proxy remembers them for the pops that follow.
 const ahead = 16
 
-// NeedsAhead also asks for what later pops will take (caspaxos.Ahead).
-func (o *pop) NeedsAhead(waiting int) register.Projection {
+// Prefetch also asks for what later pops will take (operation.Prefetcher).
+func (o *pop) Prefetch(waiting int) register.Projection {
 	p := o.needs()
 	for i := range p.Ranges {
 		if r := &p.Ranges[i]; r.Limit > 0 {
@@ -96,12 +96,12 @@ func (o *pop) NeedsAhead(waiting int) register.Projection {
 var errNegative = resp.Err("ERR value is out of range, must be positive")
 
 // PopMin parses ZPOPMIN key [count].
-func PopMin(args [][]byte) (caspaxos.Operation, *resp.Value) { return parsePop(args, false) }
+func PopMin(args [][]byte) (operation.Operation, *resp.Value) { return parsePop(args, false) }
 
 // PopMax parses ZPOPMAX key [count].
-func PopMax(args [][]byte) (caspaxos.Operation, *resp.Value) { return parsePop(args, true) }
+func PopMax(args [][]byte) (operation.Operation, *resp.Value) { return parsePop(args, true) }
 
-func parsePop(args [][]byte, reverse bool) (caspaxos.Operation, *resp.Value) {
+func parsePop(args [][]byte, reverse bool) (operation.Operation, *resp.Value) {
 	o := &pop{take{choice: byRank{reverse: reverse}, show: func(gone []register.Element) *resp.Value {
 		return resp.List(scored(members(gone))...)
 	}}}

@@ -3,7 +3,7 @@ package entry
 import (
 	"math"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/operation"
 	"synod/protocol/register"
 	"synod/protocol/resp"
 	"synod/proxy/datatype"
@@ -33,7 +33,7 @@ type add struct {
 
 // Add parses XADD key [NOMKSTREAM] [MAXLEN|MINID [=|~] threshold [LIMIT count]]
 // *|id field value [field value ...].
-func Add(args [][]byte) (caspaxos.Operation, *resp.Value) {
+func Add(args [][]byte) (operation.Operation, *resp.Value) {
 	o := &add{}
 	rest, err := o.parseOptions(args[2:])
 	if err != nil {
@@ -80,10 +80,10 @@ func (o *add) Needs() register.Projection { return o.needs(0) }
 // ahead is for how many further XADDs the elements that they trim are fetched, too.
 const ahead = 8
 
-// NeedsAhead is Needs, with what later XADDs will trim (caspaxos.Ahead).
-func (o *add) NeedsAhead(waiting int) register.Projection { return o.needs(ahead + waiting) }
+// Prefetch is Needs, with what later XADDs will trim (operation.Prefetcher).
+func (o *add) Prefetch(waiting int) register.Projection { return o.needs(ahead + waiting) }
 
-func (o *add) Execute(v register.View, now int64) caspaxos.Effect {
+func (o *add) Execute(v register.View, now int64) operation.Effect {
 	if err := Check(v.Header); err != nil {
 		return datatype.Reply(err)
 	}

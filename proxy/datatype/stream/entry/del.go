@@ -1,7 +1,7 @@
 package entry
 
 import (
-	"synod/protocol/caspaxos"
+	"synod/protocol/operation"
 	"synod/protocol/register"
 	"synod/protocol/resp"
 	"synod/proxy/datatype"
@@ -16,7 +16,7 @@ type del struct {
 }
 
 // Del parses XDEL key id [id ...].
-func Del(args [][]byte) (caspaxos.Operation, *resp.Value) {
+func Del(args [][]byte) (operation.Operation, *resp.Value) {
 	o := &del{}
 	o.ids, o.err = ParseIDs(args[2:])
 	return o, nil
@@ -43,7 +43,7 @@ func nodeAt(id ID) register.Range {
 	return r
 }
 
-func (o *del) Execute(v register.View, _ int64) caspaxos.Effect {
+func (o *del) Execute(v register.View, _ int64) operation.Effect {
 	if err := Check(v.Header); err != nil {
 		return datatype.Reply(err)
 	}
@@ -178,7 +178,7 @@ var (
 )
 
 // SetID parses XSETID key last-id [ENTRIESADDED entries] [MAXDELETEDID id].
-func SetID(args [][]byte) (caspaxos.Operation, *resp.Value) {
+func SetID(args [][]byte) (operation.Operation, *resp.Value) {
 	o := &setID{added: -1}
 	var err *resp.Value
 	if o.id, err = ParseID(args[2], 0); err != nil {
@@ -218,7 +218,7 @@ func (o *setID) Needs() register.Projection {
 	return register.Projection{Ranges: []register.Range{LastEntry}}
 }
 
-func (o *setID) Execute(v register.View, _ int64) caspaxos.Effect {
+func (o *setID) Execute(v register.View, _ int64) operation.Effect {
 	if err := Check(v.Header); err != nil {
 		return datatype.Reply(err)
 	}

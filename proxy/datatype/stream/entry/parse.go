@@ -5,7 +5,7 @@ import (
 	"math"
 	"strconv"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/operation"
 	"synod/protocol/register"
 	"synod/protocol/resp"
 	"synod/proxy/datatype"
@@ -193,7 +193,7 @@ func Lacking(need *register.Projection) bool { return len(need.Keys) > 0 || len(
 
 // Changes is datatype.Changes with the operations sorted by key, which is the cheapest
 // order for many.
-func Changes(old, h register.Header, ops []register.Op, reply *resp.Value) caspaxos.Effect {
+func Changes(old, h register.Header, ops []register.Op, reply *resp.Value) operation.Effect {
 	register.Sort(ops)
 	return datatype.Changes(old, h, ops, reply)
 }

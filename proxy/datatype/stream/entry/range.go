@@ -1,7 +1,7 @@
 package entry
 
 import (
-	"synod/protocol/caspaxos"
+	"synod/protocol/operation"
 	"synod/protocol/register"
 	"synod/protocol/resp"
 	"synod/proxy/datatype"
@@ -11,11 +11,11 @@ import (
 type length struct{ datatype.Reads }
 
 // Len parses XLEN key.
-func Len([][]byte) (caspaxos.Operation, *resp.Value) { return length{}, nil }
+func Len([][]byte) (operation.Operation, *resp.Value) { return length{}, nil }
 
 func (length) Needs() register.Projection { return register.Projection{} }
 
-func (length) Execute(v register.View, _ int64) caspaxos.Effect {
+func (length) Execute(v register.View, _ int64) operation.Effect {
 	if err := Check(v.Header); err != nil {
 		return datatype.Reply(err)
 	}
@@ -30,12 +30,12 @@ type interval struct {
 }
 
 // GetRange parses XRANGE key start end [COUNT count].
-func GetRange(args [][]byte) (caspaxos.Operation, *resp.Value) {
+func GetRange(args [][]byte) (operation.Operation, *resp.Value) {
 	return parseGetRange(args[2], args[3], args[4:])
 }
 
 // GetRevRange parses XREVRANGE key end start [COUNT count].
-func GetRevRange(args [][]byte) (caspaxos.Operation, *resp.Value) {
+func GetRevRange(args [][]byte) (operation.Operation, *resp.Value) {
 	o, err := parseGetRange(args[3], args[2], args[4:])
 	if err != nil {
 		return nil, err
@@ -70,7 +70,7 @@ func (o *interval) Needs() register.Projection {
 	return register.Projection{Ranges: []register.Range{o.entries}}
 }
 
-func (o *interval) Execute(v register.View, _ int64) caspaxos.Effect {
+func (o *interval) Execute(v register.View, _ int64) operation.Effect {
 	if err := Check(v.Header); err != nil {
 		return datatype.Reply(err)
 	}

@@ -3,7 +3,7 @@ package entry
 import (
 	"math"
 
-	"synod/protocol/caspaxos"
+	"synod/protocol/operation"
 	"synod/protocol/register"
 	"synod/protocol/resp"
 	"synod/proxy/datatype"
@@ -298,7 +298,7 @@ type trim struct {
 }
 
 // Trim parses XTRIM key MAXLEN|MINID [=|~] threshold [LIMIT count].
-func Trim(args [][]byte) (caspaxos.Operation, *resp.Value) {
+func Trim(args [][]byte) (operation.Operation, *resp.Value) {
 	var o trimOptions
 	for args = args[2:]; len(args) > 0; {
 		n, err := o.parse(args)
@@ -318,7 +318,7 @@ func Trim(args [][]byte) (caspaxos.Operation, *resp.Value) {
 
 func (o *trim) Needs() register.Projection { return o.needs(0) }
 
-func (o *trim) Execute(v register.View, _ int64) caspaxos.Effect {
+func (o *trim) Execute(v register.View, _ int64) operation.Effect {
 	if err := Check(v.Header); err != nil {
 		return datatype.Reply(err)
 	}
