@@ -22,7 +22,8 @@ const (
 )
 
 // untilRoom retries do while the disk is full. Until it succeeds, nothing can be
-// appended, and nothing that waits is acknowledged.
+// appended, and nothing that waits is acknowledged. Each failure is reported
+// (DiskFull), so that the disk counts as full for as long as writes fail.
 func (l *Log) untilRoom(do func() error) error {
 	err := l.noteRoom(l.tryTwice(do))
 	if !disk.IsFull(err) {
@@ -35,7 +36,7 @@ func (l *Log) untilRoom(do func() error) error {
 		case <-l.stop:
 			return fmt.Errorf("closed while the disk was full: %w", err)
 		case <-tick.C:
-			err = l.noteRoom(do())
+			err = l.noteRoom(l.tryTwice(do))
 		}
 	}
 	return err

@@ -7,6 +7,7 @@ import (
 	"syscall"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -67,6 +68,39 @@ func TestRoomAtTheSecondAttempt(t *testing.T) {
 		l.Kick()
 		if !l.Wait(pos) {
 			t.Error("not durable")
+		}
+	})
+}
+
+// As long as a write finds no room, each failure is reported, and what that frees
+// is used.
+func TestEachFailureIsReported(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := roomConfig(t)
+		write, full, reports := cfg.Disk.Write, false, 0
+		cfg.Disk.Write = func(f *os.File, b []byte, off int64) error {
+			if full {
+				return syscall.ENOSPC
+			}
+			return write(f, b, off)
+		}
+		cfg.DiskFull = func() bool {
+			reports++
+			full = reports < 5
+			return !full
+		}
+		l := begin(t, cfg)
+		defer l.Close()
+		full = true
+		pos, err := l.Append([]byte("entry"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.Kick()
+		time.Sleep(10 * fullRetry)
+		synctest.Wait()
+		if reports != 5 || l.Full() || l.Durable() != pos {
+			t.Errorf("%d reports, full: %v, durable up to %d, want %d", reports, l.Full(), l.Durable(), pos)
 		}
 	})
 }
