@@ -120,11 +120,11 @@ func (l *Log) Begin() (err error) {
 	if l.position, err = openPosition(filepath.Dir(l.Dir), l.Store, l.next-1, &l.Disk); err != nil {
 		return err
 	}
-	err = l.tryTwice(func() error { return l.beginSegment(l.next) })
+	// Without space, the flusher waits for it; until then nothing can be appended.
+	err = l.noteRoom(l.tryTwice(func() error { return l.beginSegment(l.next) }))
 	if err != nil && !disk.IsFull(err) {
 		return err
 	}
-	l.full.Store(err != nil) // the segment waits for space; until then nothing can be appended
 	l.routines.Go(l.flusher)
 	l.routines.Go(l.keepPosition)
 	return nil

@@ -22,14 +22,13 @@ const (
 )
 
 // untilRoom retries do while the disk is full. Until it succeeds, nothing can be
-// appended, and nothing that waits is acknowledged.
+// appended, and nothing that waits is acknowledged. Each failure is reported
+// (DiskFull), so that the disk counts as full for as long as writes fail.
 func (l *Log) untilRoom(do func() error) error {
-	err := l.tryTwice(do)
+	err := l.noteRoom(l.tryTwice(do))
 	if !disk.IsFull(err) {
 		return err
 	}
-	l.full.Store(true)
-	l.Log.Error("the disk is full: writes are refused until there is room", zap.Error(err))
 	tick := time.NewTicker(fullRetry)
 	defer tick.Stop()
 	for disk.IsFull(err) {
@@ -37,10 +36,21 @@ func (l *Log) untilRoom(do func() error) error {
 		case <-l.stop:
 			return fmt.Errorf("closed while the disk was full: %w", err)
 		case <-tick.C:
-			err = do()
+			err = l.noteRoom(l.tryTwice(do))
 		}
 	}
-	if err == nil {
+	return err
+}
+
+// noteRoom notes by the result of a write whether the disk is full, and returns
+// it. Nothing else sets full, so any success ends what a failure began.
+func (l *Log) noteRoom(err error) error {
+	switch {
+	case disk.IsFull(err):
+		if !l.full.Swap(true) {
+			l.Log.Error("the disk is full: writes are refused until there is room", zap.Error(err))
+		}
+	case err == nil && l.full.Load():
 		l.full.Store(false)
 		l.Log.Info("the disk has room again: writes are accepted")
 	}

@@ -30,7 +30,8 @@ import (
 //
 // A quarter of it is a file, the ballast, so that no other program takes it. It
 // is deleted when a write fails for lack of space, which is then retried, and
-// when the store opens on a full disk. It is made again when there is space.
+// when the store opens on a full disk. It is made again when there is space and no
+// write has failed for a while.
 //
 // No write waits for a look at the disk: a goroutine of its own calls Look.
 
@@ -156,8 +157,12 @@ func (s *Space) logLevel(was, is diskroom.Room, free int64) {
 // Pressed reports whether there is so little space that all that can be freed
 // should be.
 func (s *Space) Pressed() bool {
-	since := time.Now().UnixNano() - s.failed.Load()
-	return s.Free() < 2*s.minFree || since < int64(fullFor)
+	return s.Free() < 2*s.minFree || s.justFull()
+}
+
+// justFull reports whether a write has failed lately for lack of space.
+func (s *Space) justFull() bool {
+	return time.Now().UnixNano()-s.failed.Load() < int64(fullFor)
 }
 
 // AddStaged counts bytes of large states that were written since the last look.
@@ -216,7 +221,10 @@ func (s *Space) FindBallast() {
 	}
 }
 
-// TakeBallast makes the ballast if it is missing and there is enough space.
+// TakeBallast makes the ballast if it is missing and there is enough space. While
+// writes fail it is not made, whatever the file system says is free: what dropping
+// it has freed is for the write that failed, which may not have been retried yet.
+// (A quota, for example, can be used up on a disk with much space.)
 func (s *Space) TakeBallast() {
 	if s.Free() < s.CalmFree() {
 		return
@@ -224,7 +232,7 @@ func (s *Space) TakeBallast() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n := s.ballastBytes()
-	if s.ballast != 0 || n == 0 || s.unsupported {
+	if s.ballast != 0 || n == 0 || s.unsupported || s.justFull() {
 		return
 	}
 	err := s.reserve(n)
@@ -271,9 +279,11 @@ func reserved(f *os.File, n int64) error {
 	return nil
 }
 
-// Exhausted is called when a write has failed for lack of space. It reports whether
+// Exhausted is called whenever a write fails for lack of space. It reports whether
 // there is some now, so that the write may be retried.
 func (s *Space) Exhausted() bool {
+	// Before the ballast is dropped, so that TakeBallast, which looks while it holds
+	// mu, does not make it again at once.
 	s.failed.Store(time.Now().UnixNano())
 	s.WantLook()
 	return s.DropBallast()

@@ -158,6 +158,9 @@ func (e *Engine) replay(redo func(lane int, entry *durable.LogEntry, pos uint64)
 	if err := e.clearStages(); err != nil {
 		return err
 	}
+	if err := e.failed(); err != nil { // what is left of the last life may be needed
+		return err
+	}
 	e.routines.Add(3)
 	go e.keep()
 	go e.watchRoom()
@@ -240,6 +243,9 @@ func (e *Engine) witnessed() (uint64, error) {
 
 // begin has the changelog go on, for good: what was found is taken for right.
 func (e *Engine) begin() error {
+	if err := e.failed(); err != nil { // Pebble is at work since it opened
+		return err
+	}
 	if err := e.changes.Begin(); err != nil {
 		return err
 	}

@@ -329,6 +329,7 @@ func TestBallast(t *testing.T) {
 	}
 	write := r.e.changes.Disk.Write
 	r.e.changes.Disk.Write = func(f *os.File, b []byte, off int64) error {
+		r.e.checkFree() // as the watcher may before any attempt
 		if _, err := os.Stat(r.e.space.BallastPath()); err == nil {
 			return &os.PathError{Op: "write", Err: syscall.ENOSPC}
 		}

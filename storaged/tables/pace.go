@@ -95,13 +95,7 @@ func (f *pacedFile) Write(b []byte) (n int, err error) {
 
 // withRoom retries do if there is space now, or until there is.
 func (f *pacedFile) withRoom(do func() error) error {
-	err := do()
-	if !disk.IsFull(err) {
-		return err
-	}
-	if !f.optional && f.pace.full() {
-		err = do()
-	}
+	err := f.tryTwice(do)
 	if !disk.IsFull(err) || !f.waits {
 		return err
 	}
@@ -113,8 +107,17 @@ func (f *pacedFile) withRoom(do func() error) error {
 		case <-f.pace.stop:
 			return err
 		case <-tick.C:
-			err = do()
+			err = f.tryTwice(do)
 		}
+	}
+	return err
+}
+
+// tryTwice retries do if there is space now.
+func (f *pacedFile) tryTwice(do func() error) error {
+	err := do()
+	if disk.IsFull(err) && !f.optional && f.pace.full() {
+		err = do()
 	}
 	return err
 }
