@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"sync"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -72,13 +73,25 @@ func TestOldDirectory(t *testing.T) {
 // TestCrashIsNoDamage: of what was being synced when the machine died, any
 // sectors may have reached the disk. The store opens, with all it acknowledged.
 func TestCrashIsNoDamage(t *testing.T) {
+	const acknowledged = 10
 	for seed := range uint64(6) {
 		rnd := rand.New(rand.NewPCG(seed, 3))
 		o := testOptions(t)
 		o.FS = vfs.NewCrashableMem()
+		// The flusher stands still once it has said that all of them are durable, so
+		// that what follows is synced at once: after two syncs, the lack of what the
+		// first one wrote would be damage.
+		appended := make(chan struct{})
+		release := sync.OnceFunc(func() { close(appended) })
+		o.Synced = func(s changelog.Synced) {
+			if s.Position == acknowledged {
+				<-appended
+			}
+		}
 		r := newRig(t, o)
+		t.Cleanup(release) // if the test ends early
 		values := map[string]string{}
-		for i := range 10 {
+		for i := range acknowledged {
 			k := key(1, fmt.Sprint("k", i))
 			values[k.Key] = "acknowledged"
 			r.accept(k, set(values[k.Key]))
@@ -91,7 +104,9 @@ func TestCrashIsNoDamage(t *testing.T) {
 		from := int(r.e.changes.End())
 		for i := range 1 + rnd.IntN(20) {
 			r.accept(key(2, fmt.Sprint("u", i)), set(string(bytes.Repeat([]byte("u"), rnd.IntN(3000)))))
+			r.e.Kick() // as a late wake-up of an earlier sync does
 		}
+		release()
 		r.sync()
 		to := int(r.e.changes.End())
 		p := ended(r, values)
