@@ -267,12 +267,18 @@ func TestPause(t *testing.T) {
 
 	c.Do("CLIENT PAUSE 100000", "+OK\r\n")
 	d.Send(proxytest.Array("PING"))
-	proxytest.Eventually(t, "the client waits", func() bool { return f.group.clients.get(2).busy.Load() })
+	proxytest.Eventually(t, "the client waits", func() bool { return busy(f, 2) })
 	f.group.clients.get(2).kill("test")
 	if got := d.Closed(); got != "" {
 		t.Errorf("got %q", got)
 	}
 	proxytest.Eventually(t, "a killed client does not wait for the end of the pause", func() bool { return f.group.clients.count() == 1 })
+}
+
+// busy reports whether a client is there and waits for its commands.
+func busy(f *fixture, id int64) bool {
+	c := f.group.clients.get(id)
+	return c != nil && c.busy.Load()
 }
 
 // TestPausedClientEnds: commands that wait for the end of a pause do not run if their
@@ -288,7 +294,7 @@ func TestPausedClientEnds(t *testing.T) {
 			c, d := f.dial(), f.dial()
 			c.Do("CLIENT PAUSE 100000 WRITE", "+OK\r\n")
 			d.Send(proxytest.Array("SET", "a", "1") + proxytest.Array("SET", "b", "1") + proxytest.Array("GET", "a"))
-			proxytest.Eventually(t, "the client waits", func() bool { return f.group.clients.get(2).busy.Load() })
+			proxytest.Eventually(t, "the client waits", func() bool { return busy(f, 2) })
 			end(f, d)
 			proxytest.Eventually(t, "the client is gone", func() bool { return f.group.clients.count() == 1 })
 			c.Do("CLIENT UNPAUSE", "+OK\r\n")
