@@ -36,9 +36,9 @@ run: build ## start a whole cluster on loopback, data in ./data
 # Some tests build the programs and run them: go's cache of results would not
 # notice that these have changed.
 test: build ## build everything and run all tests
-	@set -e; for m in $(MODULES); do (cd $$m && $(GO) test -count 1 -timeout $(TIMEOUT) ./...); done
+	@set -e; for m in . tools/synod; do (cd $$m && $(GO) test -count 1 -timeout $(TIMEOUT) ./...); done
 	$(GO) test $(RULES) ./storaged/engine -run TestRule -count 1 -timeout $(TIMEOUT)
-	cd tests && $(GO) test $(RULES) ./sim ./paxostest -run 'TestRule|TestTranscripts' -count 1 -timeout $(TIMEOUT)
+	cd tests && $(GO) test $(RULES) ./... -count 1 -timeout $(TIMEOUT)
 
 # Pure functions have no races. What the pattern skips assumes more speed than the
 # race detector leaves, or repeats the same thing for minutes.
