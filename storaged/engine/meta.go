@@ -110,8 +110,6 @@ func (e *Engine) Replay(redo func(lane int, entry *durable.LogEntry, pos uint64)
 	if err := e.replay(redo); err != nil {
 		return e.explain(fmt.Errorf("replay: %w", err))
 	}
-	e.routines.Add(1)
-	go e.keep()
 	if c := e.recount; c != nil {
 		c.running = true
 		e.routines.Add(1)
