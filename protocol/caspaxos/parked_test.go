@@ -55,21 +55,39 @@ func (c *cluster) prepares() []message.Sent {
 	return nil
 }
 
-// TestParkedBecomesFinal: a parked command turns out to have had no effect, by the
-// promises of a quorum that shows what was before it. Another has gone before it, so
-// it is answered when that is final, and sees to it that it becomes so: nobody else
-// may ever write.
-func TestParkedBecomesFinal(t *testing.T) {
+// TestParkedGoesBeforeItsFollowers: a parked command turns out to have had no effect. What
+// came behind it from the same origin has waited, so it is executed again, before them.
+func TestParkedGoesBeforeItsFollowers(t *testing.T) {
 	c, cmd, done := parkOne(t)
-	_, read := c.submit("k", get{}) // of the same origin
+	read, readDone := c.submit("k", get{})
+	more, moreDone := c.submit("k", set{"z"})
 	began := c.now.Mono
-	c.only(read, 6*time.Second, 0, 1)
-	c.only(done, 6*time.Second, 0, 1)
-	if took := time.Duration(c.now.Mono - began); cmd.Err != operation.ErrContention || took > time.Second || !*read {
-		t.Errorf("%v after %v", cmd.Err, took)
+	c.only(moreDone, 6*time.Second, 0, 1)
+	if took := time.Duration(c.now.Mono - began); cmd.Err != nil || read.Err != nil || more.Err != nil || took > time.Second {
+		t.Errorf("%v, %v, %v after %v", cmd.Err, read.Err, more.Err, took)
+	}
+	if !*done || !*readDone || read.Result != "x" {
+		t.Errorf("the read behind it: %v", read.Result)
 	}
 	c.silent = 0
-	c.want("k", get{}, "0")
+	c.want("k", get{}, "z")
+}
+
+// TestFollowersOfAnUncertainCommand: nobody ever tells what became of a parked command.
+// When its time is up, what waited with it goes on in the time that is left to it.
+func TestFollowersOfAnUncertainCommand(t *testing.T) {
+	c, cmd, done := parkOne(t)
+	c.silent = quorum.Set(0).With(1)
+	c.only(new(bool), time.Second, 0, 2)
+	read, readDone := c.submit("k", get{})
+	c.only(done, 6*time.Second, 0, 2)
+	if cmd.Err != operation.ErrUncertain || *readDone {
+		t.Fatal(cmd.Err, *readDone)
+	}
+	c.only(readDone, time.Second, 0, 2)
+	if n := c.p.Pending(); read.Err != nil || n != 0 {
+		t.Errorf("the read: %v; %d commands are pending", read.Err, n)
+	}
 }
 
 // TestParkedAlone: if none has come behind it, it is executed again.

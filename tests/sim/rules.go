@@ -49,7 +49,6 @@ var Rules = map[string]rules.Set{
 	"FlushFloor":      rules.FlushFloor,
 	"Unsent":          rules.Unsent,
 	"Parked":          rules.Parked,
-	"ParkedChosen":    rules.ParkedChosen,
 	"Order":           rules.Order,
 	"OrderAside":      rules.OrderAside,
 	"Outage":          rules.Outage,

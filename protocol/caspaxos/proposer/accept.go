@@ -31,7 +31,7 @@ func (p *Proposer) execute(r *instance) {
 		p.fetch(r)
 		return
 	}
-	if n == 0 && run.early && run.change().Kind == register.None && !r.MustChoose {
+	if n == 0 && run.early && run.change().Kind == register.None {
 		p.preparedOnly(r)
 		return
 	}

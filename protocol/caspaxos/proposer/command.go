@@ -41,7 +41,7 @@ type Command struct {
 	diskFull bool              // a member had no room for a round of it
 	busy     int               // how many rounds of it came to nothing as members could not take them
 	verdict  history.Verdict   // of the attempts, in the present round
-	parked   *parked           // it has been parked, and others may have gone before it since
+	parked   *parked           // it has been parked
 }
 
 // Seen is what a read knows of the register's past, for reading several registers as

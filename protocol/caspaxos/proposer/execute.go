@@ -1,8 +1,6 @@
 package proposer
 
 import (
-	"slices"
-
 	"synod/protocol/caspaxos/diskroom"
 	"synod/protocol/caspaxos/history"
 	"synod/protocol/caspaxos/rules"
@@ -21,14 +19,13 @@ type run struct {
 	stale   bool           // the state had expired
 	room    diskroom.Room  // that a quorum has
 	waits   bool           // a command that changes nothing waits for its answer: it may turn out to have changed something
-	behind  []uint64       // origins that are not answered early: one of their commands is parked (see unsettled)
 	need    *register.Projection
 }
 
 // newRun begins on the register's view. An expired state counts as absent, and the
 // change that is sent replaces it whole (§8).
 func (p *Proposer) newRun(r *instance) *run {
-	run := &run{p: p, r: r, draft: register.NewDraft(r.View), behind: p.unsettled(r, r.Base)}
+	run := &run{p: p, r: r, draft: register.NewDraft(r.View)}
 	if r.View.Header.Expired(p.now.Wall) {
 		run.stale, run.changes = true, 1
 		run.draft.Apply(register.Delete())
@@ -130,8 +127,6 @@ func (run *run) mayAnswer(c *Command) bool {
 	case run.waits && !omit.Has(rules.RoomOrder):
 		return false // one before it may yet change something
 	case len(c.attempts) > 0 && c.verdict == history.TookEffect:
-		return false
-	case slices.Contains(run.behind, c.Origin):
 		return false
 	}
 	return !history.Above(c.attempts, run.r.Base) || omit.Has(rules.EarlyAttempt)

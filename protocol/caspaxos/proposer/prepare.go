@@ -14,7 +14,7 @@ import (
 func (p *Proposer) startPrepare(r *instance) {
 	r.piggyback = piggybackedPromise{}
 	p.reset(r, round.Preparing)
-	r.Kind, r.HasView, r.MustChoose = round.TwoTrip, false, false
+	r.Kind, r.HasView = round.TwoTrip, false
 	r.Ballot = p.Clock.NextAfter(p.ballotHeadStart(r))
 	r.Projection = waitingNeeds(r)
 	for _, c := range r.queue {

@@ -59,7 +59,7 @@ type Proposer struct {
 	progress  progress.Tracker
 	detached  int               // reads that have left their registers
 	parked    []*Command        // in doubt, until a member answers that knows more
-	lastOf    map[line]*Command // the parked that none of their line has come behind
+	parkedOf  map[line]*Command // the parked, one of a line
 	parkedAt  instant.Mono      // when to look at them again, zero for never
 	sweepAt   instant.Mono      // when to look for repairs that came to nothing, zero for never
 }
@@ -103,10 +103,11 @@ func (p *Proposer) Submit(now instant.Now, cmd *Command) {
 		p.releaseIdle(r)
 		return
 	}
-	if len(p.lastOf) > 0 {
-		p.overtake(cmd)
-	}
 	p.pending++
+	if len(p.parkedOf) > 0 && p.follow(cmd) {
+		p.releaseIdle(r)
+		return
+	}
 	r.queue = append(r.queue, cmd)
 	if r.Phase == round.Idle {
 		p.start(r)

@@ -1,7 +1,6 @@
 package proposer
 
 import (
-	"slices"
 	"time"
 
 	"synod/protocol/caspaxos/ballot"
@@ -203,10 +202,6 @@ func (p *Proposer) stateComes(r *instance) bool {
 // readState finds the state at the ballot that the read has found.
 func (p *Proposer) readState(r *instance, b ballot.Ballot, at quorum.Set) {
 	r.Base, r.At = b, at
-	if origins := p.unsettled(r, b); slices.ContainsFunc(r.batch, func(c *Command) bool { return slices.Contains(origins, c.Origin) }) {
-		p.throughRound(r)
-		return
-	}
 	if r.detached != nil {
 		if r.conflicted() && b != r.detached.base && !p.Omit.Has(rules.OrderAside) {
 			p.abandon(r)

@@ -4,7 +4,6 @@ import (
 	"slices"
 	"time"
 
-	"synod/protocol/caspaxos/ballot"
 	"synod/protocol/caspaxos/history"
 	"synod/protocol/caspaxos/instant"
 	"synod/protocol/caspaxos/quorum"
@@ -21,13 +20,11 @@ import (
 // not answer that may know the outcome (rule 4). It has left the queue, so that
 // nothing waits for it, and returns within its time when that member answers again.
 //
-// Commands that waited behind it may have gone before it. If one of these has the
-// same origin, the parked command is not executed again even if it had no effect. It
-// is answered as not done once that is final: when a ballot above its attempts is
-// chosen (§5 rule 2). Until then, commands of the same origin are not answered from a
-// state that its attempts may still come after (see unsettled).
+// Other commands on the register go on meanwhile: it is as if this one had begun later.
+// Only those of its origin that come behind it wait with it, so that they keep their
+// order. Their replies would have to wait for its reply anyway.
 type parked struct {
-	overtaken bool // another command of its origin was there or has come since
+	followers []*Command
 	cfg       *quorum.Config
 	lacks     quorum.Set   // members that had not answered
 	again     instant.Mono // when it may come back
@@ -48,7 +45,7 @@ func (c *Command) line() line { return line{c.Register.Key, c.Origin} }
 // never can be are answered as uncertain.
 func (p *Proposer) decideAttempts(r *instance) bool {
 	var ev *history.Evidence
-	open, hope, parked := false, false, false
+	open, hope := false, false
 	for _, c := range r.queue {
 		if len(c.attempts) == 0 {
 			continue
@@ -64,7 +61,6 @@ func (p *Proposer) decideAttempts(r *instance) bool {
 		case history.Undecided:
 			open, hope = true, hope || !ev.AnyForgotten(c.attempts)
 		case history.NoEffect:
-			parked = parked || c.parked != nil
 			if p.Omit.Has(rules.KeepAttempts) {
 				c.attempts = nil
 			}
@@ -73,7 +69,7 @@ func (p *Proposer) decideAttempts(r *instance) bool {
 	if open && p.moreToCome(r, hope) {
 		return false
 	}
-	if open || parked {
+	if open {
 		p.removeUndecided(r, ev)
 	}
 	return true
@@ -98,74 +94,31 @@ func (p *Proposer) moreToCome(r *instance, hope bool) bool {
 // round.
 func (p *Proposer) removeUndecided(r *instance, ev *history.Evidence) {
 	kept := make([]*Command, 0, len(r.queue))
-	var ended []*Command
-	end := func(c *Command, err error) {
-		c.Err = err
-		ended = append(ended, c)
-	}
 	for _, c := range r.queue {
 		switch {
-		case len(c.attempts) == 0 || c.verdict == history.TookEffect:
+		case p.follow(c):
+		case len(c.attempts) == 0 || c.verdict != history.Undecided:
 			kept = append(kept, c)
-		case c.verdict == history.NoEffect && (c.parked == nil || !c.parked.overtaken || p.Omit.Has(rules.Parked)):
-			kept = append(kept, c)
-		case c.verdict == history.NoEffect && p.final(r, c):
-			end(c, operation.ErrContention)
-		case c.verdict == history.NoEffect:
-			r.MustChoose = true // then it is final
-			p.park(r, c, 0)
 		case r.Replied == r.Config.All() || ev.AnyForgotten(c.attempts) || p.unknown(c) != operation.ErrUncertain:
-			end(c, p.unknown(c))
+			p.finish(c, nil, p.unknown(c))
 		default:
 			p.park(r, c, r.Config.All()&^r.Replied)
 		}
 	}
 	r.queue = kept
-	for _, c := range ended { // last: their owners may use them again, and park looks at the queue
-		p.finish(c, nil, c.Err)
-	}
 }
 
-// unsettled returns the origins that have an overtaken parked command on the register
-// with an attempt above b. Until a later ballot is chosen, another proposer may carry
-// that attempt on. So other commands of these origins must not be answered from the
-// state at b: the parked command could take effect after them.
-func (p *Proposer) unsettled(r *instance, b ballot.Ballot) (origins []uint64) {
-	if p.Omit.Has(rules.Parked) {
-		return nil
-	}
-	for _, c := range p.parked {
-		if c.Register == r.id && c.parked.overtaken && history.Above(c.attempts, b) {
-			origins = append(origins, c.Origin)
-		}
-	}
-	return origins
-}
-
-// final reports whether it is final that none of a command's attempts took effect: h,
-// which a quorum of the promises shows, is above all of them.
-func (p *Proposer) final(r *instance, c *Command) bool {
-	h := r.Highest(p.Omit)
-	return p.Omit.Has(rules.ParkedChosen) || r.IsQuorum(r.Holders(h), p.Omit) &&
-		!slices.ContainsFunc(c.attempts, func(a history.Attempt) bool { return !a.Ballot.Less(h) })
-}
-
-// park sets a command aside until the members answer that it lacks. The queue still
-// is as it was when the command was decided, with the command in it.
+// park sets a command aside until the members answer that it lacks.
 func (p *Proposer) park(r *instance, c *Command, lacks quorum.Set) {
 	if c.parked == nil {
 		c.parked = new(parked)
 		p.Stats.Parked.Add(1)
 	}
-	k := c.parked
-	// A command before it counts too: when this one returns, it is ahead of all.
-	k.overtaken = k.overtaken || slices.ContainsFunc(r.queue, func(o *Command) bool { return o != c && o.Origin == c.Origin })
-	if !k.overtaken {
-		if p.lastOf == nil {
-			p.lastOf = make(map[line]*Command)
-		}
-		p.lastOf[c.line()] = c
+	if p.parkedOf == nil {
+		p.parkedOf = make(map[line]*Command)
 	}
+	p.parkedOf[c.line()] = c
+	k := c.parked
 	k.cfg, k.lacks = r.Config, lacks
 	k.again = p.now.Mono + instant.Mono(p.Timing.Hedge)<<min(k.tries, 5)
 	k.tries++
@@ -175,12 +128,22 @@ func (p *Proposer) park(r *instance, c *Command, lacks quorum.Set) {
 	}
 }
 
-// overtake notes that a command comes, perhaps behind a parked one of its origin.
-func (p *Proposer) overtake(cmd *Command) {
-	if c := p.lastOf[cmd.line()]; c != nil {
-		c.parked.overtaken = true
-		delete(p.lastOf, cmd.line())
+// follow has a command wait with the parked one of its line. It returns false if there
+// is none.
+func (p *Proposer) follow(c *Command) bool {
+	first := p.parkedOf[c.line()]
+	if first == nil || p.Omit.Has(rules.Parked) {
+		return false
 	}
+	first.parked.followers = append(first.parked.followers, c)
+	return true
+}
+
+// unfollow ends a parked command's wait and returns those that waited with it.
+func (p *Proposer) unfollow(c *Command) (followers []*Command) {
+	delete(p.parkedOf, c.line())
+	followers, c.parked.followers = c.parked.followers, nil
+	return followers
 }
 
 // ripe reports whether a parked command may be decided now. An answering quorum is of
@@ -197,24 +160,29 @@ func (p *Proposer) ripe(c *Command) bool {
 // those that may be decided if no round is under way there.
 func (p *Proposer) lookAtParked() {
 	p.parkedAt = 0
+	var late []*Command
 	var keys []register.ID
 	p.parked = slices.DeleteFunc(p.parked, func(c *Command) bool {
-		if p.overdue(c) {
-			p.leave(c)
-			p.finish(c, nil, p.tooLate(c))
-			return true
+		overdue := p.overdue(c)
+		if overdue {
+			late = append(late, c)
 		}
-		if p.ripe(c) {
+		if overdue || p.ripe(c) {
 			keys = append(keys, c.Register)
 		}
-		return false
+		return overdue
 	})
-	for _, key := range keys {
-		r := p.instances[key.Key]
-		if r == nil {
-			r = p.newInstance(key)
+	for _, c := range late {
+		if followers := p.unfollow(c); len(followers) > 0 {
+			r := p.instanceOf(c.Register)
+			if r.queue = append(r.queue, followers...); r.Phase != round.Idle {
+				p.arm(r, time.Duration(max(0, r.wake-p.now.Mono))) // their time is nearly up
+			}
 		}
-		if r.Phase == round.Idle {
+		p.finish(c, nil, p.tooLate(c))
+	}
+	for _, key := range keys {
+		if r := p.instanceOf(key); r.Phase == round.Idle {
 			p.start(r)
 		}
 	}
@@ -223,27 +191,24 @@ func (p *Proposer) lookAtParked() {
 	}
 }
 
-// unpark returns the register's parked commands to the queue, ahead of what waits
-// there, if they may be decided now.
+func (p *Proposer) instanceOf(key register.ID) *instance {
+	if r := p.instances[key.Key]; r != nil {
+		return r
+	}
+	return p.newInstance(key)
+}
+
+// unpark returns the register's parked commands to the queue, if they may be decided
+// now. They come last: some of their lines may be there that were before them.
 func (p *Proposer) unpark(r *instance) {
 	if p.instances[r.id.Key] != r {
 		return
 	}
-	var back []*Command
 	p.parked = slices.DeleteFunc(p.parked, func(c *Command) bool {
 		if c.Register != r.id || !p.ripe(c) {
 			return false
 		}
-		p.leave(c)
-		back = append(back, c)
+		r.queue = append(append(r.queue, c), p.unfollow(c)...)
 		return true
 	})
-	r.queue = append(back, r.queue...)
-}
-
-// leave notes that a command is no longer parked.
-func (p *Proposer) leave(c *Command) {
-	if p.lastOf[c.line()] == c {
-		delete(p.lastOf, c.line())
-	}
 }

@@ -74,7 +74,6 @@ type Round struct {
 	NextBallot  ballot.Ballot
 	Granted     quorum.Set
 	Tight       bool       // the round adds nothing, as a quorum has no disk space for more
-	MustChoose  bool       // it is to be chosen even if it changes nothing: parked commands wait for that
 	BehindBase  quorum.Set // members whose promise showed another state than base
 	AwaitsState quorum.Set // members that said Stale and wait until somebody has the state
 	Deferred    quorum.Set // members that lack a large state and are not brought up yet

@@ -51,8 +51,7 @@ const (
 	FlushRefuses                    // §8 a flush refuses what is promised above it
 	FlushFloor                      // §8 the range's floor counts
 	Unsent                          // §5 only what was never sent is known not to have arrived
-	Parked                          // §5 … nor one that was parked, behind those that went before it
-	ParkedChosen                    // §5 what was parked is answered as not done when a later ballot is chosen
+	Parked                          // §5 … nor before one of its origin that is parked
 	Order                           // a command that changed nothing is not executed again behind those that followed it
 	OrderAside                      // … nor a read that has left its register
 	Outage                          // §5 an outage leaves what was attempted in doubt
