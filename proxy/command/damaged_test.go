@@ -11,8 +11,8 @@ import (
 	"synod/protocol/register"
 )
 
-// TestDamagedStates: a state may contradict itself, or be nothing that commands
-// of its type make; they say something nevertheless, and do not panic.
+// TestDamagedStates checks that commands reply without panicking on states that
+// are inconsistent or that no command creates.
 func TestDamagedStates(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 1))
 	lists := listScript{script{Rand: rng, forms: listForms}}
