@@ -16,9 +16,10 @@ import (
 // Split is a command on several registers.
 type Split = datatype.Split
 
-// Spec declares one command or subcommand. Exactly one of Key, Split, Local and
-// Subcommands is set. If all are nil, the front end binds a function to the
-// FullName, because the command concerns the connection or the whole server.
+// Spec declares one command or subcommand. At most one of Key, Split and Local
+// is set. If none is and there are no Subcommands, the front end binds a
+// function to the FullName, because the command concerns the connection or the
+// whole server.
 type Spec struct {
 	Name string // lower case; a subcommand's without its container
 	// Arity is the number of arguments including the name (and a subcommand's
