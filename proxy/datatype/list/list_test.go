@@ -46,7 +46,7 @@ func (s *state) run(parse parser, args ...string) *resp.Value {
 	}
 	e := op.Execute(s.draft.View(), 0)
 	if e.Need != nil {
-		s.t.Fatalf("%q: needs more than everything", args)
+		s.t.Fatalf("%q: asks for more than the whole state", args)
 	}
 	s.draft.Apply(e.Change)
 	s.ops += len(e.Change.Ops)

@@ -26,11 +26,11 @@ const (
 )
 
 var (
-	errEmpty = errors.New("an empty collection")
-	errTwice = errors.New("an element twice")
-	errOdd   = errors.New("a field without a value")
-	errScore = errors.New("not a score")
-	errNode  = errors.New("not a list's node")
+	errEmpty = errors.New("empty collection")
+	errTwice = errors.New("duplicate element")
+	errOdd   = errors.New("field without a value")
+	errScore = errors.New("invalid score")
+	errNode  = errors.New("invalid list node")
 )
 
 // appendList writes the list as nodes, filled as RPUSH would.

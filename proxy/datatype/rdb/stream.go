@@ -27,7 +27,7 @@ const (
 
 var (
 	errStream  = errors.New("broken stream")
-	errPending = errors.New("a pending entry twice, or of no or of two consumers")
+	errPending = errors.New("pending entry without exactly one consumer, or a duplicate")
 )
 
 func appendStream(dst []byte, s stream.Value) []byte {

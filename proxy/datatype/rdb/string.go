@@ -161,7 +161,7 @@ func (r *reader) encodedLength() (n uint64, encoded bool) {
 func (r *reader) length() uint64 {
 	n, encoded := r.encodedLength()
 	if encoded {
-		r.fail(errors.New("a string where a length should be"))
+		r.fail(errors.New("string instead of a length"))
 	}
 	return n
 }

@@ -11,7 +11,7 @@ import (
 // lastExpiry is the latest field expiry that Redis's format supports.
 const lastExpiry = 1<<48 - 1
 
-var errExpiry = errors.New("not the time of a field")
+var errExpiry = errors.New("invalid field expiry")
 
 // appendTimed writes a hash with expiring fields: the earliest expiry (8 bytes,
 // little-endian), the number of fields, and for each field its expiry, the
