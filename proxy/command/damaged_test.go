@@ -48,7 +48,7 @@ func executeOn(t *testing.T, args [][]byte, spec *Spec, v register.View) {
 		e = op.Execute(part, now)
 	}
 	if e.Need != nil {
-		t.Fatalf("%.200q needs more than everything", args)
+		t.Fatalf("%.200q asks for more than the whole state", args)
 	}
 	v.Apply(e.Change)
 }

@@ -164,7 +164,7 @@ func costOf(t *testing.T, v register.View, op operation.Operation) cost {
 		}
 		part = register.Join(part, v.Project(*e.Need))
 	}
-	t.Fatal("never has enough")
+	t.Fatal("never stops asking for data")
 	return c
 }
 

@@ -101,7 +101,7 @@ func (m *machine) check(args [][]byte, v register.View, op operation.Operation, 
 	changes := e.Change.Kind != register.None
 	switch {
 	case e.Need != nil:
-		m.t.Fatalf("%.100q: needs more than everything", args)
+		m.t.Fatalf("%.100q: asks for more than the whole state", args)
 	case changes && (op.ReadOnly() || readOnly) && !fieldsDue(v.Header, m.now):
 		m.t.Fatalf("%.100q: a read changes %+v", args, e.Change)
 	case !v.Header.Exists() && e.Change.Kind == register.Delta:
@@ -127,11 +127,11 @@ func (m *machine) check(args [][]byte, v register.View, op operation.Operation, 
 			return
 		}
 		if part.Covers(*p.Need) {
-			m.t.Fatalf("%.100q: needs what it has", args)
+			m.t.Fatalf("%.100q: asks for data that it already has", args)
 		}
 		part = register.Join(part, v.Project(*p.Need))
 	}
-	m.t.Fatalf("%.100q: never has enough", args)
+	m.t.Fatalf("%.100q: never stops asking for data", args)
 }
 
 // fieldsDue reports whether a hash may have expired fields, which reads then
