@@ -54,7 +54,7 @@ func (w *World) operations(reg int) []porcupine.Operation {
 	return ops
 }
 
-// open reports whether a history of the register has outcomes that leave its
+// open reports whether outcomes in the history of the register leave its
 // state open: unknown ones where something expires; or any where fields do, as
 // not every reply tells which of them did.
 func (w *World) open(reg int) bool {
