@@ -1,6 +1,6 @@
 package command
 
-// Arguments that several commands have.
+// Arguments that several commands share.
 var (
 	unitArg = Arg{Name: "unit", Type: OneOf, Args: []Arg{
 		{Name: "m", Type: PureToken, Token: "M"},
@@ -21,7 +21,7 @@ var (
 	scanCountArg = Arg{Name: "count", Type: IntegerArg, Token: "COUNT", Flags: Optional}
 )
 
-// countAny is COUNT count [ANY], of which ANY came later with some commands.
+// countAny is COUNT count [ANY]; some commands got ANY only later.
 func countAny(since string) Arg {
 	return Arg{Name: "count", Type: Block, Flags: Optional, Args: []Arg{
 		{Name: "count", Type: IntegerArg, Token: "COUNT"},

@@ -2,8 +2,8 @@ package command
 
 import "testing"
 
-// BenchmarkCommand measures what a command costs apart from network and
-// consensus: looking it up, parsing and executing it.
+// BenchmarkCommand measures a command without network and consensus: lookup,
+// parsing and execution.
 func BenchmarkCommand(b *testing.B) {
 	m := newMachine(b)
 	m.text("SET", "k", "sixty-four bytes of value, which is what the benchmark's load has")

@@ -11,26 +11,28 @@ import (
 	"synod/protocol/resp"
 )
 
-// comparison says how random commands of a family are run here and on a real
-// Redis, in both protocols.
+// comparison says how to compare random commands of a family with a real Redis,
+// in both protocols.
 type comparison struct {
 	script func(seed uint64) func() [][]byte
-	// commands is how many are taken from the script of each seed.
+	// commands is the number of script commands per seed.
 	commands int
-	// expand, if not nil, returns the commands that one of the script stands for.
+	// expand, if not nil, returns the commands that a script command stands
+	// for.
 	expand func(args [][]byte) [][][]byte
-	// open reports whether Redis leaves the reply open, or has no such command.
+	// open reports whether Redis's reply is undefined, or Redis lacks the
+	// command.
 	open func(m *machine, args [][]byte) bool
-	// besides, if not nil, returns what is to be compared behind a command.
+	// besides, if not nil, returns a command to compare afterwards.
 	besides func(m *machine, args [][]byte) [][][]byte
-	// differ returns what is wrong with a reply that is not Redis's to the
-	// letter, or nothing. Without it that is an error.
+	// differ returns what is wrong with a reply that differs from Redis's, or
+	// "". Without it, any difference is an error.
 	differ func(d difference) string
-	// after, if not nil, looks at a command's reply and what it left.
+	// after, if not nil, checks a command's reply and the state afterwards.
 	after func(m *machine, args [][]byte, reply *resp.Value)
 }
 
-// difference is a reply that is not the same as Redis's.
+// difference is a reply that differs from Redis's.
 type difference struct {
 	m         *machine
 	p         *peer
@@ -39,7 +41,7 @@ type difference struct {
 	got, want []byte
 }
 
-// run fails the test at the first command that differs.
+// run fails the test at the first difference.
 func (c *comparison) run(t *testing.T) {
 	t.Helper()
 	server := startRedis(t)
@@ -66,7 +68,7 @@ func (c *comparison) run(t *testing.T) {
 	}
 }
 
-// both runs a command, and what is compared besides, on both sides.
+// both runs a command, and the commands to compare afterwards, on both sides.
 func (c *comparison) both(m *machine, peers map[int]*peer, args [][]byte) string {
 	m.now = time.Now().UnixMilli()
 	commands, reply := [][][]byte{args}, (*resp.Value)(nil)
@@ -100,7 +102,7 @@ func (c *comparison) both(m *machine, peers map[int]*peer, args [][]byte) string
 	return ""
 }
 
-// parting returns a place a little before two texts part.
+// parting returns a position shortly before two texts differ.
 func parting[T ~string | ~[]byte](a, b T) int {
 	n := 0
 	for n < min(len(a), len(b)) && a[n] == b[n] {
@@ -109,8 +111,8 @@ func parting[T ~string | ~[]byte](a, b T) int {
 	return max(0, n-100)
 }
 
-// madeUp returns a command of the script, with words that begin with "~"
-// replaced by those that words makes up.
+// madeUp returns a script command in which words that start with "~" are
+// replaced by random ones from words.
 func madeUp(s script, words func(kind string) []string) (out [][]byte) {
 	for _, word := range s.next() {
 		kind, ok := strings.CutPrefix(string(word), "~")

@@ -11,8 +11,8 @@ import (
 	"synod/protocol/register"
 )
 
-// TestDamagedStates: a state may contradict itself, or be nothing that commands
-// of its type make; they say something nevertheless, and do not panic.
+// TestDamagedStates checks that commands reply without panicking on states that
+// are inconsistent or that no command creates.
 func TestDamagedStates(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 1))
 	lists := listScript{script{Rand: rng, forms: listForms}}
@@ -48,7 +48,7 @@ func executeOn(t *testing.T, args [][]byte, spec *Spec, v register.View) {
 		e = op.Execute(part, now)
 	}
 	if e.Need != nil {
-		t.Fatalf("%.200q needs more than everything", args)
+		t.Fatalf("%.200q asks for more than the whole state", args)
 	}
 	v.Apply(e.Change)
 }

@@ -29,8 +29,8 @@ func splitWords(t testing.TB, line string) [][]byte {
 	return out
 }
 
-// play runs a script: a command per line, and behind "=>" its reply in RESP3,
-// line ends as spaces. "@+5" moves the clock by 5 ms.
+// play runs a script. A line has a command and, after "=>", its reply in RESP3,
+// with spaces for line ends. "@+5" advances the clock by 5 ms.
 func play(t *testing.T, script string) *machine {
 	t.Helper()
 	m := newMachine(t)
@@ -283,8 +283,9 @@ func TestOtherTypes(t *testing.T) {
 	}
 }
 
-// TestRandomCommands needs no Redis: the machine checks that every operation
-// reads only what it asked for and comes to the same in all ways.
+// TestRandomCommands works without Redis: the machine checks that every
+// operation reads only what it asked for and has the same result in all
+// execution modes.
 func TestRandomCommands(t *testing.T) {
 	m, s := newMachine(t), newScript(99)
 	for range 3000 {
@@ -301,7 +302,7 @@ func TestRandomCommands(t *testing.T) {
 	}
 }
 
-// TestLargeString says that a command on a part of a large string needs and
+// TestLargeString checks that a command on part of a large string needs and
 // changes only that part.
 func TestLargeString(t *testing.T) {
 	const size = 100 << 20
@@ -309,7 +310,7 @@ func TestLargeString(t *testing.T) {
 	last := strconv.Itoa(size - 1)
 	m.text("SETRANGE", "k", last, "x")
 	v := m.keys["k"]
-	for i := range uint32(3) { // two chunks that are full, one that is not
+	for i := range uint32(3) { // two full chunks and a partial one
 		key := []byte{0, 0, byte(i >> 8), byte(i)}
 		v = v.Apply(register.Change{Kind: register.Delta, Header: v.Header, Ops: []register.Op{
 			{Kind: register.Put, Key: key, Value: slices.Repeat([]byte{'a' + byte(i)}, str.ChunkSize-int(i/2)*100)},
@@ -369,7 +370,7 @@ func reach(p register.Projection) int {
 	return n
 }
 
-// countAfter counts, bit by bit, the ones from a bit on, less the last 9 bits.
+// countAfter counts the one bits from a position on, except in the last 9 bits.
 func countAfter(m *machine, from uint64) int {
 	v := m.keys["k"]
 	n := 0

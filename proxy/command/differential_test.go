@@ -31,7 +31,7 @@ func sealed(payload string) string {
 }
 
 // TestSameAsRedis runs random commands on the table's functions and on a real
-// Redis and compares each reply, byte for byte, in both protocols.
+// Redis and compares each reply byte for byte, in both protocols.
 func TestSameAsRedis(t *testing.T) {
 	s := startRedis(t)
 	two, three := s.dial(2, 0), s.dial(3, 1)
@@ -76,9 +76,9 @@ func compare(t *testing.T, seed uint64, s script, two, three *peer, count int) {
 	}
 }
 
-// followUp returns what is to be compared besides a command's reply: the value
-// it left. A value that would soon expire is kept, as Redis and the machine
-// would not see it go at the same time.
+// followUp returns a command to compare besides a command's reply: it shows the
+// new value. A value that expires soon is made persistent, because Redis and
+// the machine would not delete it at the same moment.
 func followUp(m *machine, args [][]byte) [][][]byte {
 	spec, err := Resolve(args)
 	if err != nil || !spec.Has(Write) || spec.Key == nil {
@@ -89,7 +89,7 @@ func followUp(m *machine, args [][]byte) [][][]byte {
 	return [][][]byte{{[]byte("GET"), key}, {[]byte("PEXPIRE"), key, fmt.Append(nil, soon), []byte("GT")}}
 }
 
-// related returns the last commands that share a key with this one.
+// related returns the latest commands that share a key with this one.
 func related(history []string, args [][]byte) []string {
 	var key string
 	if spec, err := Resolve(args); err == nil && len(spec.Keys(args)) > 0 {
@@ -104,9 +104,9 @@ func related(history []string, args [][]byte) []string {
 	return out[max(0, len(out)-8):]
 }
 
-// skip leaves out what differs on purpose: lists are not there yet, and the
-// reference count of Redis's small integers is that of a shared object, times
-// of access are not kept, and Redis has more commands to list.
+// skip excludes intended differences: lists are not covered here, Redis reports
+// the reference count of shared small integers, access times are not tracked,
+// and Redis has more commands to list.
 func skip(args [][]byte) bool {
 	name := strings.ToLower(string(args[0]))
 	list := false
@@ -124,12 +124,12 @@ func skip(args [][]byte) bool {
 		err == nil && spec.Key == nil && spec.Split == nil && spec.Local == nil // not on data
 }
 
-// same compares replies; those that tell of the time may be apart by what
-// passes between the machine's clock and Redis's.
+// same compares replies. Replies about time may differ by the delay between the
+// machine's clock and Redis's.
 func same(args [][]byte, got, want []byte) bool {
 	name := strings.ToLower(string(args[0]))
 	if bytes.Equal(got, want) || ((name == "expire" || name == "pexpire") && len(args) > 3 && len(got) == len(want) && got[0] == ':') {
-		return true // GT and LT, when the same span was given before
+		return true // GT and LT with the same time as before
 	}
 	slack := map[string]int64{"ttl": 1, "expiretime": 1, "pttl": 1000, "pexpiretime": 1000}[name]
 	if slack == 0 || len(got) == 0 || got[0] != ':' || want[0] != ':' {

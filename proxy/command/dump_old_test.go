@@ -15,12 +15,12 @@ import (
 	"synod/proxy/datatype/rdb"
 )
 
-// What follows writes values as older Redis versions did, and as 7.2 does, to
-// see that they are read here as Redis 7.0 reads them.
+// Writers for value formats of older Redis versions and of 7.2, to check that
+// we read them as Redis 7.0 does.
 
 func lengthPrefixed(s []byte) []byte { return append(rdb.AppendLength(nil, uint64(len(s))), s...) }
 
-// ziplistOf puts items into a ziplist, integers in the smallest encoding.
+// ziplistOf builds a ziplist, with integers in the smallest encoding.
 func ziplistOf(items [][]byte) []byte {
 	b := make([]byte, 10)
 	before, tail := 0, 10
@@ -61,7 +61,7 @@ func ziplistOf(items [][]byte) []byte {
 	return b
 }
 
-// zipmapOf puts fields and values into a zipmap.
+// zipmapOf builds a zipmap from fields and values.
 func zipmapOf(items [][]byte) []byte {
 	b := []byte{byte(min(len(items)/2, 254))}
 	for i, s := range items {
@@ -80,8 +80,8 @@ func zipmapOf(items [][]byte) []byte {
 	return append(b, 255)
 }
 
-// oldPayloads returns payloads of a value's items in all the encodings that
-// Redis 7.0 reads and does not write.
+// oldPayloads returns payloads in all encodings that Redis 7.0 reads but does
+// not write.
 func oldPayloads(r *rand.Rand, items [][]byte) map[string][]byte {
 	plain := func(kind byte, count int, items [][]byte) []byte {
 		b := rdb.AppendLength([]byte{kind}, uint64(count))
@@ -154,7 +154,8 @@ func TestOldEncodingsAreRead(t *testing.T) {
 	}
 }
 
-// TestNewEncodingsAreRead reads what Redis 7.2 writes and 7.0 does not.
+// TestNewEncodingsAreRead reads encodings that Redis 7.2 writes and 7.0 does
+// not.
 func TestNewEncodingsAreRead(t *testing.T) {
 	listpack := "\x10\x00\x00\x00\x03\x00\x81a\x02\x05\x01\x82bc\x03\xff"
 	set := append([]byte{20}, lengthPrefixed([]byte(listpack))...)
@@ -170,15 +171,14 @@ func TestNewEncodingsAreRead(t *testing.T) {
 	}
 }
 
-// firstEntry is what follows from a stream's entries, whatever the payload
-// says.
+// firstEntry is derived from a stream's entries, whatever the payload says.
 var firstEntry = regexp.MustCompile(`recorded-first-entry-id\r\n.*\r\n.*\r\n|lag\r\n.*\r\n`)
 
 var dumpMutations = flag.Int("mutations", 4000, "damaged payloads to compare with redis-server")
 
-// TestDamagedPayloadsAreRedis: what is refused is what Redis refuses, and what
-// is not means the same. Payloads that Redis takes and later trips over are
-// refused here.
+// TestDamagedPayloadsAreRedis checks that we reject the payloads that Redis
+// rejects, and decode the others to the same value. Payloads that Redis accepts
+// but later fails on are also rejected here.
 func TestDamagedPayloadsAreRedis(t *testing.T) {
 	d := dumps{Rand: rand.New(rand.NewPCG(9, 10)), p: startRedis(t).dial(2, 0)}
 	d.p.text("CONFIG", "SET", "sanitize-dump-payload", "yes")
@@ -210,7 +210,7 @@ func TestDamagedPayloadsAreRedis(t *testing.T) {
 			value = append(value[:at:at], value[min(at+1, len(value)):]...)
 		}
 		if len(value) == 0 || value[0] == 6 || value[0] == 7 || value[0] > 19 {
-			continue // modules, and what 7.0 does not know
+			continue // modules, and types unknown to 7.0
 		}
 		payload := rdb.Seal(value, 10)
 		d.p.text("DEL", "k", "back")

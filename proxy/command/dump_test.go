@@ -13,14 +13,14 @@ import (
 	"synod/protocol/resp"
 )
 
-// dumps makes up values of all types in a real Redis.
+// dumps creates values of all types in a real Redis.
 type dumps struct {
 	*rand.Rand
 	p *peer
 }
 
-// text returns a member, field or value: a number, text or bytes, short as a
-// rule.
+// text returns a member, field or value: a number, text or bytes, usually
+// short.
 func (d dumps) text() string {
 	switch d.IntN(6) {
 	case 0:
@@ -45,7 +45,7 @@ func (d dumps) score() string {
 		strconv.FormatFloat(d.NormFloat64()*1000, 'g', -1, 64), strconv.Itoa(d.IntN(100)))
 }
 
-// fill makes a value of the kind with about n elements.
+// fill creates a value of the kind with about n elements.
 func (d dumps) fill(key, kind string, n int) {
 	var args []string
 	add := func(command string, each func() []string) {
@@ -109,8 +109,8 @@ func (d dumps) stream(key string, n int, deletes bool) {
 	}
 }
 
-// look returns what there is to see of a key in Redis but for its encoding and
-// the order of what has none.
+// look returns everything visible about a key in Redis, except its encoding and
+// the order of unordered elements.
 func (d dumps) look(key string) string {
 	var out []byte
 	show := func(args ...string) { out = append(append(out, d.p.text(args...)...), '\n') }
@@ -127,7 +127,7 @@ func (d dumps) look(key string) string {
 		out = appendSorted(out, d.p.text("ZRANGE", key, "0", "-1", "WITHSCORES"), 2)
 	case "stream":
 		info := string(d.p.text("XINFO", "STREAM", key, "FULL", "COUNT", "0"))
-		// Where the tree has its nodes is Redis's own business.
+		// The layout of the tree's nodes is internal to Redis.
 		_, info, _ = strings.Cut(info, "last-generated-id")
 		out = append(out, info...)
 	}
@@ -138,7 +138,7 @@ func (d dumps) kind(key string) string {
 	return strings.TrimSpace(string(d.p.text("TYPE", key)[1:]))
 }
 
-// bulk returns what is in the bytes of a bulk string.
+// bulk returns the content of a bulk string.
 func bulk(reply []byte) []byte {
 	_, body, _ := bytes.Cut(reply, []byte("\r\n"))
 	return bytes.TrimSuffix(body, []byte("\r\n"))
@@ -172,7 +172,7 @@ func elements(reply []byte) []string {
 func TestDumpIsRedis(t *testing.T) {
 	d := dumps{Rand: rand.New(rand.NewPCG(5, 6)), p: startRedis(t).dial(2, 0)}
 	kinds := []string{"string", "list", "lpush", "ints", "set", "hash", "small hash", "zset", "small zset", "stream", "deleted stream"}
-	// Those that Redis writes in one way only.
+	// Those that Redis always writes in the same way.
 	same := []string{"string", "list", "zset", "small zset", "stream"}
 	m := newMachine(t)
 	for i := range 330 {

@@ -7,13 +7,13 @@ import (
 	"synod/protocol/resp"
 )
 
-// Machine is the machine of this package's tests, for those outside of it.
+// Machine exports this package's test machine to external tests.
 type Machine struct{ machine }
 
 // NewMachine returns an empty machine.
 func NewMachine(t testing.TB) *Machine { return &Machine{*newMachine(t)} }
 
-// Do runs a command at the present time.
+// Do runs a command at the current time.
 func (m *Machine) Do(args ...[]byte) *resp.Value {
 	m.now = time.Now().UnixMilli()
 	return m.do(args...)
@@ -32,8 +32,8 @@ func (m *Machine) Largest() map[string]uint64 {
 // RedisPeer is a connection to a real Redis.
 type RedisPeer struct{ *peer }
 
-// StartRedis starts a Redis and connects to it, to a database of its own with
-// each version of the protocol.
+// StartRedis starts a Redis and connects to it once per protocol version, each
+// with its own database.
 func StartRedis(t testing.TB) (two, three RedisPeer) {
 	s := startRedis(t)
 	return RedisPeer{s.dial(2, 0)}, RedisPeer{s.dial(3, 1)}

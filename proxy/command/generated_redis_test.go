@@ -20,11 +20,10 @@ var (
 	generatedEvery = flag.Bool("generated-every", false, "go on after a difference and report one or two sequences per command")
 )
 
-// sequenceLength is how many steps a generated sequence has.
+// sequenceLength is the number of steps in a generated sequence.
 const sequenceLength = 500
 
-// machineServer answers with the table's functions, in a version of the
-// protocol.
+// machineServer replies with the table's functions, in one protocol version.
 type machineServer struct {
 	*command.Machine
 	version int
@@ -34,7 +33,7 @@ func (s *machineServer) Send(args ...[]byte) ([]byte, error) {
 	return s.Do(args...).AppendTo(nil, s.version), nil
 }
 
-// verdict is what a machine reports to: a report ends the run.
+// verdict collects a machine's failure reports: a report ends the run.
 type verdict struct{ testing.TB }
 
 type broken string
@@ -47,13 +46,13 @@ func (verdict) Helper()                           {}
 type trial struct {
 	t     *testing.T
 	peers [2]command.RedisPeer
-	good  map[string]int // replies that were no errors, by command
+	good  map[string]int // replies other than errors, by command
 	all   map[string]int
 	large map[string]uint64 // the size of the largest value of each type
-	empty int               // replies that say that there is nothing, or that nothing was done
+	empty int               // replies that are empty or say that nothing was done
 }
 
-// run runs a sequence and returns the step at which replies differ, and how.
+// run runs a sequence and returns the step whose replies differ, and how.
 func (r *trial) run(steps []commandtest.Step) (index int, what string) {
 	m := command.NewMachine(verdict{r.t})
 	if _, err := r.peers[0].Send([]byte("FLUSHALL")); err != nil {
@@ -132,9 +131,9 @@ func onData() []*command.Spec {
 	})
 }
 
-// TestGeneratedSameAsRedis runs random commands, made up out of the table, on
-// the table's functions and on a real Redis, and compares each reply, byte for
-// byte, in both protocols.
+// TestGeneratedSameAsRedis generates random commands from the table, runs them
+// on the table's functions and on a real Redis, and compares each reply byte
+// for byte, in both protocols.
 func TestGeneratedSameAsRedis(t *testing.T) {
 	two, three := command.StartRedis(t)
 	r := &trial{t: t, peers: [2]command.RedisPeer{two, three}, good: map[string]int{}, all: map[string]int{}, large: map[string]uint64{}}
@@ -159,12 +158,12 @@ func TestGeneratedSameAsRedis(t *testing.T) {
 			return
 		}
 	}
-	if n >= 10_000 { // fewer do not show it
+	if n >= 10_000 { // fewer steps are not enough to check this
 		r.checkCounts()
 	}
 }
 
-// minimal cuts a failing sequence down and shows it.
+// minimal shrinks a failing sequence and formats it.
 func (r *trial) minimal(steps []commandtest.Step, what string) string {
 	steps = commandtest.Minimise(steps, 500, func(fewer []commandtest.Step) (int, bool) {
 		index, why := r.run(fewer)
@@ -180,8 +179,8 @@ func (r *trial) minimal(steps []commandtest.Step, what string) string {
 	return what + "\nafter\n" + b.String()
 }
 
-// checkCounts checks that each command came up and did something, and that most
-// commands did.
+// checkCounts checks that each command was generated and succeeded, and that
+// most commands had an effect.
 func (r *trial) checkCounts() {
 	all, good := 0, 0
 	for name, n := range r.all {

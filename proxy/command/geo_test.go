@@ -2,7 +2,8 @@ package command
 
 import "testing"
 
-// TestPlaces expects what redis-server 7.0 answers, but for searches that store.
+// TestPlaces compares with the replies of redis-server 7.0, except for searches
+// that store.
 func TestPlaces(t *testing.T) {
 	play(t, `
 		GEOADD k 13.361389 38.115556 Palermo 15.087269 37.502669 Catania => :2

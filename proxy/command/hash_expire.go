@@ -2,13 +2,13 @@ package command
 
 import "synod/proxy/datatype/hash"
 
-// What the commands on the expiry of fields have in common.
+// Shared by the commands on field expiry.
 const (
 	hashExpireSince      = "7.4.0"
 	hashExpireComplexity = "O(N) where N is the number of specified fields"
 )
 
-// hashFieldsArg is how these commands name fields.
+// hashFieldsArg names the fields in these commands.
 func hashFieldsArg() Arg {
 	return Arg{Name: "fields", Type: Block, Token: "FIELDS", Args: []Arg{
 		{Name: "numfields", Type: IntegerArg},
@@ -31,8 +31,8 @@ func hashExpireArgs(time string, typ ArgType) []Arg {
 	}
 }
 
-// hashExpireCommands declares the commands on the expiry of fields of hashes,
-// as Redis 7.4 documents them.
+// hashExpireCommands declares the commands on the expiry of hash fields, as
+// documented by Redis 7.4.
 func hashExpireCommands() []*Spec {
 	commands := []*Spec{
 		{
@@ -80,7 +80,7 @@ func hashExpireCommands() []*Spec {
 	return commands
 }
 
-// hashTimeCommands declares those that tell when fields expire.
+// hashTimeCommands declares the commands that return expiry times of fields.
 func hashTimeCommands() []*Spec {
 	commands := []*Spec{
 		{

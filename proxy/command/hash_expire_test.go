@@ -13,8 +13,8 @@ import (
 	"synod/proxy/datatype/hash"
 )
 
-// What these scripts expect is from the source and the documentation of Redis
-// 7.4: no Redis of that version was there to be asked.
+// The expected replies come from the source and documentation of Redis 7.4,
+// because no server of that version was available.
 func TestHashExpire(t *testing.T) {
 	play(t, `
 		SET s v => +OK
@@ -108,8 +108,8 @@ func TestHashExpireErrors(t *testing.T) {
 	`)
 }
 
-// TestExpiredFields: a field that is past its time is absent for every command
-// but HLEN.
+// TestExpiredFields checks that an expired field is absent for every command
+// except HLEN.
 func TestExpiredFields(t *testing.T) {
 	for request, want := range map[string]string{
 		"HGET h a":                     "_",
@@ -158,8 +158,8 @@ func TestExpiredFields(t *testing.T) {
 				@+10
 				`+request+" => "+want)
 			checkHash(t, m.keys["h"])
-			// Whoever was told of it, or removed it, has made it so for all: also
-			// for those whose clocks are behind.
+			// Any command that reported or removed the field as expired made
+			// that final for all clients, even those with slow clocks.
 			m.now -= 10
 			switch name, _, _ := strings.Cut(request, " "); name {
 			case "HSET", "HMSET", "HSETNX", "HINCRBY", "HINCRBYFLOAT":
@@ -177,8 +177,8 @@ func TestExpiredFields(t *testing.T) {
 	}
 }
 
-// TestLastFieldExpires: a hash goes with its last field, and with it its own
-// expiry.
+// TestLastFieldExpires checks that a hash disappears with its last field, and
+// so does its own expiry.
 func TestLastFieldExpires(t *testing.T) {
 	for request, want := range map[string]string{
 		"HGET h a": "_", "HGETALL h": "%0", "HRANDFIELD h": "_", "HRANDFIELD h 5": "*0", "HRANDFIELD h -5": "*0",
@@ -198,7 +198,7 @@ func TestLastFieldExpires(t *testing.T) {
 	}
 }
 
-// TestHashExpiryStays: what writes do to a field's expiry.
+// TestHashExpiryStays checks how writes affect a field's expiry.
 func TestHashExpiryStays(t *testing.T) {
 	m := play(t, `
 		HSET h a 1 b 2 c 3 => :3
@@ -225,8 +225,8 @@ func TestHashExpiryStays(t *testing.T) {
 	}
 }
 
-// TestHashDump: fields come back with their times, as Redis 7.4 writes and
-// reads them.
+// TestHashDump checks that fields keep their expiry, in the format of Redis
+// 7.4.
 func TestHashDump(t *testing.T) {
 	m := play(t, `
 		HSET h a 1 b 2 c 3 => :3
@@ -256,12 +256,13 @@ func TestHashDump(t *testing.T) {
 	}
 }
 
-// reap runs what the background does to a key, once.
+// reap runs one background step on a key.
 func (m *machine) reap(key string, again bool) *resp.Value {
 	return m.run([][]byte{[]byte("reap")}, []byte(key), hash.Reap{Again: again}, !again)
 }
 
-// dueHash makes a large hash of which all fields but some expire in a second.
+// dueHash creates a large hash in which all but a few fields expire in a
+// second.
 func dueHash(t *testing.T, m *machine, keep int) {
 	t.Helper()
 	names := numbered("f%d")[:5000]
@@ -275,8 +276,8 @@ func dueHash(t *testing.T, m *machine, keep int) {
 	checkHash(t, m.keys["h"])
 }
 
-// TestReap: the background takes away so many fields at a time, until none is
-// left that is past its time.
+// TestReap checks that the background removes a limited number of fields at a
+// time, until no expired field is left.
 func TestReap(t *testing.T) {
 	for _, keep := range []int{0, 1000} {
 		m := newMachine(t)
@@ -292,7 +293,7 @@ func TestReap(t *testing.T) {
 				t.Fatalf("a step costs %+v", c)
 			}
 			more := m.reap("h", steps > 1).Int != 0
-			if more { // a read has nothing to take away any more
+			if more { // reads have nothing left to remove
 				spec, _ := Resolve(splitWords(t, "HGETALL h"))
 				op, _ := spec.Key(splitWords(t, "HGETALL h"))
 				if e := op.Execute(m.keys["h"], m.now-1000); e.Change.Kind != register.None || len(e.Result.(*resp.Value).Elems) != 2*keep {
@@ -324,8 +325,9 @@ func TestReap(t *testing.T) {
 	}
 }
 
-// TestManyFieldsExpire: a read that comes across many fields that are past
-// their time does not take away each in one step, yet they are gone for all.
+// TestManyFieldsExpire checks that a read that finds many expired fields does
+// not remove all of them in one step, but makes all of them absent for
+// everyone.
 func TestManyFieldsExpire(t *testing.T) {
 	for _, request := range []string{"HGETALL h", "HSCAN h 0 COUNT 3000", "HRANDFIELD h 6000", "DUMP h"} {
 		m := newMachine(t)
@@ -349,13 +351,13 @@ func TestManyFieldsExpire(t *testing.T) {
 		if got := m.text("HLEN", "copy").Int; got != 10 {
 			t.Errorf("%s: %d fields are dumped", request, got)
 		}
-		for range 20 { // most draws find none at first
+		for range 20 { // most draws find no live field at first
 			if got := m.text("HRANDFIELD", "h"); len(got.Str) == 0 {
 				t.Fatalf("%s: HRANDFIELD draws nothing", request)
 			}
 		}
 		m.text("HEXPIRE", "h", "50", "FIELDS", "1", "f1")
-		// Nor does the time go back for those who set one.
+		// Setting an expiry does not go back in time either.
 		if got := m.text("HPEXPIRE", "h", "500", "FIELDS", "1", "f0").Elems[0].Int; got != 2 {
 			t.Errorf("%s: HPEXPIRE answers %d", request, got)
 		}
@@ -408,7 +410,7 @@ func TestDamagedFields(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 3))
 	reaping := &Spec{Key: func([][]byte) (operation.Operation, *resp.Value) { return hash.Reap{Again: rng.IntN(2) == 0}, nil }}
 	m := newMachine(t)
-	m.now -= 50 // so that to the damaged states half of the fields are past their time
+	m.now -= 50 // so that half of the fields have expired in the damaged states
 	for n := range 20_000 {
 		f := fmt.Sprint("f", rng.IntN(8))
 		request := []string{
@@ -425,8 +427,8 @@ func TestDamagedFields(t *testing.T) {
 	}
 }
 
-// TestHashExpireIsDeclared: COMMAND INFO and DOCS of one command of each form,
-// as Redis 7.4's documentation and its files src/commands/*.json have them.
+// TestHashExpireIsDeclared compares COMMAND INFO and DOCS of one command of
+// each form with Redis 7.4's documentation and src/commands/*.json.
 func TestHashExpireIsDeclared(t *testing.T) {
 	for request, want := range map[string]string{
 		"INFO hpexpire": "hpexpire -6 write denyoom fast 1 1 1 @write @hash @fast flags RW update begin_search type index spec index 1 " +

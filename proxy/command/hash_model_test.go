@@ -16,9 +16,9 @@ import (
 	"synod/protocol/resp"
 )
 
-// checkHash checks the invariants of a stored hash: the index has each field
-// that expires, and nothing else, and the header knows how many fields there are
-// and the time before which none of them expires.
+// checkHash checks the invariants of a stored hash: the index contains exactly
+// the fields that expire, and the header has the right number of fields and a
+// lower bound of their expiry times.
 func checkHash(t *testing.T, v register.View) {
 	t.Helper()
 	if v.Header.Type != register.Hash {
@@ -63,8 +63,8 @@ func checkHash(t *testing.T, v register.View) {
 	}
 }
 
-// hashModel is what a hash should be: plain maps and a clock. It answers with
-// words that stand for replies.
+// hashModel is the expected hash: plain maps and a clock. Its replies are
+// words.
 type hashModel struct {
 	*rand.Rand
 	values map[string]string
@@ -72,7 +72,7 @@ type hashModel struct {
 	now    int64
 }
 
-// expire forgets what is past its time.
+// expire forgets expired fields.
 func (h *hashModel) expire() {
 	for f, at := range h.times {
 		if at <= h.now {
@@ -104,7 +104,7 @@ func (h *hashModel) get(f string) string {
 	return "nil"
 }
 
-// when says when a field expires, or -1 or -2.
+// when returns a field's expiry, -1 or -2.
 func (h *hashModel) when(f string) int64 {
 	if _, ok := h.values[f]; !ok {
 		return -2
@@ -168,7 +168,7 @@ func (h *hashTrial) check(args []string, got, want string) {
 	}
 }
 
-// inWords returns a reply, or its elements, as the model writes them.
+// inWords returns a reply, or its elements, in the model's format.
 func inWords(v *resp.Value) string {
 	switch v.Kind {
 	case resp.Integer:
@@ -185,7 +185,7 @@ func inWords(v *resp.Value) string {
 	return "=" + string(v.Str)
 }
 
-// couples are pairs of a reply in the model's order.
+// couples returns pairs of a reply in the model's order.
 func couples(elems []resp.Value) string {
 	var all []string
 	for i := 0; i+1 < len(elems); i += 2 {
@@ -338,7 +338,7 @@ func (h *hashTrial) read() {
 	}
 }
 
-// draw compares what is drawn at random as far as it can be.
+// draw checks random draws as far as possible.
 func (h *hashTrial) draw() {
 	n := []int{1, 3, 50, h.names}[h.IntN(4)]
 	sign := 1 - 2*h.IntN(2)
@@ -364,8 +364,8 @@ func (h *hashTrial) draw() {
 	}
 }
 
-// TestHashModel compares the commands on hashes with a model of fields that
-// expire, on few fields and on many, while the clock goes on and jumps.
+// TestHashModel compares the hash commands with a model of expiring fields,
+// with few and many fields, while the clock advances and jumps.
 func TestHashModel(t *testing.T) {
 	for names, steps := range map[int]int{6: 20_000, 40: 20_000, 9000: 400} {
 		m := newMachine(t)
@@ -402,7 +402,7 @@ func TestHashModel(t *testing.T) {
 	}
 }
 
-// fill sets many fields, most of which expire at some time.
+// fill sets many fields, most of them with an expiry.
 func (h *hashTrial) fill(n int) {
 	set := []string{"HSET", "h"}
 	for i := range n {

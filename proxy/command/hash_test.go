@@ -143,14 +143,14 @@ func TestHashNumbers(t *testing.T) {
 	}
 }
 
-// cost is what a command needs and changes.
+// cost is how much a command needs and changes.
 type cost struct {
-	rounds   int // in which something is asked for
-	elements int // that are named or come
+	rounds   int // rounds with requests
+	elements int // elements named or returned
 	change   int // bytes
 }
 
-// costOf runs an operation on a state of which it knows nothing.
+// costOf runs an operation on a state that is initially unknown to it.
 func costOf(t *testing.T, v register.View, op operation.Operation) cost {
 	t.Helper()
 	part := v.Project(op.Needs())
@@ -164,12 +164,12 @@ func costOf(t *testing.T, v register.View, op operation.Operation) cost {
 		}
 		part = register.Join(part, v.Project(*e.Need))
 	}
-	t.Fatal("never has enough")
+	t.Fatal("never stops asking for data")
 	return c
 }
 
-// checkCosts runs commands on one large value, which stays as it is, and checks
-// that none needs or changes more than a little.
+// checkCosts runs commands on one large value, which stays unchanged, and
+// checks that each needs and changes little.
 func checkCosts(t *testing.T, v register.View, requests map[string]cost) {
 	t.Helper()
 	for request, most := range requests {
@@ -188,7 +188,7 @@ func checkCosts(t *testing.T, v register.View, requests map[string]cost) {
 	}
 }
 
-// large is the size of a large collection, which some arguments of tests know.
+// large is the size of a large collection; some test arguments depend on it.
 const large = 20_000
 
 func numbered(format string) (out [][]byte) {
@@ -232,8 +232,8 @@ func TestCostOfHashes(t *testing.T) {
 	})
 }
 
-// TestHashScan: a walk in pages finds every field that was there all the time,
-// whatever comes and goes meanwhile.
+// TestHashScan checks that a paged walk finds every field that exists
+// throughout, while other fields are added and removed.
 func TestHashScan(t *testing.T) {
 	m := newMachine(t)
 	set := [][]byte{[]byte("HSET"), []byte("k")}

@@ -8,8 +8,8 @@ import (
 
 func echo(args [][]byte) *resp.Value { return resp.Bytes(args[1]) }
 
-// help returns the function of a container's HELP: Redis's text, less what is
-// not in the table.
+// help returns the HELP function of a container: Redis's text without the
+// subcommands that are not in the table.
 func help(text string) func([][]byte) *resp.Value {
 	var elems []resp.Value
 	for line := range strings.Lines(text) {

@@ -61,8 +61,8 @@ func TestHyperLogLog(t *testing.T) {
 	}
 }
 
-// TestCostOfHyperLogLog: adding to a dense value asks for what the elements
-// concern, and changes that.
+// TestCostOfHyperLogLog checks that adding to a dense value reads and changes
+// only the parts affected by the elements.
 func TestCostOfHyperLogLog(t *testing.T) {
 	m := newMachine(t)
 	for i := range 300 {
@@ -122,8 +122,8 @@ func TestHyperLogLogIsRedis(t *testing.T) {
 	}
 }
 
-// sameMerge compares what counts or merges several values. Redis is given
-// copies, as it changes what it counts.
+// sameMerge compares commands on several values. Redis gets copies, because its
+// PFCOUNT modifies values.
 func sameMerge(t *testing.T, r *rand.Rand, m *machine, p *peer, key []byte, same func(...[]byte)) {
 	t.Helper()
 	copies := []string{"c0", "c1", "c2"}
@@ -154,8 +154,8 @@ func sameMerge(t *testing.T, r *rand.Rand, m *machine, p *peer, key []byte, same
 	}
 }
 
-// TestDamagedHyperLogLogIsRedis compares what is said of values that are not
-// quite right. Redis may have changed some by then, so only replies count.
+// TestDamagedHyperLogLogIsRedis compares the replies for slightly damaged
+// values. Redis may modify some of them, so only replies are compared.
 func TestDamagedHyperLogLogIsRedis(t *testing.T) {
 	p := startRedis(t).dial(2, 0)
 	r := rand.New(rand.NewPCG(3, 4))
@@ -192,7 +192,7 @@ func TestDamagedHyperLogLogIsRedis(t *testing.T) {
 		} {
 			got, want := m.do(args...).AppendTo(nil, 2), p.do(args...)
 			if string(args[0]) == "PFADD" && bytes.HasPrefix(got, []byte("-INVALIDOBJ")) {
-				break // a run cut short, which Redis reads beyond the value's end
+				break // a truncated run, for which Redis reads beyond the value's end
 			}
 			if !bytes.Equal(got, want) {
 				t.Fatalf("%.300q of %.300q:\n got %.500q\nwant %.500q", args[0], value, got, want)

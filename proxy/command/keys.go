@@ -5,8 +5,8 @@ import (
 	"synod/proxy/datatype/number"
 )
 
-// Keys returns the keys among a command's arguments, which must have passed
-// Resolve.
+// Keys returns the keys in a command's arguments. The arguments must have
+// passed Resolve.
 func (s *Spec) Keys(args [][]byte) [][]byte {
 	var keys [][]byte
 	s.eachKey(args, func(key []byte, _ KeyFlag) { keys = append(keys, key) })
@@ -26,8 +26,8 @@ func (s *Spec) eachKey(args [][]byte, visit func(key []byte, flags KeyFlag)) {
 	}
 }
 
-// positions returns where the first and the last key are; last is before first
-// if there are none.
+// positions returns the indexes of the first and last key; last < first if
+// there are none.
 func (k *KeySpec) positions(args [][]byte) (first, last int) {
 	switch {
 	case k.Unknown:
@@ -61,7 +61,7 @@ func (k *KeySpec) positions(args [][]byte) (first, last int) {
 	return k.First, min(k.First+k.Last, len(args)-1)
 }
 
-// setKeyFlags says that SET reads its key if it has the option GET.
+// setKeyFlags says that SET with the option GET reads its key.
 func setKeyFlags(args [][]byte) KeyFlag {
 	for _, a := range args[3:] {
 		if datatype.Is(a, "GET") {
@@ -71,8 +71,8 @@ func setKeyFlags(args [][]byte) KeyFlag {
 	return KeyOW | KeyUpdate
 }
 
-// bitFieldKeyFlags says that BITFIELD writes its key unless all that it does is
-// GET.
+// bitFieldKeyFlags says that BITFIELD writes its key unless all its subcommands
+// are GET.
 func bitFieldKeyFlags(args [][]byte) KeyFlag {
 	for i := 2; i < len(args); {
 		more := len(args) - i - 1
@@ -88,8 +88,8 @@ func bitFieldKeyFlags(args [][]byte) KeyFlag {
 	return KeyRO | KeyAccess
 }
 
-// storeKey returns the position of the key that SORT stores to: that behind the
-// last STORE which is not the value of another option.
+// storeKey returns the position of SORT's destination: the argument after the
+// last STORE that is not another option's value.
 func storeKey(args [][]byte) (at int) {
 	for i := 2; i < len(args); i++ {
 		switch {

@@ -90,7 +90,7 @@ func TestListPositions(t *testing.T) {
 	`)
 }
 
-// listed returns a list's items, and fails if it is not as lists are.
+// listed returns a list's items, and fails if the list violates its invariants.
 func (m *machine) listed(key string) []string {
 	m.t.Helper()
 	v, exists := m.keys[key]
@@ -118,7 +118,7 @@ func (m *machine) listed(key string) []string {
 
 func label(e register.Element) uint64 { return binary.BigEndian.Uint64(e.Key) }
 
-// TestListsAreSlices runs random commands on lists and on slices.
+// TestListsAreSlices compares random list commands with operations on slices.
 func TestListsAreSlices(t *testing.T) {
 	rng := rand.New(rand.NewPCG(7, 7))
 	m := newMachine(t)
@@ -171,8 +171,8 @@ func TestListsAreSlices(t *testing.T) {
 	}
 }
 
-// bigList puts a list of n items, some of them inserted if it is not regular,
-// and says which.
+// bigList creates a list of n items, some of them inserted if the list must not
+// be regular, and returns the items.
 func bigList(m *machine, n int, regular bool) {
 	var items [][]byte
 	for i := range n {
@@ -188,8 +188,8 @@ func bigList(m *machine, n int, regular bool) {
 	}
 }
 
-// TestCostOfLists: what a command needs of a large list, and changes in it, is
-// what it touches.
+// TestCostOfLists checks that commands on a large list read and change only the
+// items that they touch.
 func TestCostOfLists(t *testing.T) {
 	for _, regular := range []bool{true, false} {
 		for request, most := range map[string]int{

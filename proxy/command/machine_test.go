@@ -14,9 +14,9 @@ import (
 	"synod/proxy/datatype/str"
 )
 
-// machine is a database in memory that runs commands out of the table. It
-// executes each operation in every way that it may be executed in, and checks
-// that they agree.
+// machine is an in-memory database that runs commands from the table. It
+// executes each operation in all possible modes and checks that the results
+// agree.
 type machine struct {
 	t    testing.TB
 	now  int64
@@ -27,7 +27,7 @@ func newMachine(t testing.TB) *machine {
 	return &machine{t: t, now: 1_700_000_000_000, keys: map[string]register.View{}}
 }
 
-// do runs a command on data, or one that the table answers itself.
+// do runs a data command, or one that the table answers itself.
 func (m *machine) do(args ...[]byte) *resp.Value {
 	spec, err := Resolve(args)
 	if err != nil {
@@ -95,14 +95,13 @@ func (m *machine) run(args [][]byte, key []byte, op operation.Operation, readOnl
 	return e.Result.(*resp.Value)
 }
 
-// check compares an effect with what comes of the ways around a view of the
-// whole state.
+// check compares an effect with the results on other views of the state.
 func (m *machine) check(args [][]byte, v register.View, op operation.Operation, e operation.Effect, readOnly bool) {
 	m.t.Helper()
 	changes := e.Change.Kind != register.None
 	switch {
 	case e.Need != nil:
-		m.t.Fatalf("%.100q: needs more than everything", args)
+		m.t.Fatalf("%.100q: asks for more than the whole state", args)
 	case changes && (op.ReadOnly() || readOnly) && !fieldsDue(v.Header, m.now):
 		m.t.Fatalf("%.100q: a read changes %+v", args, e.Change)
 	case !v.Header.Exists() && e.Change.Kind == register.Delta:
@@ -128,15 +127,15 @@ func (m *machine) check(args [][]byte, v register.View, op operation.Operation, 
 			return
 		}
 		if part.Covers(*p.Need) {
-			m.t.Fatalf("%.100q: needs what it has", args)
+			m.t.Fatalf("%.100q: asks for data that it already has", args)
 		}
 		part = register.Join(part, v.Project(*p.Need))
 	}
-	m.t.Fatalf("%.100q: never has enough", args)
+	m.t.Fatalf("%.100q: never stops asking for data", args)
 }
 
-// fieldsDue tells of a hash with fields that may be past their time: reads take
-// these away.
+// fieldsDue reports whether a hash may have expired fields, which reads then
+// remove.
 func fieldsDue(h register.Header, now int64) bool {
 	return h.Type == register.Hash && len(h.Aux) > 0 && layout.Due(h) <= now
 }

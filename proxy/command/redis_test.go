@@ -14,13 +14,13 @@ import (
 	"time"
 )
 
-// server is a real Redis, the yardstick.
+// server is a real Redis, used as the reference.
 type server struct {
 	t      testing.TB
 	socket string
 }
 
-// startRedis starts a Redis 7.0, or skips the test if there is none.
+// startRedis starts a Redis 7.0, or skips the test if none is installed.
 func startRedis(t testing.TB) *server {
 	path, err := exec.LookPath("redis-server")
 	if err != nil {
@@ -69,7 +69,7 @@ func (s *server) dial(version, db int) *peer {
 	}
 }
 
-// do sends a command and returns its reply as it came.
+// do sends a command and returns the raw reply.
 func (p *peer) do(args ...[]byte) []byte {
 	p.t.Helper()
 	out := fmt.Appendf(nil, "*%d\r\n", len(args))
@@ -94,7 +94,7 @@ func (p *peer) text(args ...string) []byte {
 	return p.do(b...)
 }
 
-// readReply returns the bytes of one reply.
+// readReply reads the bytes of one reply.
 func readReply(in *bufio.Reader) ([]byte, error) {
 	line, err := in.ReadBytes('\n')
 	if err != nil {
@@ -125,7 +125,7 @@ func readReply(in *bufio.Reader) ([]byte, error) {
 	return line, nil
 }
 
-// newer has what the table takes from after 7.0.
+// newer lists commands in the table that are newer than 7.0.
 var newer = map[string]bool{
 	"client|setinfo": true, "client|no-touch": true, "zrank": true, "zrevrank": true,
 	"hexpire": true, "hpexpire": true, "hexpireat": true, "hpexpireat": true, "hpersist": true,
@@ -137,7 +137,7 @@ func TestTableIsRedis(t *testing.T) {
 	two, three := s.dial(2, 0), s.dial(3, 0)
 	walk(All(), func(spec *Spec) {
 		if newer[spec.FullName] || spec.FullName == "client" {
-			return // compared by its subcommands
+			return // compared by subcommand
 		}
 		for _, sub := range []string{"INFO", "DOCS"} {
 			args := [][]byte{[]byte("COMMAND"), []byte(sub), []byte(spec.FullName)}
@@ -152,8 +152,8 @@ func TestTableIsRedis(t *testing.T) {
 	})
 }
 
-// sorted makes replies on containers comparable, whose subcommands come in any
-// order.
+// sorted makes the replies about containers comparable, whose subcommands have
+// no order.
 func sorted(spec *Spec, reply []byte) string {
 	if len(spec.Subcommands) == 0 {
 		return string(reply)

@@ -9,7 +9,7 @@ import (
 	"synod/proxy/datatype/glob"
 )
 
-// COMMAND's replies, out of the table.
+// COMMAND's replies, generated from the table.
 
 var (
 	errNoKeys       = resp.Err("ERR The command has no key arguments")
@@ -28,8 +28,8 @@ func allReply([][]byte) *resp.Value {
 
 func countReply([][]byte) *resp.Value { return resp.Int(int64(len(ordered))) }
 
-// byFullName returns the command or subcommand with the name, in whatever case,
-// or nil.
+// byFullName returns the command or subcommand with the name, ignoring case, or
+// nil.
 func byFullName(name []byte) *Spec {
 	container, sub, isSub := bytes.Cut(name, []byte("|"))
 	s := Lookup(container)
@@ -99,7 +99,7 @@ func filter(args [][]byte) func(*Spec) bool {
 		return nil
 	}
 	switch strings.ToLower(string(args[1])) {
-	case "module": // there are none
+	case "module": // there are no modules
 		return func(*Spec) bool { return false }
 	case "aclcat":
 		category := "@" + strings.ToLower(string(args[2]))
@@ -148,7 +148,7 @@ func (s *Spec) info() resp.Value {
 	for i := range s.KeySpecs {
 		keySpecs[i] = s.KeySpecs[i].info()
 	}
-	subs := set(nil) // as in Redis, where an empty list is a set
+	subs := set(nil) // an empty list is a set, as in Redis
 	for _, sub := range s.Subcommands {
 		subs.Kind = resp.Array
 		subs.Elems = append(subs.Elems, sub.info())
@@ -187,7 +187,7 @@ func (k *KeySpec) info() resp.Value {
 	return m.value()
 }
 
-// find says how the keys are found from First on.
+// find says how to find the keys, starting at First.
 func (k *KeySpec) find() (kind string, spec resp.Value) {
 	var m fields
 	switch {
@@ -264,7 +264,7 @@ func (a *Arg) docs() resp.Value {
 	return m.value()
 }
 
-// fields is a map under construction.
+// fields is a map reply under construction.
 type fields []resp.Value
 
 func (m *fields) put(name string, v resp.Value) { *m = append(*m, *resp.Text(name), v) }
@@ -283,7 +283,7 @@ func integer(n int) resp.Value { return *resp.Int(int64(n)) }
 
 func set(elems []resp.Value) resp.Value { return resp.Value{Kind: resp.Set, Elems: elems} }
 
-// words is a set of status lines, texts one of strings.
+// words returns a set of status lines, texts one of strings.
 func words(names []string) resp.Value {
 	elems := make([]resp.Value, len(names))
 	for i, n := range names {

@@ -133,7 +133,7 @@ func TestCostOfSets(t *testing.T) {
 	})
 }
 
-// fill makes a set of the integers from first on.
+// fill creates a set of consecutive integers.
 func fill(m *machine, key string, first, count int) {
 	args := [][]byte{[]byte("SADD"), []byte(key)}
 	for i := range count {
@@ -142,8 +142,8 @@ func fill(m *machine, key string, first, count int) {
 	m.do(args...)
 }
 
-// TestCostOfSetAlgebra says that of sets much larger than the result may be only
-// some members are read.
+// TestCostOfSetAlgebra checks that, of sets much larger than the result can be,
+// only some members are read.
 func TestCostOfSetAlgebra(t *testing.T) {
 	m := newMachine(t)
 	fill(m, "tiny", 9_990, 20)
@@ -169,7 +169,7 @@ func TestCostOfSetAlgebra(t *testing.T) {
 		for len(ops) > 0 {
 			for i, op := range ops {
 				v := m.state(keys[i])
-				if c := costOf(t, v, op); v.Header.Size > 128 { // others come whole
+				if c := costOf(t, v, op); v.Header.Size > 128 { // smaller sets are read whole
 					read += c.elements
 				}
 				results = append(results, op.Execute(v, m.now).Result.(*resp.Value))
@@ -183,8 +183,8 @@ func TestCostOfSetAlgebra(t *testing.T) {
 	}
 }
 
-// TestRandomSetAlgebra compares with the plain way, on sets of sizes that are
-// read in all the ways there are.
+// TestRandomSetAlgebra compares with a naive implementation, using set sizes
+// that cover all ways of reading.
 func TestRandomSetAlgebra(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	m := newMachine(t)
@@ -244,7 +244,8 @@ func TestRandomSetAlgebra(t *testing.T) {
 	}
 }
 
-// TestPopAll: a set that is popped to nothing gives each member once.
+// TestPopAll checks that popping a set until it is empty returns each member
+// once.
 func TestPopAll(t *testing.T) {
 	m := newMachine(t)
 	fill(m, "k", 0, 1_000)

@@ -49,8 +49,8 @@ func TestSort(t *testing.T) {
 	`)
 }
 
-// TestCostOfSort: a page of a list or sorted set that need not be sorted is all
-// that is read, and one of a set what lies before it.
+// TestCostOfSort checks that an unsorted page of a list or sorted set reads
+// only the page, and one of a set only the members up to its end.
 func TestCostOfSort(t *testing.T) {
 	m := newMachine(t)
 	bigList(m, 5000, true)

@@ -1,8 +1,7 @@
-// Package command is the one table of all commands. A command is data: its
-// arity, flags, key positions and documentation as Redis 7.0 states them, and
-// the way it runs. COMMAND's replies, routing, access control and the checks
-// before a command runs all come from here, so that there is no second list of
-// commands anywhere.
+// Package command is the single table of all commands. Each entry has the
+// command's arity, flags, key positions and documentation as stated by Redis
+// 7.0, and its implementation. COMMAND's replies, routing, access control and
+// the checks before a command runs all use this table; there is no second list.
 //
 // The table is complete before main starts and never changes; everything here
 // is safe for concurrent use.
@@ -17,17 +16,17 @@ import (
 // Split is a command on several registers.
 type Split = datatype.Split
 
-// Spec declares one command or subcommand. It runs in exactly one of four
-// ways: Key, Split, Local, or, if all three are nil and it has no Subcommands,
-// by a function that the front end binds to its FullName, because the command
-// is about the connection or about the server as a whole.
+// Spec declares one command or subcommand. At most one of Key, Split and Local
+// is set. If none is and there are no Subcommands, the front end binds a
+// function to the FullName, because the command concerns the connection or the
+// whole server.
 type Spec struct {
 	Name string // lower case; a subcommand's without its container
-	// Arity counts the arguments, the name (and a subcommand's name) included;
-	// negative: at least that many.
+	// Arity is the number of arguments including the name (and a subcommand's
+	// name). A negative number means at least that many.
 	Arity      int
 	Flags      Flag
-	Categories Category // besides those that the flags imply
+	Categories Category // in addition to those implied by the flags
 	Tips       []string
 	KeySpecs   []KeySpec
 
@@ -44,26 +43,26 @@ type Spec struct {
 
 	Subcommands []*Spec
 
-	// Key parses a command on one register, whose key is args[FirstKey]. It
-	// returns the operation, or the error that ends the command. args[0] is
-	// the command's name. The operation refers to args, which must stay as
-	// they are until the reply is written.
+	// Key parses a command on one register, whose key is args[FirstKey] and
+	// whose name is args[0]. It returns the operation, or the error reply. The
+	// operation keeps a reference to args, which must not change until the
+	// reply is written.
 	Key func(args [][]byte) (operation.Operation, *resp.Value)
 	// Split parses a command on several registers.
 	Split func(args [][]byte) (*Split, *resp.Value)
-	// Local answers a command that needs nothing but its arguments and this
-	// table.
+	// Local answers a command that needs only its arguments and this table.
 	Local func(args [][]byte) *resp.Value
 
-	// The rest follows from the above when the table is built.
+	// The rest is derived when the table is built.
 
 	FullName string // "get", "client|id"
-	// FirstKey, LastKey and Step are the key positions as COMMAND INFO prints
-	// them: LastKey counts from the end when negative. All zero: no keys.
+	// FirstKey, LastKey and Step are the key positions as shown by COMMAND
+	// INFO. A negative LastKey counts from the end. All are zero if there are
+	// no keys.
 	FirstKey, LastKey, Step int
 }
 
-// Flag is what Redis says of a command in one word.
+// Flag is a one-word property of a command in Redis.
 type Flag uint32
 
 // The flags, in the order in which COMMAND INFO prints them.
@@ -138,7 +137,7 @@ var categoryNames = []string{
 // Names returns the categories' names, each with its "@".
 func (c Category) Names() []string { return bitNames(uint32(c), categoryNames) }
 
-// implied returns the categories that follow from the flags.
+// implied returns the categories implied by the flags.
 func (f Flag) implied() Category {
 	c := SlowCommand
 	if f&Fast != 0 {
@@ -163,25 +162,25 @@ type KeySpec struct {
 	Notes string
 	Flags KeyFlag
 	First int // position of the first key
-	// Last is the last key's position from First on, or, when negative, from
-	// the end (-1: the last argument).
+	// Last is the last key's position relative to First or, if negative,
+	// relative to the end (-1: the last argument).
 	Last int
 	Step int // from one key to the next
 	// KeyNum says that the argument at First is the number of keys, which
-	// begin behind it; Last is of no meaning.
+	// follow it; Last is then unused.
 	KeyNum bool
-	// Keyword, if not empty, is the word that the keys stand behind; it is
-	// looked for from First on.
+	// Keyword, if not empty, is the word before the keys. The search for it
+	// starts at First.
 	Keyword string
-	// Limit, with a Keyword, says that the keys are the first of that many
-	// parts, all alike, of what stands behind it.
+	// Limit, with a Keyword, divides the arguments after it into this many
+	// equal parts; the first part has the keys.
 	Limit int
-	// Unknown says that there is no such rule; First, Last and Step are of no
-	// meaning. Find, if not nil, returns the position of the one key that a
-	// request has, zero for none; without it the keys are not in requests.
+	// Unknown means that no rule describes the keys; First, Last and Step are
+	// unused. Find, if not nil, returns the position of a request's only key,
+	// zero for none. Without Find, a request's keys cannot be determined.
 	Unknown bool
 	Find    func(args [][]byte) int
-	// FlagsOf, if not nil, tells the flags of one request's keys, which depend
+	// FlagsOf, if not nil, returns the key flags of a request, if they depend
 	// on its arguments (KeyVariableFlags).
 	FlagsOf func(args [][]byte) KeyFlag
 }
@@ -209,13 +208,13 @@ var keyFlagNames = []string{
 // Names returns the flags' names as COMMAND INFO prints them.
 func (f KeyFlag) Names() []string { return bitNames(uint32(f), keyFlagNames) }
 
-// Revision is a line of a command's history.
+// Revision is an entry in a command's history.
 type Revision struct {
 	Since string
 	What  string
 }
 
-// Arg documents an argument, or with Args a group or choice of arguments.
+// Arg documents an argument or, with Args, a group or choice of arguments.
 type Arg struct {
 	Name       string
 	Type       ArgType
@@ -254,7 +253,7 @@ type ArgFlag uint8
 const (
 	Optional ArgFlag = 1 << iota
 	Multiple
-	MultipleToken // each occurrence begins with the token
+	MultipleToken // each occurrence repeats the token
 )
 
 var argFlagNames = []string{"optional", "multiple", "multiple_token"}

@@ -14,8 +14,8 @@ import (
 	"synod/proxy/datatype/stream"
 )
 
-// streamForms are commands on streams; a word behind "~" is made up by
-// streamWord.
+// streamForms are templates of stream commands; words after "~" are generated
+// by streamWord.
 var streamForms = []string{
 	"XADD ~s ~new ~fv", "XADD ~s ~new ~fv", "XADD ~s ~new ~fv", "XADD ~s ~new ~fv ~fv", "XADD ~s ~new ~fv ~fv", "XADD ~s ~new ~fv ~fv ~fv",
 	"XADD ~s ?NOMKSTREAM ~trim ~new ~fv", "XADD ~s ~trim ~new ~fv", "XADD ~s ~trim ?~trim ~id ~fv", "XADD ~s ~id ~fv", "XADD ~s ~new f",
@@ -41,13 +41,13 @@ var streamForms = []string{
 	"DEL ~s", "OBJECT ENCODING ~s", "TYPE ~s",
 }
 
-// streamScript makes up commands on streams. It remembers what IDs it has seen,
-// so that others of them mean something.
+// streamScript generates stream commands. It remembers IDs that it has seen, so
+// that later commands refer to them.
 type streamScript struct {
 	script
-	calm  bool           // commands mostly make sense
-	top   map[string]int // the time of each stream's last ID, more or less
-	key   string         // the last one that was named
+	calm  bool           // commands are mostly meaningful
+	top   map[string]int // approximate time of each stream's last ID
+	key   string         // the last key used
 	added []string
 }
 
@@ -59,7 +59,7 @@ func newStreamScript(seed uint64) *streamScript {
 
 func (s *streamScript) next() [][]byte { return madeUp(s.script, s.streamWord) }
 
-// calmWords are what words are mostly made of in calm sequences.
+// calmWords are the usual words in calm sequences.
 var calmWords = map[string][]string{
 	"s": {"s", "s", "s", "s", "s", "s2"}, "g": {"g", "g", "g", "g", "g2"}, "c": {"c1", "c2", "c2"}, "n": {"1", "2", "3", "10", "30"},
 	"idle": {"0", "0", "100000"}, "i": {"0", "1", "7", "1000"}, "start": {"-", ""}, "end": {"+", ""}, "after": {"0", "", "$"}, "gid": {"0", "", "$"}, "id": {""},
@@ -156,8 +156,9 @@ func (s *streamScript) streamOption(kind string) []string {
 	return []string{"~" + kind}
 }
 
-// newID returns an ID behind the last, more or less. "*" is given only where the
-// last one lies in the future, as the clocks would differ otherwise.
+// newID returns an ID that is usually after the last one. It returns "*" only
+// if the last ID is in the future; otherwise the clocks would give different
+// IDs.
 func (s *streamScript) newID(key string) string {
 	s.top[key] += pick(s.script, 0, 1, 1, 1, 2, 1000)
 	id := pick(s.script, fmt.Sprintf("%d-*", s.top[key]), fmt.Sprintf("%d-%d", s.top[key]+1, s.IntN(3)), strconv.Itoa(s.top[key]+1))
@@ -172,7 +173,7 @@ func (s *streamScript) newID(key string) string {
 
 var idPattern = regexp.MustCompile(`[0-9]+-[0-9]+\r`)
 
-// notice remembers IDs that were delivered, so that others mean these.
+// notice remembers delivered IDs for later commands.
 func (s *streamScript) notice(args [][]byte, reply []byte) {
 	if name := strings.ToLower(string(args[0])); name != "xreadgroup" && name != "xpending" {
 		return
@@ -218,7 +219,7 @@ func (s *streamScript) expand(args [][]byte) [][][]byte {
 	return out
 }
 
-// disturbs reports whether a command ends what others build up.
+// disturbs reports whether a command destroys what others build up.
 func disturbs(args [][]byte) bool {
 	switch string(args[0]) {
 	case "DEL", "XSETID", "STAR":
@@ -229,8 +230,8 @@ func disturbs(args [][]byte) bool {
 	return false
 }
 
-// TestStreamsAsRedis runs random commands on streams here and on a real Redis,
-// in both protocols. Times are compared as far as the clocks agree.
+// TestStreamsAsRedis compares random stream commands with a real Redis, in both
+// protocols. Times are compared as far as the clocks agree.
 func TestStreamsAsRedis(t *testing.T) {
 	var s *streamScript
 	c := comparison{commands: 400, open: func(_ *machine, args [][]byte) bool { return unfit(args) }}
@@ -259,8 +260,8 @@ func TestStreamsAsRedis(t *testing.T) {
 	c.run(t)
 }
 
-// unfit reports whether Redis might wait before it answers, or the command is
-// one on several keys that is not here.
+// unfit reports whether Redis might block, or the command has several keys and
+// is not supported here.
 func unfit(args [][]byte) bool {
 	name := strings.ToLower(string(args[0]))
 	if name != "xread" && name != "xreadgroup" {
@@ -277,8 +278,8 @@ func unfit(args [][]byte) bool {
 	return false
 }
 
-// timeless replaces what depends on the clock in a reply: times of the present,
-// and spans up to a minute where idle times are.
+// timeless replaces the parts of a reply that depend on the clock: current
+// times, and idle times up to a minute.
 func timeless(args [][]byte, reply []byte) string {
 	name := strings.ToLower(string(bytes.Join(args[:min(2, len(args))], []byte(" "))))
 	idle := strings.HasPrefix(name, "xpending") || name == "xinfo consumers"
@@ -292,7 +293,7 @@ func timeless(args [][]byte, reply []byte) string {
 	}
 	for i, line := range lines {
 		n, err := strconv.ParseInt(strings.TrimPrefix(line, ":"), 10, 64)
-		// An idle time is what stands before a number of deliveries, or behind its name.
+		// An idle time precedes a delivery count, or follows its name.
 		spot := i > 0 && (lines[i-1] == "idle" || (i+1 < len(lines) && strings.HasPrefix(lines[i+1], ":") && lines[i-1] != "*4"))
 		switch {
 		case line == "" || line[0] != ':' || err != nil:
@@ -306,8 +307,8 @@ func timeless(args [][]byte, reply []byte) string {
 	return out.String()
 }
 
-// checkStream checks that a stream is the same if it is built anew out of what
-// it holds, except for how entries are spread over nodes.
+// checkStream checks that rebuilding a stream from its content gives the same
+// stream, except for the distribution of entries over nodes.
 func checkStream(t *testing.T, v register.View) {
 	t.Helper()
 	if v.Header.Type != register.Stream {

@@ -120,8 +120,8 @@ func TestStreamGroups(t *testing.T) {
 	`)
 }
 
-// TestActiveTime: a consumer is active when it is given something, and seen also
-// when it asks for what it has.
+// TestActiveTime checks that a consumer is active when it receives entries, and
+// seen also when it asks for entries that it already has.
 func TestActiveTime(t *testing.T) {
 	m := play(t, `
 		XADD s 1-1 f v => $3 1-1
@@ -138,8 +138,8 @@ func TestActiveTime(t *testing.T) {
 	}
 }
 
-// longStream returns a stream of entries 1-0, 2-0 and so on, and a group that
-// half of them are pending in, most of them to one consumer.
+// longStream returns a stream of entries 1-0, 2-0 and so on, and a group in
+// which half of them are pending, most of them for one consumer.
 func longStream() register.View {
 	value := stream.Value{Last: stream.ID{MS: large}, Added: large}
 	g := stream.Group{Name: []byte("g"), Last: stream.ID{MS: large / 2}, Read: large / 2}
@@ -159,8 +159,8 @@ func longStream() register.View {
 	return register.Nothing().Apply(register.Change{Kind: register.Full, Header: header, Ops: ops})
 }
 
-// TestCostOfStreams says that a command on a long stream sees, and changes, only
-// what it is about.
+// TestCostOfStreams checks that a command on a long stream reads and changes
+// only what it needs.
 func TestCostOfStreams(t *testing.T) {
 	v := longStream()
 	checkCosts(t, v, map[string]cost{
@@ -218,8 +218,8 @@ func TestCostOfStreams(t *testing.T) {
 	}
 }
 
-// TestTrimmingInARow: entries that are added to a stream of fixed length find
-// what the first of them asked for ahead, over the ends of nodes.
+// TestTrimmingInARow checks that consecutive XADDs to a stream of fixed length
+// use what the first one fetched, even across nodes.
 func TestTrimmingInARow(t *testing.T) {
 	for _, near := range []string{"=", "~"} {
 		args := splitWords(t, "XADD k MAXLEN "+near+" 20000 * f v")
@@ -239,7 +239,7 @@ func TestTrimmingInARow(t *testing.T) {
 	}
 }
 
-// TestLongStream takes a long stream apart from its front, its end and its
+// TestLongStream removes a long stream's entries from its front, end and
 // middle.
 func TestLongStream(t *testing.T) {
 	m := newMachine(t)
@@ -261,7 +261,7 @@ func TestLongStream(t *testing.T) {
 		{"XPENDING k g", "*4 :10000 $3 1-0 $7 10000-0 *2 *2 $1 c $4 9900 *2 $1 d $3 100"},
 		{"XAUTOCLAIM k g d 0 9000 COUNT 2", "*3 $6 9002-0 *0 *2 $6 9000-0 $6 9001-0"},
 		{"XPENDING k g IDLE 1 9000 + 1 d", "*1 *4 $6 9100-0 $1 d :100000000000 :1"},
-		{"XGROUP DELCONSUMER k g c", ":9899"}, // one of the two that are gone was d's
+		{"XGROUP DELCONSUMER k g c", ":9899"}, // one of the two removed ones was pending for d
 		{"XPENDING k g", "*4 :99 $5 100-0 $7 10000-0 *1 *2 $1 d $2 99"},
 	} {
 		got := string(m.do(splitWords(t, c.request)...).AppendTo(nil, 2))
@@ -271,7 +271,7 @@ func TestLongStream(t *testing.T) {
 	}
 }
 
-// TestHostileStreams: arguments that ask for the impossible cost nothing.
+// TestHostileStreams checks that impossible arguments cost nothing.
 func TestHostileStreams(t *testing.T) {
 	m := newMachine(t)
 	m.text("XADD", "s", "1-1", "f", "v")
@@ -290,7 +290,7 @@ func TestHostileStreams(t *testing.T) {
 	}
 }
 
-// TestBrokenStream: what nobody wrote does not break a command.
+// TestBrokenStream checks that commands survive data that no command writes.
 func TestBrokenStream(t *testing.T) {
 	h, ops := stream.Build(stream.Value{Groups: []stream.Group{{Name: []byte("g"), Pending: []stream.Pending{{ID: stream.ID{MS: 1}, Consumer: []byte("nobody")}}}}})
 	v := register.Nothing().Apply(register.Change{Kind: register.Full, Header: h, Ops: ops})
@@ -317,7 +317,7 @@ func TestStreamHelpIsRedis(t *testing.T) {
 	}
 }
 
-// BenchmarkStreams is what commands cost the proxy on a long stream.
+// BenchmarkStreams measures the proxy's cost of commands on a long stream.
 func BenchmarkStreams(b *testing.B) {
 	v := longStream()
 	for _, request := range []string{"XADD k * field value", "XADD k MAXLEN ~ 20000 * field value", "XRANGE k 10000 + COUNT 10"} {

@@ -16,8 +16,8 @@ var (
 	ordered []*Spec
 )
 
-// The families are added here rather than by initializers, because COMMAND's
-// functions read the table that they are part of.
+// The families are added here instead of in initializers, because COMMAND's
+// functions read the table that contains them.
 func init() {
 	for _, family := range [][]*Spec{
 		stringCommands(), bitmapCommands(), listCommands(), hashCommands(), hashExpireCommands(), setCommands(), sortedSetCommands(),
@@ -33,7 +33,7 @@ func init() {
 	slices.SortFunc(ordered, func(a, b *Spec) int { return strings.Compare(a.Name, b.Name) })
 }
 
-// complete fills in what follows from the declaration.
+// complete fills in the derived fields.
 func (s *Spec) complete(container *Spec) {
 	s.FullName = s.Name
 	if container != nil {
@@ -52,7 +52,7 @@ func (s *Spec) complete(container *Spec) {
 	}
 }
 
-// Lookup returns the command called name, in whatever case, or nil.
+// Lookup returns the command with the name, ignoring case, or nil.
 func Lookup(name []byte) *Spec {
 	var lower [maxName]byte
 	if len(name) > len(lower) {
@@ -67,11 +67,11 @@ func Lookup(name []byte) *Spec {
 	return commands[string(lower[:len(name)])]
 }
 
-// All returns the commands, containers but not their subcommands, by name. The
+// All returns the top-level commands sorted by name, without subcommands. The
 // caller must not modify the slice.
 func All() []*Spec { return ordered }
 
-// Subcommand returns the subcommand called name, in whatever case, or nil.
+// Subcommand returns the subcommand with the name, ignoring case, or nil.
 func (s *Spec) Subcommand(name []byte) *Spec {
 	for _, sub := range s.Subcommands {
 		if len(name) == len(sub.Name) && strings.EqualFold(sub.Name, string(name)) {
@@ -81,10 +81,9 @@ func (s *Spec) Subcommand(name []byte) *Spec {
 	return nil
 }
 
-// Resolve returns what the arguments of a request call for: a command, or a
-// subcommand if its container has been given one. If there is no such command
-// or the number of arguments is not right, it returns Redis's error. args must
-// not be empty.
+// Resolve returns the command that the arguments invoke, or the subcommand if a
+// container is followed by one. If the command does not exist or the number of
+// arguments is wrong, it returns Redis's error. args must not be empty.
 func Resolve(args [][]byte) (*Spec, *resp.Value) {
 	s := Lookup(args[0])
 	if s == nil {

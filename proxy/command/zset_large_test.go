@@ -13,8 +13,8 @@ import (
 	"synod/proxy/datatype/zset"
 )
 
-// TestLargeSortedSet runs commands on a sorted set of 5,000 members and compares
-// what they say with the sorted list of these.
+// TestLargeSortedSet runs commands on a sorted set of 5,000 members and
+// compares the replies with a sorted list.
 func TestLargeSortedSet(t *testing.T) {
 	const size = 5000
 	m, rng := newMachine(t), rand.New(rand.NewPCG(1, 1))
@@ -24,7 +24,7 @@ func TestLargeSortedSet(t *testing.T) {
 	}
 	m.put("k", model)
 	slices.SortFunc(model, zset.Compare)
-	names := func(from, to int) string { // as ZRANGE lists them
+	names := func(from, to int) string { // in the format of ZRANGE
 		return string(zset.List(model[max(0, from):min(to, len(model))], false).AppendTo(nil, 3))
 	}
 	for range 60 {
@@ -58,14 +58,14 @@ func TestLargeSortedSet(t *testing.T) {
 	}
 }
 
-// put makes a key a sorted set.
+// put stores a sorted set at a key.
 func (m *machine) put(key string, members []zset.Member) {
 	h, ops := zset.Build(members)
 	m.keys[key] = register.Nothing().Apply(register.Change{Kind: register.Full, Header: h, Ops: ops})
 }
 
-// TestCostOfSortedSets says that a command on a large sorted set sees, and
-// changes, only what it is about.
+// TestCostOfSortedSets checks that a command on a large sorted set reads and
+// changes only what it needs.
 func TestCostOfSortedSets(t *testing.T) {
 	m := newMachine(t)
 	members, level := make([]zset.Member, large), make([]zset.Member, large)
@@ -95,7 +95,7 @@ func TestCostOfSortedSets(t *testing.T) {
 func TestCostOfPlaces(t *testing.T) {
 	m := newMachine(t)
 	args := []string{"GEOADD", "g"}
-	for i := range large { // on a grid of some 100 m
+	for i := range large { // on a grid of about 100 m
 		args = append(args, strconv.FormatFloat(10+float64(i%140)/1000, 'f', 3, 64), strconv.FormatFloat(45+float64(i/140)/1000, 'f', 3, 64), "p"+strconv.Itoa(i))
 	}
 	m.text(args...)
@@ -110,7 +110,8 @@ func TestCostOfPlaces(t *testing.T) {
 	}
 }
 
-// TestCostOfScoreAlgebra says what is read of each key, in how many steps.
+// TestCostOfScoreAlgebra checks how much is read of each key, and in how many
+// steps.
 func TestCostOfScoreAlgebra(t *testing.T) {
 	m := newMachine(t)
 	for key, size := range map[string]int{"big": large, "mid": 1000, "few": 3} {
@@ -178,7 +179,7 @@ func TestSortedSetScan(t *testing.T) {
 	}
 }
 
-// TestPopsAhead: pops that follow one another find what the first asked for.
+// TestPopsAhead checks that consecutive pops use what the first one fetched.
 func TestPopsAhead(t *testing.T) {
 	m := newMachine(t)
 	members := make([]zset.Member, 5000)

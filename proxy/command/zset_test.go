@@ -2,7 +2,7 @@ package command
 
 import "testing"
 
-// What these scripts expect is what redis-server 7.0 answers.
+// These scripts expect the replies of redis-server 7.0.
 
 func TestSortedSetWrites(t *testing.T) {
 	play(t, `

@@ -16,35 +16,35 @@ import (
 	"synod/proxy/router"
 )
 
-// Nodes count the live keys of each slot, and sum up their hashes. Where a
-// quorum of members has equal sums, these members hold the same keys, and their
-// number is the answer: a key that was there before the question came has been
-// voted for by one of them at least, so it is among the keys of all; and
-// likewise one that had been deleted is not. (A write whose outcome is not
-// known, on a key that a member missed, may be counted either way.)
+// Each node counts the live keys of each slot and sums up their hashes. If a
+// quorum of members has equal sums, they hold the same keys, and their count is
+// the answer. It is correct: at least one of them voted for every key written
+// before the request, so all of them have it; the same holds for deletes. (A
+// write with an unknown outcome may count either way if a member missed it.)
 //
-// Writes under way make sums differ for a moment. So the question goes from all
-// slots of a group on to parts, and to single slots, of which few are written at
-// the same time. What differs for longer, as a member has missed writes, is
-// counted key by key, which brings the member up to date.
+// Concurrent writes make sums differ for a moment. So slots that differ are
+// asked for again, in smaller ranges and finally one by one; few slots are
+// written at the same time. If a slot still differs because a member missed
+// writes, its keys are counted one by one, which also brings the member up to
+// date.
 
 const (
-	// countParts is how many parts a group's slots are divided into where the
-	// members differ.
+	// countParts is the number of parts into which a group's slots are divided
+	// if its members differ.
 	countParts = 128
-	// countTries is how often single slots are asked for again, countPause the
-	// first pause in between; each is twice the one before.
+	// countTries is how often single slots are asked for again; countPause is
+	// the first pause in between, and each next one is twice as long.
 	countTries = 4
 	countPause = time.Millisecond
-	// countPatience is the time that members have which have not answered when a
-	// quorum has.
+	// countPatience is how long to wait for the other members after a quorum
+	// has answered.
 	countPatience = 10 * time.Millisecond
-	// censusLimit bounds the time that Census takes.
+	// censusLimit limits the duration of Census.
 	censusLimit = 500 * time.Millisecond
 )
 
-// Size returns how many keys a database has. As in Redis, those past their
-// expiry count until they are deleted.
+// Size returns the number of keys in a database. As in Redis, expired keys
+// count until they are deleted.
 func (k *Keyspace) Size(ctx context.Context, db byte) (int64, error) {
 	ranges := k.Nodes.Ranges()
 	if len(ranges) == 0 {
@@ -73,9 +73,9 @@ func (k *Keyspace) Size(ctx context.Context, db byte) (int64, error) {
 	return n, nil
 }
 
-// Census returns about how many keys each database has: where the members of a
-// group differ, what one in the middle says. It takes little time, whatever
-// happens, and leaves out slots about which no member tells.
+// Census estimates the number of keys of each database. If the members of a
+// group differ, it uses the median. It always returns quickly, and leaves out
+// slots for which no member answers.
 func (k *Keyspace) Census(ctx context.Context) [partition.Databases]listing.Tally {
 	ctx, cancel := context.WithTimeoutCause(ctx, censusLimit, operation.ErrNoQuorum)
 	defer cancel()
@@ -86,7 +86,7 @@ func (k *Keyspace) Census(ctx context.Context) [partition.Databases]listing.Tall
 		c := &counts[i]
 		*c = counting{k: k, rng: rng, dbs: partition.AllDatabases}
 		wg.Go(func() {
-			_ = c.run(ctx) // whoever answered has
+			_ = c.run(ctx) // use whatever was answered
 			c.guess()
 		})
 	}
@@ -105,13 +105,13 @@ type counting struct {
 	k    *Keyspace
 	rng  router.SlotRange
 	dbs  partition.DatabaseSet
-	sums [partition.Databases]listing.Tally // of what is settled
-	open []partition.SlotSpan               // what is not
-	told [][][]listing.Tallied              // what members say about each of these
+	sums [partition.Databases]listing.Tally // of settled spans
+	open []partition.SlotSpan               // spans not settled yet
+	told [][][]listing.Tallied              // members' answers for each open span
 }
 
-// run asks the members, until what is open are single slots on which they
-// differ, or a quorum cannot tell.
+// run asks the members until only single slots on which they differ are open,
+// or until a quorum cannot answer.
 func (c *counting) run(ctx context.Context) error {
 	c.open = []partition.SlotSpan{{First: c.rng.First, Last: c.rng.Last}}
 	pause := countPause
@@ -138,7 +138,7 @@ func (c *counting) run(ctx context.Context) error {
 	}
 }
 
-// divide makes spans of up to size slots of what is open.
+// divide splits open spans into spans of up to size slots.
 func (c *counting) divide(size int) {
 	var parts []partition.SlotSpan
 	for _, s := range c.open {
@@ -149,9 +149,9 @@ func (c *counting) divide(size int) {
 	c.open, c.told = parts, nil
 }
 
-// ask asks the members about what is open, and settles what a quorum agrees on.
-// It returns whether a quorum could tell: a member cannot while it is counting,
-// or if it knows another placement.
+// ask asks the members about open spans, and settles those on which a quorum
+// agrees. It returns whether a quorum could answer: a member cannot while it is
+// still counting, or if it has a different placement.
 func (c *counting) ask(ctx context.Context) (told bool, err error) {
 	limit, cancel := context.WithTimeoutCause(ctx, c.k.Limits.Command, operation.ErrNoQuorum)
 	defer cancel()
@@ -171,7 +171,7 @@ func (c *counting) ask(ctx context.Context) (told bool, err error) {
 	}
 }
 
-// tryAsk returns which members answered, and which of them could tell.
+// tryAsk returns which members replied, and which of them had an answer.
 func (c *counting) tryAsk(ctx context.Context) (answered, got quorum.Set) {
 	type answer struct {
 		index int
@@ -224,11 +224,11 @@ func (c *counting) tryAsk(ctx context.Context) (answered, got quorum.Set) {
 	return answered, got
 }
 
-// answers are what one member says about each span: the tallies of its
-// databases. Nil: the member did not answer.
+// answers are one member's tallies for each span, by database. Nil means no
+// answer.
 type answers [][]listing.Tallied
 
-// split divides a reply by spans.
+// split divides a reply into spans.
 func split(tallies []listing.Tallied, spans int) answers {
 	out := make(answers, spans)
 	for len(tallies) > 0 {
@@ -244,11 +244,11 @@ func split(tallies []listing.Tallied, spans int) answers {
 	return out
 }
 
-// settled is what answers come to.
+// settled is the result of comparing answers.
 type settled struct {
-	sums [partition.Databases]listing.Tally // of the spans on which a quorum agrees
-	open []partition.SlotSpan               // the others
-	told [][][]listing.Tallied              // what members say about these
+	sums [partition.Databases]listing.Tally // of spans on which a quorum agrees
+	open []partition.SlotSpan               // the other spans
+	told [][][]listing.Tallied              // members' answers for these
 }
 
 func (c *counting) settle(said []answers, got quorum.Set) (s settled) {
@@ -286,7 +286,7 @@ func sameTally(a, b listing.Tallied) bool {
 	return a.Database == b.Database && a.Same(b.Tally)
 }
 
-// guess adds, for what is open, what the member in the middle says.
+// guess adds the median member's tallies for open spans.
 func (c *counting) guess() {
 	for _, about := range c.told {
 		for db := range byte(partition.Databases) {
@@ -305,7 +305,7 @@ func (c *counting) guess() {
 	}
 }
 
-// walk counts, one by one, the keys of what is open.
+// walk counts the keys of open spans one by one.
 func (c *counting) walk(ctx context.Context, db byte) error {
 	const atOnce = 8
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -332,7 +332,7 @@ func (c *counting) walk(ctx context.Context, db byte) error {
 	return context.Cause(ctx)
 }
 
-// joined makes one span of those that follow one another.
+// joined merges adjacent spans.
 func joined(spans []partition.SlotSpan) (out []partition.SlotSpan) {
 	for _, s := range spans {
 		if n := len(out); n > 0 && out[n-1].Last+1 == s.First {

@@ -20,15 +20,15 @@ import (
 	"synod/protocol/register"
 )
 
-// members are three nodes of which each holds keys of its own.
+// members are three nodes, each with its own keys.
 type members struct {
 	*fakeNodes
 	mu     sync.Mutex
-	held   [3]map[string]bool // by key, with its database; whether it expires
-	cannot quorum.Set         // members that are counting still
+	held   [3]map[string]bool // by key, with its database; true if it expires
+	cannot quorum.Set         // members that are still counting
 	asked  int                // questions
 	pages  int                // pages of keys
-	before func(asked int)    // each question
+	before func(asked int)    // called before each question
 }
 
 func newMembers(keys ...string) *members {
@@ -100,7 +100,7 @@ func (m *members) List(ctx context.Context, to quorum.NodeID, req listing.Reques
 	return reply, nil
 }
 
-// Submit reads what member 0 holds, and brings the others to that.
+// Submit reads from member 0 and brings the others up to date.
 func (m *members) Submit(cmds []*proposer.Command) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -132,7 +132,7 @@ func wantSize(t *testing.T, m *members, want int64) {
 	if n, err := m.keyspace().Size(t.Context(), 0); err != nil || n != want {
 		t.Errorf("counted %d keys, %v, want %d", n, err, want)
 	}
-	synctest.Wait() // a quorum has answered, others may be about to
+	synctest.Wait() // a quorum has answered; others may be about to
 }
 
 func TestCountsAgree(t *testing.T) {
@@ -145,8 +145,9 @@ func TestCountsAgree(t *testing.T) {
 	})
 }
 
-// TestCountsOfMemberThatMissedWrites: the others outvote it; if one of them does
-// not answer, what differs is walked over, and is right afterwards.
+// TestCountsOfMemberThatMissedWrites checks that the other members outvote it.
+// If one of them does not answer, the differing slot is walked, and is correct
+// afterwards.
 func TestCountsOfMemberThatMissedWrites(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMembers(someKeys(1000)...)
@@ -171,8 +172,8 @@ func TestCountsOfMemberThatMissedWrites(t *testing.T) {
 	})
 }
 
-// TestCountsWhileKeysComeAndGo: members differ by writes under way, which other
-// questions find done.
+// TestCountsWhileKeysComeAndGo has members that differ because of writes in
+// progress, which later questions find complete.
 func TestCountsWhileKeysComeAndGo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMembers(someKeys(1000)...)
@@ -194,7 +195,8 @@ func TestCountsWhileKeysComeAndGo(t *testing.T) {
 	})
 }
 
-// TestCountsWhileMembersCount: members that cannot tell yet are walked over.
+// TestCountsWhileMembersCount checks that slots are walked if members cannot
+// answer yet.
 func TestCountsWhileMembersCount(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMembers(someKeys(10)...)
@@ -232,7 +234,8 @@ func TestCensus(t *testing.T) {
 	})
 }
 
-// TestCensusWithoutQuorum: one member tells what it knows, in little time.
+// TestCensusWithoutQuorum checks that a single member's answer is used,
+// quickly.
 func TestCensusWithoutQuorum(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMembers("\x00a")

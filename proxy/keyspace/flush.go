@@ -13,10 +13,10 @@ import (
 	"synod/proxy/router"
 )
 
-// Flush removes all keys of the databases first to last (PROTOCOL §8): a blind
-// range tombstone on every slot range, and one by one what a node had to
-// refuse. It is not atomic over keys. The error is operation.ErrUncertain when
-// some may be gone and others not.
+// Flush removes all keys of databases first to last (PROTOCOL §8): it writes a
+// blind range tombstone to every slot range, then deletes the keys that a node
+// refused to flush one by one. It is not atomic across keys. The error is
+// operation.ErrUncertain if some keys may be gone and others not.
 func (k *Keyspace) Flush(ctx context.Context, first, last byte) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, k.Limits.Command, operation.ErrUncertain)
 	defer cancel()
@@ -27,7 +27,7 @@ func (k *Keyspace) Flush(ctx context.Context, first, last byte) error {
 	}
 	for _, rng := range ranges {
 		if outage := k.Nodes.Outage(rng.First); outage != nil {
-			return outage // before anything is done
+			return outage // before any change
 		}
 	}
 	errs := make(chan error, len(ranges)*(int(last)-int(first)+1))
@@ -46,8 +46,8 @@ func (k *Keyspace) Flush(ctx context.Context, first, last byte) error {
 	return nil
 }
 
-// flushRange flushes one database in one slot range, at as many ballots as it
-// takes.
+// flushRange flushes one database in one slot range, retrying with new ballots
+// as needed.
 func (k *Keyspace) flushRange(ctx context.Context, rng router.SlotRange, db byte) error {
 	for pause := time.Millisecond; ; pause = min(2*pause, 100*time.Millisecond) {
 		if cfg := k.Nodes.Config(rng.First); cfg != rng.Config {
@@ -68,9 +68,9 @@ func (k *Keyspace) flushRange(ctx context.Context, rng router.SlotRange, db byte
 	}
 }
 
-// flushAt sends the range tombstone at a new ballot to all members and waits for
-// a quorum. It returns what any member that answered refused, and whether a
-// quorum took the tombstone.
+// flushAt sends the range tombstone at a new ballot to all members and waits
+// for a quorum. It returns the keys that any answering member refused, and
+// whether a quorum accepted the tombstone.
 func (k *Keyspace) flushAt(ctx context.Context, rng router.SlotRange, db byte) ([]register.ID, bool) {
 	type answer struct {
 		index int
@@ -80,7 +80,7 @@ func (k *Keyspace) flushAt(ctx context.Context, rng router.SlotRange, db byte) (
 	ctx, cancel := context.WithTimeout(ctx, k.Limits.Command/2)
 	defer cancel()
 	cfg := rng.Config
-	if !cfg.IsQuorum(k.Nodes.Reachable(cfg)) { // no ballot is sent before a quorum knows the proxy (§1)
+	if !cfg.IsQuorum(k.Nodes.Reachable(cfg)) { // no ballot is sent until a quorum knows the proxy (§1)
 		return nil, false
 	}
 	ballot := k.Clock.Next()

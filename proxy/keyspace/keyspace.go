@@ -1,11 +1,11 @@
-// Package keyspace answers what looks at all keys of a database: SCAN, KEYS,
-// RANDOMKEY, DBSIZE and the flushes; and deletes what is past its time.
+// Package keyspace implements the commands on all keys of a database (SCAN,
+// KEYS, RANDOMKEY, DBSIZE and the flushes), and the deletion of expired keys.
 //
-// No node is trusted alone, for any may lag: a key counts as there when a
-// quorum of the slot's nodes list it at the same ballot; where they differ, a
-// linearizable read of the key decides. So a key that was there throughout a
-// scan is returned, and one that was not there at any time is not, whichever
-// nodes answered. Expired keys count as absent.
+// Any single node may lag, so none is trusted alone. A key exists if a quorum
+// of the slot's nodes list it at the same ballot; if they differ, a
+// linearizable read of the key decides. So a scan returns every key that
+// existed throughout the scan, and no key that never existed during it,
+// whichever nodes answered. Expired keys count as absent.
 package keyspace
 
 import (
@@ -28,8 +28,7 @@ import (
 	"synod/protocol/register"
 )
 
-// Nodes is what is needed of the connections to the storage nodes;
-// proxy/router has it.
+// Nodes are the connections to the storage nodes; proxy/router implements it.
 type Nodes interface {
 	Config(slot uint16) *quorum.Config
 	Ranges() []router.SlotRange
@@ -41,7 +40,7 @@ type Nodes interface {
 	Flush(ctx context.Context, to quorum.NodeID, req message.FlushRequest) (*message.FlushReply, error)
 }
 
-// Submitter runs commands on single registers; proxy/proposer has it.
+// Submitter runs commands on single registers; proxy/proposer implements it.
 type Submitter interface {
 	Submit([]*proposer.Command)
 	Now() instant.Mono
@@ -63,10 +62,10 @@ type Key struct {
 	Type     register.Type
 }
 
-// Name returns the key without its name space.
+// Name returns the key without its name space prefix.
 func (k Key) Name() []byte { return []byte(k.Register.Key[1:]) }
 
-// position is where a walk over a database stands: slot, then hash.
+// position is a walk's position in a database: slot, then hash.
 type position struct {
 	slot uint16
 	hash uint64 // 48 bits
@@ -76,11 +75,11 @@ func (p position) less(q position) bool {
 	return p.slot < q.slot || (p.slot == q.slot && p.hash < q.hash)
 }
 
-// end is behind the last position.
+// end is the position after the last one.
 var end = position{slot: partition.Slots}
 
-// cursor is the position as SCAN's clients carry it. Zero is the beginning;
-// and, as an answer, the end.
+// cursor encodes the position for SCAN clients. Zero means the beginning in a
+// request and the end in a reply.
 func (p position) cursor() uint64 {
 	if p == end {
 		return 0
@@ -88,8 +87,8 @@ func (p position) cursor() uint64 {
 	return uint64(p.slot)<<48 | p.hash
 }
 
-// fromCursor returns the position of a cursor, the end for a number that no
-// scan has returned: Redis takes any number without an error.
+// fromCursor decodes a cursor. A number that no scan has returned means the
+// end, because Redis accepts any number.
 func fromCursor(c uint64) position {
 	p := position{slot: uint16(c >> 48), hash: c & (1<<48 - 1)}
 	if c>>48 >= partition.Slots {
@@ -98,12 +97,13 @@ func fromCursor(c uint64) position {
 	return p
 }
 
-// errAnotherEpoch makes a page be asked for again under the newer placement.
+// errAnotherEpoch means that a page must be requested again with the newer
+// placement.
 var errAnotherEpoch = errors.New("the slot's placement has changed")
 
-// page returns the live keys from a position up to the end of a slot, about
-// limit of them, and the position behind them. It takes no longer than a command may: a walk over many
-// pages goes on as long as each of them comes.
+// page returns about limit live keys from a position, up to the end of a slot,
+// and the position after them. It obeys the time limit of a command; a walk
+// over many pages may take longer.
 func (k *Keyspace) page(ctx context.Context, db byte, from position, last uint16, limit int) ([]Key, position, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, k.Limits.Command, operation.ErrNoQuorum)
 	defer cancel()
@@ -123,7 +123,7 @@ func (k *Keyspace) page(ctx context.Context, db byte, from position, last uint16
 func retriable(err error) bool {
 	var outage *operation.Outage
 	if errors.As(err, &outage) {
-		return false // known for a while, it will not be over in a moment
+		return false // the outage has lasted a while and will not end soon
 	}
 	return errors.Is(err, errAnotherEpoch) || errors.Is(err, operation.ErrNoQuorum)
 }
@@ -152,7 +152,7 @@ func (k *Keyspace) tryPage(ctx context.Context, db byte, from position, last uin
 	return keys, next, err
 }
 
-// pageEnd is the position behind a page.
+// pageEnd is the position after a page.
 func pageEnd(p *listing.Reply, last uint16) position {
 	if !p.Done {
 		return position{slot: p.NextSlot, hash: p.NextHash}
@@ -172,8 +172,8 @@ func (k *Keyspace) rangeOf(slot uint16) (router.SlotRange, bool) {
 	return router.SlotRange{}, false
 }
 
-// gather asks the range's nodes, the preferred ones first, until a quorum has
-// sent its page.
+// gather asks the range's nodes, preferred ones first, until a quorum has sent
+// its page.
 func (k *Keyspace) gather(ctx context.Context, rng router.SlotRange, req listing.Request) ([]*listing.Reply, error) {
 	type answer struct {
 		index int
@@ -211,7 +211,7 @@ func (k *Keyspace) gather(ctx context.Context, rng router.SlotRange, req listing
 			before := asked.Len()
 			ask()
 			open += asked.Len() - before
-			hedge.Reset(patience) // several nodes may be silent
+			hedge.Reset(patience) // more nodes may be silent
 		case a := <-answers:
 			open--
 			switch {
@@ -233,8 +233,8 @@ func (k *Keyspace) gather(ctx context.Context, rng router.SlotRange, req listing
 	return nil, operation.ErrNoQuorum
 }
 
-// merge returns the keys before next that are live: those that all pages show
-// at the same ballot, and those that a read finds.
+// merge returns the live keys before next: those that all pages list at the
+// same ballot, and those that a read confirms.
 func (k *Keyspace) merge(ctx context.Context, pages []*listing.Reply, next position) ([]Key, error) {
 	type sighting struct {
 		*listing.Entry
@@ -246,7 +246,7 @@ func (k *Keyspace) merge(ctx context.Context, pages []*listing.Reply, next posit
 		for i := range p.Entries {
 			e := &p.Entries[i]
 			if at := (position{e.Register.Slot, e.Hash}); !at.less(next) {
-				break // the page's end; another node's page may end earlier
+				break // end of this page; another node's page may end earlier
 			}
 			s := seen[e.Register.Key]
 			if s == nil {
@@ -282,15 +282,15 @@ func (k *Keyspace) merge(ctx context.Context, pages []*listing.Reply, next posit
 	return keys, nil
 }
 
-// types reads the types of registers, Absent for those that are not there.
+// types reads the types of registers; Absent if there is no value.
 func (k *Keyspace) types(ctx context.Context, regs []register.ID) ([]register.Type, error) {
 	out := make([]register.Type, len(regs))
 	err := k.each(ctx, regs, typeOf{}, func(i int, result any) { out[i] = result.(register.Type) })
 	return out, err
 }
 
-// each runs an operation on every register, a bounded number at a time, and
-// gives each the time that ctx has left.
+// each runs an operation on every register, with limited concurrency; each
+// operation may use the time left in ctx.
 func (k *Keyspace) each(ctx context.Context, regs []register.ID, op operation.Operation, f func(i int, result any)) error {
 	const atOnce = 1024
 	for base := 0; base < len(regs); base += atOnce {
@@ -307,7 +307,7 @@ func (k *Keyspace) each(ctx context.Context, regs []register.ID, op operation.Op
 		}
 		k.Registers.Submit(cmds)
 		for range part {
-			<-done // every command ends within its limit
+			<-done // every command ends within its time limit
 		}
 		for i, c := range cmds {
 			if c.Err != nil {
@@ -332,7 +332,7 @@ func (typeOf) Execute(v register.View, _ int64) operation.Effect {
 	return operation.Effect{Result: v.Header.Type}
 }
 
-// remove deletes a register, whatever it holds.
+// remove deletes a register of any type.
 type remove struct{}
 
 func (remove) Needs() register.Projection { return register.Projection{} }

@@ -22,13 +22,13 @@ import (
 	"synod/proxy/router"
 )
 
-// fakeNodes holds all slots on some nodes; those that are frozen never answer.
+// fakeNodes holds all slots on some nodes. Frozen nodes never answer.
 type fakeNodes struct {
 	cfg    *quorum.Config
 	frozen quorum.Set
-	keys   []string // all in slot 0, in the order of their hashes
+	keys   []string // all in slot 0, ordered by hash
 	start  time.Time
-	stuck  bool // commands on registers take all the time that they have
+	stuck  bool // commands on registers use all their time
 	outage *operation.Outage
 }
 
@@ -69,7 +69,7 @@ func (f *fakeNodes) List(ctx context.Context, to quorum.NodeID, req listing.Requ
 	reply := &listing.Reply{Outcome: message.ReadOK}
 	for _, key := range f.keys {
 		if len(reply.Entries) == req.Limit {
-			return reply, nil // go on in slot 0
+			return reply, nil // continue in slot 0
 		}
 		reply.Entries = append(reply.Entries, listing.Entry{Register: register.ID{Key: key},
 			Accepted: ballot.Ballot{Time: ballot.Time(1 + to)}, Type: uint8(register.String)})
@@ -93,7 +93,8 @@ func (f *fakeNodes) Tally(ctx context.Context, to quorum.NodeID, req listing.Tal
 }
 
 func (f *fakeNodes) Flush(ctx context.Context, to quorum.NodeID, _ message.FlushRequest) (*message.FlushReply, error) {
-	// Takes some time of the flush's own, and leaves all keys to be deleted.
+	// Takes part of the flush's time, and leaves all keys to be deleted one by
+	// one.
 	select {
 	case <-time.After(2 * time.Second):
 	case <-ctx.Done():
@@ -107,7 +108,7 @@ func (f *fakeNodes) Flush(ctx context.Context, to quorum.NodeID, _ message.Flush
 
 func (f *fakeNodes) Now() instant.Mono { return instant.Mono(time.Since(f.start)) }
 
-// Submit deletes expired keys, as reading them does.
+// Submit deletes expired keys, as a read does.
 func (f *fakeNodes) Submit(cmds []*proposer.Command) {
 	for _, c := range cmds {
 		if f.stuck {
@@ -123,7 +124,7 @@ func (f *fakeNodes) Submit(cmds []*proposer.Command) {
 	}
 }
 
-// within fails the test if f takes longer than a command may.
+// within fails the test if f takes longer than a command's time limit.
 func within(t *testing.T, f func() error) error {
 	t.Helper()
 	began := time.Now()
@@ -154,8 +155,8 @@ func TestTwoSilentNodesOfFive(t *testing.T) {
 	})
 }
 
-// TestTimeIsSharedByAllSteps has the registers take all the time they are
-// given, after the nodes have taken some.
+// TestTimeIsSharedByAllSteps uses registers that take all the time they are
+// given, after the nodes have used some of it.
 func TestTimeIsSharedByAllSteps(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(3)
@@ -167,7 +168,7 @@ func TestTimeIsSharedByAllSteps(t *testing.T) {
 	})
 }
 
-// TestReapingKeepsUp has more keys expire within a second than are deleted at a
+// TestReapingKeepsUp lets more keys expire per second than are deleted at a
 // time.
 func TestReapingKeepsUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -15,39 +15,40 @@ import (
 )
 
 const (
-	// reapEvery is the time between looks for what is past its time and nobody
-	// reads: keys, and fields of hashes.
+	// reapEvery is the interval between searches for expired keys and hash
+	// fields that nobody reads.
 	reapEvery = time.Second
 	// reapPage is how many keys a node lists at a time, reapAtOnce how many of
-	// them are looked at at a time, and reapFor how long one slot range is worked
-	// on before the next.
+	// them are handled concurrently, and reapFor the maximum time for one slot
+	// range before the next.
 	reapPage   = 256
 	reapAtOnce = 128
 	reapFor    = reapEvery / 2
-	// While the nodes have other work, the reaper rests reapRest times as long as
-	// it worked: it is at work for a sixth of the time at most, and the slower,
-	// the busier they are.
+	// While the nodes have other work, the reaper pauses reapRest times as long
+	// as it worked. So it works at most a sixth of the time, and slows down
+	// when the nodes are busy.
 	reapRest    = 5
 	reapRestMax = time.Second
-	// reapIdle is how many requests of others a second a node may have and still
-	// be idle. For a key that is deleted it gets reapVotes, and at most reapReads.
+	// reapIdle is the number of other requests per second up to which a node
+	// counts as idle. Deleting a key causes reapVotes requests to it, and at
+	// most reapReads.
 	reapIdle  = 100
 	reapVotes = 2
 	reapReads = 1
-	// reapFailed is how long a range is left alone where a key could not be
-	// deleted: the node that lists it lets another proxy try meanwhile.
+	// reapFailed is how long a range is skipped after a key could not be
+	// deleted. Meanwhile, the node that lists it lets another proxy try.
 	reapFailed = 2 * listing.ReapTurn
 )
 
-// Reap deletes expired keys that nobody reads, and fields of hashes, until ctx
-// ends (PROTOCOL §8). Every proxy would, but a node lists them to one at a time.
-// What it tells is a hint: reading a register past its expiry is what makes its
-// delete chosen, and hash.Reap takes the fields of one that is not.
+// Reap deletes expired keys and hash fields that nobody reads, until ctx ends
+// (PROTOCOL §8). All proxies try, but a node lists expired keys to only one
+// proxy at a time. The list is only a hint: the delete is chosen by reading the
+// expired register, and hash.Reap removes the fields of a live one.
 func (k *Keyspace) Reap(ctx context.Context) {
-	reapers := make(map[uint16]*reaper) // by the range's first slot
+	reapers := make(map[uint16]*reaper) // by first slot of the range
 	for left := false; ; {
 		if !left {
-			// Proxies started together should not look together.
+			// Proxies that start together should not search together.
 			if !rest(ctx, reapEvery/2+rand.N(reapEvery)) {
 				return
 			}
@@ -67,7 +68,7 @@ func (k *Keyspace) Reap(ctx context.Context) {
 	}
 }
 
-// rest waits, unless ctx ends before.
+// rest waits until the time has passed or ctx ends.
 func rest(ctx context.Context, d time.Duration) bool {
 	select {
 	case <-time.After(d):
@@ -77,21 +78,21 @@ func rest(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// reaper deletes what is due in one slot range.
+// reaper deletes expired data in one slot range.
 type reaper struct {
 	k    *Keyspace
-	next uint16    // the slot to go on from
-	not  time.Time // before
+	next uint16    // slot to continue from
+	not  time.Time // earliest time of the next turn
 
-	// What the node that listed last had answered by then.
+	// Counters of the last listing node at that time.
 	node         quorum.NodeID
 	reads, votes uint64
 	when         time.Time
-	own          int64 // keys looked at since
+	own          int64 // keys handled since
 	known        bool
 }
 
-// turn works on the range for a while. It returns whether there is more to do.
+// turn works on the range for a while. It returns whether more work is left.
 func (r *reaper) turn(ctx context.Context, rng router.SlotRange) (more bool) {
 	if r.next < rng.First || r.next > rng.Last { // the placement has changed
 		r.next = rng.First
@@ -116,8 +117,8 @@ func (r *reaper) turn(ctx context.Context, rng router.SlotRange) (more bool) {
 	return true
 }
 
-// list asks a node for some of what is due, and whether others keep the node
-// busy. Nil: it does not tell, or another proxy deletes what is due.
+// list asks a node for expired keys, and whether the node has other work. Nil
+// means that it does not answer, or that another proxy deletes them.
 func (r *reaper) list(ctx context.Context, rng router.SlotRange) (page *listing.Reply, busy bool) {
 	ctx, cancel := context.WithTimeout(ctx, r.k.Limits.Command)
 	defer cancel()
@@ -131,7 +132,7 @@ func (r *reaper) list(ctx context.Context, rng router.SlotRange) (page *listing.
 	return page, r.busy(node, page)
 }
 
-// deleteAll takes away what is due of the registers on a page.
+// deleteAll removes the expired data of the registers on a page.
 func (r *reaper) deleteAll(ctx context.Context, page *listing.Reply, busy bool) error {
 	regs := make([]register.ID, len(page.Entries))
 	for i := range page.Entries {
@@ -147,8 +148,8 @@ func (r *reaper) deleteAll(ctx context.Context, page *listing.Reply, busy bool) 
 	return nil
 }
 
-// busy reports whether a node has had other work since it was asked last. Until
-// that is known, it has.
+// busy reports whether a node has had other work since the last listing; true
+// if unknown.
 func (r *reaper) busy(node quorum.NodeID, page *listing.Reply) bool {
 	now := time.Now()
 	votes := int64(page.Votes-r.votes) - reapVotes*r.own
@@ -159,8 +160,8 @@ func (r *reaper) busy(node quorum.NodeID, page *listing.Reply) bool {
 	return !idle
 }
 
-// delete takes away what is due of some registers: as often as it takes, for a
-// while, where many fields of a hash are. What is left then is listed again.
+// delete removes the expired data of some registers. If many fields of a hash
+// have expired, it repeats for a while; the rest will be listed again.
 func (r *reaper) delete(ctx context.Context, regs []register.ID, busy bool) error {
 	end := time.Now().Add(reapFor)
 	for again := false; len(regs) > 0; again = true {

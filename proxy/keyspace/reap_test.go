@@ -16,11 +16,11 @@ import (
 	"synod/proxy/datatype/hash"
 )
 
-// dueNodes holds values, and lists those of which something is due.
+// dueNodes holds values, and lists those with expired data.
 type dueNodes struct {
 	*fakeNodes
 	values map[string]register.View
-	most   int // ops in a change
+	most   int // maximum number of ops in a change
 }
 
 func (d *dueNodes) List(_ context.Context, _ quorum.NodeID, req listing.Request) (*listing.Reply, error) {
@@ -52,8 +52,8 @@ func (d *dueNodes) Submit(cmds []*proposer.Command) {
 	}
 }
 
-// TestReapingFields: fields that are past their time are taken away, by and by,
-// and a hash with its last; SCAN does not take such a hash for expired.
+// TestReapingFields checks that expired fields are removed gradually, and the
+// hash with its last field. SCAN must not treat such a hash as expired.
 func TestReapingFields(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := &dueNodes{fakeNodes: newFake(3), values: map[string]register.View{}}
@@ -95,15 +95,15 @@ func TestReapingFields(t *testing.T) {
 	})
 }
 
-// storm is a key space of which much is past its time, on nodes that may have
-// other work.
+// storm is a key space with many expired keys, on nodes that may have other
+// work.
 type storm struct {
 	*fakeNodes
 	began   int
-	others  float64 // requests a second
+	others  float64 // per second
 	taking  time.Duration
-	most    int           // commands at a time
-	working time.Duration // with commands under way
+	most    int           // concurrent commands
+	working time.Duration // with commands in progress
 	turns   int           // pages
 	refuses bool
 }
@@ -115,7 +115,7 @@ func (s *storm) List(ctx context.Context, to quorum.NodeID, req listing.Request)
 	page, err := s.fakeNodes.List(ctx, to, req)
 	deleted := uint64(s.began - len(s.keys))
 	page.Votes = uint64(s.others*time.Since(s.start).Seconds()) + reapVotes*deleted
-	page.Reads = deleted * 2 / 3 // of three members, two are asked
+	page.Reads = deleted * 2 / 3 // two of three members are asked
 	return page, err
 }
 
@@ -142,8 +142,8 @@ func (s *storm) reap(t *testing.T, d time.Duration) {
 	k.Reap(ctx)
 }
 
-// TestReapingLeavesTimeToOthers: while the nodes have other work, deleting what
-// is expired takes a sixth of the time, and a few keys at a time.
+// TestReapingLeavesTimeToOthers checks that, while the nodes have other work,
+// reaping uses a sixth of the time and handles few keys at a time.
 func TestReapingLeavesTimeToOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStorm(40_000)
@@ -156,7 +156,7 @@ func TestReapingLeavesTimeToOthers(t *testing.T) {
 	})
 }
 
-// TestReapingIdleNodes: when there is no other work, no time is lost.
+// TestReapingIdleNodes checks that no time is wasted if there is no other work.
 func TestReapingIdleNodes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStorm(5000)
@@ -169,7 +169,7 @@ func TestReapingIdleNodes(t *testing.T) {
 	})
 }
 
-// TestReapingByOne: what a node tells to another proxy is left to it.
+// TestReapingByOne checks that keys listed to another proxy are left to it.
 func TestReapingByOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStorm(1000)

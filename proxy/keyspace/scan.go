@@ -10,15 +10,15 @@ import (
 )
 
 const (
-	// maxCount bounds the keys that one SCAN looks at, whatever its COUNT.
+	// maxCount limits the keys that one SCAN looks at, whatever its COUNT.
 	maxCount = 10_000
 	// pageSize is how many keys KEYS asks for at a time.
 	pageSize = 5_000
 )
 
-// Scan returns the live keys from a cursor on, about count of them before the
-// filters, and the cursor to go on from: zero at the end. match is a glob
-// pattern, nil for all; typ is a type, Absent for all.
+// Scan returns about count live keys from a cursor, before filtering, and the
+// next cursor, which is zero at the end. match is a glob pattern (nil for all);
+// typ is a type (Absent for all).
 func (k *Keyspace) Scan(ctx context.Context, db byte, cursor uint64, match []byte, count int, typ register.Type) (uint64, [][]byte, error) {
 	from := fromCursor(cursor)
 	if from == end {
@@ -37,7 +37,7 @@ func (k *Keyspace) Scan(ctx context.Context, db byte, cursor uint64, match []byt
 		}
 		looked += len(keys)
 		from = next
-		// A range that holds nothing takes no step of the client's.
+		// An empty range should not cost the client a call.
 		if from == end || looked >= min(count, maxCount) {
 			return from.cursor(), found, nil
 		}
@@ -46,7 +46,7 @@ func (k *Keyspace) Scan(ctx context.Context, db byte, cursor uint64, match []byt
 
 const lastSlot = partition.Slots - 1
 
-// walk calls f with every live key of a span of a database's slots.
+// walk calls f with every live key in a span of a database's slots.
 func (k *Keyspace) walk(ctx context.Context, db byte, span partition.SlotSpan, f func(Key)) error {
 	for from := (position{slot: span.First}); from.slot <= span.Last; {
 		keys, next, err := k.page(ctx, db, from, span.Last, pageSize)
@@ -66,7 +66,8 @@ func (k *Keyspace) Keys(ctx context.Context, db byte, pattern []byte) ([][]byte,
 	var found [][]byte
 	all := string(pattern) == "*"
 	err := k.walk(ctx, db, partition.SlotSpan{Last: lastSlot}, func(key Key) {
-		// As in Redis, "*" means all keys, while no glob matches the empty one.
+		// As in Redis, "*" means all keys, although the glob does not match the
+		// empty key.
 		if name := key.Name(); all || glob.Match(pattern, name) {
 			found = append(found, name)
 		}
@@ -74,8 +75,8 @@ func (k *Keyspace) Keys(ctx context.Context, db byte, pattern []byte) ([][]byte,
 	return found, err
 }
 
-// RandomKey returns some live key of a database, false if there is none. Keys
-// behind gaps in the hash order come a little more often than others.
+// RandomKey returns a live key of a database, or false if there is none. Keys
+// after gaps in the hash order are slightly more likely.
 func (k *Keyspace) RandomKey(ctx context.Context, db byte) ([]byte, bool, error) {
 	begin := position{slot: uint16(rand.IntN(partition.Slots)), hash: rand.Uint64N(1 << 48)}
 	from, wrapped := begin, false
@@ -89,7 +90,7 @@ func (k *Keyspace) RandomKey(ctx context.Context, db byte) ([]byte, bool, error)
 		}
 		switch from = next; {
 		case wrapped && (from == end || begin.less(from)):
-			return nil, false, nil // all the way round
+			return nil, false, nil // wrapped around completely
 		case from == end:
 			from, wrapped = position{}, true
 		}

@@ -1,5 +1,5 @@
 // Package nodetest has a storage node for tests of the proxy: the real acceptor
-// behind the real RPC on a loopback port, over a store in memory that syncs at
+// and RPC server on a loopback port, with an in-memory store that syncs at
 // once. It holds all slots.
 package nodetest
 
@@ -29,7 +29,7 @@ import (
 	"synod/protocol/wire"
 )
 
-// Cluster is the name of the cluster that the nodes are in.
+// Cluster is the name of the nodes' cluster.
 const Cluster = "test"
 
 // Node is one storage node.
@@ -55,8 +55,8 @@ type part struct {
 	id      uint64
 }
 
-// Start starts nodes of these names; they end with the test. The snapshot
-// places all slots on them, as one group.
+// Start starts nodes with these names; they stop when the test ends. The
+// snapshot places all slots on them, as one group.
 func Start(t testing.TB, ids ...string) ([]*Node, *store.Snapshot) {
 	t.Helper()
 	table, err := placement.Plan(ids, len(ids))
@@ -92,7 +92,7 @@ func (n *Node) listen(t testing.TB, addr string) {
 	n.done.Go(func() { _ = n.server.Serve(ln) })
 }
 
-// Stop closes the node's port and its connections. What it holds stays.
+// Stop closes the node's port and connections. The node keeps its data.
 func (n *Node) Stop() {
 	n.server.Close()
 	n.done.Wait()
@@ -101,15 +101,15 @@ func (n *Node) Stop() {
 // Restart opens the port again.
 func (n *Node) Restart(t testing.TB) { n.listen(t, n.Addr) }
 
-// Deafen makes the node take requests and answer none, as a frozen process
-// does, or ends that.
+// Deafen makes the node accept requests without answering, like a frozen
+// process, or ends that.
 func (n *Node) Deafen(deaf bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.deaf = deaf
 }
 
-// Forget removes what the node holds of a register, as if it lagged behind.
+// Forget removes the node's data of a register, as if it lagged behind.
 func (n *Node) Forget(key string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -140,7 +140,7 @@ func (n *Node) handle(s *rpc.Session, class rpc.Class, payload []byte) {
 		class = rpc.Bulk
 	}
 	if len(out) > 0 {
-		_ = s.Send(class, out) // a session that is gone needs no answer
+		_ = s.Send(class, out) // a closed session needs no answer
 	}
 }
 
@@ -221,7 +221,7 @@ func (n *Node) step(req *message.Request, out []byte) []byte {
 	return out
 }
 
-// raise moves the ceiling as far as it may go.
+// raise moves the ceiling up as far as allowed.
 func (n *Node) raise() {
 	if s, due := n.node.Due(n.now(), ballot.Ballot{}); due {
 		n.node.Publish(s)
@@ -292,7 +292,7 @@ func (n *Node) tally(req *listing.TallyRequest) listing.TallyReply {
 	return reply
 }
 
-// View returns the state that the node holds of a register.
+// View returns the node's state of a register.
 func (n *Node) View(key string) register.View {
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -1,5 +1,5 @@
-// Package proxytest has what tests of the front end need: a session.Backend in
-// memory, which runs operations one at a time, without consensus and without a
+// Package proxytest has helpers for tests of the front end: an in-memory
+// session.Backend that runs operations one at a time, without consensus and
 // disk, and a raw client.
 package proxytest
 
@@ -23,15 +23,15 @@ import (
 
 // Backend is a database in memory.
 type Backend struct {
-	// Fault, if not nil, is asked before each command; an error is what the
-	// command ends with, and nothing is done.
+	// Fault, if not nil, is called before each command. If it returns an error,
+	// the command fails with it and changes nothing.
 	Fault func(*proposer.Command) error
 	start time.Time
 	mu    sync.Mutex
 	views map[string]register.View // by register key
-	depth int                      // the most commands that came with one Submit
+	depth int                      // maximum number of commands in one Submit
 	held  bool
-	queue []func() // what waits for Release
+	queue []func() // waiting for Release
 	count int      // commands in queue
 }
 
@@ -43,21 +43,21 @@ func New() *Backend {
 // Now is the time since New.
 func (b *Backend) Now() instant.Mono { return instant.Mono(time.Since(b.start)) }
 
-// Depth returns the most commands that came with one Submit.
+// Depth returns the maximum number of commands in one Submit.
 func (b *Backend) Depth() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.depth
 }
 
-// Hold makes all that is submitted from now on wait for Release.
+// Hold queues all commands submitted from now on until Release.
 func (b *Backend) Hold() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.held = true
 }
 
-// Release runs, in order, what waits.
+// Release runs the queued commands in order.
 func (b *Backend) Release() {
 	b.mu.Lock()
 	queue := b.queue
@@ -68,14 +68,14 @@ func (b *Backend) Release() {
 	}
 }
 
-// Waiting returns how many commands wait for Release.
+// Waiting returns the number of queued commands.
 func (b *Backend) Waiting() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.count
 }
 
-// Submit runs the commands, at once unless the backend holds them.
+// Submit runs the commands at once, or queues them after Hold.
 func (b *Backend) Submit(cmds []*proposer.Command) {
 	cmds = slices.Clone(cmds)
 	b.do(len(cmds), func() {
@@ -86,7 +86,7 @@ func (b *Backend) Submit(cmds []*proposer.Command) {
 	})
 }
 
-// Snapshot runs the commands as one.
+// Snapshot runs the commands atomically.
 func (b *Backend) Snapshot(cmds []*proposer.Command, then txn.Then, done func([]*proposer.Command)) {
 	b.do(len(cmds), func() {
 		for more := cmds; len(more) > 0; {
@@ -136,7 +136,7 @@ func (b *Backend) run(cmds []*proposer.Command) {
 	}
 }
 
-// view returns a register's state; one past its expiry is gone.
+// view returns a register's state; an expired one is gone.
 func (b *Backend) view(key string, now int64) register.View {
 	v, ok := b.views[key]
 	if !ok || v.Header.Expired(now) {
@@ -146,8 +146,7 @@ func (b *Backend) view(key string, now int64) register.View {
 	return v
 }
 
-// live returns the user keys of a database in the order of their hash, which
-// is the order of scans.
+// live returns the keys of a database ordered by hash, which is the scan order.
 func (b *Backend) live(db byte) []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -192,7 +191,7 @@ func (b *Backend) typeOf(db byte, key string) string {
 	return b.views[string(db)+key].Header.Type.String()
 }
 
-// Keys returns the keys that match; "*" is all of them.
+// Keys returns the matching keys; "*" matches all.
 func (b *Backend) Keys(_ context.Context, db byte, pattern []byte) ([][]byte, error) {
 	var found [][]byte
 	for _, key := range b.live(db) {
@@ -212,12 +211,12 @@ func (b *Backend) RandomKey(_ context.Context, db byte) ([]byte, bool, error) {
 	return []byte(keys[0]), true, nil
 }
 
-// Size returns how many keys there are.
+// Size returns the number of keys.
 func (b *Backend) Size(_ context.Context, db byte) (int64, error) {
 	return int64(len(b.live(db))), nil
 }
 
-// Census returns how many keys each database has.
+// Census returns the number of keys of each database.
 func (b *Backend) Census(context.Context) (sums [partition.Databases]listing.Tally) {
 	for db := range byte(partition.Databases) {
 		for _, key := range b.live(db) {

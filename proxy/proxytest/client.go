@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// Patience is how long a test waits for what should happen soon.
+// Patience is how long a test waits for something that should happen soon.
 const Patience = 20 * time.Second
 
 // Client is a raw connection to a server. Its methods end the test on failure.
@@ -21,7 +21,7 @@ type Client struct {
 	r *bufio.Reader
 }
 
-// Dial connects; the connection is closed at the end of the test.
+// Dial connects to a server. The connection is closed when the test ends.
 func Dial(t testing.TB, addr net.Addr) *Client {
 	t.Helper()
 	conn, err := net.DialTimeout(addr.Network(), addr.String(), Patience)
@@ -33,7 +33,7 @@ func Dial(t testing.TB, addr net.Addr) *Client {
 	return &Client{Conn: conn, t: t, r: bufio.NewReader(conn)}
 }
 
-// Send sends a text as it is.
+// Send sends a text unchanged.
 func (c *Client) Send(text string) {
 	c.t.Helper()
 	if _, err := io.WriteString(c, text); err != nil {
@@ -41,7 +41,7 @@ func (c *Client) Send(text string) {
 	}
 }
 
-// Expect reads exactly the bytes of want.
+// Expect reads exactly len(want) bytes and compares them to want.
 func (c *Client) Expect(want string) {
 	c.t.Helper()
 	got := make([]byte, len(want))
@@ -83,8 +83,8 @@ func (c *Client) Bulk() string {
 	return string(body[:n])
 }
 
-// Closed checks that the server ends the connection, and returns what came
-// before that.
+// Closed checks that the server closes the connection, and returns the bytes
+// sent before that.
 func (c *Client) Closed() string {
 	c.t.Helper()
 	rest, err := io.ReadAll(c.r)
@@ -110,7 +110,7 @@ func Eventually(t testing.TB, what string, holds func() bool) {
 	}
 }
 
-// Array encodes a command as clients do.
+// Array encodes a command as an array of bulk strings.
 func Array(words ...string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "*%d\r\n", len(words))

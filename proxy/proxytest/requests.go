@@ -2,7 +2,7 @@ package proxytest
 
 import "strings"
 
-// Requests are inputs, well-formed and malformed, that try how requests are read.
+// Requests are well-formed and malformed inputs for testing the request parser.
 var Requests = map[string]string{
 	"basics":     "PING\r\nping hello\r\nPING a b\r\nECHO x\r\nECHO\r\nECHO a b\r\n",
 	"strings":    "SET k v\r\nGET k\r\nGET none\r\nSET n 5\r\nINCR n\r\nINCRBY k 1\r\nAPPEND k w\r\nSTRLEN k\r\nMGET k n none k\r\nDEL k n none\r\nEXISTS k k\r\n",

@@ -1,7 +1,8 @@
-// Package bench measures a cluster of Synod's programs beside a redis-server
-// that syncs every write and a three-member etcd: in one run, on one machine
-// and file system, under the same load, a few seconds of one after a few of
-// the other. Only the ratios mean something on another machine.
+// Package bench compares a cluster of Synod's programs with a redis-server that
+// syncs every write and a three-member etcd. All run on one machine and file
+// system under the same load, alternating every few seconds. Only the ratios
+// are meaningful on other machines.
 //
-// `go test` runs it in miniature, to see that it works; `make bench` measures.
+// `go test` runs a miniature version to check that it works; `make bench`
+// measures.
 package bench

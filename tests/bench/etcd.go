@@ -15,13 +15,13 @@ import (
 	"go.uber.org/zap"
 )
 
-// etcdKeys is how many keys are there from the beginning, to be read.
+// etcdKeys is how many keys exist at the beginning, for reads.
 const etcdKeys = 10_000
 
 // etcdGenerator puts and gets like redis-benchmark does: each client has a
-// connection and sends its next request when the last one is answered. All talk to the leader, which
-// spares etcd the way over a follower. The generator is part of the caller's
-// process, whose processor time counts for no server.
+// connection and sends its next request after the last reply. All clients talk
+// to the leader, so etcd needs no forwarding by a follower. The generator runs
+// in the caller's process, whose processor time is not counted for a server.
 type etcdGenerator struct {
 	leader string
 	value  string

@@ -50,8 +50,8 @@ func kernel() string {
 	return strings.TrimSpace(string(text))
 }
 
-// magics are the types of file systems by the number that statfs gives; where
-// a sync costs nothing, the results mean nothing.
+// magics are the file system types by statfs number; if a sync costs nothing,
+// the results are meaningless.
 var magics = map[int64]string{
 	0x01021994: "tmpfs (syncs cost nothing here: the numbers say little)",
 	0xef53:     "ext4", 0x58465342: "xfs", 0x9123683e: "btrfs", 0x794c7630: "overlayfs",

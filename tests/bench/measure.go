@@ -16,8 +16,8 @@ type plan struct {
 	loads  []load
 	rounds int           // of all systems, one after the other
 	slice  time.Duration // of one load on one system in one round
-	// fill is how many writes of random keys precede all, so that reads find
-	// something and writes meet old values.
+	// fill is how many writes of random keys come first, so that reads find
+	// data and writes replace old values.
 	fill int
 	// profiles is a directory for CPU profiles of Synod's processes; "" for none.
 	profiles string
@@ -34,7 +34,7 @@ type sample struct {
 // result has the samples by load and by system's name.
 type result map[load]map[string]sample
 
-// sliceLimit bounds a slice that does not come to its end.
+// sliceLimit limits a slice that does not finish.
 const sliceLimit = time.Minute
 
 // measure runs the plan on the systems, in turns.
@@ -140,8 +140,8 @@ func (p plan) once(ctx context.Context, s system, l load, speed float64, round i
 	return got, profiled()
 }
 
-// profile begins to take profiles of the proxy and a node; the function it
-// returns waits for them. `go tool pprof` adds the files of several rounds up.
+// profile starts profiling the proxy and a node; the returned function waits
+// for the profiles. `go tool pprof` can combine the files of several rounds.
 func (p plan) profile(ctx context.Context, s system, l load, round int) (wait func() error) {
 	var running sync.WaitGroup
 	var problems [2]error

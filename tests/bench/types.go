@@ -11,8 +11,8 @@ import (
 	"synod/tests/harness"
 )
 
-// subject is a command on a collection, or a few that leave its size as it was
-// and are sent together: what is counted is how often that is done.
+// subject is a command on a collection, or several that together leave its size
+// unchanged and are sent together; they count as one operation.
 type subject struct {
 	name string
 	kind string // of the collection
@@ -25,8 +25,8 @@ func element(i int) string { return fmt.Sprintf("element:%09d", i) }
 
 func one(words ...string) [][]string { return [][]string{words} }
 
-// subjects are what users do with collections. Fields and members are random
-// ones of those that the collection holds.
+// subjects are typical uses of collections. Fields and members are random ones
+// from the collection.
 var subjects = []subject{
 	{"HGET", "hash", func(r *rand.Rand, n int) [][]string { return one("HGET", typesKey, element(r.IntN(n))) }},
 	{"HSET", "hash", func(r *rand.Rand, n int) [][]string { return one("HSET", typesKey, element(r.IntN(n)), value64) }},

@@ -2,9 +2,8 @@
 // programs, starts them beside real etcd and Redis servers on free loopback
 // ports, kills, freezes and restarts them, and speaks RESP byte for byte.
 //
-// What it promises: every process that it starts is gone when the test that
-// started it ends, however that test ends; nothing waits without a deadline;
-// nothing sleeps in the hope that something has happened meanwhile.
+// Guarantees: every process that it starts ends with its test, however the test
+// ends; every wait has a deadline; no sleep relies on timing.
 package harness
 
 import (
@@ -12,15 +11,15 @@ import (
 	"time"
 )
 
-// Patience is how long a test waits for what should happen soon. It is long,
-// because a busy machine is no failure, and costs nothing when all is well.
+// Patience is how long a test waits for something that should happen soon. It
+// is long because a slow machine is not a failure.
 const Patience = 30 * time.Second
 
 // pollEvery is how often a condition is looked at.
 const pollEvery = 5 * time.Millisecond
 
-// Await waits until the condition holds, or fails the test after Patience. what
-// completes the sentence "timed out waiting for …".
+// Await waits until the condition is true, or fails the test after Patience.
+// what completes the sentence "timed out waiting for …".
 func Await(t testing.TB, what string, condition func() bool) {
 	t.Helper()
 	if !Poll(Patience, condition) {
@@ -28,7 +27,7 @@ func Await(t testing.TB, what string, condition func() bool) {
 	}
 }
 
-// Poll reports whether the condition came to hold within the limit.
+// Poll reports whether the condition became true within the limit.
 func Poll(limit time.Duration, condition func() bool) bool {
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()

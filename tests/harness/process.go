@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// Process is a program that runs beside the test. It dies with the test.
+// Process is a program that runs beside the test and ends with it.
 type Process struct {
 	Name string
 
@@ -27,7 +27,7 @@ func Start(t testing.TB, name, path string, args ...string) *Process {
 	t.Helper()
 	p := &Process{Name: name, t: t, cmd: exec.Command(path, args...), done: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = &p.stdout, &p.stderr
-	// Should the test's process die, the kernel kills this one.
+	// If the test process dies, the kernel kills this one.
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := p.cmd.Start(); err != nil {
 		t.Fatalf("start %s: %v", name, err)
@@ -67,7 +67,7 @@ func (p *Process) Terminate() { p.signal(syscall.SIGTERM) }
 
 func (p *Process) signal(s os.Signal) {
 	select {
-	case <-p.done: // gone; its process id may be somebody else's by now
+	case <-p.done: // gone; its process id may have been reused
 	default:
 		_ = p.cmd.Process.Signal(s) // fails if it ends this moment, which is fine
 	}
@@ -125,8 +125,8 @@ func (p *Process) AwaitOutput(text string) {
 	}
 }
 
-// transcript is a buffer that is written and read at the same time. It keeps
-// the beginning of what does not fit.
+// transcript is a buffer for concurrent reads and writes. If it is full, it
+// keeps the beginning.
 type transcript struct {
 	mu  sync.Mutex
 	buf bytes.Buffer

@@ -9,8 +9,7 @@ import (
 	"synod/tests/harness"
 )
 
-// The admin ports answer, tell what is counted, and tell the truth about
-// readiness.
+// The admin ports respond, export metrics, and report readiness correctly.
 func TestAdminPorts(t *testing.T) {
 	c := harness.StartCluster(t, harness.Size{Nodes: 3, Proxies: 1})
 	w := run(t, 4, c.Addrs()...)

@@ -10,7 +10,7 @@ import (
 var usual = harness.Size{Nodes: 3, Proxies: 2}
 
 // Nodes and proxies are killed, frozen and restarted under load. A quorum keeps
-// answering (L4), what was acknowledged stays (L5), and every command takes
+// answering (L4), acknowledged writes survive (L5), and every command takes
 // effect once (L1, L3).
 func TestKillAndFreeze(t *testing.T) {
 	c := harness.StartCluster(t, usual)
@@ -54,8 +54,8 @@ func TestKillAndFreeze(t *testing.T) {
 	w.check(c.Proxies[0].Addr)
 }
 
-// All nodes die at the same moment, under load, twice; the second time the
-// proxies as well. They come back with everything acknowledged (L5).
+// All nodes are killed at the same moment under load, twice; the second time
+// together with the proxies. All acknowledged writes survive (L5).
 func TestAllNodesKilled(t *testing.T) {
 	c := harness.StartCluster(t, usual)
 	w := run(t, 12, c.Addrs()...)
@@ -77,8 +77,8 @@ func TestAllNodesKilled(t *testing.T) {
 	w.check(c.Proxies[1].Addr)
 }
 
-// A majority is frozen: nothing is acknowledged meanwhile, nobody waits for
-// longer than the limit, and afterwards all goes on.
+// While a majority is frozen, nothing is acknowledged and no client waits
+// longer than the limit. Afterwards everything continues.
 func TestMajorityFrozen(t *testing.T) {
 	c := harness.StartCluster(t, harness.Size{Nodes: 3, Proxies: 2,
 		NodeFlags: []string{"--command-timeout", "2s"}, ProxyFlags: []string{"--command-timeout", "2s"}})
@@ -93,7 +93,7 @@ func TestMajorityFrozen(t *testing.T) {
 		return w.lost[notDone] + w.lost[unknown]
 	}
 	before := refused()
-	// Each client gets at least one error, within the limit and some slack.
+	// Each client gets at least one error, within the limit plus some slack.
 	harness.Await(t, "every client to be told", func() bool { return refused() >= before+12 })
 	answers := w.answers.Load()
 	before = refused()
@@ -108,8 +108,8 @@ func TestMajorityFrozen(t *testing.T) {
 	w.check(c.Proxies[0].Addr)
 }
 
-// With five nodes and three replicas, keys lie on different groups. Two nodes
-// are killed, one after the other came back.
+// With five nodes and three replicas, keys belong to different groups. Two
+// nodes are killed, the second after the first has come back.
 func TestSeveralGroups(t *testing.T) {
 	c := harness.StartCluster(t, harness.Size{Nodes: 5, Proxies: 2})
 	if n := len(statusOf(t, c).Groups); n < 2 {
@@ -128,8 +128,8 @@ func TestSeveralGroups(t *testing.T) {
 	w.check(c.Proxies[0].Addr)
 }
 
-// synod, the whole cluster in one process, is killed under load and comes back
-// with all that it acknowledged.
+// synod, the whole cluster in one process, is killed under load. All
+// acknowledged writes survive.
 func TestLocalKilled(t *testing.T) {
 	l := harness.StartLocal(t, 2)
 	w := run(t, 8, l.Addrs...)
@@ -148,8 +148,8 @@ func TestLocalKilled(t *testing.T) {
 	}
 }
 
-// etcd is not on the path of data: while it is down for longer than leases
-// last, commands go on as before.
+// etcd is not on the data path: commands continue while it is down for longer
+// than leases last.
 func TestEtcdDown(t *testing.T) {
 	c := harness.StartCluster(t, usual)
 	w := run(t, 4, c.Addrs()...)

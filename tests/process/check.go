@@ -14,8 +14,8 @@ import (
 	"synod/tests/harness"
 )
 
-// check stops the workload and compares what it was told with what is there
-// now. addr is any proxy.
+// check stops the workload and compares its records with the stored data. addr
+// is any proxy.
 func (w *workload) check(addr string) {
 	w.t.Helper()
 	w.finish()
@@ -25,7 +25,7 @@ func (w *workload) check(addr string) {
 	}
 }
 
-// finish stops the workload and tells how it went.
+// finish stops the workload and logs how it went.
 func (w *workload) finish() {
 	w.t.Helper()
 	w.end()
@@ -37,7 +37,7 @@ func (w *workload) finish() {
 	}
 }
 
-// final reads all keys, as one more client, and returns their values; "" is
+// final reads all keys, as one more client, and returns their values; "" means
 // none.
 func (w *workload) final(addr string) map[string]string {
 	w.t.Helper()
@@ -88,11 +88,11 @@ var model = porcupine.Model{
 	},
 }
 
-// linearLimit bounds the search for one key.
+// linearLimit limits the search for one key.
 const linearLimit = 20 * time.Second
 
-// checkRegisters tells which registers' histories, the final read included, are
-// not linearizable.
+// checkRegisters returns the registers whose histories, including the final
+// read, are not linearizable.
 func (w *workload) checkRegisters(map[string]string) (problems []error) {
 	for key, events := range w.registers {
 		if !linearizable(events) {
@@ -110,8 +110,8 @@ func linearizable(events []event) bool {
 			ops[i].Return = math.MaxInt64 // it may take effect at any time, or never
 		}
 	}
-	// An unknown write that takes effect behind everything else is as good as
-	// one that never does. A search that takes too long has found no fault.
+	// An unknown write that takes effect after everything else is equivalent to
+	// one that never does. A search that takes too long counts as no fault.
 	return porcupine.CheckOperationsTimeout(model, ops, linearLimit) != porcupine.Illegal
 }
 
@@ -131,9 +131,9 @@ func describe(events []event) string {
 	return b.String()
 }
 
-// checkCounters tells which counters do not stand where they must: every
-// acknowledged increment counts once, every unknown one at most once, and no
-// result was handed out twice.
+// checkCounters returns the counters with wrong values: every acknowledged
+// increment counts once, every unknown one at most once, and no result was
+// returned twice.
 func (w *workload) checkCounters(values map[string]string) (problems []error) {
 	for key, c := range w.counters {
 		problems = append(problems, c.check(key, values[key])...)
@@ -141,7 +141,7 @@ func (w *workload) checkCounters(values map[string]string) (problems []error) {
 	return problems
 }
 
-// check compares a counter with its value; "" is none.
+// check compares a counter with its value; "" means none.
 func (c *counter) check(key, value string) (problems []error) {
 	var n int
 	if _, err := fmt.Sscanf("0"+value, "%d", &n); err != nil {
@@ -158,9 +158,9 @@ func (c *counter) check(key, value string) (problems []error) {
 	return problems
 }
 
-// checkJournals tells which journals are not what their client wrote: all that
-// was acknowledged, once and in order, between it what is unknown, at most
-// once.
+// checkJournals returns the journals that differ from what their client wrote:
+// every acknowledged entry once and in order, with unknown ones in between at
+// most once.
 func (w *workload) checkJournals(values map[string]string) (problems []error) {
 	for _, j := range w.journals {
 		rest := values[j.key]

@@ -8,7 +8,7 @@ import (
 
 func TestMain(m *testing.M) { harness.Main(m) }
 
-// The checkers find what they are there to find, and nothing else.
+// The checkers find exactly the faults that they are meant to find.
 func TestCheckers(t *testing.T) {
 	var w workload
 	set := func(call, end int64, v string) event { return event{call: call, end: end, set: v} }
@@ -65,8 +65,7 @@ func TestCheckers(t *testing.T) {
 	}
 }
 
-// The workload runs clean on a server that does everything right, and its
-// record is not empty.
+// The workload finds no fault in a correct server, and its record is not empty.
 func TestWorkloadOnRedis(t *testing.T) {
 	addr := harness.Redis(t)
 	w := run(t, 4, addr)
@@ -76,7 +75,7 @@ func TestWorkloadOnRedis(t *testing.T) {
 	if len(w.registers) < registersPerRound || w.lost[done] < 1000 || w.lost[unknown]+w.lost[notDone] > 0 {
 		t.Errorf("%d registers, outcomes %v", len(w.registers), w.lost)
 	}
-	// A value that goes back is noticed on the live record.
+	// A value that goes back to an older one is detected on a live record.
 	key := func() string {
 		for k := range w.counters {
 			return k

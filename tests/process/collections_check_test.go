@@ -13,8 +13,8 @@ import (
 	"synod/tests/harness"
 )
 
-// check compares a collection's elements, and how many it says there are, with
-// what its clients were told.
+// check compares a collection's elements and reported size with the clients'
+// records.
 func (c *collection) check(items []item, size int64) (problems []error) {
 	problem := func(format string, args ...any) {
 		problems = append(problems, fmt.Errorf(c.key+": "+format, args...))
@@ -51,7 +51,7 @@ func (c *collection) check(items []item, size int64) (problems []error) {
 	return append(problems, c.missing(times)...)
 }
 
-// missing tells which acknowledged elements are not there.
+// missing returns the acknowledged elements that are absent.
 func (c *collection) missing(times map[string]int) (problems []error) {
 	for element, f := range c.fates {
 		switch {
@@ -67,8 +67,8 @@ func (c *collection) missing(times map[string]int) (problems []error) {
 	return problems
 }
 
-// queue tells what stands in a list in another order than its client pushed it
-// in. Elements are "client.number".
+// queue returns the elements of a list that are in a different order than their
+// client pushed them. Elements are "client.number".
 func queue(c *collection, items []item) (problems []error) {
 	last := map[string]int{}
 	for _, it := range items {
@@ -76,7 +76,7 @@ func queue(c *collection, items []item) (problems []error) {
 		client, number, _ := strings.Cut(it.element, ".")
 		_, _ = fmt.Sscan(number, &n)
 		if c.fates[it.element].added != done {
-			continue // it may have come later than its client thinks
+			continue // it may have taken effect later than its client thinks
 		}
 		if at, behind := last[client]; behind && n <= at {
 			problems = append(problems, fmt.Errorf("%s: %s stands behind %s.%d", c.key, it.element, client, at))
@@ -90,8 +90,8 @@ func queue(c *collection, items []item) (problems []error) {
 // says they are.
 const looks = 40
 
-// find tells which elements are elsewhere by LINDEX, ZRANK, ZCOUNT and their
-// like than a full read says.
+// find returns elements for which LINDEX, ZRANK, ZCOUNT and similar commands
+// disagree with a full read.
 func (c *collection) find(conn *redis.Client, items []item, random *rand.Rand) (problems []error) {
 	if len(items) == 0 {
 		return nil
@@ -112,7 +112,7 @@ func (c *collection) find(conn *redis.Client, items []item, random *rand.Rand) (
 	return problems
 }
 
-// check reads all collections, and tells what is wrong. The clients must have
+// check reads all collections and returns the faults. The clients must have
 // stopped.
 func (w *writers) check(addr string) {
 	w.t.Helper()
@@ -145,7 +145,7 @@ func (w *writers) check(addr string) {
 	}
 }
 
-// checkAll checks that any two nodes alone know everything.
+// checkAll checks that any two nodes together have all data.
 func (w *writers) checkAll(c *harness.Cluster) {
 	w.t.Helper()
 	for i, n := range c.Nodes {
@@ -155,8 +155,7 @@ func (w *writers) checkAll(c *harness.Cluster) {
 	}
 }
 
-// The clients and the checker find nothing wrong with a server that does
-// everything right.
+// The clients and the checker find no fault in a correct server.
 func TestCollectionsOnRedis(t *testing.T) {
 	addr := harness.Redis(t)
 	w := write(t, false, 4, 2000, addr)
@@ -165,7 +164,7 @@ func TestCollectionsOnRedis(t *testing.T) {
 	w.check(addr)
 }
 
-// The checker finds what it is there to find.
+// The checker finds the faults that it is meant to find.
 func TestCollectionChecker(t *testing.T) {
 	fates := map[string]*fate{
 		"a": {added: done, removed: notDone, note: "1"}, "b": {added: unknown, removed: notDone},

@@ -16,18 +16,18 @@ import (
 )
 
 const (
-	// hugeSize is how many elements the largest collection begins with: with
-	// what stands in them they are tens of megabytes.
+	// hugeSize is the initial number of elements in the largest collection:
+	// tens of megabytes including their content.
 	hugeSize = 300_000
-	// meanwhile is how many commands are answered while a huge collection is
-	// read, if they do not wait for that.
+	// meanwhile is how many commands must be answered while a huge collection
+	// is read, to show that they do not wait for the read.
 	meanwhile     = 5
 	receivedBytes = `synod_node_bytes_total{direction="received"}`
 	storeBytes    = "synod_node_store_bytes"
 )
 
-// huge is a collection of very many elements. Its writer adds and removes two
-// at a time, in one command: a state has both or none.
+// huge is a collection of very many elements. Its writer adds and removes them
+// in pairs, each pair in one command, so every state has both or neither.
 type huge struct {
 	key       string
 	elements  int
@@ -56,7 +56,7 @@ func huges() []*huge {
 	}
 }
 
-// words are those of an element: they say which it is, and do not compress.
+// words is the content of an element: unique and incompressible.
 func (h *huge) words(n int) []string {
 	word := fmt.Sprintf("%d:%x", n, sha256.Sum256([]byte(strconv.Itoa(n))))
 	if h.add == "HSET" {
@@ -75,7 +75,7 @@ func (h *huge) fill(t *testing.T, addr string) {
 	sendAll(t, addr, requests, (h.elements+fillAt-1)/fillAt)
 }
 
-// write changes the collection until ctx ends, and counts what is acknowledged.
+// write changes the collection until ctx ends, and counts acknowledged writes.
 func (h *huge) write(ctx context.Context, addr string, acked *atomic.Int64) {
 	conn := open(addr)
 	defer func() { _ = conn.Close() }()
@@ -92,8 +92,8 @@ func (h *huge) write(ctx context.Context, addr string, acked *atomic.Int64) {
 	}
 }
 
-// readAll reads the whole collection and checks what it gets: all that it began
-// with, once each, and pairs.
+// readAll reads the whole collection and checks that it contains each original
+// element exactly once, and complete pairs.
 func (h *huge) readAll(t *testing.T, conn *harness.Conn) {
 	t.Helper()
 	reply, err := conn.Do(append([]string{h.read, h.key}, h.more...)...)
@@ -169,9 +169,9 @@ func bulks(reply []byte) (words [][]byte, err error) {
 	return words, nil
 }
 
-// Huge collections are read while they are written, also with one node down and
-// by clients that leave in the midst of the reply; then they are deleted and
-// replaced, and their room is given back.
+// Huge collections are read while they are written, even with one node down and
+// by clients that disconnect during the reply. Then they are deleted and
+// replaced, and their disk space is freed.
 func TestHugeCollections(t *testing.T) {
 	flags := []string{"--command-timeout", "20s"}
 	c := harness.StartCluster(t, harness.Size{Nodes: 3, Proxies: 2, NodeFlags: flags, ProxyFlags: flags})
@@ -186,7 +186,7 @@ func TestHugeCollections(t *testing.T) {
 	}
 	t.Run("written meanwhile", func(t *testing.T) { readWritten(t, c, all) })
 	t.Run("a node down", func(t *testing.T) {
-		c.Nodes[0].Freeze() // which is asked first
+		c.Nodes[0].Freeze() // the node that is asked first
 		defer c.Nodes[0].Thaw()
 		readWritten(t, c, all)
 	})
@@ -194,8 +194,8 @@ func TestHugeCollections(t *testing.T) {
 	t.Run("replaced", func(t *testing.T) { replace(t, c, all) })
 }
 
-// readWritten reads all collections while somebody writes them, and somebody
-// else other keys at the same proxy.
+// readWritten reads all collections while other clients write them, and other
+// keys at the same proxy.
 func readWritten(t *testing.T, c *harness.Cluster, all []*huge) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var clients sync.WaitGroup
@@ -227,10 +227,11 @@ func readWritten(t *testing.T, c *harness.Cluster, all []*huge) {
 	}
 }
 
-// leavers is how many clients go away while they are answered.
+// leavers is how many clients disconnect while they are answered.
 const leavers = 8
 
-// leave has clients ask for everything and go away. Nothing is left of them.
+// leave has clients request everything and disconnect. Nothing of them may
+// remain.
 func leave(t *testing.T, c *harness.Cluster, h *huge) {
 	p := c.Proxies[0]
 	members := append([]*harness.Member{p}, c.Nodes...)
@@ -248,7 +249,7 @@ func leave(t *testing.T, c *harness.Cluster, h *huge) {
 		if err := conn.Send(harness.Command(h.read, h.key)); err != nil {
 			t.Fatal(err)
 		}
-		if n%2 == 0 { // else before there is an answer
+		if n%2 == 0 { // otherwise before the reply starts
 			if _, err := conn.Read(make([]byte, 100)); err != nil {
 				t.Fatal(err)
 			}
@@ -269,10 +270,10 @@ func leave(t *testing.T, c *harness.Cluster, h *huge) {
 	h.readAll(t, conn)
 }
 
-// replace deletes and overwrites the collections, which nobody reads for that,
-// and waits for the nodes to have their room back.
+// replace deletes and overwrites the collections, without reading them, and
+// waits until the nodes have freed the space.
 func replace(t *testing.T, c *harness.Cluster, all []*huge) {
-	conn := harness.Dial(t, c.Proxies[1].Addr) // which has written them
+	conn := harness.Dial(t, c.Proxies[1].Addr) // this proxy has written them
 	var taken []float64
 	for _, n := range c.Nodes {
 		taken = append(taken, n.Metric(t, storeBytes))
@@ -296,11 +297,11 @@ func replace(t *testing.T, c *harness.Cluster, all []*huge) {
 		expect(":2\r\n", "ZCARD")
 		expect("*2\r\n$3\r\none\r\n$3\r\ntwo\r\n", "ZRANGE", "0", "-1")
 	}
-	// The smallest of them has more than this by far.
+	// The smallest of them is much larger than this.
 	if n := harness.Total(t, c.Proxies, receivedBytes) - before; n > 1<<20 {
 		t.Errorf("%v bytes of large states were read to get rid of them", n)
 	}
-	ballast := strings.Repeat("x", 1<<20) // which takes hardly any room, but moves the changelog on
+	ballast := strings.Repeat("x", 1<<20) // compresses to almost nothing, but advances the changelog
 	for i, n := range c.Nodes {
 		if taken[i] < hugeSize*32 {
 			t.Errorf("%s had %v bytes in its store", n.ID, taken[i])

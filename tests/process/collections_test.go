@@ -14,9 +14,9 @@ const (
 	sessions  = "synod_node_sessions"
 )
 
-// A node is killed, and then frozen, while two proxies write the same
-// collections, and comes back while they go on. Every acknowledged write is
-// there exactly once, whichever nodes are asked.
+// A node is killed, and later frozen, while two proxies write the same
+// collections, and comes back while they continue. Every acknowledged write
+// must be present exactly once, whichever nodes are asked.
 func TestCollectionsWhileANodeIsAway(t *testing.T) {
 	c := harness.StartCluster(t, usual)
 	w := write(t, false, 8, 50_000, c.Addrs()...)
@@ -39,8 +39,8 @@ func TestCollectionsWhileANodeIsAway(t *testing.T) {
 	w.checkAll(c)
 }
 
-// A node that was away gets large collections while they are written: once each
-// or so, not with every write. Then it serves for one that is missing.
+// A node that was away receives large collections while they are written: about
+// once each, not with every write. Then it replaces a missing node.
 func TestCollectionsCatchUp(t *testing.T) {
 	c := harness.StartCluster(t, usual)
 	w := write(t, true, 8, 50_000, c.Addrs()...)
@@ -72,8 +72,8 @@ func TestCollectionsCatchUp(t *testing.T) {
 	w.check(c.Addrs()[1])
 }
 
-// All processes are killed at the same moment while collections are written,
-// and come back with everything that they acknowledged.
+// All processes are killed at the same moment while collections are written.
+// All acknowledged writes survive.
 func TestCollectionsAllKilled(t *testing.T) {
 	c := harness.StartCluster(t, usual)
 	w := write(t, false, 8, 5_000, c.Addrs()...)

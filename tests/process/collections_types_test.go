@@ -13,11 +13,11 @@ import (
 	"synod/tests/harness"
 )
 
-// item is an element of a collection, and what goes with it: the value of a
-// hash's field, the score of a sorted set's member, the id of a stream's entry.
+// item is an element of a collection with its data: the value of a hash field,
+// the score of a sorted set member, or the ID of a stream entry.
 type item struct{ element, note string }
 
-// kind is a type of collection, as clients write and read it.
+// kind is a type of collection, with its client commands.
 type kind struct {
 	name   string
 	add    func(c *redis.Client, key, element string) (note string, err error)
@@ -30,7 +30,7 @@ type kind struct {
 	look   func(p redis.Pipeliner, key string, all []item, at int) []answer
 }
 
-// answer is a reply that a look into a collection waits for, and must be.
+// answer is the expected reply to a read of a collection.
 type answer struct {
 	reply redis.Cmder
 	want  string
@@ -43,7 +43,8 @@ func (a answer) got() string {
 
 var kinds = []*kind{&lists, &hashes, &sortedSets, &streams}
 
-// counted tells an element that is incremented from one that is added.
+// counted distinguishes elements that are incremented from those that are
+// added.
 func counted(element string) bool { return strings.HasPrefix(element, "sum:") }
 
 var lists = kind{
@@ -186,7 +187,7 @@ func one(cmd *redis.IntCmd) error {
 // fillAt is how many elements one command brings.
 const fillAt = 500
 
-// inParts makes commands with the words of all items.
+// inParts builds commands with the words of all items.
 func inParts(items []item, name, key string, words func(item) []string) (b []byte) {
 	for part := range slices.Chunk(items, fillAt) {
 		args := []string{name, key}
@@ -198,7 +199,7 @@ func inParts(items []item, name, key string, words func(item) []string) (b []byt
 	return b
 }
 
-// noteOf is what goes with an element that the tests begin with, the n-th.
+// noteOf returns the data of the n-th initial element.
 func (k *kind) noteOf(n int, element string) string {
 	switch k {
 	case &hashes:

@@ -14,21 +14,21 @@ import (
 	"synod/tests/harness"
 )
 
-// collection is a key that many clients write, and what they were told.
+// collection is a key that many clients write, with a record of their replies.
 type collection struct {
 	*kind
 	key    string
-	begins []item // what it was filled with
+	begins []item // initial content
 
 	acked  atomic.Int64 // writes
 	mu     sync.Mutex
 	fates  map[string]*fate    // by element
 	sums   map[string]*counter // elements that are incremented
-	pops   int                 // removals of nobody knows which element, with unknown outcome
-	faults []error             // replies that cannot be
+	pops   int                 // removals of an unknown element, with unknown outcome
+	faults []error             // impossible replies
 }
 
-// fate is what is known of an element.
+// fate is what is known about an element.
 type fate struct {
 	added, removed outcome // notDone: nor tried
 	note           string  // "" is unknown
@@ -71,20 +71,20 @@ func (c *collection) note(o outcome, record func()) {
 	}
 }
 
-// writers is clients that write collections until they are told to stop.
+// writers are clients that write collections until they are stopped.
 type writers struct {
 	*workload
 	all []*collection
 }
 
-// smallSize is how many elements small collections begin with: the nodes keep
-// them in one row.
+// smallSize is the initial size of small collections, which nodes store in one
+// row.
 const smallSize = 20
 
 // write fills a small and a large collection of each kind and starts clients
-// that write them, spread over the addresses. If apart, those of one address
-// have collections of their own. Reads of all of them ask the same node first,
-// while it is there: the first one.
+// that write them, distributed over the addresses. If apart is set, each
+// address has its own collections. Reads of all of them prefer the same node,
+// the first one, while it is up.
 func write(t testing.TB, apart bool, clients, large int, addrs ...string) *writers {
 	t.Helper()
 	w := &writers{workload: newWorkload(t)}
@@ -116,8 +116,8 @@ func write(t testing.TB, apart bool, clients, large int, addrs ...string) *write
 	return w
 }
 
-// keyAt returns a key that begins with a name and whose state a proxy asks the
-// node of that number first for, as router.Prefer says.
+// keyAt returns a key with a prefix whose state a proxy reads first from the
+// node with that number, according to router.Prefer.
 func keyAt(name string, node int) string {
 	for n := 0; ; n++ {
 		if key := fmt.Sprintf("%s:%d", name, n); int(placement.Slot([]byte(key)))%3 == node {
@@ -126,7 +126,7 @@ func keyAt(name string, node int) string {
 	}
 }
 
-// sendAll sends requests and awaits their replies, none of which may be an
+// sendAll sends requests and waits for their replies, none of which may be an
 // error.
 func sendAll(t testing.TB, addr string, requests []byte, replies int) {
 	conn, err := harness.TryDial(addr)
@@ -145,8 +145,8 @@ func sendAll(t testing.TB, addr string, requests []byte, replies int) {
 	}
 }
 
-// client writes, one command after the other. It removes only elements that it
-// knows to be there and that no other client removes.
+// client writes, one command at a time. It removes only elements that it knows
+// to exist and that no other client removes.
 func (w *writers) client(id, clients int, addr string, all []*collection) {
 	conn := open(addr)
 	defer func() { _ = conn.Close() }()
@@ -198,8 +198,8 @@ func (c *collection) takeOut(conn *redis.Client, it item) (outcome, error) {
 	return o, err
 }
 
-// removal records that an element was removed, "" for one of a list that is not
-// known. mu is held.
+// removal records that an element was removed; "" means an unknown element of a
+// list. mu is held.
 func (c *collection) removal(element string, o outcome) {
 	switch {
 	case o == notDone:
@@ -219,7 +219,7 @@ func (c *collection) increment(conn *redis.Client, field string) (outcome, error
 	return o, err
 }
 
-// each waits until n more writes of every collection have been acknowledged.
+// each waits for n more acknowledged writes in every collection.
 func (w *writers) each(n int64) {
 	w.t.Helper()
 	goals := make([]int64, len(w.all))

@@ -14,10 +14,10 @@ import (
 	"synod/tests/harness"
 )
 
-// Two of three nodes run out of disk: one is told to keep some free, the other
-// meets the end of its file system. They stop acknowledging and say so, so no
-// write is acknowledged at all; when there is room again they go on, and
-// nothing that was acknowledged is missing.
+// Two of three nodes run out of disk space: one because it must keep some free,
+// the other because its file system is full. They stop acknowledging and report
+// it, so no write is acknowledged at all. When there is space again they
+// continue, and no acknowledged write is lost.
 func TestDiskFull(t *testing.T) {
 	c := harness.NewCluster(t, harness.StartEtcd(t), harness.Size{Nodes: 3, Proxies: 2,
 		NodeFlags: []string{"--command-timeout", "2s"}, ProxyFlags: []string{"--command-timeout", "2s"}})
@@ -84,12 +84,12 @@ func smallDisk(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Nodes are killed later than this is cleaned up, unless it lets go now.
+	// Release it now, because nodes are killed only after this cleanup.
 	t.Cleanup(func() { _ = syscall.Unmount(dir, syscall.MNT_DETACH) })
 	return filepath.Join(dir, "data")
 }
 
-// fill takes all the room of a small disk, and returns the file that does.
+// fill uses up all space of a small disk, and returns the file that does it.
 func fill(t *testing.T, dir string) string {
 	t.Helper()
 	name := filepath.Join(filepath.Dir(dir), "ballast")
@@ -110,8 +110,8 @@ func fill(t *testing.T, dir string) string {
 	return name
 }
 
-// A killed node's changelog ends in the midst of a write, as after a loss of
-// power. The node says so and comes back; nothing is lost.
+// A killed node's changelog ends in the middle of a write, as after a power
+// failure. The node reports it and recovers; nothing is lost.
 func TestChangelogTail(t *testing.T) {
 	for name, rest := range map[string]func(t *testing.T, path string) []byte{
 		"half a write": func(t *testing.T, path string) []byte {
@@ -119,7 +119,7 @@ func TestChangelogTail(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			return data[4096 : 4096+40] // how the segment begins: not in its place here
+			return data[4096 : 4096+40] // the segment's beginning, which is wrong here
 		},
 		"garbage": func(*testing.T, string) []byte { return []byte("\x40\x00\x00\x00garbage that looks like a record") },
 	} {
@@ -142,9 +142,9 @@ func TestChangelogTail(t *testing.T) {
 	}
 }
 
-// What was acknowledged and cannot be read back is not passed over, whatever is
-// in its place: the node does not start, again and again, says why, and how it
-// comes back. The others serve.
+// A node must not skip acknowledged data that it cannot read, whatever is in
+// its place: it refuses to start every time, and reports why and how to
+// recover. The others serve.
 func TestChangelogDamaged(t *testing.T) {
 	for name, damage := range map[string]func(t *testing.T, path string, end int64){
 		"overwritten": func(t *testing.T, path string, end int64) { overwrite(t, path, end/2, []byte("damage")) },
@@ -184,7 +184,7 @@ func TestChangelogDamaged(t *testing.T) {
 	}
 }
 
-// refuses wants a node to end, as its changelog is damaged.
+// refuses checks that a node exits because its changelog is damaged.
 func refuses(t *testing.T, n *harness.Member) {
 	t.Helper()
 	if status := n.Wait(); status != 1 {
@@ -197,8 +197,8 @@ func refuses(t *testing.T, n *harness.Member) {
 	}
 }
 
-// One damaged disk and one node down: an acknowledged write is unavailable then,
-// but neither lost nor does its key show what was there before.
+// With one damaged disk and one node down, an acknowledged write is
+// unavailable, but not lost, and its key never shows an older value.
 func TestAcknowledgedOnDamagedDisk(t *testing.T) {
 	c := harness.StartCluster(t, harness.Size{Nodes: 3, Proxies: 1, ProxyFlags: []string{"--command-timeout", "2s"}})
 	down, damaged, behind := c.Nodes[0], c.Nodes[1], c.Nodes[2]
@@ -238,9 +238,9 @@ func TestAcknowledgedOnDamagedDisk(t *testing.T) {
 	}
 }
 
-// A node is lost with its disk, and then all others crash: what was acknowledged
-// is still there (L5). The lost node does not come back under its name with
-// another disk, which would be without its votes (§9).
+// A node is lost with its disk, and then all others crash: acknowledged writes
+// survive (L5). The lost node must not come back under its name with another
+// disk, because its votes would be missing (§9).
 func TestDiskLost(t *testing.T) {
 	c := harness.StartCluster(t, usual)
 	w := run(t, 8, c.Addrs()...)
@@ -271,7 +271,7 @@ func TestDiskLost(t *testing.T) {
 	w.check(c.Proxies[0].Addr)
 }
 
-// agree makes sure that any two nodes alone know all that the workload wrote.
+// agree checks that any two nodes together have all data of the workload.
 func (w *workload) agree(c *harness.Cluster) {
 	w.t.Helper()
 	for _, n := range c.Nodes {
@@ -282,7 +282,7 @@ func (w *workload) agree(c *harness.Cluster) {
 }
 
 // lastWritten returns a node's last changelog segment and where its contents
-// end: behind them the file has zeros.
+// end: only zeros follow.
 func lastWritten(t *testing.T, dir string) (path string, end int64) {
 	t.Helper()
 	segments, err := filepath.Glob(filepath.Join(dir, "log", "*.log"))

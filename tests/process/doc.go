@@ -2,8 +2,8 @@
 // synod processes, on a real etcd, driven by several Redis clients while they
 // are killed, frozen and restarted.
 //
-// A workload records what every client asked for and was told, and when. The
-// checkers know nothing of how Synod works; from the records they tell whether
-// every acknowledged write is there, whether every command took effect once
-// (PROTOCOL §11, L1, L3, L4, L5), and how long nobody was answered.
+// A workload records every client's requests and replies with their times. The
+// checkers do not know how Synod works. From the records they check that every
+// acknowledged write is present, that every command took effect once (PROTOCOL
+// §11, L1, L3, L4, L5), and how long no client was answered.
 package process

@@ -13,10 +13,10 @@ import (
 	"synod/tests/harness"
 )
 
-// All disks of a cluster fill up, by clients first and by somebody else then. What
-// adds is refused, with an error that says so and nothing done; reads and deletes
-// go on, a node starts, and when enough was deleted everything does. Nothing that
-// was acknowledged is missing.
+// All disks of a cluster fill up, first by clients and then by something else.
+// Writes that add data are refused with a clear error and without effect. Reads
+// and deletes continue, and a node can start. After enough deletes everything
+// works again. No acknowledged write is lost.
 func TestAllDisksFull(t *testing.T) {
 	c := harness.NewCluster(t, harness.StartEtcd(t), harness.Size{Nodes: 3, Proxies: 2,
 		NodeFlags: []string{"--min-free", "112MiB"}})
@@ -89,7 +89,7 @@ type filling struct {
 	last   int
 }
 
-// fillUp has clients set values until each was refused some times.
+// fillUp has clients set values until each was refused several times.
 func (f *filling) fillUp(addrs []string, refusals int) {
 	f.t.Helper()
 	var clients sync.WaitGroup
@@ -110,8 +110,8 @@ func (f *filling) fillUp(addrs []string, refusals int) {
 	}
 }
 
-// set sets a value, and reports whether that was done. If not, the answer must be
-// that there is no room.
+// set sets a value, and reports whether that succeeded. Otherwise the error
+// must say that there is no space.
 func (f *filling) set(client *redis.Client) bool {
 	f.mu.Lock()
 	f.last++
@@ -135,7 +135,7 @@ func (f *filling) set(client *redis.Client) bool {
 	return true
 }
 
-// oneMore sets one more value, if there is room for it. It returns false.
+// oneMore sets one more value if there is space. It returns false.
 func (f *filling) oneMore(addr string) bool {
 	client := open(addr)
 	defer func() { _ = client.Close() }()

@@ -13,8 +13,8 @@ import (
 	"synod/tests/harness"
 )
 
-// hashOf makes a hash of which all fields but the first few expire at a time, in
-// several commands.
+// hashOf creates a hash, in several commands, in which all but the first few
+// fields expire at a time.
 func hashOf(t *testing.T, c *redis.Client, key string, fields, lasting int, at time.Time) {
 	t.Helper()
 	const atOnce = 500
@@ -38,8 +38,8 @@ func hashOf(t *testing.T, c *redis.Client, key string, fields, lasting int, at t
 	}
 }
 
-// Fields expire, for all proxies alike; and what nobody reads goes by itself,
-// hashes with their last field.
+// Fields expire at the same time for all proxies. Expired fields that nobody
+// reads are removed automatically, and hashes with their last field.
 func TestFieldsExpire(t *testing.T) {
 	cluster := harness.StartCluster(t, usual)
 	var proxies []*redis.Client
@@ -78,7 +78,7 @@ func TestFieldsExpire(t *testing.T) {
 			t.Errorf("%v still has fields that another proxy has reported as gone", other)
 		}
 	}
-	// A snapshot that has to take fields away looks again, and comes to an end.
+	// A snapshot that has to remove expired fields retries, and finishes.
 	sort := []any{"SORT", "list", "BY", "nosort", "GET", "*->f0", "GET", "*->f1"}
 	for _, other := range proxies {
 		found, err := other.Do(ctx, sort...).Slice()
@@ -102,8 +102,9 @@ func times(ctx context.Context, c *redis.Client, key string, fields ...string) s
 	return fmt.Sprint(c.HGetAll(ctx, key).Val(), c.HPExpireTime(ctx, key, fields...).Val())
 }
 
-// Fields keep their times on the way from one cluster to another, by itself and
-// in a file. To a Redis that knows none such hashes do not go, and are named.
+// Fields keep their expiry when copied from one cluster to another, directly
+// and as a file. Hashes with expiring fields are not copied to a Redis without
+// such fields, but reported.
 func TestMigrateFields(t *testing.T) {
 	from, to := newServer(t, harness.StartLocal(t, 1).Addrs[0]), newServer(t, harness.StartLocal(t, 1).Addrs[0])
 	ctx := t.Context()

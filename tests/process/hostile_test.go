@@ -14,9 +14,9 @@ import (
 	"synod/tests/harness"
 )
 
-// Bytes that are no session of ours, a peer of another version, one of another
-// cluster and a stranger are turned away, with a log line for each reason, and
-// counted; nobody else notices.
+// A node rejects invalid bytes, a peer of another version, one of another
+// cluster and a stranger. It logs and counts each reason; nobody else is
+// affected.
 func TestGarbageOnTheRPCPort(t *testing.T) {
 	c := harness.StartCluster(t, harness.Size{Nodes: 3, Proxies: 1})
 	w := run(t, 4, c.Addrs()...)
@@ -31,7 +31,7 @@ func TestGarbageOnTheRPCPort(t *testing.T) {
 		sent []byte
 		says string // in the node's log: nothing again for what it said just before
 		why  string // as the node counts it
-		half bool   // then nothing is sent any more
+		half bool   // nothing more is sent
 	}{
 		{"random", random, "does not speak Synod's protocol", "protocol", false},
 		{"HTTP", []byte("GET / HTTP/1.1\r\nHost: n1\r\n\r\n"), "", "protocol", false},
@@ -81,8 +81,8 @@ func refusals(t *testing.T, n *harness.Member, why string) float64 {
 	return n.Metric(t, `synod_node_refused_connections_total{reason="`+why+`"}`)
 }
 
-// hello is the beginning of a session, as protocol/rpc documents it, of somebody
-// who does not know the cluster's secret.
+// hello is the beginning of a session, as documented in protocol/rpc, of a peer
+// that does not know the cluster's secret.
 func hello(version byte, cluster string) []byte {
 	body := []byte{0}
 	for i, value := range []string{"\x01", cluster, "stranger", strings.Repeat("n", 32), "a secret"} {
@@ -124,8 +124,8 @@ func TestHundredThousandPipelined(t *testing.T) {
 	t.Logf("sent in %v, answered in %v", sent.Round(time.Millisecond), time.Since(start).Round(time.Millisecond))
 }
 
-// A client asks for very much and never reads. It is disconnected, the proxy's
-// memory stays bounded, and the others are served meanwhile.
+// A client requests a lot and never reads. It is disconnected, the proxy's
+// memory stays bounded, and others are served.
 func TestClientThatNeverReads(t *testing.T) {
 	const limit = 64 << 20
 	c := harness.StartCluster(t, harness.Size{Nodes: 3, Proxies: 1})
@@ -154,8 +154,8 @@ func resident(t *testing.T, pid int) int64 {
 	return memoryOf(t, pid, "VmRSS")
 }
 
-// Requests without an end and lengths beyond the limits are refused before they
-// take memory.
+// Endless requests and lengths beyond the limits are refused before they use
+// memory.
 func TestEndlessRequests(t *testing.T) {
 	c := harness.StartCluster(t, harness.Size{Nodes: 3, Proxies: 1})
 	p := c.Proxies[0]
@@ -173,7 +173,7 @@ func TestEndlessRequests(t *testing.T) {
 			t.Errorf("%.30q…: %q, closed %v; want %q", test.sent, got, closed, test.want)
 		}
 	}
-	// Many that announce much and send little.
+	// Many clients announce a lot and send little.
 	for range 100 {
 		conn := harness.Dial(t, p.Addr)
 		_ = conn.Send([]byte("*2\r\n$4\r\nECHO\r\n$536870912\r\nx"))

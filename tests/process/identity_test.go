@@ -10,9 +10,9 @@ import (
 	"synod/tests/harness"
 )
 
-// TestRolledBackDirectory: a node whose data directory is an old copy does not
-// vote. Otherwise, with a second node that was away, an acknowledged write would
-// read back old.
+// TestRolledBackDirectory checks that a node does not vote if its data
+// directory is an old copy. Otherwise, if a second node was away, an old value
+// could be read after an acknowledged write.
 func TestRolledBackDirectory(t *testing.T) {
 	for name, whileRunning := range map[string]bool{"copied between two starts": false, "copied in the last start": true} {
 		t.Run(name, func(t *testing.T) {
@@ -55,13 +55,13 @@ func TestRolledBackDirectory(t *testing.T) {
 	}
 }
 
-// behind reports whether a node has said that its directory is an older copy.
+// behind reports whether a node has logged that its directory is an older copy.
 func behind(n *harness.Member) bool {
 	return strings.Contains(n.Stderr(), "rolled back") || strings.Contains(n.Stderr(), "left behind")
 }
 
-// TestCopyElsewhere: a copy of a node's directory, started while the node runs,
-// is refused; neither the node nor a client notices.
+// TestCopyElsewhere checks that a copy of a node's directory is refused while
+// the node runs, without effect on the node and clients.
 func TestCopyElsewhere(t *testing.T) {
 	c := harness.StartCluster(t, usual)
 	w := run(t, 4, c.Addrs()...)
@@ -86,19 +86,19 @@ func TestCopyElsewhere(t *testing.T) {
 	}
 }
 
-// TestProposerIDGivenTwice: an etcd that was restored from an older backup gives
-// out ids that two living proxies have. A new proxy is refused with them, and
-// takes another one; all count.
+// TestProposerIDGivenTwice restores etcd from an older backup, so that it gives
+// out ids of two running proxies. A new proxy is refused with these ids and
+// takes another one; all increments count.
 func TestProposerIDGivenTwice(t *testing.T) {
 	c := harness.StartCluster(t, usual)
 	c.Etcd.Backup()
-	for _, p := range c.Proxies { // on ids that the backup has not given out
+	for _, p := range c.Proxies { // using ids that the backup has not given out
 		p.Restart()
 	}
 	c.AwaitServing()
 	c.Etcd.Restore()
 	var third *harness.Member
-	for taken := false; !taken; { // some ids were spares, which nobody uses yet
+	for taken := false; !taken; { // some ids are unused spares
 		third = c.AddProxy("p3")
 		taken = strings.Contains(third.Stderr(), "took another")
 		if !taken {
@@ -125,8 +125,8 @@ func TestProposerIDGivenTwice(t *testing.T) {
 	harness.Await(t, "three proxies", func() bool { return len(statusOf(t, c).Proxies) == 3 })
 }
 
-// TestStartWithoutEtcd: nodes and proxies that are started again while etcd is
-// away serve by the placement that they saw last, and join when it is back.
+// TestStartWithoutEtcd restarts nodes and proxies while etcd is down. They
+// serve with the last known placement, and rejoin when etcd is back.
 func TestStartWithoutEtcd(t *testing.T) {
 	c := harness.StartCluster(t, usual)
 	for _, n := range c.Nodes {

@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	// largeBytes is the size of a value that is on its way for some time.
+	// largeBytes is the size of a value whose transfer takes some time.
 	largeBytes = 48 << 20
 	stagings   = "synod_node_stagings"
 )
@@ -36,7 +36,7 @@ func wantLarge(t *testing.T, addr, key, value string) {
 	}
 }
 
-// wantNothingStaged wants no trace of large states that did not come to be.
+// wantNothingStaged checks that no incomplete large state is left.
 func wantNothingStaged(t *testing.T, n *harness.Member) {
 	t.Helper()
 	harness.Await(t, n.ID+" to have taken in what there was", func() bool { return n.Metric(t, stagings) == 0 })
@@ -46,9 +46,8 @@ func wantNothingStaged(t *testing.T, n *harness.Member) {
 	}
 }
 
-// A node is killed while it is sent a large value, again and again. The value is
-// taken all the same, and the node has it, or can be brought up to it, when it is
-// back.
+// A node is repeatedly killed while it receives a large value. The write still
+// succeeds, and the node has the value, or can catch up, when it is back.
 func TestNodeKilledInALargeValue(t *testing.T) {
 	flags := []string{"--command-timeout", "20s"}
 	c := harness.StartCluster(t, harness.Size{Nodes: 3, Proxies: 1, NodeFlags: flags, ProxyFlags: flags})
@@ -70,7 +69,7 @@ func TestNodeKilledInALargeValue(t *testing.T) {
 		n.AwaitReady(t)
 		wantNothingStaged(t, n)
 	}
-	// Whoever missed a part is needed now.
+	// A node that missed a part is needed now.
 	for _, n := range c.Nodes {
 		n.Freeze()
 		wantLarge(t, addr, key, value)
@@ -84,7 +83,7 @@ func TestNodeKilledInALargeValue(t *testing.T) {
 	}
 }
 
-// All nodes are killed right after a large value was acknowledged: it is there.
+// All nodes are killed right after a large value was acknowledged: it survives.
 func TestLargeValueSurvivesAllKilled(t *testing.T) {
 	flags := []string{"--command-timeout", "20s"}
 	c := harness.StartCluster(t, harness.Size{Nodes: 3, Proxies: 1, NodeFlags: flags, ProxyFlags: flags})

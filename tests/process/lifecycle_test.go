@@ -13,8 +13,8 @@ import (
 	"synod/tests/harness"
 )
 
-// Proxies and nodes are started before there is an etcd, and before the cluster
-// has been created. They wait, say for what, and go on when it is there.
+// Proxies and nodes are started before etcd and before the cluster is created.
+// They wait, log what for, and continue when it is available.
 func TestAnyOrder(t *testing.T) {
 	etcd := harness.NewEtcd(t)
 	c := harness.NewCluster(t, etcd, usual)
@@ -26,7 +26,8 @@ func TestAnyOrder(t *testing.T) {
 	c.Proxies[0].AwaitOutput("waiting for the cluster")
 	c.Nodes[1].Start()
 	c.Proxies[1].Start()
-	// A client that comes too early is answered when the cluster is there.
+	// A client that connects too early is answered when the cluster is
+	// available.
 	early := harness.Dial(t, c.Proxies[0].Addr)
 	if err := early.Send(harness.Command("SET", "early", "bird")); err != nil {
 		t.Fatal(err)
@@ -39,8 +40,8 @@ func TestAnyOrder(t *testing.T) {
 	c.AwaitServing()
 }
 
-// A proxy that is told to end (SIGTERM) answers what it has begun: what it
-// answered is done, and nothing else.
+// A proxy that receives SIGTERM answers the commands in progress: exactly the
+// answered commands took effect.
 func TestProxyDrains(t *testing.T) {
 	c := harness.StartCluster(t, usual)
 	leaving, staying := c.Proxies[0], c.Proxies[1]
@@ -91,7 +92,7 @@ func TestProxyDrains(t *testing.T) {
 	}
 }
 
-// A node that is told to end finishes, ends well, and comes back at once.
+// A node that receives SIGTERM shuts down cleanly, and can restart at once.
 func TestNodeDrains(t *testing.T) {
 	c := harness.StartCluster(t, usual)
 	w := run(t, 6, c.Addrs()...)
@@ -111,8 +112,8 @@ func TestNodeDrains(t *testing.T) {
 	}
 }
 
-// What keeps a program from starting is one clear line, and exit status 1. What
-// a process that is about to end may hold is waited for, and a line says so.
+// A program that cannot start prints one clear line and exits with status 1. It
+// waits for resources that an ending process may still hold, and logs that.
 func TestCannotStart(t *testing.T) {
 	c := harness.StartCluster(t, harness.Size{Nodes: 3, Proxies: 1})
 	n, p := c.Nodes[0], c.Proxies[0]
@@ -160,7 +161,7 @@ func TestCannotStart(t *testing.T) {
 	}
 }
 
-// status is what of `synodctl status -o json` the tests look at.
+// status is the part of `synodctl status -o json` that the tests check.
 type status struct {
 	Nodes []struct {
 		ID string `json:"id"`
@@ -188,7 +189,7 @@ func statusOf(t *testing.T, c *harness.Cluster) status {
 	return s
 }
 
-// synodctl shows who is up, and notices who is not.
+// synodctl shows which members are up, and notices which are not.
 func TestStatus(t *testing.T) {
 	c := harness.StartCluster(t, usual)
 	up := func() (nodes, proxies int) {
@@ -209,7 +210,7 @@ func TestStatus(t *testing.T) {
 	}
 	expect("three nodes and two proxies", 3, 2)
 	c.Nodes[1].Kill()
-	c.Proxies[1].Terminate() // signs off, while a killed one is missed only after a while
+	c.Proxies[1].Terminate() // unregisters itself, while a killed proxy is noticed only after a while
 	expect("two nodes and one proxy", 2, 1)
 	if s := statusOf(t, c); len(s.Groups) != 1 || s.Groups[0].Up != 2 || !s.Groups[0].Serving {
 		t.Errorf("groups %+v", s.Groups)

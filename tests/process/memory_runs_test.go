@@ -13,8 +13,8 @@ import (
 	"synod/tests/harness"
 )
 
-// Many large values are written at the same time and read with one command, and
-// many middling ones with one pipeline.
+// Many large values are written concurrently and read with one command, and
+// many medium ones with one pipeline.
 func TestManyLargeValues(t *testing.T) {
 	c := limited(t)
 	const clients, size = 16, 32 << 20
@@ -83,7 +83,8 @@ func fillKeys(t *testing.T, addr, prefix string, keys int, options ...string) {
 	}
 }
 
-// 200,000 keys expire at one moment, and are taken away while clients go on.
+// 200,000 keys expire at the same moment, and are deleted while clients
+// continue.
 func TestKeysThatExpireAtOnce(t *testing.T) {
 	c := bounded(t, nil)
 	const keys = 200_000
@@ -123,8 +124,7 @@ func TestFullCache(t *testing.T) {
 	wantBounded(t, c)
 }
 
-// Peers that send frames as large as there may be do not take a node's memory from
-// it.
+// Peers that send frames of maximum size do not use up a node's memory.
 func TestLargeFrames(t *testing.T) {
 	c := limited(t)
 	secrets := secretOf(t, c)

@@ -23,15 +23,15 @@ const (
 	nodeLimit  = 768 << 20
 )
 
-// limited starts a cluster whose processes have limits on their memory, and all the
-// time for a command that there may be.
+// limited starts a cluster whose processes have memory limits, with the maximum
+// time limit for commands.
 func limited(t *testing.T) *harness.Cluster {
 	t.Helper()
 	return bounded(t, nil, "--command-timeout", "5m")
 }
 
-// bounded starts a cluster whose processes have limits on their memory, with more
-// flags of the nodes and of all.
+// bounded starts a cluster whose processes have memory limits, with extra flags
+// for nodes and for all processes.
 func bounded(t *testing.T, nodeFlags []string, flags ...string) *harness.Cluster {
 	t.Helper()
 	return harness.StartCluster(t, boundedSize(1, nodeFlags, flags...))
@@ -43,8 +43,8 @@ func boundedSize(proxies int, nodeFlags []string, flags ...string) harness.Size 
 		ProxyFlags: slices.Concat([]string{"--memory-limit", fmt.Sprint(proxyLimit)}, flags)}
 }
 
-// wantBounded wants that no process has ever taken more than a quarter above its
-// limit.
+// wantBounded checks that no process has ever exceeded its limit by more than a
+// quarter.
 func wantBounded(t *testing.T, c *harness.Cluster) {
 	t.Helper()
 	for limit, members := range map[int64][]*harness.Member{proxyLimit: c.Proxies, nodeLimit: c.Nodes} {
@@ -58,7 +58,7 @@ func wantBounded(t *testing.T, c *harness.Cluster) {
 	}
 }
 
-// stream is a connection that keeps nothing of what passes.
+// stream is a connection that does not store what it transfers.
 type stream struct {
 	net.Conn
 	in *bufio.Reader
@@ -145,8 +145,7 @@ func (s *stream) send(t *testing.T, words ...string) {
 	}
 }
 
-// The largest string that there is can be written and read, within the limits of
-// all processes.
+// The longest possible string can be written and read within the memory limits.
 func TestLargestString(t *testing.T) {
 	c := limited(t)
 	s := openStream(t, c.Addrs()[0])
@@ -225,8 +224,8 @@ func (s *stream) peekField(t *testing.T) string {
 	return field
 }
 
-// Clients ask for much and do not read. Their commands wait, others are served,
-// and when they read they get all of it.
+// Clients request a lot and do not read. Their commands wait, others are
+// served, and when they read they get everything.
 func TestUnreadReplies(t *testing.T) {
 	c := limited(t)
 	p := c.Proxies[0]
@@ -269,8 +268,8 @@ func TestUnreadReplies(t *testing.T) {
 	wantBounded(t, c)
 }
 
-// A change that goes to the disk as one takes several times its size on its way,
-// at nodes, and stays within their limit.
+// A change that is written to disk as one unit temporarily needs several times
+// its size at nodes, and stays within their limit.
 func TestLargeChange(t *testing.T) {
 	c := limited(t)
 	s := openStream(t, c.Addrs()[0])
@@ -288,7 +287,7 @@ func TestLargeChange(t *testing.T) {
 	wantBounded(t, c)
 }
 
-// A proxy whose memory does not suffice for a request or a reply says so, and does
+// A proxy that lacks memory for a request or a reply reports that, and changes
 // nothing.
 func TestMoreThanThereIsMemoryFor(t *testing.T) {
 	flags := []string{"--command-timeout", "5m"}
@@ -323,8 +322,8 @@ func TestMoreThanThereIsMemoryFor(t *testing.T) {
 	}
 }
 
-// A change of a value that the nodes have no memory for is refused in time, and
-// nothing of it is done. What they have memory for is.
+// A change of a value for which the nodes lack memory is refused early and has
+// no effect. Smaller changes succeed.
 func TestChangesThatNodesHaveNoMemoryFor(t *testing.T) {
 	c := bounded(t, nil)
 	s := openStream(t, c.Addrs()[0])

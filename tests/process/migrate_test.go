@@ -84,8 +84,8 @@ func fillOne(ctx context.Context, p redis.Pipeliner, r *rand.Rand, key string, k
 	}
 }
 
-// dump returns everything there is, in a form that equal content shares: the
-// order in hashes and sets is nobody's.
+// dump returns all data in a form that is equal for equal content, because
+// hashes and sets are unordered.
 func (s *server) dump(t *testing.T) map[string]string {
 	t.Helper()
 	ctx := t.Context()
@@ -144,8 +144,8 @@ func sameContent(t *testing.T, what string, got, want map[string]string) {
 	}
 }
 
-// A Redis is imported into a cluster, by itself and as a file, and exported to
-// another Redis and to a file, and nothing is lost or altered on the way.
+// A Redis is imported into a cluster, directly and as a file, and exported to
+// another Redis and to a file. Nothing is lost or altered.
 func TestMigrate(t *testing.T) {
 	dir := t.TempDir()
 	old := newServer(t, harness.Redis(t, "--dir", dir))
@@ -201,8 +201,8 @@ func TestMigrate(t *testing.T) {
 	}
 }
 
-// A copy that is cut off at any place goes on there, and ends as if it had not
-// been.
+// A copy that is interrupted at any point resumes there, with the same result
+// as an uninterrupted one.
 func TestMigrateResumes(t *testing.T) {
 	dir := t.TempDir()
 	from := newServer(t, harness.Redis(t, "--dir", dir))
@@ -286,7 +286,7 @@ func TestMigrateIsKilled(t *testing.T) {
 	sameContent(t, "resumed", to.dump(t), want)
 }
 
-// Keys that cannot be copied are named, and do not keep others from it.
+// Keys that cannot be copied are reported, and do not prevent copying others.
 func TestMigrateNamesFailures(t *testing.T) {
 	from := newServer(t, harness.Redis(t))
 	from.fill(t, 30)

@@ -10,10 +10,10 @@ import (
 	"synod/tests/harness"
 )
 
-// Two of six nodes go, so that two of the six groups have no quorum. Once that is
-// known, commands on their slots are told at once, with the group and its nodes,
-// others in the same pipeline are answered as ever, and all is well again when one
-// of the nodes is back.
+// Two of six nodes fail, so two of the six groups have no quorum. Once that is
+// known, commands on their slots fail at once, naming the group and its nodes.
+// Other commands in the same pipeline are answered normally, and everything
+// works again when one of the nodes is back.
 func TestDeadGroupAnswersAtOnce(t *testing.T) {
 	for _, how := range []struct {
 		name       string
@@ -41,7 +41,7 @@ func TestDeadGroupAnswersAtOnce(t *testing.T) {
 			how.down(c.Nodes[4])
 			dead := awaitOutage(t, client, gets, keys)
 
-			// Each by itself: were they to wait, this would take an hour.
+			// Sent one by one: if each had to wait, this would take an hour.
 			start := time.Now()
 			for i := range dead {
 				for _, words := range [][]string{{"GET", key(i)}, {"SET", key(i), "during"}, {"INCR", key(i)}, {"DEL", key(i)}} {
@@ -85,8 +85,8 @@ func isOutage(reply string) bool {
 	return strings.HasPrefix(reply, "-CLUSTERDOWN nothing was done: group ") && strings.Contains(reply, "n4, n5")
 }
 
-// awaitOutage reads all keys in one pipeline until each is answered as it should:
-// by its value, or by an outage. It returns the latter.
+// awaitOutage reads all keys in one pipeline until each reply is as expected:
+// its value or an outage error. It returns the outage errors.
 func awaitOutage(t *testing.T, client *harness.Conn, gets []byte, keys int) map[int]bool {
 	t.Helper()
 	var dead map[int]bool

@@ -16,7 +16,7 @@ var (
 )
 
 // Random members are killed and frozen, several at a time, some of them while
-// the last ones come back.
+// others are recovering.
 func TestRandomFaults(t *testing.T) {
 	seed := *faultSeed
 	if seed == 0 {
@@ -41,7 +41,7 @@ func TestRandomFaults(t *testing.T) {
 			w.idle(random.IntN(50))
 		}
 		f.end()
-		if random.IntN(3) > 0 { // else the next fault meets those that come back
+		if random.IntN(3) > 0 { // otherwise the next fault hits recovering members
 			w.gaps.phase("after " + f.name())
 			w.progress(int64(random.IntN(enough)))
 		}
@@ -53,7 +53,7 @@ func TestRandomFaults(t *testing.T) {
 	w.check(c.Proxies[0].Addr)
 }
 
-// idle waits until n more commands have ended, whatever they came to.
+// idle waits until n more commands have ended, with any outcome.
 func (w *workload) idle(n int) {
 	w.t.Helper()
 	ended := func() int {

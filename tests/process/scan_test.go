@@ -12,8 +12,8 @@ import (
 	"synod/tests/harness"
 )
 
-// SCAN returns what was there throughout, although a replica lags behind and
-// other keys come and go, and a scan that one proxy began can go on at another.
+// SCAN returns everything that exists throughout, even if a replica lags and
+// other keys come and go. A scan can continue at another proxy.
 func TestScanWithALaggingReplica(t *testing.T) {
 	c := harness.StartCluster(t, usual)
 	const keys = 2000

@@ -65,8 +65,9 @@ func (w *workload) checkZones(slow *waits) {
 	}
 }
 
-// One node dies, or freezes and thaws, while clients of two proxies write the
-// same keys: what became of each write is found out from the other two.
+// One node is killed, or is frozen and thawed, while clients of two proxies
+// write the same keys. The outcome of each write is determined from the other
+// two nodes.
 func TestSilentNodeTwoProxies(t *testing.T) {
 	const some = 8000
 	t.Run("killed", func(t *testing.T) {
@@ -101,8 +102,8 @@ func settled(t *testing.T, w *workload) {
 	}
 }
 
-// A proxy stands still for a moment, while the others set and get the same keys many
-// times: when it goes on, it finds out what became of what it was about.
+// A proxy pauses while others write and read the same keys many times. When it
+// continues, it determines the outcome of its pending commands.
 func TestProxyStandsStill(t *testing.T) {
 	c := harness.StartCluster(t, harness.Size{Nodes: 3, Proxies: 3})
 	w, slow := newWorkload(t), new(waits)

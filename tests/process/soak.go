@@ -11,7 +11,7 @@ import (
 	"synod/tests/harness"
 )
 
-// usage is what one member takes of the machine.
+// usage is the resource usage of one member.
 type usage struct {
 	live, resident, disk int64 // bytes; live is what Go's heap holds after a collection
 	files, goroutines    int
@@ -22,10 +22,10 @@ func (u usage) String() string {
 		u.live>>20, u.resident>>20, u.files, u.goroutines, u.disk>>20)
 }
 
-// grown tells in what a member takes more than it did, by more than what comes and
-// goes: a cache that fills, buffers, connections, a segment or a compaction. What is
-// resident is not among it, as that depends on when Go last collected: it is bounded
-// by the limit on memory.
+// grown returns the resources of which a member uses more than before, beyond
+// normal variation: filling caches, buffers, connections, a segment or a
+// compaction. It ignores resident memory, which depends on when Go last
+// collected and is bounded by the memory limit.
 func (u usage) grown(before usage) (problems []string) {
 	check := func(what string, now, then, slack int64) {
 		if now > then+then/4+slack {
@@ -89,8 +89,8 @@ func treeBytes(dir string) (sum int64) {
 	return sum
 }
 
-// retire checks the registers of earlier rounds, which nobody uses any more, and
-// forgets them, so that a run of hours needs no more memory than one of minutes.
+// retire checks the registers of earlier rounds, which are no longer used, and
+// forgets them, so that memory use does not grow with the duration of the run.
 func (w *workload) retire() {
 	w.t.Helper()
 	current := fmt.Sprintf("register:%d:", w.round.Load())
@@ -111,8 +111,8 @@ func (w *workload) retire() {
 	}
 }
 
-// calm waits until clients are answered again and none is refused: a client library
-// may take a second to try a server again that was away.
+// calm waits until clients are answered again without refusals: a client
+// library may take a second to retry a server that was away.
 func (w *workload) calm() {
 	w.t.Helper()
 	harness.Await(w.t, "all clients to be answered", func() bool {
@@ -123,8 +123,8 @@ func (w *workload) calm() {
 	})
 }
 
-// lostSoFar returns how many commands were refused, and of how many nobody knows
-// what became.
+// lostSoFar returns how many commands were refused, and how many have an
+// unknown outcome.
 func (w *workload) lostSoFar() (refused, uncertain int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

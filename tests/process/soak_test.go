@@ -76,10 +76,11 @@ var apart = []struct {
 	{"migration", TestMigrate},
 }
 
-// TestSoak tries everything, again and again, on one cluster that lives as long,
-// beside clients whose commands are checked, and looks at the end whether any
-// process takes more memory, files, goroutines or disk than after the first
-// round, and whether memory stays within its limits. What damages a cluster is tried on others beside it, each at least once.
+// TestSoak runs all trials repeatedly on one long-lived cluster, while checked
+// clients work on it. At the end it checks that no process uses more memory,
+// files, goroutines or disk than after the first round, and that memory stays
+// within its limits. Trials that damage a cluster run on separate clusters,
+// each at least once.
 func TestSoak(t *testing.T) {
 	if *soakFor == 0 {
 		t.Skip("go test ./process -run TestSoak -soak 10m")
@@ -197,8 +198,8 @@ func (s *soak) freezeMajority(t *testing.T) {
 	s.Nodes[1].Thaw()
 }
 
-// readSums reads far more by one command, and by one pipeline, than any buffer
-// holds.
+// readSums reads far more than any buffer holds, with one command and with one
+// pipeline.
 func (s *soak) readSums(t *testing.T) {
 	const keys = 2000
 	client := harness.Dial(t, s.Proxies[1].Addr)
@@ -246,7 +247,7 @@ func (s *soak) largeValues(t *testing.T) {
 	s.remove(t, client, []string{"large"})
 }
 
-// unread leaves replies of hundreds of megabytes where they are.
+// unread leaves hundreds of megabytes of replies unread.
 func (s *soak) unread(t *testing.T) {
 	client := harness.Dial(t, s.Proxies[1].Addr)
 	if reply := client.Must(t, "SET", "unread", strings.Repeat(s.big, 50)); reply != "+OK\r\n" {

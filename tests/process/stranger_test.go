@@ -39,8 +39,7 @@ func secretOf(t *testing.T, c *harness.Cluster) []rpc.Secret {
 	return snap.Secrets
 }
 
-// pretend opens a session to a node as a proxy with a proposer id that nobody gave
-// out.
+// pretend opens a session to a node as a proxy with an invented proposer id.
 func pretend(ctx context.Context, n *harness.Member, secrets []rpc.Secret, id ballot.ProposerID, handle func(*rpc.Session, rpc.Class, []byte)) (*rpc.Session, error) {
 	return rpc.Dial(ctx, n.Addr, rpc.Options{
 		Cluster: "main", Secrets: func() []rpc.Secret { return secrets }, Kind: rpc.Proxy, Name: fmt.Sprint("pretends ", id), Log: zap.NewNop(),
@@ -49,8 +48,8 @@ func pretend(ctx context.Context, n *harness.Member, secrets []rpc.Secret, id ba
 	})
 }
 
-// fuzz opens a session to a node as some proxy and sends well-formed frames of
-// any epoch but the cluster's. It returns when all are answered.
+// fuzz opens a session to a node as a proxy and sends valid frames of any epoch
+// but the cluster's. It returns when all are answered.
 func fuzz(n *harness.Member, secrets []rpc.Secret, rng *rand.Rand) error {
 	ctx, cancel := context.WithTimeout(context.Background(), harness.Patience)
 	defer cancel()
@@ -92,9 +91,9 @@ func fuzz(n *harness.Member, secrets []rpc.Secret, rng *rand.Rand) error {
 	return nil
 }
 
-// 300 sessions send one node frames of epochs that no placement has, first as
-// strangers, then as peers that know the secret; then another node is down. All
-// keys are there, and can be written, at once and after the node's restart.
+// 300 sessions send a node frames with epochs that no placement has, first as
+// strangers, then as peers that know the secret; then another node goes down.
+// All keys can be read and written, at once and after the node's restart.
 func TestFramesOfOtherEpochs(t *testing.T) {
 	const keys = 3000
 	c := harness.StartCluster(t, harness.Size{Nodes: 3, Proxies: 1})

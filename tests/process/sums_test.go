@@ -15,8 +15,8 @@ import (
 	"synod/tests/harness"
 )
 
-// What the reads below ask for is small one by one, and in sum more than a
-// connection between a proxy and a node may have waiting.
+// The reads below are small one by one, but their total exceeds what may be
+// queued on a connection between a proxy and a node.
 const (
 	sumStrings     = 10000
 	sumStringBytes = 20000
@@ -28,9 +28,9 @@ const (
 	sumFields      = 1500
 )
 
-// A client reads what is large in sum, while others go on through the same and
-// another proxy: it gets the right bytes, they get no errors, and no connection
-// between a proxy and a node ends.
+// A client reads a large total while others use the same and another proxy. It
+// gets the right bytes, they get no errors, and no connection between a proxy
+// and a node is closed.
 func TestLargeSumsOfReplies(t *testing.T) {
 	flags := []string{"--command-timeout", "10s"}
 	c := harness.StartCluster(t, harness.Size{Nodes: 3, Proxies: 2, NodeFlags: flags, ProxyFlags: flags})

@@ -17,7 +17,7 @@ import (
 	"synod/tests/harness"
 )
 
-// outcome is what a client knows of a command.
+// outcome is a client's knowledge about a command.
 type outcome uint8
 
 const (
@@ -64,12 +64,12 @@ func open(addr string) *redis.Client {
 	})
 }
 
-// workload is clients that read and write until they are told to stop.
+// workload is a set of clients that read and write until they are stopped.
 //
-// There are three kinds of keys. Registers are set to values that occur once,
-// and read; their histories must be linearizable. Counters are incremented. A
-// journal belongs to one client, which appends to it; it shows the order and
-// number of effects.
+// There are three kinds of keys. Registers are set to unique values and read;
+// their histories must be linearizable. Counters are incremented. A journal
+// belongs to one client, which appends to it; it shows the order and number of
+// effects.
 type workload struct {
 	t       testing.TB
 	started time.Time

@@ -7,8 +7,8 @@ import (
 	"slices"
 )
 
-// A zone is where all that concerns one value of a register must take effect:
-// its write and the reads that returned it, next to each other.
+// A zone is the time in which all operations on one value of a register must
+// take effect, next to each other: its write and the reads that returned it.
 //
 // Where every value is written once, a history is linearizable if and only if
 // no two forward zones overlap, none contains a backward zone, and no read ended

@@ -10,8 +10,8 @@ import (
 	"github.com/anishathalye/porcupine"
 )
 
-// patience bounds the search for a linearization of one history. Histories are
-// short; one that takes longer says nothing and is counted by Undecided.
+// patience limits the search for a linearization of one history. Histories are
+// short; one that takes longer is inconclusive and counted by Undecided.
 const patience = 500 * time.Millisecond
 
 // checkHistory compares what clients saw with the specification.
@@ -33,8 +33,9 @@ func (w *World) checkHistory() {
 	}
 }
 
-// operations is the history of a register, or of all for -1. What was not done is
-// not in it: had it taken effect, the rest would not fit.
+// operations returns the history of a register, or of all for -1. It omits
+// operations that were not done: if one had taken effect, the rest would not
+// fit.
 func (w *World) operations(reg int) []porcupine.Operation {
 	var ops []porcupine.Operation
 	for _, r := range w.records {
@@ -53,7 +54,7 @@ func (w *World) operations(reg int) []porcupine.Operation {
 	return ops
 }
 
-// open reports whether a history of the register has outcomes that leave its
+// open reports whether outcomes in the history of the register leave its
 // state open: unknown ones where something expires; or any where fields do, as
 // not every reply tells which of them did.
 func (w *World) open(reg int) bool {
@@ -94,8 +95,8 @@ func describe(ops []porcupine.Operation) string {
 	return b.String()
 }
 
-// checkIDs looks at every value that was seen: an operation's id stands in a
-// field once, and never if the operation was answered as not done (§11 L3).
+// checkIDs checks every value seen: an operation's id may occur once in a
+// field, and never if the operation was answered as not done (§11 L3).
 // Linearizability covers this; a direct message is easier to read.
 func (w *World) checkIDs() {
 	never := make(map[string]*record)

@@ -16,12 +16,11 @@ import (
 	"synod/proxy/datatype/hash"
 )
 
-// This file has the operations of kind Call: real commands on collections, as
-// they are in the command table. What they mean is tested elsewhere; here it is
-// whether projections, deltas, pages and repairs give what the same command
-// does on the whole state. So the specification of a call is the command
-// itself, executed on all of the state; and, where fields expire, at any of the
-// times that it may have been run at.
+// This file has the operations of kind Call: real commands on collections from
+// the command table. Their meaning is tested elsewhere. Here we test that
+// projections, deltas, pages and repairs give the same result as the command on
+// the whole state. So a call's specification is the command itself, executed on
+// the whole state and, if fields expire, at any time at which it may have run.
 
 // collections are what Calls do to the registers, one type to each. HLEN is not
 // among them: it tells which fields that are past their time are still there.
@@ -74,9 +73,9 @@ func (o *Op) ask(words ...string) {
 	}
 }
 
-// executeCall runs a command, with its reply as the operation's value. A state
-// that contradicts itself, as there may be where a rule is omitted, can make a
-// command panic: that is an answer which no specification gives.
+// executeCall runs a command, with its reply as the operation's value. A
+// command may panic on an inconsistent state, which can occur when a rule is
+// omitted. The panic is an answer that no specification gives.
 func (o *Op) executeCall(v register.View, now int64) (e operation.Effect) {
 	defer func() {
 		if why := recover(); why != nil {
@@ -102,9 +101,9 @@ func (v value) whole() register.View {
 	return whole
 }
 
-// callSteps is steps for a command on a collection, which may have been run at
-// any time within the bounds of the clocks: it makes a difference which fields of
-// a hash were past theirs then.
+// callSteps is steps for a command on a collection. It may have run at any time
+// within the bounds of the clocks, which affects which fields of a hash had
+// expired.
 func (v value) callSteps(in *input, known bool, out Out) (next []value) {
 	whole := v.whole()
 	times := []int64{in.lowest}
@@ -124,9 +123,8 @@ func (v value) callSteps(in *input, known bool, out Out) (next []value) {
 	return next
 }
 
-// reaped returns what a state may be at a time: itself, and, as a read that
-// nobody has an answer of may have taken them away, the same without the fields
-// that are past theirs.
+// reaped returns the possible states at a time: the state itself, and the state
+// without expired fields, which an unanswered read may have removed.
 func reaped(whole register.View, now int64) []register.View {
 	if len(fieldTimes(whole)) > 0 {
 		if live, c := hash.Live(whole, now); c.Kind != register.None {

@@ -12,9 +12,9 @@ import (
 	"synod/protocol/wire"
 )
 
-// digest sums up all that a run does, in order: each message as it goes over the
-// wire, each log entry, each answer, and what is left at the end. Two programs of
-// which all runs have the same digests behave the same.
+// digest hashes everything that a run does, in order: each message as encoded
+// on the wire, each log entry, each answer, and the final state. Two programs
+// with equal digests for all runs behave the same.
 type digest struct{ sum hash.Hash }
 
 func newDigest() *digest { return &digest{sum: sha256.New()} }

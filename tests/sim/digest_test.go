@@ -18,8 +18,9 @@ const (
 	digestSeeds = 2000
 )
 
-// TestDigests runs seeds and compares all that happened with what was recorded. That
-// is for changes that are to change nothing: after others, record the digests anew.
+// TestDigests runs seeds and compares their digests with the recorded ones. It
+// is for changes that must not alter behaviour; after other changes, record the
+// digests anew.
 func TestDigests(t *testing.T) {
 	if !*digests && !*recording {
 		t.Skip("make sim-digest")
@@ -60,8 +61,8 @@ func TestDigests(t *testing.T) {
 	}
 }
 
-// TestDigestTells: the digest of a run is always the same, and another one for a run
-// in which one thing is different.
+// TestDigestTells checks that a run always has the same digest, and that a run
+// with any difference has another one.
 func TestDigestTells(t *testing.T) {
 	run := func(seed uint64, change func(*World)) string {
 		w := New(Random(seed), seed)

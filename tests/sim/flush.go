@@ -9,14 +9,14 @@ import (
 	"synod/protocol/wire"
 )
 
-// flushing is one flush of all registers on its way (§8), the counterpart of
-// proxy/keyspace without goroutines: a range tombstone at a quorum, and what
-// any member refused deleted one by one.
+// flushing is a flush of all registers in progress (§8), the counterpart of
+// proxy/keyspace without goroutines: a range tombstone at a quorum, and then
+// deletes one by one for what a member refused.
 //
-// It is not atomic over registers, so the history has it as one operation for
-// each. Every ballot that it takes may take effect, at a register that was
-// refused as well, before the command that deletes it does: these are
-// operations of their own.
+// It is not atomic across registers, so the history has one operation for each.
+// Every ballot that it uses may take effect, even at a register that was
+// refused, before the command that deletes it does: these are separate
+// operations.
 type flushing struct {
 	rec     *record
 	ballot  ballot.Ballot

@@ -18,8 +18,8 @@ type diskCopy struct {
 	claims *identity.Claims
 }
 
-// begin begins a life of the node, unless its disk is behind what others have
-// seen of it: then the node is gone for good.
+// begin starts a new life of the node, unless its disk is older than what
+// others have seen of it: then the node is gone for good.
 func (n *node) begin() bool {
 	n.w.lives++
 	n.lives = append(n.lives, identity.Life{Number: uint64(len(n.lives) + 1), ID: n.w.lives})
@@ -41,7 +41,8 @@ func (n *node) begin() bool {
 	return true
 }
 
-// show notes that others learn how far the node has come: an answer leaves.
+// show records that others learn the node's progress, because it sends an
+// answer.
 func (n *node) show() {
 	n.seen = identity.Mark{Life: n.lives[len(n.lives)-1], Position: n.store.Synced()}
 }
@@ -63,8 +64,8 @@ func (w *World) rollBack() {
 	}
 }
 
-// restoreEtcd makes etcd give out proposer ids again that it gave out before, to
-// a proxy that starts now.
+// restoreEtcd makes etcd give out used proposer ids again, to a proxy that
+// starts now.
 func (w *World) restoreEtcd() {
 	w.lastProposer -= min(w.lastProposer, ballot.ProposerID(1+w.rng.IntN(w.Proxies)))
 	w.trace("etcd is restored: the last proposer id is %d", w.lastProposer)
@@ -75,7 +76,7 @@ func (w *World) restoreEtcd() {
 	}
 }
 
-// take takes a proposer id from etcd above another, and makes the claim to it.
+// take takes a proposer id from etcd, above another, and claims it.
 func (p *proxy) take(above ballot.ProposerID) {
 	p.w.lastProposer = max(p.w.lastProposer, above) + 1
 	p.w.lastStart++
@@ -87,8 +88,8 @@ func (p *proxy) take(above ballot.ProposerID) {
 	}
 }
 
-// admittedBy reports whether a node has admitted the proxy's claim. It is asked
-// now, as at the beginning of a session, if it has not been before.
+// admittedBy reports whether a node has admitted the proxy's claim. If it was
+// not asked before, it is asked now, as at the beginning of a session.
 func (p *proxy) admittedBy(n *node) bool {
 	if p.admitted[n.id] {
 		return true
@@ -107,8 +108,9 @@ func (p *proxy) admittedBy(n *node) bool {
 	return true
 }
 
-// meet begins sessions with all nodes, under other ids until all have admitted one:
-// whom a node refuses that it meets late starts over, and what it was doing is lost.
+// meet begins sessions with all nodes, changing the id until all have admitted
+// it. A proxy that a node refuses later starts over, and loses its pending
+// operations.
 func (p *proxy) meet() {
 	all := true
 	for _, n := range p.w.nodes {
@@ -119,7 +121,7 @@ func (p *proxy) meet() {
 	}
 }
 
-// refused takes another id, soon. A proxy that has begun to work starts over.
+// refused takes another id soon. A proxy that is already working starts over.
 func (p *proxy) refused(n *node) {
 	above := n.claims.Highest()
 	p.w.trace("%s: %s refuses id %d, the highest is %d", p, n, p.id, above)

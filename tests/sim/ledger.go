@@ -6,10 +6,9 @@ import (
 	"synod/protocol/caspaxos/quorum"
 )
 
-// ledger knows more than any process does: who voted for what. It checks the
-// invariants that the protocol rests on, which break earlier than a client can
-// notice. They are not applied when a rule is omitted: there clients must
-// notice.
+// ledger knows more than any process: who voted for what. It checks protocol
+// invariants, which break before a client can notice. They are not checked when
+// a rule is omitted: then clients must notice.
 type ledger struct {
 	rounds map[round]*ballotState
 	byReg  map[string][]*ballotState
@@ -69,9 +68,9 @@ func (w *World) checkBase(key string, c *ballotState) {
 	}
 }
 
-// watchVotes is called when a node has done something: what it has voted for
-// stands in its log, also what it was not answering to at the moment. A vote
-// counts when it is on disk, and leaves equal states wherever it is applied.
+// watchVotes is called after a node did something: its votes are in its log,
+// even those that it did not reply to yet. A vote counts when it is on disk,
+// and gives equal states wherever it is applied.
 func (w *World) watchVotes(n *node) {
 	log := n.store.Log()
 	for ; n.watched < len(log); n.watched++ {

@@ -38,9 +38,9 @@ type output struct {
 	outs  []Out // of a Snapshot
 }
 
-// states returns what v may be when somebody looks at it: itself, or nothing if
-// it, or all that is in it, may be past its expiry by some clock. Clocks differ, so the moment is not
-// determined; but once it has been seen absent it is.
+// states returns what v may be when it is read: itself, or nothing if it, or
+// everything in it, may have expired by some clock. Clocks differ, so the
+// moment is not determined; but once v was seen absent, it stays absent.
 func (v value) states(in *input) (as [2]value, n int) {
 	if v.state != "" {
 		as[0], n = v, 1
@@ -192,7 +192,7 @@ func (v value) String() string {
 	return b.String()
 }
 
-// MaxRegs bounds the registers of a run.
+// MaxRegs limits the registers of a run.
 const MaxRegs = 4
 
 // values is all registers, for histories with snapshots.

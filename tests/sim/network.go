@@ -10,7 +10,7 @@ import (
 	"synod/protocol/wire"
 )
 
-// network is the network and the disks of a Script. A message stays under way
+// network is the network and the disks of a Script. A message stays in transit
 // until the script delivers or loses it. A disk syncs at once unless the script
 // holds it. The network also writes the transcript.
 type network struct {
@@ -46,8 +46,8 @@ type asked struct {
 	id          uint64
 }
 
-// fanOut is the last line of the transcript, if it shows a message to which the
-// same one to further nodes can be added.
+// fanOut is the last line of the transcript if it shows a message that may also
+// go to further nodes.
 type fanOut struct {
 	line       int // its number, from 1
 	head, tail string
@@ -63,7 +63,7 @@ func (m *network) request(p *proxy, n *node, raw []byte, req *message.Request, d
 func (m *network) reply(n *node, p *proxy, life int, raw []byte, deliver func()) {
 	id, text := m.w.replyText(raw, func(id uint64) string { return m.asked[asked{p.index, life, id}] })
 	if _, known := m.asked[asked{p.index, life, id}]; !known {
-		m.show("%s→peer %s", n, text) // who made it up does not listen
+		m.show("%s→peer %s", n, text) // the real sender does not listen
 		return
 	}
 	m.put(envelope{proxy: p, node: n, reply: true, text: text, deliver: deliver})
@@ -94,7 +94,7 @@ func (m *network) pending(n *node, do func()) {
 	m.w.after(1, do)
 }
 
-// take removes the messages that match and returns them.
+// take removes and returns the matching messages.
 func (m *network) take(match func(*envelope) bool) []envelope {
 	var taken []envelope
 	m.sent = slices.DeleteFunc(m.sent, func(msg envelope) bool {
@@ -107,7 +107,7 @@ func (m *network) take(match func(*envelope) bool) []envelope {
 	return taken
 }
 
-// lose removes the messages that match, and shows them.
+// lose removes and shows the matching messages.
 func (m *network) lose(match func(*envelope) bool) {
 	for _, msg := range m.take(match) {
 		if msg.reply {
@@ -118,8 +118,8 @@ func (m *network) lose(match func(*envelope) bool) {
 	}
 }
 
-// own notes whose a proposer id is. Ballots show the first id of a proxy as P0,
-// its second as P0', and so on.
+// own records the proxy of a proposer id. Ballots show a proxy's first id as
+// P0, its second as P0', and so on.
 func (m *network) own(p *proxy) {
 	if m.owners[p.id] == "" {
 		m.owners[p.id] = p.String() + strings.Repeat("'", m.ids[p.index])

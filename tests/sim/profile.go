@@ -33,10 +33,10 @@ type Profile struct {
 	Double      float64
 	Tell        float64       // chance that the sender of a lost message is told
 	Refuse      float64       // chance that a message is not sent and the sender is told so
-	Silence     time.Duration // after which a proxy takes a node that owes it an answer for silent
+	Silence     time.Duration // time after which a proxy treats a node with an outstanding answer as silent
 	Sync        time.Duration
 	SlowSync    float64 // chance that a sync takes ten times as long
-	Full        float64 // chance that a node has too much to send for a state to come along
+	Full        float64 // chance that a node is too busy to send a state along
 
 	Crash      float64 // of a node
 	Tear       float64 // chance that a crash loses what was not synced
@@ -145,8 +145,7 @@ var mixes = [][kinds]int{
 	{Call: 1},
 }
 
-// focused returns Random with something changed, so that a rule's omission is
-// met sooner.
+// focused returns Random with changes that make a rule's omission show sooner.
 func focused(change func(*Profile)) func(uint64) Profile {
 	return func(seed uint64) Profile {
 		p := Random(seed)
@@ -157,8 +156,8 @@ func focused(change func(*Profile)) func(uint64) Profile {
 }
 
 var (
-	// crashing nodes lose what they have not synced and are back at once, while
-	// messages of their last life are still under way.
+	// crashing: nodes lose unsynced data and are back at once, while messages
+	// of their previous life are still in transit.
 	crashing = focused(func(p *Profile) {
 		p.Mix = mixes[1]
 		p.Clients, p.Ops, p.Think = 4, 50, time.Millisecond
@@ -167,7 +166,7 @@ var (
 		p.Lose, p.LoseReply, p.Slow, p.Tail, p.Double = 0.05, 0.1, 0.4, 15*time.Millisecond, 0.3
 		p.CrashProxy, p.Jump, p.Cut = 0, 0, 0
 	})
-	// expiring values and clocks that differ.
+	// expiring: values expire and clocks differ.
 	expiring = focused(func(p *Profile) {
 		p.Mix = [kinds]int{GetAll: 4, Exists: 1, SetEx: 3, Append: 3, Expire: 2, SetNX: 1}
 		p.Clients, p.Ops, p.Think = 3, 50, 3*time.Millisecond
@@ -179,13 +178,13 @@ var (
 		p.Clients, p.Ops, p.Think = 4, 50, time.Millisecond
 		p.Cached = 100
 	})
-	// partial views, extra reads and blind writes in between.
+	// partial views, with extra reads and blind writes in between.
 	partial = focused(func(p *Profile) {
 		p.Mix = [kinds]int{GetVia: 4, AppendVia: 5, Append2: 3, Set: 4, Remove: 1}
 		p.Clients, p.Ops, p.Think = 5, 60, time.Millisecond
 		p.Slow, p.Tail = 0.2, 5*time.Millisecond
 	})
-	// failing commands under contention, whose attempts are lost now and then.
+	// failing: commands under contention, whose attempts are sometimes lost.
 	failing = focused(func(p *Profile) {
 		p.Mix = [kinds]int{AppendX: 5, SetNX: 4, Del: 4, Set: 2, Get: 2, Remove: 3}
 		p.Clients, p.Ops, p.Think = 5, 60, time.Millisecond
@@ -198,14 +197,14 @@ var (
 		p.Lose, p.LoseReply, p.Slow = 0.15, 0.2, 0.3
 		p.Cached = 100
 	})
-	// snapshots of registers that change all the time.
+	// snapshots of registers that change continuously.
 	snapshots = focused(func(p *Profile) {
 		p.Mix = [kinds]int{Snapshot: 5, Set: 2, Append: 4, Incr: 2}
 		p.Regs, p.Clients, p.Ops, p.Think = 2, 4, 36, time.Millisecond
 		p.Lose, p.LoseReply, p.CrashProxy = 0.02, 0.02, 0
 	})
-	// collecting: commands on collections of which views know a part only,
-	// which large states have to follow in parts, and nodes that fall behind.
+	// collecting: commands on collections with partial views, large states sent
+	// in parts, and lagging nodes.
 	collecting = focused(func(p *Profile) {
 		p.Mix = [kinds]int{Call: 40, Del: 1}
 		p.Regs, p.Clients, p.Ops, p.Think = MaxRegs, 4, 100, time.Millisecond
@@ -214,8 +213,8 @@ var (
 		p.Crash, p.Down = 10, 30*time.Millisecond
 		p.Cached = 100
 	})
-	// pipelining: reads of large collections that are on their way while other
-	// commands of the same client follow, from nodes that fail.
+	// pipelining: reads of large collections in progress while other commands
+	// of the same client follow, with failing nodes.
 	pipelining = focused(func(p *Profile) {
 		p.Mix = [kinds]int{Call: 40}
 		p.Regs, p.Clients, p.Ops, p.Think = MaxRegs, 4, 120, time.Millisecond
@@ -225,14 +224,15 @@ var (
 		p.Crash, p.Down = 40, 10*time.Millisecond
 		p.Cached = 100
 	})
-	// fading: fields of hashes that expire, and clocks that differ.
+	// fading: fields of hashes expire, and clocks differ.
 	fading = focused(func(p *Profile) {
 		p.Mix = [kinds]int{Call: 1}
 		p.Regs, p.Clients, p.Ops, p.Think = 3, 4, 120, 2*time.Millisecond
 		p.Skew, p.WildSkew = 14*time.Millisecond, 10*time.Millisecond
 	})
-	// filling disks, of one node or of more: what adds is refused, also when some
-	// have voted for it, while old copies of it are under way.
+	// filling: disks of one or more nodes fill up. Writes that add data are
+	// refused, even if some nodes have voted for them, while old copies are in
+	// transit.
 	filling = focused(func(p *Profile) {
 		p.Mix = [kinds]int{Get: 2, GetAll: 1, Set: 4, Append: 4, Incr: 2, Del: 3, Remove: 2, SetNX: 2}
 		p.Clients, p.Ops, p.Think = 4, 40, time.Millisecond

@@ -144,8 +144,8 @@ func (p *proxy) Random(n int64) int64 { return p.w.random(n) }
 // Now implements txn.Submitter.
 func (p *proxy) Now() instant.Mono { return p.clock.now().Mono }
 
-// Submit implements txn.Submitter. It is called from within answers, when the
-// proposer must not be.
+// Submit implements txn.Submitter. It is called from within answers, where the
+// proposer must not be called.
 func (p *proxy) Submit(cmds []*proposer.Command) {
 	p.later(time.Microsecond, func() {
 		for _, c := range cmds {
@@ -181,8 +181,8 @@ func (p *proxy) run(r *record) {
 	p.pump()
 }
 
-// origin tells apart whose commands they are: those that one client pipelines, and
-// each of the others by itself.
+// origin identifies whose commands they are: the pipelined ones of one client
+// share an origin; every other command has its own.
 func (r *record) origin() uint64 {
 	if r.in.place > 0 {
 		return 1 + uint64(r.in.client)

@@ -57,9 +57,9 @@ var ruleCases = []ruleCase{
 	{name: "Rollback", rule: rules.Rollback, profile: rollingBack, seed: 165},
 }
 
-// TestRule omits each rule of the protocol and requires that the simulator then
-// finds a violation that clients can see, and none on the same seed with the rule
-// in force.
+// TestRule omits each rule of the protocol and requires that the simulator
+// finds a violation that clients can see, and finds none with the same seed
+// when the rule is in force.
 func TestRule(t *testing.T) {
 	all := inTranscripts(t)
 	for _, c := range ruleCases {
@@ -118,7 +118,7 @@ func inTranscripts(t *testing.T) (all rules.Set) {
 	return all
 }
 
-// TestHunt looks for the profile that shows a rule's omission soonest.
+// TestHunt looks for the profile that shows the omission of a rule soonest.
 func TestHunt(t *testing.T) {
 	if *hunt == 0 {
 		t.Skip("needs -hunt")

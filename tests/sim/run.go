@@ -48,8 +48,9 @@ func (w *World) Run() string {
 	return w.failure
 }
 
-// settle is the time after which a healed cluster has nothing left of its
-// faults: commands have ended, clocks and ballots that were ahead are past.
+// settle is the time after which a healed cluster has no effects of its faults
+// left: commands have ended, and clocks and ballots that were ahead are in the
+// past.
 func (w *World) settle() time.Duration {
 	return 2*w.Limits.Command + 2*(w.Skew+w.WildSkew) + 2*w.Limits.CeilingAhead + 3*w.Tail
 }
@@ -223,8 +224,8 @@ func (w *World) jump() {
 	w.trace("P%d's clock is %v off", i-w.Acceptors, offset)
 }
 
-// nextEpoch puts a new epoch with the same members into force, which nodes and
-// proxies learn one by one.
+// nextEpoch starts a new epoch with the same members, which nodes and proxies
+// learn one by one.
 func (w *World) nextEpoch() {
 	w.config = quorum.NewConfig(w.config.Epoch+1, w.config.Members, w.config.Next)
 	cfg := w.config
@@ -267,8 +268,8 @@ func (w *World) heal() {
 	}
 }
 
-// probe writes and reads every register through every proxy: after the faults
-// each must be answered, soon and with a result (§11 L4).
+// probe writes and reads every register through every proxy after the faults.
+// Each must be answered, soon and with a result (§11 L4).
 func (w *World) probe() {
 	for reg := range w.Regs {
 		for _, p := range w.proxies {
@@ -312,10 +313,10 @@ func (w *World) probeOne(p *proxy, op *Op) {
 	}
 }
 
-// converge checks that rounds bring all replicas of a register up (§11 L8). One
-// round may be refused by a member that has promised a higher ballot, brings up
-// one other at a time, and waits with a large state until a member has been
-// behind for a while, longer if the last time did not help.
+// converge checks that rounds bring all replicas of a register up to date (§11
+// L8). One round may be refused by a member with a higher promise, updates one
+// other member at a time, and sends a large state only to a member that has
+// lagged for a while, longer if the last attempt did not help.
 func (w *World) converge(reg int) {
 	apart := ""
 	for range 4 * w.Acceptors {
@@ -328,7 +329,7 @@ func (w *World) converge(reg int) {
 	w.stuck("%s did not converge: %s", regName(reg), apart)
 }
 
-// apart says how replicas of a register differ, or "".
+// apart describes how replicas of a register differ, or returns "".
 func (w *World) apart(reg int) string {
 	var first ballot.Ballot
 	for _, n := range w.nodes {
@@ -348,7 +349,7 @@ func (w *World) apart(reg int) string {
 	return ""
 }
 
-// atRest checks that nothing is left over in a cluster without work.
+// atRest checks that nothing is left over in an idle cluster.
 func (w *World) atRest() {
 	for _, p := range w.proxies {
 		if n := p.p.Pending(); n != 0 {

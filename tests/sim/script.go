@@ -12,11 +12,10 @@ import (
 	"synod/protocol/wire"
 )
 
-// Script is a World that a transcript of tests/paxostest drives by hand: nodes
-// x0, x1, … and proxies P0, P1, …, whose clocks agree. Nothing is delivered unless
-// the script says so, and time stands still unless the script lets it pass.
-// What the script names and is not there is passed over: without a rule, other
-// messages are sent than with it.
+// Script is a World driven by hand by a transcript of tests/paxostest: nodes
+// x0, x1, … and proxies P0, P1, …, whose clocks agree. Nothing is delivered and
+// no time passes unless the script says so. Steps that name missing messages
+// are skipped, because omitting a rule changes which messages are sent.
 type Script struct {
 	*World
 	net   *network
@@ -205,9 +204,9 @@ func (s *Script) isAccept(m *envelope, proxy, node int) bool {
 	return m.proxy == s.proxies[proxy] && m.node == s.nodes[node] && m.req != nil && m.req.Kind == message.KindAccept
 }
 
-// Gossip delivers again the Accept that is under way from a proxy to a node, as a
-// peer does that has it in its changelog: without the piggybacked Prepare. The
-// original stays under way.
+// Gossip delivers again an Accept in transit from a proxy to a node, as a peer
+// does that has it in its changelog: without the piggybacked prepare. The
+// original stays in transit.
 func (s *Script) Gossip(proxy, node int) {
 	for i := range s.net.sent {
 		if m := &s.net.sent[i]; s.isAccept(m, proxy, node) {

@@ -7,9 +7,10 @@ import (
 	"synod/protocol/operation"
 )
 
-// TestSilentNodeContended has one of three nodes freeze or die while clients of
-// several proxies write the same registers. What became of every write is settled
-// by the other two, or by the frozen one when it is back: nobody is left in doubt.
+// TestSilentNodeContended freezes or kills one of three nodes while clients of
+// several proxies write the same registers. The outcome of every write is
+// determined by the other two nodes, or by the frozen one when it is back: no
+// client is left without an answer.
 func TestSilentNodeContended(t *testing.T) {
 	for _, c := range []struct {
 		name          string

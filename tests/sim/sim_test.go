@@ -44,8 +44,8 @@ func TestSeeds(t *testing.T) {
 	t.Logf("%d seeds in %v, %d histories undecided", *seeds, time.Since(began).Round(time.Millisecond), undecided)
 }
 
-// TestCollections runs commands on collections where views are partial, states
-// come in parts and nodes fall behind, and checks that all of this happened.
+// TestCollections runs commands on collections with partial views, states sent
+// in parts and lagging nodes, and checks that all of this occurred.
 func TestCollections(t *testing.T) {
 	var fetches, aside, pulls, ways, carried uint64
 	parts, caughtUp, joined := 0, 0, 0

@@ -278,9 +278,9 @@ func (w *World) lost(r *record) {
 	}
 }
 
-// stuck is fail for what clients cannot take for a wrong answer. Runs without a
-// rule are to give wrong answers, unless the rule is there so that a quorum goes
-// on answering at all (§11 L4).
+// stuck is fail for errors that clients cannot mistake for a wrong answer. Runs
+// without a rule must give wrong answers, unless the rule exists so that a
+// quorum keeps answering at all (§11 L4).
 func (w *World) stuck(format string, args ...any) {
 	if w.Omit&^rules.EpochShown == 0 {
 		w.fail(format, args...)

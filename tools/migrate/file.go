@@ -14,8 +14,8 @@ import (
 	"synod/tools/migrate/rdbfile"
 )
 
-// How much a batch is at most: keys, and bytes of their values, one more or
-// less.
+// Approximate limits of a batch: number of keys, and total bytes of their
+// values.
 const (
 	batchKeys  = 256
 	batchBytes = 8 << 20
@@ -70,7 +70,7 @@ func (s *fileSource) next(ctx context.Context) (batch, error) {
 			continue
 		}
 		if e.Expiry != 0 && e.Expiry <= time.Now().UnixMilli() {
-			e.Value, e.Err = nil, nil // expired by now
+			e.Value, e.Err = nil, nil // expired in the meantime
 		}
 		b.items = append(b.items, e)
 		bytes += len(e.Value)
@@ -80,7 +80,7 @@ func (s *fileSource) next(ctx context.Context) (batch, error) {
 	return b, ctx.Err()
 }
 
-// notes says what the file has that is no key.
+// notes reports the parts of the file that are not keys.
 func (s *fileSource) notes() {
 	for what, n := range s.in.Skipped() {
 		s.config.note("%s in the file: %d, not copied", what, n)
@@ -104,7 +104,7 @@ func (c *Config) sink(ctx context.Context, st *state) (sink, error) {
 	return &fileSink{file: f, out: rdbfile.NewWriter(f, "ctime", strconv.FormatInt(time.Now().Unix(), 10))}, nil
 }
 
-// resumeFile goes on with a file where an earlier run has confirmed it.
+// resumeFile continues a file from an earlier run's confirmed position.
 func resumeFile(path string, at rdbfile.Position) (sink, error) {
 	f, err := os.OpenFile(path, os.O_WRONLY, 0)
 	if err != nil {

@@ -1,10 +1,10 @@
 // Package migrate copies databases: from a running Redis or an RDB file into a
-// cluster, and from a cluster into a Redis or a file. Values travel in the
-// format of DUMP, so the two sides need to know nothing of each other.
+// cluster, and from a cluster into a Redis or a file. Values are transferred in
+// DUMP format, so neither side needs to know the other.
 //
-// A copy is a walk of batches. When all keys of a batch are there, or are known
-// not to go, its place in the walk is written to the state file, from which a
-// later run goes on. What was copied twice is the same as what was copied once.
+// A copy proceeds in batches. When all keys of a batch are copied, or known to
+// be impossible to copy, the position is written to the state file, so that a
+// later run can resume there. Copying a key twice does no harm.
 package migrate
 
 import (
@@ -22,8 +22,8 @@ type Server struct {
 	Addr     string
 	User     string
 	Password string
-	// Cluster says that it is a proxy of a cluster, where a cursor of SCAN
-	// holds for good and passes each key once.
+	// Cluster says that the server is a proxy of a cluster, where SCAN cursors
+	// stay valid and return each key once.
 	Cluster bool
 }
 
@@ -39,22 +39,22 @@ type Config struct {
 	DBs []int
 	// Pattern is a glob that keys must match; empty: all.
 	Pattern string
-	// SkipExisting leaves keys alone that exist where they are copied to.
+	// SkipExisting skips keys that already exist at the target.
 	SkipExisting bool
-	// Rate bounds how many keys are copied per second; 0: as fast as it goes.
+	// Rate limits the keys copied per second; 0 means no limit.
 	Rate int
 	// State is the path of the state file; empty: the copy cannot be resumed.
 	State string
-	// Report is told how far the copy is, from one goroutine.
+	// Report is called with the progress, from a single goroutine.
 	Report func(Progress)
-	// Note is told in a line what is worth knowing.
+	// Note is called with messages for the user, one line each.
 	Note func(string)
 }
 
-// Progress is how far a copy is.
+// Progress is the progress of a copy.
 type Progress struct {
 	Done  int64 // of Total: keys seen, or bytes of a file
-	Total int64 // roughly; 0: not known
+	Total int64 // approximate; 0: unknown
 	Bytes bool  // Done and Total are bytes
 	Tally Tally
 }
@@ -62,8 +62,8 @@ type Progress struct {
 // Tally counts keys.
 type Tally struct {
 	Copied  int64 `json:"copied"`
-	Skipped int64 `json:"skipped"` // as they exist where they were to go
-	Gone    int64 `json:"gone"`    // deleted or expired before their turn
+	Skipped int64 `json:"skipped"` // already exist at the target
+	Gone    int64 `json:"gone"`    // deleted or expired before they were read
 	Failed  int64 `json:"failed"`
 }
 
@@ -74,68 +74,68 @@ type Failure struct {
 	Error string `json:"error"`
 }
 
-// Result is what came of a copy.
+// Result is the outcome of a copy.
 type Result struct {
 	Tally Tally
-	// Failures are the first keys of those that were not copied.
+	// Failures are the first keys that were not copied.
 	Failures []Failure
-	// Before tells that the copy had been completed by an earlier run.
+	// Before means that an earlier run had already completed the copy.
 	Before bool
 }
 
-// maxFailures bounds the failures that are kept by name.
+// maxFailures limits the failures that are stored by name.
 const maxFailures = 1000
 
-// item is one key on its way. If Value is nil, it is gone, or Err says what is
-// wrong.
+// item is a key being copied. If Value is nil, the key is gone, or Err has the
+// reason.
 type item = rdbfile.Entry
 
 // batch is the next part of a walk.
 type batch struct {
 	items []item
-	// after is where the walk goes on when the items are done. It cannot go on
-	// behind a partial batch.
+	// after is the position after these items. A partial batch has no such
+	// position.
 	after   position
 	partial bool
 	done    int64 // Progress.Done then
 }
 
-// position is a place in a walk.
+// position is a position in a walk.
 type position struct {
-	// Of a walk over a server: the database, and the cursor in it.
+	// For a server: the database, and the cursor in it.
 	DB     int    `json:"db"`
 	Cursor uint64 `json:"cursor,string"`
-	// Of a file.
+	// For a file.
 	File rdbfile.Position `json:"file"`
 }
 
-// source is where a copy comes from.
+// source is the side to copy from.
 type source interface {
 	// next returns the next batch; io.EOF after the last.
 	next(ctx context.Context) (batch, error)
-	// total is what the last batch's done will be about.
+	// total is the approximate value of the last batch's done.
 	total() (n int64, bytes bool)
 	close() error
 }
 
-// sink is where a copy goes.
+// sink is the side to copy to.
 type sink interface {
-	// put copies items that have a value. It returns an error for each that
-	// did not go, or one for all if no others should be tried.
+	// put copies the items that have a value. It returns an error for each item
+	// that failed, or one error if the copy should stop.
 	put(ctx context.Context, items []item) ([]error, error)
-	// confirm makes what was put durable, and says where a file is.
+	// confirm makes the items durable, and returns the position in a file.
 	confirm() (rdbfile.Position, error)
-	// finish is for what comes after the last item.
+	// finish writes what follows the last item.
 	finish() error
 	close() error
 }
 
-// errExists: a key is where it was to go.
+// errExists means that a key already exists at the target.
 var errExists = errors.New("the key exists")
 
-// Run copies until everything is copied, ctx ends, or something is wrong with
-// one side. It returns what it did even if it fails; a key that cannot be
-// copied is no such failure.
+// Run copies until everything is copied, ctx ends, or one side fails. It
+// returns the result even after a failure. A key that cannot be copied is not a
+// failure of Run.
 func Run(ctx context.Context, c Config) (_ *Result, err error) {
 	st, err := openState(c)
 	if err != nil {
@@ -186,7 +186,7 @@ func (c *copier) run(ctx context.Context) error {
 	return context.Cause(ctx)
 }
 
-// ahead is how many batches are read before they are needed.
+// ahead is how many batches are read in advance.
 const ahead = 2
 
 type readBatch struct {
@@ -194,7 +194,7 @@ type readBatch struct {
 	err   error
 }
 
-// read reads batches ahead in a goroutine, which stop waits for.
+// read reads batches in advance in a goroutine; stop waits for it to end.
 func (c *copier) read(ctx context.Context) (<-chan readBatch, func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	batches := make(chan readBatch, ahead)
@@ -276,7 +276,7 @@ func (c *copier) one(ctx context.Context, b batch) error {
 	return nil
 }
 
-// pace waits until so many keys more are within the rate.
+// pace waits until that many more keys are within the rate.
 func (c *copier) pace(ctx context.Context, keys int) error {
 	if c.Rate <= 0 {
 		return nil
@@ -307,7 +307,7 @@ func (c *Config) note(format string, args ...any) {
 	}
 }
 
-// wants reports whether a database is to be copied.
+// wants reports whether a database should be copied.
 func (c *Config) wants(db int) bool {
 	for _, n := range c.DBs {
 		if n == db {

@@ -15,14 +15,15 @@ import (
 	"synod/proxy/datatype/rdb"
 )
 
-// patience bounds the wait for one reply of a server.
+// patience limits the wait for one reply.
 const patience = time.Minute
 
-// databases is how many a Redis has as a rule, and a cluster.
+// databases is the usual number of databases in a Redis, and the number in a
+// cluster.
 const databases = 16
 
-// dial returns a client of one of a server's databases. It retries nothing:
-// whoever calls it knows better what may be done twice.
+// dial returns a client of one database of a server. It does not retry: the
+// caller knows better which commands may be repeated.
 func (s *Server) dial(db int) *redis.Client {
 	return redis.NewClient(&redis.Options{
 		Addr: s.Addr, Username: s.User, Password: s.Password, DB: db,
@@ -52,7 +53,7 @@ func (c *clients) close() error {
 	return err
 }
 
-// refused reports whether a server has answered with an error, and so is there.
+// refused reports whether the server replied with an error, so it is reachable.
 func refused(err error) bool {
 	var said redis.Error
 	return errors.As(err, &said) && !errors.Is(err, redis.Nil)
@@ -63,11 +64,11 @@ type serverSource struct {
 	config *Config
 	clients
 	at    position
-	keys  int64 // in all databases, when the walk began
+	keys  int64 // in all databases, at the start of the walk
 	seen  int64
-	page  []string // keys of the page that the walk is in, still to be read
-	after position // that page
-	// relative: the server knows no PEXPIRETIME.
+	page  []string // keys of the current page that are still to be read
+	after position // position after that page
+	// relative: the server does not support PEXPIRETIME.
 	relative bool
 }
 
@@ -81,8 +82,8 @@ func openServer(ctx context.Context, c *Config, st *state) (*serverSource, error
 	return s, nil
 }
 
-// prepare counts the keys, and sees whether the cursor that an earlier run has
-// left is one of this life of the server.
+// prepare counts the keys, and checks whether an earlier run's cursor belongs
+// to the current process of the server.
 func (s *serverSource) prepare(ctx context.Context, st *state) error {
 	life, err := s.life(ctx)
 	if err != nil {
@@ -99,7 +100,7 @@ func (s *serverSource) prepare(ctx context.Context, st *state) error {
 		}
 		n, err := s.of(db).DBSize(ctx).Result()
 		if refused(err) && db > 0 && len(s.config.DBs) == 0 {
-			break // it has fewer
+			break // the server has fewer
 		}
 		if err != nil {
 			return err
@@ -109,8 +110,8 @@ func (s *serverSource) prepare(ctx context.Context, st *state) error {
 	return nil
 }
 
-// life identifies the server's process, as far as it tells. A cluster does not:
-// its cursors hold for good.
+// life identifies the server's process, if it can. A cluster has none, because
+// its cursors stay valid.
 func (s *serverSource) life(ctx context.Context) (string, error) {
 	info, err := s.of(s.firstDB()).Info(ctx, "server").Result()
 	if refused(err) {
@@ -191,10 +192,10 @@ func (s *serverSource) scan(ctx context.Context) error {
 	}
 }
 
-// read dumps the first of the keys, as many as fit into a batch.
+// read dumps the next keys, as many as fit into a batch.
 func (s *serverSource) read(ctx context.Context, db int, keys []string) ([]item, error) {
 	var items []item
-	const group = 32 // so that a few large values do not come with many others
+	const group = 32 // limits how many large values arrive together
 	bytes := 0
 	for len(keys) > 0 && bytes < batchBytes {
 		n := min(len(keys), group)
@@ -229,7 +230,7 @@ func (s *serverSource) dump(ctx context.Context, db int, keys []string) ([]item,
 		it := item{DB: db, Key: []byte(k)}
 		ms, err := times[i].Int64()
 		if refused(err) && !s.relative {
-			s.relative = true // of before 7.0
+			s.relative = true // older than 7.0
 			return s.dump(ctx, db, keys)
 		}
 		if err == nil && ms > 0 {
@@ -239,7 +240,7 @@ func (s *serverSource) dump(ctx context.Context, db int, keys []string) ([]item,
 		}
 		payload, dumpErr := dumps[i].Bytes()
 		switch {
-		case errors.Is(dumpErr, redis.Nil) || ms == -2: // gone by now
+		case errors.Is(dumpErr, redis.Nil) || ms == -2: // gone in the meantime
 		case err != nil || dumpErr != nil:
 			it.Err = errors.Join(dumpErr, err)
 		default:

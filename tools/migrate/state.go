@@ -11,12 +11,12 @@ import (
 	"synod/tools/migrate/rdbfile"
 )
 
-// state is what the state file holds.
+// state is the content of the state file.
 type state struct {
-	// Job is what is being copied. A state is of no use for anything else.
+	// Job describes the copy. A state is valid only for the same job.
 	Job job `json:"job"`
-	// Source tells one life of a Redis from another: a cursor means nothing to
-	// the next.
+	// Source identifies the process of a Redis: a cursor is invalid after a
+	// restart.
 	Source   string           `json:"source,omitempty"`
 	At       position         `json:"at"`
 	Out      rdbfile.Position `json:"out"`
@@ -27,7 +27,7 @@ type state struct {
 	path string
 }
 
-// job is the part of a Config that the result depends on.
+// job is the part of a Config that affects the result.
 type job struct {
 	From         string `json:"from"`
 	To           string `json:"to"`
@@ -76,7 +76,7 @@ func openState(c Config) (*state, error) {
 	return &old, nil
 }
 
-// begun reports whether an earlier run has copied something.
+// begun reports whether an earlier run has copied anything.
 func (st *state) begun() bool { return st.At != (position{}) }
 
 // fail adds failures.
@@ -85,7 +85,7 @@ func (st *state) fail(failures []Failure) {
 	st.Failures = append(st.Failures, failures[:min(len(failures), max(room, 0))]...)
 }
 
-// save replaces the state file in one step.
+// save replaces the state file atomically.
 func (st *state) save() error {
 	if st.path == "" {
 		return nil

@@ -14,16 +14,17 @@ import (
 	"synod/tools/migrate/rdbfile"
 )
 
-// attempts is how often something is tried that fails for reasons that may
-// pass; the waits between them double, to some seconds.
+// attempts is how often to try something that may fail temporarily. The waits
+// in between double, up to a few seconds.
 const attempts = 8
 
-// together is how often the keys of a batch are tried together; then one by
-// one, as the server may hang up on one of them.
+// together is how often the keys of a batch are tried together. Then they are
+// tried one by one, because one of them may make the server close the
+// connection.
 const together = 2
 
-// persist runs what reads from a server until it succeeds or the server says
-// that it cannot.
+// persist retries a read from a server until it succeeds or the server replies
+// with a permanent error.
 func persist(ctx context.Context, f func() error) error {
 	_, err := backoff.Retry(ctx, func() (struct{}, error) {
 		err := f()
@@ -35,8 +36,8 @@ func persist(ctx context.Context, f func() error) error {
 	return err
 }
 
-// passing reports whether what a server says may be otherwise in a while: a
-// write whose outcome is unknown is done again, which does no harm.
+// passing reports whether a server's error may be temporary. A write with an
+// unknown outcome is repeated, which does no harm.
 func passing(err error) bool {
 	return slices.ContainsFunc([]string{"UNCERTAIN", "TRYAGAIN", "CLUSTERDOWN", "LOADING", "BUSY ", "MASTERDOWN", "OOM"}, func(code string) bool {
 		return redis.HasErrorPrefix(err, code)
@@ -87,15 +88,14 @@ func (t *serverSink) put(ctx context.Context, items []item) ([]error, error) {
 		}
 	}
 	for _, i := range todo {
-		if !refused(errs[i]) && t.of(items[i].DB).Ping(ctx).Err() != nil { // nobody is there
+		if !refused(errs[i]) && t.of(items[i].DB).Ping(ctx).Err() != nil { // the server is unreachable
 			return nil, fmt.Errorf("%s: %w", t.server.Addr, errs[i])
 		}
 	}
 	return errs, nil
 }
 
-// restore tries the items of which todo has the indices, and notes what came
-// of each.
+// restore tries the items with the indexes in todo, and records the results.
 func (t *serverSink) restore(ctx context.Context, items []item, todo []int, errs []error) {
 	pipelines := map[int]redis.Pipeliner{}
 	results := make([]*redis.Cmd, len(todo))

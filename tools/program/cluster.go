@@ -10,7 +10,7 @@ import (
 	"synod/protocol/caspaxos/limits"
 )
 
-// Cluster are the flags of programs that join or look at a cluster.
+// Cluster has the flags of programs that join or inspect a cluster.
 type Cluster struct {
 	Etcd    []string `help:"URLs of the etcd servers." default:"http://127.0.0.1:2379" placeholder:"URL"`
 	Cluster string   `help:"Name of the cluster; several can share one etcd." default:"main" placeholder:"NAME"`
@@ -30,7 +30,7 @@ func (c Cluster) Open(log *zap.Logger) (*store.Store, error) {
 	return store.Open(cfg)
 }
 
-// Consensus are the times that all processes of a cluster must agree on.
+// Consensus has the times that must be equal in all processes of a cluster.
 type Consensus struct {
 	CommandTimeout time.Duration `help:"The longest that a command may take. The same for all proxies and nodes." default:"5s" placeholder:"TIME"`
 	MaxClockOffset time.Duration `help:"How far the machines' clocks may be apart. The same for all proxies and nodes." default:"500ms" placeholder:"TIME"`
@@ -41,7 +41,7 @@ func (c Consensus) Limits() limits.Limits {
 	return limits.Limits{Command: c.CommandTimeout, MaxClockOffset: c.MaxClockOffset}
 }
 
-// Validate refuses times that make no sense. kong calls it.
+// Validate rejects invalid times. kong calls it.
 func (c Consensus) Validate() error {
 	if c.CommandTimeout < 10*time.Millisecond || c.CommandTimeout > time.Hour {
 		return errors.New("--command-timeout: 10ms to 1h are allowed")

@@ -77,7 +77,7 @@ func (f *file) add(key, value *yaml.Node) error {
 	}
 }
 
-// Validate refuses keys that are no flag of the program.
+// Validate rejects keys that are not flags of the program.
 func (f *file) Validate(app *kong.Application) error {
 	known := flagNames(app.Node, nil)
 	for _, name := range slices.Sorted(maps.Keys(f.lines)) {
@@ -89,7 +89,7 @@ func (f *file) Validate(app *kong.Application) error {
 }
 
 // Resolve returns the file's value for a flag, unless its environment variable
-// is set: that comes first.
+// is set, which takes precedence.
 func (f *file) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
 	for _, env := range flag.Envs {
 		if _, set := os.LookupEnv(env); set {
@@ -102,7 +102,7 @@ func (f *file) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, err
 	return nil, nil
 }
 
-// flagNames returns the sorted names of all flags that may stand in a file.
+// flagNames returns the sorted names of all flags allowed in a file.
 func flagNames(node *kong.Node, names []string) []string {
 	for _, flag := range node.Flags {
 		switch flag.Name {

@@ -8,12 +8,12 @@ import (
 	"strings"
 )
 
-// LimitMemory has Go's garbage collector keep the process within limit bytes, of
-// which outside are taken by what Go does not count. Below, it runs less often
-// than by default: it lets the heap grow to five times what is in use, as what the
-// programs have in use is small and their garbage is short-lived, so that by
-// default they would collect many times a second under load. GOGC and GOMEMLIMIT,
-// where set, are what counts instead.
+// LimitMemory makes Go's garbage collector keep the process within limit bytes.
+// outside is the part of that used by memory that Go does not count. Below the
+// limit, it collects less often than by default: the heap may grow to five
+// times the live data. The programs have little live data and short-lived
+// garbage, so by default they would collect many times per second under load.
+// GOGC and GOMEMLIMIT take precedence if set.
 func LimitMemory(limit, outside int64) {
 	if os.Getenv("GOGC") == "" && os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetGCPercent(400)
@@ -21,7 +21,7 @@ func LimitMemory(limit, outside int64) {
 	}
 }
 
-// programBytes is the part of the program's own file that is in memory.
+// programBytes is the part of the executable that is in memory.
 const programBytes = 24 << 20
 
 // MemoryLimit is the flag that bounds the memory of the process.
@@ -29,7 +29,8 @@ type MemoryLimit struct {
 	MemoryLimit Size `help:"Memory that the process may take; 0 is a default, and at most three quarters of what the machine or the container has." default:"0" placeholder:"SIZE"`
 }
 
-// Bytes returns the limit: the one that was given, or want, if there is as much.
+// Bytes returns the configured limit or, by default, want, but no more than is
+// available.
 func (m MemoryLimit) Bytes(want int64) int64 {
 	if m.MemoryLimit > 0 {
 		return int64(m.MemoryLimit)
@@ -40,8 +41,8 @@ func (m MemoryLimit) Bytes(want int64) int64 {
 	return want
 }
 
-// availableMemory returns the memory in bytes of the container or the machine, 0
-// if neither is known. root is where the file system begins.
+// availableMemory returns the memory of the container or machine in bytes, 0 if
+// unknown. root is the root of the file system.
 func availableMemory(root string) int64 {
 	there := int64(0)
 	if text, err := os.ReadFile(root + "proc/meminfo"); err == nil {
@@ -57,7 +58,7 @@ func availableMemory(root string) int64 {
 		if err != nil {
 			continue
 		}
-		// "max", or a number beyond all memory: no limit.
+		// "max", or a number larger than any memory, means no limit.
 		if n, err := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64); err == nil && n > 0 && (there == 0 || n < there) {
 			there = n
 		}

@@ -1,10 +1,10 @@
-// Package program is what Synod's programs have in common: flags with
-// environment variables and a configuration file, versions, logging, signals,
-// and how a program ends.
+// Package program has what Synod's programs share: flags with environment
+// variables and a configuration file, versions, logging, signals and exit
+// handling.
 //
-// A program ends with exit status 0 and nothing to say, or with 1 and one line
-// on standard error that says why. SIGINT and SIGTERM ask it to finish; a
-// second signal ends it at once.
+// A program exits with status 0 and no message, or with status 1 and one line
+// on standard error with the reason. SIGINT and SIGTERM request a graceful
+// stop; a second signal ends it at once.
 package program
 
 import (
@@ -24,8 +24,8 @@ import (
 // Program describes one program.
 type Program struct {
 	Name string
-	// Help is printed by --help, after the usage line. Indented lines stay as
-	// they are.
+	// Help is printed by --help after the usage line. Indented lines are not
+	// reflowed.
 	Help string
 	// Flags is a pointer to the struct of flags (see kong); it embeds Common.
 	// Each flag also has an environment variable, SYNOD_ and its name, and,
@@ -58,14 +58,14 @@ func (p Program) Exec(args []string, stdout, stderr io.Writer) int {
 	return 1
 }
 
-// errHelp ends a run that printed what --help or --version ask for.
+// errHelp ends a run after --help or --version.
 var errHelp = errors.New("nothing to run")
 
 func (p Program) run(args []string, stdout, stderr io.Writer) (err error) {
-	// kong ends --help and --version by calling Exit in the midst of parsing.
+	// kong ends --help and --version by calling Exit during parsing.
 	defer func() {
 		if r := recover(); r != nil {
-			if r != errHelp { //nolint:errorlint // the very value that was thrown
+			if r != errHelp { //nolint:errorlint // the same value that was thrown
 				panic(r)
 			}
 			err = errHelp
@@ -91,8 +91,8 @@ func (p Program) run(args []string, stdout, stderr io.Writer) (err error) {
 	return p.Run(ctx, stdout, parsed)
 }
 
-// describe is the help text of a flag: what it is for, its default and its
-// environment variable.
+// describe returns a flag's help text: its purpose, default and environment
+// variable.
 func describe(v *kong.Value) string {
 	var notes []string
 	if v.HasDefault && v.Default != "" && v.Default != "0" {

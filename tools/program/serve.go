@@ -9,19 +9,20 @@ import (
 	"go.uber.org/zap"
 )
 
-// drainLimit bounds the time that a daemon takes to finish.
+// drainLimit limits how long a daemon takes to shut down.
 const drainLimit = 15 * time.Second
 
 // Daemon is a running part of Synod.
 type Daemon interface {
-	// Err reports at most one error, after which the daemon cannot go on.
+	// Err returns at most one error, after which the daemon must be closed.
 	Err() <-chan error
-	// Close finishes what was begun, until ctx ends, and releases everything.
+	// Close finishes work in progress until ctx ends, and releases all
+	// resources.
 	Close(ctx context.Context) error
 }
 
-// Serve waits until ctx ends or one of the daemons cannot go on, and closes
-// them, one after the other. It returns what went wrong first.
+// Serve waits until ctx ends or a daemon fails, then closes the daemons in
+// order. It returns the first error.
 func Serve(ctx context.Context, log *zap.Logger, daemons ...Daemon) error {
 	watching, stop := context.WithCancel(ctx)
 	defer stop()
@@ -31,7 +32,7 @@ func Serve(ctx context.Context, log *zap.Logger, daemons ...Daemon) error {
 		watchers.Go(func() {
 			select {
 			case err := <-d.Err():
-				failed <- err // nil if the daemon was closed by others
+				failed <- err // nil if the daemon was closed from elsewhere
 			case <-watching.Done():
 			}
 		})

@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// Size is a flag's value in bytes, written as a whole number and a unit: 64MB,
-// 256MiB, 1gb. Like Redis's, units are not case-sensitive; k, m, g, t alone
-// count in thousands, those with an i and, as in Redis, kb, mb and gb in 1024.
+// Size is a flag in bytes, written as an integer and a unit: 64MB, 256MiB, 1gb.
+// As in Redis, units are not case-sensitive, and kb, mb and gb are multiples of
+// 1024. So are units with an i; k, m, g and t alone are multiples of 1000.
 type Size int64
 
 var units = map[string]int64{

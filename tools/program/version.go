@@ -12,7 +12,7 @@ var (
 	commit  string
 )
 
-// Release returns the release's version alone, as programs report it to others.
+// Release returns only the release version, which programs report to others.
 func Release() string {
 	if version != "" {
 		return version

@@ -22,10 +22,10 @@ import (
 	"synod/tools/program"
 )
 
-// createLimit bounds the time that a new cluster's creation in etcd takes.
+// createLimit limits how long creating a new cluster in etcd may take.
 const createLimit = 30 * time.Second
 
-// minFree is the room on the disk, in bytes, below which nodes refuse writes.
+// minFree is the free disk space in bytes below which nodes refuse writes.
 const minFree = 64 << 20
 
 // cluster is the running cluster.
@@ -33,7 +33,7 @@ type cluster struct {
 	flags  *flags
 	log    *zap.Logger
 	memory memory
-	parts  []program.Daemon // what runs, in the order in which it was started
+	parts  []program.Daemon // running parts, in starting order
 
 	dir     *directory
 	etcdURL string
@@ -42,17 +42,17 @@ type cluster struct {
 	proxies []*proxy.Proxy
 }
 
-// part makes anything that is to be closed a part of the cluster.
+// part makes any closer a part of the cluster.
 type part struct {
-	err   <-chan error // nil: it does not fail by itself
+	err   <-chan error // nil if it cannot fail by itself
 	close func() error
 }
 
 func (p part) Err() <-chan error           { return p.err }
 func (p part) Close(context.Context) error { return p.close() }
 
-// start brings everything up, bottom first. After an error, close releases
-// what was started.
+// start starts everything, bottom first. After an error, close releases what
+// was started.
 func (c *cluster) start(ctx context.Context) (err error) {
 	f := c.flags
 	addrs, err := proxyAddrs(f.Listen, f.Proxies)
@@ -91,7 +91,7 @@ func (c *cluster) start(ctx context.Context) (err error) {
 	return c.startProxies(ctx, addrs)
 }
 
-// startNodes starts all nodes at the same time: each reads its log first.
+// startNodes starts all nodes in parallel, because each first reads its log.
 func (c *cluster) startNodes(ctx context.Context) error {
 	names := nodeNames(c.dir.Nodes)
 	nodes := make([]*storaged.Daemon, len(names))
@@ -120,7 +120,7 @@ func (c *cluster) startNodes(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// create lays out the slots at the first start.
+// create assigns the slots at the first start.
 func (c *cluster) create(ctx context.Context, table *placement.Table) error {
 	ctx, cancel := context.WithTimeout(ctx, createLimit)
 	defer cancel()
@@ -158,14 +158,14 @@ func (c *cluster) startProxies(ctx context.Context, addrs []string) error {
 	return nil
 }
 
-// serve runs until ctx ends or a part of the cluster cannot go on, and closes
-// the parts, last started first: proxies, nodes, etcd.
+// serve runs until ctx ends or a part of the cluster fails, then closes the
+// parts in reverse order: proxies, nodes, etcd.
 func (c *cluster) serve(ctx context.Context) error {
 	slices.Reverse(c.parts)
 	return program.Serve(ctx, c.log, c.parts...)
 }
 
-// close releases what start brought up.
+// close releases everything that start created.
 func (c *cluster) close() error {
 	slices.Reverse(c.parts)
 	return program.Close(c.parts...)
@@ -183,7 +183,7 @@ func proxyAddrs(listen string, n int) ([]string, error) {
 	}
 	addrs := make([]string, n)
 	for i := range addrs {
-		p := 0 // any free one, for each
+		p := 0 // a free port for each
 		if port != 0 {
 			p = int(port) + i
 		}
@@ -192,7 +192,7 @@ func proxyAddrs(listen string, n int) ([]string, error) {
 	return addrs, nil
 }
 
-// tryListen finds out whether the ports are free before anything is started.
+// tryListen checks that the ports are free before anything starts.
 func tryListen(addrs []string) error {
 	for _, addr := range addrs {
 		l, err := net.Listen("tcp", addr)
@@ -206,7 +206,7 @@ func tryListen(addrs []string) error {
 	return nil
 }
 
-// banner says where to connect.
+// banner returns the text that says where to connect.
 func (c *cluster) banner(out io.Writer) error {
 	var b strings.Builder
 	line := func(what, format string, args ...any) {

@@ -26,7 +26,7 @@ type directory struct {
 	layout
 }
 
-// layout is what cannot change after a cluster was made.
+// layout is fixed once a cluster has been created.
 type layout struct {
 	Format   int `json:"format"`
 	Nodes    int `json:"nodes"`
@@ -37,8 +37,8 @@ type layout struct {
 
 const layoutFormat = 1
 
-// openDirectory locks the directory, making it if need be, and checks that it
-// holds a cluster of the layout that is wanted, or nothing yet.
+// openDirectory locks the directory, creating it if necessary, and checks that
+// it is empty or holds a cluster with the wanted layout.
 func openDirectory(path string, want layout) (*directory, error) {
 	abs, err := filepath.Abs(path)
 	if err != nil {
@@ -60,10 +60,10 @@ func openDirectory(path string, want layout) (*directory, error) {
 
 func (d *directory) sub(name string) string { return filepath.Join(d.path, name) }
 
-// close gives the lock back.
+// close releases the lock.
 func (d *directory) close() error { return d.lock.Close() }
 
-// lock takes the directory's lock, which ends with the process.
+// lock takes the directory's lock, which the process holds until it ends.
 func lock(dir string) (*os.File, error) {
 	f, err := os.OpenFile(filepath.Join(dir, "LOCK"), os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
@@ -114,7 +114,7 @@ func readLayout(dir string, want layout) (layout, error) {
 	return have, nil
 }
 
-// makeLayout writes the layout into a directory that holds nothing else.
+// makeLayout writes the layout to an otherwise empty directory.
 func makeLayout(dir, name string, l layout) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -132,7 +132,7 @@ func makeLayout(dir, name string, l layout) error {
 	return sealed.Replace(name, append(data, '\n'))
 }
 
-// newLayout is the layout that the flags ask for.
+// newLayout returns the layout given by the flags.
 func newLayout(f *flags) layout {
 	return layout{Format: layoutFormat, Nodes: f.Nodes, Replicas: min(f.Replicas, f.Nodes), Cluster: "local"}
 }

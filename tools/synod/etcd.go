@@ -12,20 +12,19 @@ import (
 	"go.uber.org/zap/zapcore"
 )
 
-// etcdStartLimit bounds the time that the embedded etcd takes to be ready.
+// etcdStartLimit limits how long the embedded etcd may take to start.
 const etcdStartLimit = time.Minute
 
 // etcd is the embedded etcd.
 type etcd struct {
 	*embed.Etcd
-	level zap.AtomicLevel // of its log
+	level zap.AtomicLevel // of its logs
 }
 
-// url returns where it is reached. Its port is a free one, another at each
-// start.
+// url returns its address. The port is a free one, different at each start.
 func (e *etcd) url() string { return "http://" + e.Clients[0].Addr().String() }
 
-// close ends it. It would log that its listeners were closed.
+// close stops it. Otherwise it would log that its listeners were closed.
 func (e *etcd) close() error {
 	e.level.SetLevel(zapcore.FatalLevel)
 	e.Close()
@@ -40,7 +39,7 @@ func startEtcd(ctx context.Context, dir string, log *zap.Logger) (*etcd, error) 
 	cfg.ListenClientUrls, cfg.AdvertiseClientUrls = anyPort, anyPort
 	cfg.ListenPeerUrls, cfg.AdvertisePeerUrls = anyPort, anyPort
 	cfg.InitialCluster = cfg.InitialClusterFromName(cfg.Name)
-	// What the cluster keeps here is small; its history is of no use.
+	// The cluster stores little here, and needs no history.
 	cfg.AutoCompactionMode, cfg.AutoCompactionRetention = embed.CompactorModePeriodic, "10m"
 	e := &etcd{level: zap.NewAtomicLevelAt(zapcore.ErrorLevel)}
 	cfg.ZapLoggerBuilder = embed.NewZapLoggerBuilder(log.Named("etcd").WithOptions(zap.IncreaseLevel(e.level)))

@@ -30,7 +30,7 @@ type flags struct {
 	program.Logging
 }
 
-// Validate refuses numbers that make no sense. kong calls it.
+// Validate rejects invalid numbers. kong calls it.
 func (f *flags) Validate() error {
 	for name, n := range map[string]int{"nodes": f.Nodes, "replicas": f.Replicas, "proxies": f.Proxies, "max-clients": f.MaxClients} {
 		if n < 1 {
@@ -70,9 +70,9 @@ func (f *flags) run(ctx context.Context, out io.Writer, _ *kong.Context) error {
 	c := &cluster{flags: f, log: log, memory: memory}
 	if err := c.start(ctx); err != nil {
 		if ctx.Err() != nil {
-			return c.close() // asked to end while it started
+			return c.close() // stopped during the start
 		}
-		_ = c.close() // the first error says more
+		_ = c.close() // the first error is more useful
 		return err
 	}
 	if err := c.banner(out); err != nil {

@@ -6,20 +6,20 @@ import (
 )
 
 const (
-	// etcdMemory is what the embedded etcd takes, in bytes.
+	// etcdMemory is the memory of the embedded etcd in bytes.
 	etcdMemory = 64 << 20
-	// proxyMemory is what each proxy has unless the process is told otherwise.
+	// proxyMemory is the default memory of each proxy.
 	proxyMemory = 1 << 30
 )
 
-// memory is what the memory of the process is divided into.
+// memory says how the process's memory is divided.
 type memory struct {
 	limit, outside int64
-	node, proxy    int64 // limits of each
+	node, proxy    int64 // limit of each
 }
 
-// divideMemory gives each node what it needs, and up to its default a half of what
-// else there is; the proxies have the rest.
+// divideMemory gives each node what it needs and, up to its default, half of
+// the rest; the proxies get the remainder.
 func divideMemory(f *flags) (memory, error) {
 	nodes, proxies, cache := int64(f.Nodes), int64(f.Proxies), int64(f.CacheSize)
 	usual := storaged.DefaultMemory(cache)

@@ -9,7 +9,7 @@ import (
 	"synod/tools/migrate"
 )
 
-// copyFlags are the flags of import and export.
+// copyFlags has the flags of import and export.
 type copyFlags struct {
 	DB           []int  `name:"db" help:"Copy these databases only." placeholder:"N"`
 	Pattern      string `help:"Copy only keys that match this glob." placeholder:"GLOB"`
@@ -19,7 +19,7 @@ type copyFlags struct {
 	State        string `help:"Keep in this file how far the copy is. The same command then goes on after an interruption." placeholder:"FILE"`
 }
 
-// Validate refuses numbers that make no sense. kong calls it.
+// Validate rejects invalid numbers. kong calls it.
 func (f copyFlags) Validate() error {
 	for _, db := range f.DB {
 		if db < 0 || db > 15 {
@@ -36,7 +36,7 @@ func (f copyFlags) config() migrate.Config {
 	return migrate.Config{DBs: f.DB, Pattern: f.Pattern, SkipExisting: f.SkipExisting, Rate: f.Rate, State: f.State}
 }
 
-// login are the flags that say who one is on a server.
+// login has the flags for a server's credentials.
 type login struct {
 	User     string `help:"User to log in as there." placeholder:"NAME"`
 	Password string `help:"Password there; better in the environment than in the command." placeholder:"TEXT"`
@@ -122,7 +122,7 @@ func (c *exportCommand) run(ctx context.Context, out io.Writer) error {
 	return transfer(ctx, out, config)
 }
 
-// transfer copies, shows how far it is, and says what came of it.
+// transfer copies, shows the progress, and prints the result.
 func transfer(ctx context.Context, out io.Writer, config migrate.Config) error {
 	show := newDisplay(out)
 	config.Report, config.Note = show.report, show.note
@@ -137,10 +137,10 @@ func transfer(ctx context.Context, out io.Writer, config migrate.Config) error {
 	return errors.Join(err, summary(out, result, err == nil))
 }
 
-// shownFailures is how many keys that were not copied are listed.
+// shownFailures limits how many keys that were not copied are listed.
 const shownFailures = 20
 
-// summary prints what was done. Keys that were not copied are an error.
+// summary prints the result. It returns an error if keys were not copied.
 func summary(out io.Writer, r *migrate.Result, whole bool) error {
 	what := "copied"
 	if r.Before {

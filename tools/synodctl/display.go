@@ -12,17 +12,17 @@ import (
 	"synod/tools/migrate"
 )
 
-// display shows how far a copy is: by a bar on a terminal, by a line now and
-// then elsewhere.
+// display shows the progress of a copy: as a bar on a terminal, otherwise as a
+// line from time to time.
 type display struct {
-	mu   sync.Mutex // notes come from more than one goroutine
+	mu   sync.Mutex // notes come from several goroutines
 	out  io.Writer
 	last time.Time // of the last line
 
 	// On a terminal.
 	bar     progress.Writer
 	tracker *progress.Tracker
-	drawn   chan struct{} // closed when nothing more is drawn
+	drawn   chan struct{} // closed when drawing has ended
 }
 
 // lineEvery is the time between two lines.
@@ -50,7 +50,7 @@ func newDisplay(out io.Writer) *display {
 	return d
 }
 
-// report shows how far the copy is.
+// report shows the progress.
 func (d *display) report(p migrate.Progress) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -74,7 +74,7 @@ func (d *display) report(p migrate.Progress) {
 	d.tracker.UpdateMessage(fmt.Sprintf("%d keys copied, %d failed", p.Tally.Copied, p.Tally.Failed))
 }
 
-// line is a report in a line.
+// line formats a report as a line.
 func line(p migrate.Progress) string {
 	unit := "keys"
 	if p.Bytes {
@@ -87,7 +87,7 @@ func line(p migrate.Progress) string {
 	return fmt.Sprintf("%d of about %d %s%s: copied %d, failed %d", p.Done, max(p.Total, p.Done), unit, percent, p.Tally.Copied, p.Tally.Failed)
 }
 
-// note says what is worth knowing.
+// note shows a message.
 func (d *display) note(text string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -15,10 +15,10 @@ import (
 	"synod/meta/store"
 )
 
-// answerLimit bounds the wait for an etcd that does not answer.
+// answerLimit limits the wait for an etcd that does not answer.
 const answerLimit = 5 * time.Second
 
-// run runs the command that was chosen, with the store open if it looks at it.
+// run runs the chosen command; it opens the store if the command needs it.
 func (f *flags) run(ctx context.Context, out io.Writer, k *kong.Context) error {
 	switch k.Command() {
 	case "import":
@@ -84,7 +84,7 @@ func (c *initCommand) run(ctx context.Context, out io.Writer, st *store.Store) e
 	return err
 }
 
-// await waits for the nodes to be registered, saying for which.
+// await waits until the nodes are registered, and prints which are missing.
 func (c *initCommand) await(ctx context.Context, out io.Writer, st *store.Store, snap *store.Snapshot) error {
 	ctx, cancel := context.WithTimeout(ctx, c.Wait)
 	defer cancel()

@@ -1,10 +1,10 @@
-// Command synodctl lays out a Synod cluster, shows how it is, and copies data
-// into it and out of it.
+// Command synodctl sets up a Synod cluster, shows its status, and copies data
+// into and out of it.
 package main
 
 import "synod/tools/program"
 
-// flags are synodctl's commands and the flags that they share.
+// flags has synodctl's commands and their shared flags.
 type flags struct {
 	program.Common
 	program.Cluster

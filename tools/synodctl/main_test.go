@@ -18,10 +18,10 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"synodctl": main})
 }
 
-// TestScripts runs testdata/*.txtar. Besides synodctl they have the commands
-// `etcd`, which starts one and sets $ETCD, and `node CLUSTER ID` and
-// `proxy CLUSTER NAME`, which register one until the script ends;
-// `unnode ID` signs a node off.
+// TestScripts runs testdata/*.txtar. Besides synodctl, scripts can use `etcd`,
+// which starts one and sets $ETCD, `node CLUSTER ID` and `proxy CLUSTER NAME`,
+// which register a member until the script ends, and `unnode ID`, which
+// unregisters a node.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",

@@ -46,7 +46,8 @@ func (c *statusCommand) run(ctx context.Context, out io.Writer, st *store.Store)
 	return err
 }
 
-// status is what `status -o json` prints. Fields are added, never renamed.
+// status is the output of `status -o json`. Fields may be added, but never
+// renamed.
 type status struct {
 	Cluster     string        `json:"cluster"`
 	ClusterID   string        `json:"cluster_id"`
@@ -59,7 +60,7 @@ type status struct {
 
 type nodeStatus struct {
 	store.Node
-	// Slots that the node holds, is to hold or is about to give up.
+	// Slots that the node holds, will hold or will give up.
 	Slots int `json:"slots"`
 }
 
@@ -67,7 +68,7 @@ type groupStatus struct {
 	ID    string   `json:"id"`
 	Nodes []string `json:"nodes"`
 	Up    int      `json:"nodes_up"`
-	// Serving tells that a quorum of the group is up.
+	// Serving means that a quorum of the group is up.
 	Serving bool `json:"serving"`
 	Slots   int  `json:"slots"`
 }

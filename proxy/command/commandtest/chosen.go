@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// poll reports whether the condition came to hold.
+// poll reports whether the condition became true in time.
 func poll(condition func() bool) bool {
 	const patience, every = 30 * time.Second, 5 * time.Millisecond
 	tick := time.NewTicker(every)
@@ -25,7 +25,7 @@ func poll(condition func() bool) bool {
 	}
 }
 
-// drawnFrom checks that what one server has drawn at random is there on the
+// drawnFrom checks that members drawn at random on one server exist on the
 // other.
 func drawnFrom(e *Exchange) string {
 	want, have := parse(e.Want), parse(e.Have)
@@ -67,7 +67,7 @@ func drawnFrom(e *Exchange) string {
 	return ""
 }
 
-// split returns the words of a reply; with pairs, every second as a value.
+// split returns the words of a reply; with pairs, every second word is a value.
 func (r reply) split(pairs bool) (words, values [][]byte) {
 	all := r.words()
 	if !pairs {
@@ -85,8 +85,8 @@ func twice(words [][]byte) bool {
 	return len(slices.CompactFunc(words, bytes.Equal)) < len(words)
 }
 
-// popped checks that the servers have taken members that the other had too, and
-// takes from Redis what the other took.
+// popped checks that the popped members existed on both servers, and removes
+// the other server's members from Redis.
 func popped(e *Exchange) string {
 	want, have := parse(e.Want), parse(e.Have)
 	if want.Kind != have.Kind || want.Null != have.Null || len(want.Elems) != len(have.Elems) || twice(have.words()) {
@@ -115,8 +115,8 @@ func popped(e *Exchange) string {
 	return remade(e, have)
 }
 
-// remade writes a set again of which several members were popped. If few are left,
-// Redis makes a new one of them, which may be an intset, as it happens.
+// remade rewrites a set after several members were popped. Redis rebuilds a
+// small remaining set, possibly as an intset.
 func remade(e *Exchange, popped reply) string {
 	if len(e.Args) < 3 || len(popped.Elems) == 0 {
 		return ""
@@ -153,8 +153,8 @@ func without(words, others [][]byte) [][]byte {
 	return slices.DeleteFunc(slices.Clone(words), func(w []byte) bool { return have[string(w)] })
 }
 
-// added compares the ids of new entries. If the servers took them from their
-// clocks, the stream is deleted.
+// added compares the IDs of new entries. If they come from the servers' clocks,
+// the stream is deleted.
 func added(e *Exchange) string {
 	want, have := parse(e.Want), parse(e.Have)
 	equal := want.equal(have)
@@ -190,8 +190,8 @@ func millisOf(id []byte) int64 {
 	return n
 }
 
-// wholeScan goes on with both walks to their ends and compares what they found.
-// Their cursors have nothing in common.
+// wholeScan completes both walks and compares the results. The servers' cursors
+// are unrelated.
 func wholeScan(e *Exchange) string {
 	at := 1
 	if !strings.EqualFold(string(e.Args[0]), "SCAN") {
@@ -215,7 +215,8 @@ func wholeScan(e *Exchange) string {
 	return ""
 }
 
-// walked returns what the walk that began with a reply comes upon, each once.
+// walked returns everything that a walk finds, without duplicates, given its
+// first reply.
 func walked(s Server, args [][]byte, at int, r reply, group int) ([][]byte, error) {
 	const most = 1_000_000 // steps
 	args = slices.Clone(args)
@@ -238,8 +239,8 @@ func walked(s Server, args [][]byte, at int, r reply, group int) ([][]byte, erro
 	return nil, fmt.Errorf("a scan without an end")
 }
 
-// uncount takes back what PFCOUNT does in Redis, though it is a read: it writes
-// the number into the value.
+// uncount reverts PFCOUNT's effect in Redis, which writes the estimate into the
+// value although PFCOUNT is a read.
 func uncount(e *Exchange) string {
 	if len(e.Args) != 2 || e.Want[0] != ':' {
 		return ""
@@ -257,8 +258,8 @@ func uncount(e *Exchange) string {
 	return ""
 }
 
-// sortedSame compares what SORT says: what its keys do not tell apart has no
-// order, as has a set that is not sorted at all.
+// sortedSame compares SORT replies: items with equal sort keys have no defined
+// order, nor does an unsorted set.
 func sortedSame(e *Exchange) string {
 	group := 0 // one for each GET
 	for _, a := range e.Args[2 : len(e.Args)-1] {
@@ -274,9 +275,9 @@ func sortedSame(e *Exchange) string {
 	return sameElements(want, parse(e.Have), group)
 }
 
-// unsort settles a SORT. Redis looks at the C library's errno without having set
-// it, and so takes elements for no numbers if some earlier number was out of
-// range; it is asked again after a command that sets it.
+// unsort settles a SORT. Redis checks errno without clearing it, and so rejects
+// valid numbers after an earlier number was out of range. The request is
+// repeated after a command that resets errno.
 func unsort(e *Exchange) string {
 	if bytes.HasPrefix(e.Want, []byte("-ERR One or more scores")) && e.Have[0] != '-' {
 		_, err1 := ask(e.Redis, "INCRBYFLOAT", spare, "1")
@@ -290,8 +291,8 @@ func unsort(e *Exchange) string {
 	return unpack(e)
 }
 
-// unpack takes back what SORT does to a sorted set in Redis, even where it only
-// reads: a small one is no listpack any more.
+// unpack reverts SORT's effect on a sorted set in Redis: even a read converts a
+// small one from listpack.
 func unpack(e *Exchange) string {
 	key := string(e.Args[1])
 	have, err1 := ask(e.Mine, "OBJECT", "ENCODING", key)
@@ -314,11 +315,11 @@ func unpack(e *Exchange) string {
 	return ""
 }
 
-// spare is the key at which dumps are restored.
+// spare is the key to which dumps are restored.
 const spare = "spare"
 
-// dumped restores what each server has dumped on the other and compares it with
-// the original's.
+// dumped restores each server's dump on the other server and compares the value
+// to the original.
 func dumped(e *Exchange) string {
 	want, have := parse(e.Want), parse(e.Have)
 	if want.Kind != have.Kind || want.Null != have.Null {
@@ -348,13 +349,13 @@ func dumped(e *Exchange) string {
 	return ""
 }
 
-// whole are the requests that show all of a value, by its type.
+// whole lists the requests that show a value completely, by type.
 var whole = map[string][]string{
 	"+string": {"GET"}, "+hash": {"HGETALL", "HLEN"}, "+list": {"LRANGE 0 -1", "LLEN"}, "+set": {"SMEMBERS", "SCARD"},
 	"+zset": {"ZRANGE 0 -1 WITHSCORES", "ZCARD"}, "+stream": {"XRANGE - +", "XINFO STREAM FULL COUNT 0"},
 }
 
-// Inspect compares all that there is at a key and returns what is wrong, or "".
+// Inspect compares everything at a key and returns what differs, or "".
 func Inspect(key []byte, redis, mine Server) string {
 	questions := []string{"TYPE", "OBJECT ENCODING", "PTTL"}
 	if kind, err := send(redis, [][]byte{[]byte("TYPE"), key}); err != nil {
@@ -381,8 +382,8 @@ func Inspect(key []byte, redis, mine Server) string {
 	return ""
 }
 
-// Vanish makes the value at a key, or a new one, expire soon and waits until
-// it is gone. It returns what is wrong, or "".
+// Vanish makes the value at a key (or a new one) expire soon and waits until it
+// is gone. It returns what is wrong, or "".
 func Vanish(key []byte, redis, mine Server) string {
 	for _, s := range []Server{redis, mine} {
 		r, err := send(s, [][]byte{[]byte("PEXPIRE"), key, []byte("20")})

@@ -10,28 +10,28 @@ import (
 // Generator makes one sequence.
 type Generator struct {
 	Source
-	groups  map[string][]*command.Spec // by group, each as often as it is to be picked
-	makers  map[string][]*command.Spec // of these, what fills collections
+	groups  map[string][]*command.Spec // by group, repeated by frequency
+	makers  map[string][]*command.Spec // of these, the commands that fill collections
 	all     []*command.Spec
-	home    bool             // only the first key of each kind is used
-	focus   []string         // the kinds of value that the sequence is mostly about
+	home    bool             // use only the first key of each kind
+	focus   []string         // the main kinds of value in the sequence
 	groupOf []string         // their groups
-	members []string         // what collections mostly have
+	members []string         // usual members of collections
 	next    int              // number of the last stream entry
-	ids     map[string][]int // numbers of the entries that streams were given
-	queue   []Step           // come before anything else
+	ids     map[string][]int // numbers of the entries added to streams
+	queue   []Step           // to be returned before anything else
 	req     request
 }
 
-// request is what the parts of one request must know of each other.
+// request is state shared by the parts of one request.
 type request struct {
 	spec    *command.Spec
 	kind    string
 	key     string // the first
-	numKeys int    // as the request says, 0: it does not
-	keys    int    // so many keys were given
-	bulk    int    // so many elements are to be given, 0: a few
-	from    int    // the first of them
+	numKeys int    // as given in the request; 0: not given
+	keys    int    // number of keys given
+	bulk    int    // number of elements to generate; 0: a few
+	from    int    // the first one
 	stride  int
 	long    bool // some are too long for a compact value
 }
@@ -69,7 +69,7 @@ func New(seed uint64, specs []*command.Spec) *Generator {
 	return g
 }
 
-// open gives the first key of each kind something to begin with.
+// open queues steps that fill the first key of each kind.
 func (g *Generator) open(groups []string) {
 	g.home = true
 	for _, group := range groups {
@@ -95,17 +95,17 @@ func (g *Generator) open(groups []string) {
 // makes are the flags of commands that fill collections.
 const makes = command.Write | command.DenyOOM
 
-// frequency says how often a command is picked: what empties collections less
-// often than what asks about them.
+// frequency says how often to pick a command: commands that empty collections
+// less often than reads.
 func frequency(spec *command.Spec) int {
 	switch {
 	case len(spec.Subcommands) > 0:
 		return 2 * len(spec.Subcommands)
-	case spec.FullName == "xreadgroup": // what other commands on groups depend on
+	case spec.FullName == "xreadgroup": // other group commands depend on it
 		return 12
 	case spec.FullName == "xclaim" || spec.FullName == "xautoclaim" || spec.FullName == "xpending":
 		return 8
-	case spec.FullName == "restore": // with made up payloads; those of DUMP are steps of their own
+	case spec.FullName == "restore": // with generated payloads; DUMP payloads have their own steps
 		return 1
 	case slices.Contains(rare, spec.FullName):
 		return 1
@@ -132,7 +132,7 @@ func (g *Generator) Next() Step {
 	case n < 6:
 		return Step{Inspect: g.Key()}
 	case n < 8:
-		return Step{Args: [][]byte{[]byte("DEL"), g.Key()}} // keeps values from growing for ever
+		return Step{Args: [][]byte{[]byte("DEL"), g.Key()}} // prevents unlimited growth of values
 	case n < 12:
 		return g.restore()
 	}
@@ -143,7 +143,7 @@ func (g *Generator) Next() Step {
 	return Step{Args: args}
 }
 
-// Request returns a request: mostly sound, sometimes not.
+// Request returns a request, usually a valid one.
 func (g *Generator) Request() [][]byte {
 	for {
 		args := g.sound(g.pick())
@@ -159,7 +159,7 @@ func (g *Generator) Request() [][]byte {
 	}
 }
 
-// pick returns the command to make a request of.
+// pick chooses the command for a request.
 func (g *Generator) pick() *command.Spec {
 	specs := g.all
 	switch n := g.IntN(20); {
@@ -183,7 +183,7 @@ func (g *Generator) pick() *command.Spec {
 	return spec
 }
 
-// sound returns a request of the command as its documentation has it.
+// sound returns a request that follows the command's documentation.
 func (g *Generator) sound(spec *command.Spec) [][]byte {
 	g.begin(spec)
 	if special := specials[spec.FullName]; special != nil && !g.OneIn(16) {
@@ -192,7 +192,7 @@ func (g *Generator) sound(spec *command.Spec) [][]byte {
 	return g.documented()
 }
 
-// begin sets what the parts of a request have in common.
+// begin sets the state shared by a request's parts.
 func (g *Generator) begin(spec *command.Spec) {
 	g.req = request{spec: spec, kind: kindOf[spec.Group], from: g.IntN(300), stride: 1}
 	if g.req.kind == "" {
@@ -212,7 +212,7 @@ func (g *Generator) begin(spec *command.Spec) {
 func (g *Generator) documented() [][]byte {
 	spec := g.req.spec
 	args := Words(strings.Split(strings.ToUpper(spec.FullName), "|")...)
-	var options [][][]byte // that stand side by side
+	var options [][][]byte // consecutive options
 	for i := range spec.Args {
 		words := g.argument(&spec.Args[i])
 		if spec.Args[i].Flags&command.Optional != 0 {
@@ -231,7 +231,7 @@ func (g *Generator) documented() [][]byte {
 	return args
 }
 
-// argument returns the words of a documented argument, none if it is optional
+// argument returns the words of a documented argument; none if it is optional
 // and left out.
 func (g *Generator) argument(a *command.Arg) (words [][]byte) {
 	if a.Flags&command.Optional != 0 && !g.OneIn(3) {
@@ -251,7 +251,7 @@ func (g *Generator) argument(a *command.Arg) (words [][]byte) {
 	return words
 }
 
-// times says how often an argument is given.
+// times returns how often an argument occurs.
 func (g *Generator) times(a *command.Arg) int {
 	if a.Flags&command.Multiple == 0 {
 		return 1
@@ -274,7 +274,7 @@ func (g *Generator) times(a *command.Arg) int {
 	return few
 }
 
-// bulky are the arguments that are sometimes given by the hundred.
+// bulky are the arguments that sometimes occur hundreds of times.
 var bulky = []string{"field", "field_value", "element", "member", "score_member", "longitude_latitude_member", "id"}
 
 // typed returns the words of one occurrence of an argument.

@@ -21,8 +21,8 @@ func (g *Generator) newMember() string {
 	return fmt.Sprintf("m%d", g.IntN(10))
 }
 
-// member returns a member, a field or an element: mostly one that others use
-// too; one of a row if the request has many.
+// member returns a member, field or element: usually a common one, or
+// consecutive ones if the request has many.
 func (g *Generator) member() string {
 	if g.req.bulk > 0 {
 		if g.req.bulk%4 == 0 {
@@ -54,7 +54,7 @@ func (g *Generator) element() string {
 	return g.value()
 }
 
-// word returns a word that suits an argument's name, or else its type.
+// word returns a word that fits an argument's name or, otherwise, its type.
 func (g *Generator) word(a *command.Arg) string {
 	if hint := hints[g.req.spec.FullName+" "+a.Name]; hint != nil {
 		return hint(g)
@@ -91,8 +91,7 @@ func (g *Generator) subject() string {
 
 type hint = func(*Generator) string
 
-// hints make words for arguments by their name, or by the command's name and
-// theirs.
+// hints generate arguments by name, optionally qualified by the command's name.
 var hints map[string]hint
 
 func init() {
@@ -151,7 +150,7 @@ func init() {
 	}
 }
 
-// near returns an index that even a short list has.
+// near returns an index that exists even in short lists.
 func (g *Generator) near() string {
 	if g.OneIn(4) {
 		return g.place()
@@ -174,8 +173,8 @@ func (g *Generator) scored() string {
 	return g.score()
 }
 
-// coordinate returns one around a place where many are, seldom the same twice:
-// the order of what is equally far is undefined.
+// coordinate returns a coordinate near a common point, rarely the same one
+// twice: the order of equally distant places is undefined.
 func (g *Generator) coordinate(around, most float64) string {
 	switch g.IntN(60) {
 	case 0:
@@ -204,7 +203,7 @@ func (g *Generator) group() string {
 
 func (g *Generator) consumer() string { return Pick(g.Source, "c1", "c1", "c2", "c2", "\x00") }
 
-// knownID returns the id of an entry that may be there.
+// knownID returns the ID of an entry that may exist.
 func (g *Generator) knownID() string {
 	switch {
 	case g.req.bulk > 0:
@@ -218,7 +217,7 @@ func (g *Generator) knownID() string {
 	return fmt.Sprintf("%d-%d", 1+g.IntN(g.next+2), g.IntN(3)/2)
 }
 
-// lastID returns an id that the last entry may have, or one behind it.
+// lastID returns an ID that may be that of the last entry or later.
 func (g *Generator) lastID() string {
 	if g.OneIn(3) {
 		return g.knownID()
@@ -242,7 +241,7 @@ func (g *Generator) typeName() string {
 	return Pick(g.Source, "string", "STRING", "list", "hash", "set", "zset", "stream", "nosuch", "")
 }
 
-// commandName returns the name of a command in the table, or of none.
+// commandName returns the name of an existing or missing command.
 func (g *Generator) commandName() string {
 	spec := Pick(g.Source, g.all...)
 	if len(spec.Subcommands) > 0 {

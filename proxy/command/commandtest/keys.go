@@ -7,8 +7,8 @@ import (
 	"synod/proxy/command"
 )
 
-// Each kind of value has keys of its own, which it is mostly found at, and all
-// kinds meet at the shared keys.
+// Each kind of value has its own keys, where it is usually found. All kinds
+// share the shared keys.
 const (
 	texts    = "str"
 	hashes   = "hash"
@@ -18,17 +18,16 @@ const (
 	streams  = "stream"
 	sketches = "hll"
 	places   = "geo"
-	// equals are sorted sets whose scores are all 0: of others, the order of
-	// members within a range of members is undefined.
+	// equals are sorted sets in which all scores are 0. With other scores,
+	// ranges by name have an undefined order.
 	equals = "lex"
-	// shorts are strings that LCS is asked about, which takes the product of
-	// their lengths.
+	// shorts are strings for LCS, whose cost is the product of their lengths.
 	shorts = "lcs"
 )
 
 var kinds = []string{texts, hashes, lists, sets, zsets, streams, sketches, places, equals}
 
-// kindOf is the kind of value that a group of commands works on.
+// kindOf is the kind of value for a group of commands.
 var kindOf = map[string]string{
 	"string": texts, "bitmap": texts, "hash": hashes, "list": lists, "set": sets, "sorted-set": zsets,
 	"stream": streams, "hyperloglog": sketches, "geo": places,
@@ -42,7 +41,7 @@ func (g *Generator) keyOf(kind string) string {
 	return Pick(g.Source, kind+"1", kind+"1", kind+"1", kind+"1", kind+"2", kind+"2", "{"+kind+"}3")
 }
 
-// key returns a key where a command that wants the kind mostly finds it.
+// key returns a key that usually holds the kind of value.
 func (g *Generator) key(kind string) string {
 	switch n := g.IntN(50); {
 	case g.home:
@@ -56,7 +55,7 @@ func (g *Generator) key(kind string) string {
 	case kind == sets && n < 9 || kind == places && n == 9 || kind == zsets && n == 10 && g.req.spec.Has(command.ReadOnly):
 		return g.keyOf(Pick(g.Source, zsets, places, equals))
 	case kind == zsets && n < 20 && g.req.numKeys > 0:
-		return g.keyOf(sets) // the algebra of sorted sets takes sets
+		return g.keyOf(sets) // sorted set algebra accepts sets
 	}
 	return g.keyOf(kind)
 }
@@ -64,10 +63,10 @@ func (g *Generator) key(kind string) string {
 // anyKey returns a key of any kind.
 func (g *Generator) anyKey() string { return g.key(Pick(g.Source, g.focus...)) }
 
-// Key is anyKey, for requests that others make up.
+// Key is anyKey, for external request generators.
 func (g *Generator) Key() []byte { return []byte(g.anyKey()) }
 
-// reserved tells whether a key is one of the kind's own.
+// reserved reports whether a key is reserved for the kind.
 func reserved(key []byte, kind string) bool {
 	return bytes.HasPrefix(key, []byte(kind)) || bytes.HasPrefix(key, []byte("{"+kind+"}"))
 }

@@ -17,12 +17,12 @@ type Exchange struct {
 
 // Rule says how replies may differ. Same returns what is wrong, or "".
 type Rule struct {
-	Always bool // Same is asked even if the replies are equal
-	// Alone: Same talks to the servers, so the request cannot be in a pipeline.
+	Always bool // call Same even if the replies are equal
+	// Alone: Same sends requests, so the request cannot be in a pipeline.
 	Alone bool
 	Same  func(*Exchange) string
-	// Settle, if not nil, is done before the replies are compared: it undoes
-	// what the request has done on Redis alone. It returns what is wrong, or "".
+	// Settle, if not nil, runs before the comparison and reverts effects that
+	// only Redis has. It returns what is wrong, or "".
 	Settle func(*Exchange) string
 }
 
@@ -38,8 +38,7 @@ var (
 	times    = Rule{Same: timed}
 )
 
-// rules are the commands whose replies need not be equal byte for byte, and
-// why that is so.
+// rules lists the commands whose replies may differ, with the reason.
 var rules = map[string]Rule{
 	"keys":        anyOrder, // no order is promised
 	"smembers":    anyOrder,
@@ -98,7 +97,7 @@ var rules = map[string]Rule{
 	"object|refcount": anyReply, // an implementation's detail
 }
 
-// To compare what dumps hold takes the rules of other commands.
+// Comparing dumps needs the rules of other commands.
 func init() {
 	rules["dump"] = Rule{Always: true, Alone: true, Same: dumped} // there are several ways to write a value
 }
@@ -115,7 +114,7 @@ func RuleOf(args [][]byte) Rule {
 	return exactly
 }
 
-// Exact reports whether the replies to a request must be equal.
+// Exact reports whether the replies to a request must be identical.
 func Exact(args [][]byte) bool {
 	spec, failure := command.Resolve(args)
 	if failure != nil {
@@ -149,8 +148,8 @@ func kindOnly(e *Exchange) string {
 	return "the kinds differ"
 }
 
-// clockSlack is how far apart the servers' answers about time may be, in
-// milliseconds: a step is done on one a little later than on the other.
+// clockSlack is how much the servers' replies about time may differ, in
+// milliseconds: a step runs slightly later on one server.
 const clockSlack = 5000
 
 func clocked(e *Exchange) string {
@@ -168,8 +167,8 @@ func close(want, have reply) bool {
 	return err1 == nil && err2 == nil && a >= 0 && b >= 0 && d >= -clockSlack && d <= clockSlack
 }
 
-// described compares descriptions of commands: subcommands have no order, and
-// Redis knows more commands if it is asked for all.
+// described compares command descriptions: subcommands are unordered, and Redis
+// has more commands.
 func described(e *Exchange) string {
 	if len(e.Args) == 2 {
 		return kindOnly(e)
@@ -195,8 +194,8 @@ func withoutID(reply []byte) []byte {
 	return append(append(bytes.Clone(before), mark...), after...)
 }
 
-// sizes gives Redis the time to remove keys that were set with an expiry in the
-// past: it counts them until it has.
+// sizes waits until Redis has deleted keys whose expiry was set in the past: it
+// polls the count.
 func sizes(e *Exchange) string {
 	if poll(func() bool {
 		want, err1 := e.Redis.Send([]byte("DBSIZE"))
@@ -220,13 +219,12 @@ func found(e *Exchange) string {
 	return sameElements(want, have, 1)
 }
 
-// timed compares replies that have times in them: idle times of pending
-// entries and of consumers, and when they were seen. How Redis lays a stream out
-// is its own.
+// timed compares replies that contain times: when pending entries and consumers
+// were last active. Redis's stream layout is ignored.
 func timed(e *Exchange) string { return sameBut(parse(e.Want), parse(e.Have), reply{}) }
 
-// layout are the names in front of what is a server's own affair, spans those in
-// front of a time that has passed.
+// layout are names before server-specific values, spans those before elapsed
+// times.
 var (
 	layout = map[string]bool{"radix-tree-keys": true, "radix-tree-nodes": true}
 	spans  = map[string]bool{"idle": true, "inactive": true, "seen-time": true, "active-time": true}

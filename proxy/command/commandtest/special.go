@@ -9,8 +9,8 @@ import (
 	"synod/proxy/command"
 )
 
-// specials make requests of commands whose arguments have a meaning, or go
-// together in a way, that their declaration does not tell.
+// specials generate requests for commands whose arguments have a meaning, or
+// depend on each other, in ways that their declaration does not show.
 var specials map[string]func(*Generator) [][]byte
 
 // The map refers to functions that look into it.
@@ -62,7 +62,7 @@ func (g *Generator) on(name string, words ...string) [][]byte {
 	return append(Words(name, g.subject()), Words(words...)...)
 }
 
-// sometimes returns the words once in n times, or none.
+// sometimes returns the words with probability 1/n, otherwise none.
 func (g *Generator) sometimes(n int, words ...string) [][]byte {
 	if !g.OneIn(n) {
 		return nil
@@ -208,7 +208,7 @@ func (g *Generator) zrange() [][]byte {
 	return append(append(g.on("ZRANGE"), ends...), options...)
 }
 
-// trim returns the words that say how a stream is to be cut.
+// trim returns the options for trimming a stream.
 func (g *Generator) trim() [][]byte {
 	args := Words("MAXLEN")
 	if g.OneIn(3) {
@@ -248,14 +248,14 @@ func (g *Generator) xadd() [][]byte {
 	for range 1 + g.IntN(3) {
 		args = append(args, Words(Pick(g.Source, "f", "f", "f2", g.member()), g.element())...)
 	}
-	// What is pending in a group is what most commands on groups are about.
+	// Most group commands work on pending entries.
 	switch group := Pick(g.Source, "g", "g", "h"); g.IntN(8) {
 	case 0:
 		g.queue = append(g.queue, Step{Args: Words("XGROUP", "CREATE", string(key), group, Pick(g.Source, "0", "0", "$"))})
 	case 1, 2:
 		g.queue = append(g.queue, Step{Args: Words("XREADGROUP", "GROUP", group, g.consumer(), "STREAMS", string(key), ">")})
 	}
-	if g.OneIn(25) { // enough for several of the nodes that Redis keeps entries in
+	if g.OneIn(25) { // enough for several nodes in Redis
 		for range 20 + g.IntN(200) {
 			g.queue = append(g.queue, Step{Args: Words("XADD", string(key), fmt.Sprintf("%d-0", g.nextID(string(key))), "f", g.member())})
 		}
@@ -344,7 +344,7 @@ func (g *Generator) hello() [][]byte {
 	return args
 }
 
-// getKeys asks for the keys of some other request.
+// getKeys returns a request for the keys of another request.
 func (g *Generator) getKeys(name string) [][]byte {
 	for {
 		spec := Pick(g.Source, g.all...)

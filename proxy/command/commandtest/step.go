@@ -6,16 +6,15 @@ import (
 	"strings"
 )
 
-// Step is one thing that is done to both servers: the first of its fields that
-// is set.
+// Step is an action on both servers: that of the first field that is set.
 type Step struct {
-	// Expire is a key whose value, or a new one, is made to expire soon; the
-	// step is over when it is gone on both servers.
+	// Expire is a key whose value (or a new one) expires soon; the step ends
+	// when it is gone on both servers.
 	Expire []byte
-	// Inspect is a key whose type, expiry and whole value are compared.
+	// Inspect is a key whose type, expiry and complete value are compared.
 	Inspect []byte
-	// Args is a request. If it has the element Payload, that is replaced by
-	// what DUMP says of the key Dump.
+	// Args is a request. The element Payload is replaced by the DUMP of the key
+	// Dump.
 	Args [][]byte
 	Dump *Dump
 }
@@ -25,15 +24,14 @@ type Dump struct {
 	Key []byte
 	// Mine: the payload comes from the server under test, not from Redis.
 	Mine bool
-	// Flip is the index of a byte that is damaged, from the end; 0 is none.
+	// Flip is the index from the end of a byte to damage; 0 means none.
 	Flip int
 }
 
-// Payload stands for a dump in Args.
+// Payload is a placeholder for a dump in Args.
 var Payload = []byte("\x00payload\x00")
 
-// Plain tells whether the step is nothing but a request whose reply is
-// compared by looking at it.
+// Plain reports whether the step is just a request whose replies are compared.
 func (s *Step) Plain() bool {
 	return s.Expire == nil && s.Inspect == nil && s.Dump == nil && !RuleOf(s.Args).Alone
 }
@@ -67,8 +65,8 @@ func (s *Step) Request(redis, mine Server) ([][]byte, error) {
 	return args, nil
 }
 
-// Run does the step on both servers. what tells how they differ, "" for not at
-// all.
+// Run runs the step on both servers. what describes the difference, "" if there
+// is none.
 func (s *Step) Run(redis, mine Server) (what string, err error) {
 	switch {
 	case s.Expire != nil:
@@ -137,10 +135,10 @@ func Word(b []byte) string {
 	return string(b)
 }
 
-// Minimise returns a shorter sequence that still fails: steps are left out, in
-// large pieces first, as long as it does. fails runs a sequence and tells which
-// step failed; steps is such a sequence, cut off after that step. It runs at
-// most budget sequences.
+// Minimise returns a shorter sequence that still fails, by leaving out steps,
+// large blocks first. fails runs a sequence and returns the failing step; steps
+// must fail and be cut off after the failing step. Minimise runs at most budget
+// sequences.
 func Minimise[S any](steps []S, budget int, fails func([]S) (index int, failed bool)) []S {
 	for piece := max(1, len(steps)/2); piece >= 1; piece /= 2 {
 		for at := 0; at < len(steps) && budget > 0; budget-- {

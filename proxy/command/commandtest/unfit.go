@@ -10,7 +10,7 @@ import (
 	"synod/proxy/command"
 )
 
-// damage makes a request that is wrong somehow, or less usual.
+// damage returns an invalid or unusual request.
 func (g *Generator) damage(args [][]byte) [][]byte {
 	args = slices.Clone(args)
 	i := g.IntN(len(args))
@@ -48,7 +48,7 @@ func (g *Generator) damage(args [][]byte) [][]byte {
 	return args
 }
 
-// left are the commands that random sequences leave out, and why.
+// left lists the commands that random sequences omit, with the reason.
 var left = map[string]string{
 	"client|kill":    "would kill what the test needs",
 	"client|pause":   "stops everything",
@@ -62,11 +62,11 @@ var left = map[string]string{
 	"quit":           "only now and then",
 }
 
-// rare are the commands of left that are generated after all, now and then.
+// rare lists the commands in left that are still generated occasionally.
 var rare = []string{"flushall", "flushdb", "quit"}
 
-// Newer are the commands that the table takes from later versions than the
-// Redis that we compare with.
+// Newer lists the commands in the table that are newer than the Redis used for
+// comparison.
 var Newer = map[string]bool{
 	"client|setinfo": true, "client|no-touch": true,
 	"hexpire": true, "hpexpire": true, "hexpireat": true, "hpexpireat": true, "hpersist": true,
@@ -86,7 +86,7 @@ func Left(spec *command.Spec) bool {
 func unfit(args [][]byte) bool {
 	spec, failure := command.Resolve(args)
 	if failure != nil {
-		// A container without its subcommand, wrong arity, an unknown word.
+		// Container without subcommand, wrong arity, unknown word.
 		name := strings.ToLower(string(args[0]))
 		return Newer[name] || len(args) > 1 && Newer[name+"|"+strings.ToLower(string(args[1]))]
 	}
@@ -98,8 +98,8 @@ func unfit(args [][]byte) bool {
 	return Left(spec)
 }
 
-// expiries are the places of a command's expiry: behind a word, or, without
-// one, at an index.
+// expiries are the positions of a command's expiry: after a word or, without a
+// word, at an index.
 var expiries = map[string]struct {
 	index int
 	unit  int64
@@ -108,8 +108,8 @@ var expiries = map[string]struct {
 	"setex": {2, 1000}, "psetex": {2, 1}, "restore": {2, 1},
 }
 
-// soon tells of a request after which a key expires while the test runs: at the
-// same time on both servers only by luck.
+// soon reports whether a request makes a key expire during the test. The
+// servers would rarely delete it at the same time.
 func soon(spec *command.Spec, args [][]byte) bool {
 	if e, ok := expiries[spec.Name]; ok {
 		return isSoon(args[e.index], e.unit)
@@ -132,7 +132,7 @@ func soon(spec *command.Spec, args [][]byte) bool {
 	return false
 }
 
-// isSoon takes a time both as one from now on and as one since 1970.
+// isSoon interprets a time as relative and as absolute.
 func isSoon(word []byte, unit int64) bool {
 	const hour = int64(time.Hour / time.Millisecond)
 	n, err := strconv.ParseInt(string(word), 10, 64)
@@ -143,7 +143,7 @@ func isSoon(word []byte, unit int64) bool {
 	return n*unit < hour || n*unit > now-hour && n*unit < now+hour
 }
 
-// huge tells of a request to draw millions of elements.
+// huge reports whether a request draws millions of elements.
 func huge(spec *command.Spec, args [][]byte) bool {
 	switch spec.Name {
 	case "srandmember", "hrandfield", "zrandmember":
@@ -163,9 +163,8 @@ func huge(spec *command.Spec, args [][]byte) bool {
 	return size > 2000 && len(args) > 1 && reserved(args[1], shorts)
 }
 
-// later tells of a request that the table's version of the command does not
-// serve: one that waits for others, or writes several keys; or that Redis 7.0
-// does not know yet.
+// later reports whether our version of the command cannot serve the request (it
+// blocks, or writes several keys), or Redis 7.0 does not know it yet.
 func later(spec *command.Spec, args [][]byte) bool {
 	switch spec.Name {
 	case "xread":
@@ -186,12 +185,12 @@ func word(args [][]byte, name string) bool {
 	return slices.ContainsFunc(args, func(a []byte) bool { return bytes.EqualFold(a, []byte(name)) })
 }
 
-// lexical are the commands that only sorted sets of equal scores have a defined
-// reply to.
+// lexical lists the commands whose reply is defined only for sorted sets with
+// equal scores.
 var lexical = map[string]bool{"zrangebylex": true, "zrevrangebylex": true, "zremrangebylex": true, "zlexcount": true}
 
-// misplaced tells of a request that brings to a reserved key what must not be
-// there.
+// misplaced reports whether a request stores something unsuitable at a reserved
+// key.
 func misplaced(spec *command.Spec, args [][]byte) bool {
 	if len(args) < 2 {
 		return false
@@ -205,7 +204,7 @@ func misplaced(spec *command.Spec, args [][]byte) bool {
 	case !spec.Has(command.Write):
 		return false
 	case reserved(key, places) && spec.Group == "sorted-set":
-		return spec.Has(command.DenyOOM) // makes members equally far
+		return spec.Has(command.DenyOOM) // would make members equally distant
 	case !reserved(key, equals):
 		return false
 	case spec.Name == "zadd":
@@ -227,8 +226,7 @@ func zeroes(args [][]byte) bool {
 	return true
 }
 
-// undefined tells of a request of which Redis promises nothing that could be
-// compared.
+// undefined reports whether Redis does not define the reply to a request.
 func undefined(spec *command.Spec, args [][]byte) bool {
 	switch {
 	case lexical[spec.Name] || spec.Name == "zrange" && word(args[4:], "BYLEX"):

@@ -31,7 +31,7 @@ func Words(words ...string) [][]byte {
 	return args
 }
 
-// chunk is the size from which Synod cuts strings into pieces.
+// chunk is the size of the pieces into which Synod divides strings.
 const chunk = 8192
 
 // value returns the value of a string, of a field or of an element.
@@ -53,7 +53,7 @@ func (s Source) value() string {
 	return Pick(s, "hello", "Hello, World", "ohmytext", "mynewtext", "foobar", "\x00\xff\x00", "\xff\xf0\x00", "0", "OK", "nil", "é")
 }
 
-// long returns a value around or beyond the size of a chunk.
+// long returns a value of about one chunk or more.
 func (s Source) long() string {
 	if s.OneIn(20) {
 		return string(s.Bytes(Pick(s, 100_000, 1<<20, 3<<20+17)))
@@ -75,8 +75,8 @@ func (s Source) Bytes(n int) []byte {
 	return b
 }
 
-// integer returns a number, often one at a border. Numbers between a few
-// millions and 2^32 are left out: as an offset they would make Redis take
+// integer returns a number, often a boundary value. Numbers between a few
+// millions and 2^32 are excluded: as offsets, they would make Redis allocate
 // hundreds of megabytes.
 func (s Source) integer() string {
 	if s.OneIn(2) {
@@ -91,7 +91,7 @@ func (s Source) integer() string {
 	)
 }
 
-// amount returns what to add to a number: anything goes.
+// amount returns an increment, without restrictions.
 func (s Source) amount() string {
 	if s.OneIn(2) {
 		return strconv.Itoa(s.IntN(1000) - 300)
@@ -99,7 +99,7 @@ func (s Source) amount() string {
 	return Pick(s, s.integer(), "2147483647", "2147483648", "-2147483649", "4294967295", "16777217")
 }
 
-// small returns a count: mostly a low one, sometimes a wrong one.
+// small returns a count: usually small, sometimes invalid.
 func (s Source) small() string {
 	if s.OneIn(12) {
 		return s.integer()
@@ -118,8 +118,7 @@ func (s Source) float() string {
 	)
 }
 
-// score returns a score of a sorted set's member, mostly one of a few, so that
-// members share it.
+// score returns a score, usually one of a few, so that members share it.
 func (s Source) score() string {
 	switch s.IntN(12) {
 	case 0:
@@ -166,8 +165,8 @@ func (s Source) lexical(low bool, member string) string {
 	return Pick(s, "[", "[", "(") + member
 }
 
-// seconds returns a number of seconds as an expiry: long, past or wrong, and
-// hardly twice the same. Short ones would make the outcome a matter of luck.
+// seconds returns an expiry in seconds: far ahead, past or invalid, and rarely
+// the same twice. With short ones, results would depend on timing.
 func (s Source) seconds() string { return s.expiry(1) }
 
 // millis is seconds in milliseconds.
@@ -183,8 +182,8 @@ func (s Source) expiry(unit int64) string {
 	return strconv.FormatInt((100_000+s.Int64N(1_000_000)*20)*unit, 10)
 }
 
-// unixTime returns a time as seconds or milliseconds since 1970: far ahead,
-// long past, or wrong.
+// unixTime returns a time in seconds or milliseconds since 1970: far ahead,
+// long past, or invalid.
 func (s Source) unixTime(unit int64) string {
 	switch s.IntN(14) {
 	case 0:
@@ -202,7 +201,7 @@ func (s Source) pattern() string {
 	return Pick(s, "*", "?", "a*", "*t*", "[a-c]", "[^a]", "{set}?", "a\\[*", "a[b]?*\\", "", "\\", "[", "[a", "[]", "[z-a]", "s*1", "**", "*\xff*", "nosuch", "k?y*s", "[^", "a\\", "*\\*", "long*long")
 }
 
-// Junk returns a word that means nothing in particular.
+// Junk returns a meaningless word.
 func (s Source) Junk() string {
 	return Pick(s, "", "foo", "NX", "XX", "GET", "EX", "PX", "KEEPTTL", "GT", "LT", "10", "-1", "BYTE", "BIT", "a", "\r\n", "\x00", "*", "u8", "#0", "LEN",
 		"COUNT", "LIMIT", "WITHSCORES", "MATCH", "ASC", "BYSCORE", "(1", "[a", "-", "+", "$", ">", "0-0", "5-1", "nan", "INCR", "MAXLEN", "~", strings.Repeat("x", 300))
@@ -252,7 +251,7 @@ func (s Source) place() string {
 	return strconv.Itoa(s.IntN(24) - 12)
 }
 
-// recase writes a word in small and capital letters.
+// recase changes the case of some letters of a word.
 func (s Source) recase(word []byte) []byte {
 	word = bytes.Clone(word)
 	for i, c := range word {

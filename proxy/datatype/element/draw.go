@@ -12,17 +12,17 @@ import (
 	"synod/proxy/datatype/number"
 )
 
-// near is how many members, from a random place on, one is drawn from: the more
-// the fairer, as the gaps between hashes are not equal.
+// near is how many members after a random place one member is drawn from. A
+// larger number is fairer, because the gaps between hashes differ.
 const near = 16
 
-// Seed returns a seed for Draw and Distinct. It is to be taken once, when a
-// command is parsed, so that the command draws equally however often it runs.
+// Seed returns a seed for Draw and Distinct. Take it once, when a command is
+// parsed, so that every run of the command draws the same members.
 func Seed() uint64 { return rand.Uint64() }
 
 func random(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 0)) }
 
-// draw is one random place and which of the members there are to be taken.
+// draw is a random place and which member to take there.
 type draw struct {
 	hash uint64
 	pick uint64
@@ -30,11 +30,11 @@ type draw struct {
 
 func next(rng *rand.Rand) draw { return draw{hash: rng.Uint64N(maxHash + 1), pick: rng.Uint64()} }
 
-// few is how many draws Places foresees.
+// few is how many draws Places predicts.
 const few = 4
 
-// Places is what Draw or Distinct will most likely read for n members of a large
-// value, if these are few; an operation that needs it has it at once.
+// Places returns what Draw or Distinct will probably read for n members of a
+// large value, if n is small, so that an operation can ask for it at once.
 func Places(prefix string, seed uint64, n int) (p register.Projection) {
 	if n > few {
 		return p
@@ -46,15 +46,15 @@ func Places(prefix string, seed uint64, n int) (p register.Projection) {
 	return p
 }
 
-// urn is what members are drawn from: those of a view that live.
+// urn holds the live members of a view, from which members are drawn.
 type urn struct {
 	register.View
 	prefix string
 	live   func(register.Element) bool
 }
 
-// at returns the members next to a place: among the nearest, or if these are all
-// past their time, farther away. It adds what is missing to need.
+// at returns the members next to a place, or farther away if the nearest have
+// all expired. It adds what is missing to need.
 func (u urn) at(hash uint64, need *register.Projection) []register.Element {
 	for n := near; ; n *= near {
 		elems, known := u.around(hash, n, need)
@@ -67,8 +67,8 @@ func (u urn) at(hash uint64, need *register.Projection) []register.Element {
 	}
 }
 
-// around returns the n members next to a place, the end being followed by the
-// beginning.
+// around returns the n members next to a place. The order wraps around at the
+// end.
 func (u urn) around(hash uint64, n int, need *register.Projection) (elems []register.Element, known bool) {
 	r := from(u.prefix, hash, n)
 	elems, known = u.Range(r)
@@ -88,9 +88,9 @@ func (u urn) around(hash uint64, n int, need *register.Projection) (elems []regi
 	return append(slices.Clone(elems), more...), true
 }
 
-// Draw returns n members out of size, each drawn from all by itself; none if
-// there are none. Equal seeds draw equally. If the view does not have what it
-// takes, need says what is missing, and nothing else counts.
+// Draw returns n members out of size, each drawn independently, or none if
+// there are none. Equal seeds draw the same members. If the view lacks data,
+// need says what is missing and the other results are invalid.
 func Draw(v register.View, prefix string, size uint64, seed uint64, n int) (elems []register.Element, need *register.Projection) {
 	return urn{v, prefix, everybody{}.Live}.draw(size, seed, n)
 }
@@ -140,7 +140,7 @@ func everything(v register.View, prefix string) ([]register.Element, *register.P
 }
 
 // Distinct returns n different members out of size, or all if there are no
-// more; otherwise it is like Draw.
+// more. Otherwise it works like Draw.
 func Distinct(v register.View, prefix string, size uint64, seed uint64, n int) (elems []register.Element, need *register.Projection) {
 	return urn{v, prefix, everybody{}.Live}.distinct(size, seed, n)
 }
@@ -149,8 +149,8 @@ func (u urn) distinct(size, seed uint64, n int) (elems []register.Element, need 
 	if size == 0 || n <= 0 {
 		return nil, nil
 	}
-	// Somebody may have chosen members whose hashes are so close that all
-	// draws find the same few.
+	// A client may have chosen members whose hashes are so close that all draws
+	// find the same few.
 	patience := 4*n + near
 	if uint64(n) < size/near {
 		for draws := n + n/8; draws < patience; draws = 2*draws + 1 {
@@ -172,7 +172,7 @@ func (u urn) distinct(size, seed uint64, n int) (elems []register.Element, need 
 	return all[:n], nil
 }
 
-// different returns the first n elements that are not the same.
+// different returns the first n distinct elements.
 func different(elems []register.Element, n int) []register.Element {
 	taken := make(map[string]struct{}, n)
 	out := make([]register.Element, 0, n)
@@ -185,7 +185,7 @@ func different(elems []register.Element, n int) []register.Element {
 	return out
 }
 
-// What a client may draw with repetitions: so many, and so many bytes.
+// Limits for draws with repetition: the number of members and of bytes.
 const (
 	maxDraws      = 1 << 20
 	maxDrawsBytes = 256 << 20
@@ -207,19 +207,19 @@ type sample struct {
 	show     func([]register.Element) *resp.Value
 }
 
-// ParseOne parses a command that answers one member drawn at random, which show
-// gets, or nil if there is no value.
+// ParseOne parses a command that replies with one random member. show gets the
+// member, or nil if there is no value.
 func ParseOne(typ register.Type, prefix string, show func([]register.Element) *resp.Value) (operation.Operation, *resp.Value) {
 	return Kind{Type: typ, Prefix: prefix}.ParseOne(show)
 }
 
-// ParseOne is the function of that name for the kind's values.
+// ParseOne is the function ParseOne for values of the kind.
 func (k Kind) ParseOne(show func([]register.Element) *resp.Value) (operation.Operation, *resp.Value) {
 	return &sample{Kind: k, seed: Seed(), n: 1, none: resp.Nil, show: show}, nil
 }
 
-// ParseCount reads how many members are to be drawn: so many different ones, or
-// minus so many that may repeat.
+// ParseCount reads how many members to draw: a positive number of distinct
+// ones, or a negative number if members may repeat.
 func ParseCount(arg []byte) (int64, *resp.Value) {
 	n, ok := number.ParseInt(arg)
 	switch {
@@ -231,13 +231,13 @@ func ParseCount(arg []byte) (int64, *resp.Value) {
 	return n, nil
 }
 
-// ParseSample parses a command that answers count members drawn at random. parts
-// is how many values show makes of each.
+// ParseSample parses a command that replies with count random members. parts is
+// how many values show returns for each.
 func ParseSample(typ register.Type, prefix string, count, parts int64, show func([]register.Element) *resp.Value) (operation.Operation, *resp.Value) {
 	return Kind{Type: typ, Prefix: prefix}.ParseSample(count, parts, show)
 }
 
-// ParseSample is the function of that name for the kind's values.
+// ParseSample is the function ParseSample for values of the kind.
 func (k Kind) ParseSample(count, parts int64, show func([]register.Element) *resp.Value) (operation.Operation, *resp.Value) {
 	if count > math.MaxInt64/parts || count < -math.MaxInt64/parts {
 		return nil, errTooBig

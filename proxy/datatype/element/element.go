@@ -1,12 +1,12 @@
-// Package element has what hashes, sets and sorted sets have in common: members
-// that are found by name, walked over by a cursor that needs no memory, and
-// drawn at random.
+// Package element has what hashes, sets and sorted sets share: finding members
+// by name, walking over them with a stateless cursor, and drawing them at
+// random.
 //
 // A member's element key is a prefix that the type chooses (it may be empty),
-// the member's 48-bit hash, big end first, and the member itself. So the order
-// of elements is that of the hashes: a cursor is a hash, and any place in the
-// order is as good as any other to draw a member from. No hash has all bits set:
-// behind the members there is room for elements that are none.
+// the member's 48-bit hash (big-endian) and the member. So elements are ordered
+// by hash: a cursor is a hash, and a random member can be drawn from any place
+// in the order. No hash has all bits set, which leaves room after the members
+// for other elements.
 package element
 
 import (
@@ -25,26 +25,26 @@ const (
 	maxHash   = 1<<(8*hashBytes) - 1
 )
 
-// End is what the keys of elements begin with that are no members, of a type
-// whose prefix is empty. They are behind all members.
+// End is the prefix of the keys of elements that are not members, for types
+// whose prefix is empty. They sort after all members.
 const End = "\xff\xff\xff\xff\xff\xff"
 
 // Kind is a type whose values have members.
 type Kind struct {
 	Type   register.Type
 	Prefix string
-	// Look returns how a command sees a value at a time, in Unix milliseconds,
-	// if members may be past theirs. Nil: they never are.
+	// Look returns how a command sees a value at a time in Unix milliseconds,
+	// if members can expire. Nil means that they cannot.
 	Look func(h register.Header, now int64) Look
 }
 
 // Look is how a command sees a value.
 type Look interface {
-	// Live reports whether a member exists, and notes it if it is past its time
-	// and nobody has been told so far.
+	// Live reports whether a member exists. It notes an expired member that has
+	// not been removed yet.
 	Live(e register.Element) bool
-	// Effect is that of a command that answers reply: it takes away what was
-	// noted.
+	// Effect returns the effect of a command with the reply. It removes the
+	// members that Live noted.
 	Effect(reply *resp.Value) operation.Effect
 }
 
@@ -55,7 +55,7 @@ func (k Kind) look(h register.Header, now int64) Look {
 	return k.Look(h, now)
 }
 
-// everybody is the look that sees every member.
+// everybody is a Look that sees every member.
 type everybody struct{}
 
 func (everybody) Live(register.Element) bool                { return true }
@@ -86,13 +86,13 @@ func appendKey(b []byte, prefix string, member []byte) []byte {
 	return append(appendHash(b, prefix, clamp(partition.Hash48(string(member)))), member...)
 }
 
-// clamp makes room behind the members.
+// clamp keeps the highest hash free for elements after the members.
 func clamp(hash uint64) uint64 { return min(hash, maxHash-1) }
 
-// Member returns the member that an element key is of.
+// Member returns the member in an element key.
 func Member(prefix string, key []byte) []byte { return key[min(len(key), len(prefix)+hashBytes):] }
 
-// Members returns the members that elements are of.
+// Members returns the members in the elements' keys.
 func Members(prefix string, elems []register.Element) [][]byte {
 	members := make([][]byte, len(elems))
 	for i, e := range elems {
@@ -120,7 +120,7 @@ func spanOf(prefix string) register.Span {
 	return register.Prefixed([]byte(prefix))
 }
 
-// from returns the range of members from a hash on.
+// from returns the range of members from a hash onward.
 func from(prefix string, hash uint64, limit int) register.Range {
 	return register.Range{From: appendHash(nil, prefix, hash), To: spanOf(prefix).To, Limit: limit}
 }

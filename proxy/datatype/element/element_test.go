@@ -9,8 +9,7 @@ import (
 	"synod/proxy/datatype/element"
 )
 
-// clump has elements whose hashes somebody has chosen: hash is that of all but
-// every step-th.
+// clump has elements with chosen hashes: all share hash, except every step-th.
 func clump(prefix string, count, step int, hash byte) register.View {
 	var elems []register.Element
 	for i := range count {
@@ -27,7 +26,7 @@ func clump(prefix string, count, step int, hash byte) register.View {
 	return v
 }
 
-// walk scans a view in pages, of which it sees no more than it asks for, and
+// walk scans a view page by page, showing the scan only what it asks for, and
 // returns how often it found each member.
 func walk(t *testing.T, v register.View, prefix string, count int) map[string]int {
 	t.Helper()
@@ -66,7 +65,8 @@ func TestScanOfEqualHashes(t *testing.T) {
 	}
 }
 
-// TestDistinctOfEqualHashes: chosen hashes cannot keep a draw from ending.
+// TestDistinctOfEqualHashes checks that a draw ends even if hashes were chosen
+// to be equal.
 func TestDistinctOfEqualHashes(t *testing.T) {
 	v := clump("m", 1000, 1000, 7)
 	for seed := range uint64(20) {
@@ -81,7 +81,7 @@ func TestDistinctOfEqualHashes(t *testing.T) {
 	}
 }
 
-// spread has members with the hashes that they have.
+// spread has members with their real hashes.
 func spread(count int) register.View {
 	var ops []register.Op
 	for i := range count {
@@ -90,7 +90,7 @@ func spread(count int) register.View {
 	return register.Nothing().Apply(register.Change{Kind: register.Full, Ops: element.Last(ops)})
 }
 
-// TestDrawIsFair: no member is drawn much more seldom than others.
+// TestDrawIsFair checks that no member is drawn much less often than others.
 func TestDrawIsFair(t *testing.T) {
 	const members, draws = 1000, 50_000
 	v := spread(members)
@@ -106,8 +106,8 @@ func TestDrawIsFair(t *testing.T) {
 	}
 }
 
-// TestPlaces: what Places foresees is all that a draw needs, but for those at
-// the end of the order.
+// TestPlaces checks that a draw needs no more than Places predicted, except for
+// draws at the end of the order.
 func TestPlaces(t *testing.T) {
 	v := spread(5000)
 	more := 0

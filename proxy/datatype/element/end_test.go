@@ -2,8 +2,8 @@ package element
 
 import "testing"
 
-// TestEnd: no member is behind the end, not even one with the last hash there
-// is.
+// TestEnd checks that every member sorts before the end, even one with the
+// highest hash.
 func TestEnd(t *testing.T) {
 	for _, hash := range []uint64{0, maxHash - 1, maxHash} {
 		if key := appendHash(nil, "", clamp(hash)); string(key) >= End || !spanOf("").Contains(append(key, 0xff)) {

@@ -10,7 +10,7 @@ import (
 	"synod/proxy/datatype"
 )
 
-// Check returns the error on a register that holds another type.
+// Check returns the error if a register holds another type.
 func Check(h register.Header, typ register.Type) *resp.Value {
 	if h.Type == typ || h.Type == register.Absent {
 		return nil
@@ -40,12 +40,12 @@ type lookup struct {
 	typ  register.Type
 	show func(v register.View, keys [][]byte) *resp.Value
 	keys [][]byte
-	one  [1][]byte // keys, if there is one only
+	one  [1][]byte // keys, if there is only one
 }
 
-// ParseLookup parses a command that reads members by name. show makes the reply
-// out of a view that covers their element keys, be it of a register that holds
-// nothing.
+// ParseLookup parses a command that reads members by name. show builds the
+// reply from a view that covers their element keys, even if the register is
+// empty.
 func ParseLookup(typ register.Type, prefix string, members [][]byte, show func(v register.View, keys [][]byte) *resp.Value) (operation.Operation, *resp.Value) {
 	o := &lookup{typ: typ, show: show}
 	if o.keys = o.one[:]; len(members) != 1 {
@@ -73,8 +73,8 @@ type whole struct {
 	show func(elems []register.Element) *resp.Value
 }
 
-// ParseWhole parses a command that reads all elements of a value, none if there
-// is no value.
+// ParseWhole parses a command that reads all elements of a value, or none if
+// there is no value.
 func ParseWhole(typ register.Type, show func(elems []register.Element) *resp.Value) (operation.Operation, *resp.Value) {
 	return whole{typ: typ, show: show}, nil
 }
@@ -88,15 +88,15 @@ func (o whole) Execute(v register.View, _ int64) operation.Effect {
 	return datatype.Reply(o.show(v.Elements()))
 }
 
-// remove takes members away, of a type that has one element for each.
+// remove removes members of a type that has one element per member.
 type remove struct {
 	datatype.Writes
 	typ  register.Type
-	keys [][]byte // each once
+	keys [][]byte // without duplicates
 }
 
-// ParseRemove parses a command that removes members, of a type that has one
-// element for each, and answers how many there were.
+// ParseRemove parses a command that removes members and replies with their
+// number, for a type that has one element per member.
 func ParseRemove(typ register.Type, members [][]byte) (operation.Operation, *resp.Value) {
 	o := &remove{typ: typ, keys: make([][]byte, len(members))}
 	for i, m := range members {
@@ -122,8 +122,8 @@ func (o *remove) Execute(v register.View, _ int64) operation.Effect {
 	return Without(v.Header, gone, resp.Int(int64(len(gone))))
 }
 
-// Without is the effect of taking elements away, each of which exists, from a
-// value that has one for each member.
+// Without returns the effect of removing elements, all of which must exist,
+// from a value with one element per member.
 func Without(h register.Header, keys [][]byte, reply *resp.Value) operation.Effect {
 	switch n := uint64(len(keys)); {
 	case n == 0:
@@ -140,7 +140,7 @@ func Without(h register.Header, keys [][]byte, reply *resp.Value) operation.Effe
 	return datatype.Changes(h, after, ops, reply)
 }
 
-// Last puts ops in order and keeps the last one on each element.
+// Last sorts ops and keeps only the last one on each element.
 func Last(ops []register.Op) []register.Op {
 	if len(ops) < 2 {
 		return ops
@@ -155,7 +155,7 @@ func Last(ops []register.Op) []register.Op {
 	return out
 }
 
-// Keys returns the element keys that ops are on.
+// Keys returns the element keys of ops.
 func Keys(ops []register.Op) [][]byte {
 	keys := make([][]byte, len(ops))
 	for i := range ops {
@@ -164,8 +164,8 @@ func Keys(ops []register.Op) [][]byte {
 	return keys
 }
 
-// News returns those of puts, each on another element, that change what a view
-// knows, and how many of them make an element that was not there.
+// News returns those of puts that change the view's state, and how many of them
+// create an element. Each must be on a different element.
 func News(v register.View, puts []register.Op) (ops []register.Op, created uint64) {
 	for i, op := range puts {
 		value, exists := v.Get(op.Key)
@@ -175,7 +175,7 @@ func News(v register.View, puts []register.Op) (ops []register.Op, created uint6
 		case bytes.Equal(value, op.Value):
 			continue
 		}
-		if len(ops) == i { // none was left out so far
+		if len(ops) == i { // nothing has been left out so far
 			ops = puts[: i+1 : i+1]
 		} else {
 			ops = append(ops, op)
@@ -184,7 +184,7 @@ func News(v register.View, puts []register.Op) (ops []register.Op, created uint6
 	return ops, created
 }
 
-// Exists answers 1 or 0: whether the first key exists.
+// Exists replies 1 if the first key exists, else 0.
 func Exists(v register.View, keys [][]byte) *resp.Value { return flag(v, keys[0]) }
 
 func flag(v register.View, key []byte) *resp.Value {
@@ -194,7 +194,7 @@ func flag(v register.View, key []byte) *resp.Value {
 	return resp.Int(0)
 }
 
-// Exist answers with a list of 1 and 0: which of the keys exist.
+// Exist replies with a list of 1 or 0 for each key: whether it exists.
 func Exist(v register.View, keys [][]byte) *resp.Value {
 	elems := make([]resp.Value, len(keys))
 	for i, key := range keys {
@@ -203,7 +203,7 @@ func Exist(v register.View, keys [][]byte) *resp.Value {
 	return resp.List(elems...)
 }
 
-// Bulks turns strings into values.
+// Bulks converts strings to values.
 func Bulks(list [][]byte) []resp.Value {
 	elems := make([]resp.Value, len(list))
 	for i, b := range list {

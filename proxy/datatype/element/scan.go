@@ -13,20 +13,20 @@ import (
 	"synod/proxy/datatype/number"
 )
 
-// ScanRequest is what SCAN and the like ask for.
+// ScanRequest has the arguments of SCAN and similar commands.
 type ScanRequest struct {
 	Cursor uint64
 	Match  []byte // nil: all
 	Count  int
 }
 
-// scanCount is how many elements a step looks at unless it is told.
+// scanCount is the default number of elements that a step looks at.
 const scanCount = 10
 
 var errCursor = resp.Err("ERR invalid cursor")
 
-// ParseScanOptions reads the options MATCH and COUNT into r. Others are offered
-// to other, which says whether it knows them; it may be nil.
+// ParseScanOptions reads the options MATCH and COUNT into r. It offers other
+// options to other, which reports whether it knows them; other may be nil.
 func (r *ScanRequest) ParseScanOptions(args [][]byte, other func(option, value []byte) bool) *resp.Value {
 	r.Count = scanCount
 	for ; len(args) > 0; args = args[2:] {
@@ -53,9 +53,9 @@ func (r *ScanRequest) ParseScanOptions(args [][]byte, other func(option, value [
 	return nil
 }
 
-// ParseCursor reads a cursor as C's strtoul does, which is what Redis takes:
-// nothing is zero, a sign is allowed, a negative number wraps around, and a NUL
-// ends it.
+// ParseCursor reads a cursor like C's strtoul, as Redis does: an empty string
+// is zero, a sign is allowed, a negative number wraps around, and a NUL ends
+// the text.
 func ParseCursor(b []byte) (uint64, *resp.Value) {
 	b, _, _ = bytes.Cut(b, []byte{0})
 	negative := len(b) > 0 && b[0] == '-'
@@ -81,7 +81,7 @@ func ParseCursor(b []byte) (uint64, *resp.Value) {
 	return n, nil
 }
 
-// Page is the reply of SCAN and the like.
+// Page is the reply of SCAN and similar commands.
 func Page(next uint64, elems []resp.Value) *resp.Value {
 	return resp.List(*resp.Text(strconv.FormatUint(next, 10)), *resp.List(elems...))
 }
@@ -91,18 +91,17 @@ type scan struct {
 	datatype.Reads
 	Kind
 	request ScanRequest
-	late    *resp.Value // what is wrong with the options, which shows after the state
+	late    *resp.Value // error in the options, reported only after the type check
 	show    func([]register.Element) []resp.Value
 }
 
 // ParseScan parses HSCAN, SSCAN or ZSCAN key cursor [MATCH pattern] [COUNT
-// count] on values of a type. show turns the elements found into what the reply
-// lists.
+// count] on values of a type. show converts the elements found for the reply.
 func ParseScan(args [][]byte, typ register.Type, prefix string, show func([]register.Element) []resp.Value) (operation.Operation, *resp.Value) {
 	return Kind{Type: typ, Prefix: prefix}.ParseScan(args, show)
 }
 
-// ParseScan is the function of that name for the kind's values.
+// ParseScan is the function ParseScan for values of the kind.
 func (k Kind) ParseScan(args [][]byte, show func([]register.Element) []resp.Value) (operation.Operation, *resp.Value) {
 	o := &scan{Kind: k, show: show}
 	var err *resp.Value
@@ -134,7 +133,7 @@ func (o *scan) Execute(v register.View, now int64) operation.Effect {
 	var found []register.Element
 	var next uint64
 	var need *register.Projection
-	if v.Header.Encoding == 0 { // Redis returns what is compact all at once, whatever the cursor
+	if v.Header.Encoding == 0 { // Redis ignores the cursor of a compact value and returns all of it
 		found, need = everything(v, o.Prefix)
 	} else {
 		found, next, need = Scan(v, o.Prefix, o.request.Cursor, o.request.Count)
@@ -147,7 +146,7 @@ func (o *scan) Execute(v register.View, now int64) operation.Effect {
 	return look.Effect(Page(next, o.show(found)))
 }
 
-// matching returns those of the elements whose members match the pattern.
+// matching returns the elements whose members match the pattern.
 func (r *ScanRequest) matching(prefix string, elems []register.Element) []register.Element {
 	if r.Match == nil {
 		return elems
@@ -161,10 +160,10 @@ func (r *ScanRequest) matching(prefix string, elems []register.Element) []regist
 	return out
 }
 
-// Scan returns about count members from a cursor on, and the cursor to go on
-// from, zero at the end. Every member that is there during a whole walk is
-// returned, some perhaps twice. If the view does not have what it takes, need
-// says what is missing, and nothing else counts.
+// Scan returns about count members starting at a cursor, and the next cursor,
+// which is zero at the end. Every member that exists during a whole walk is
+// returned, possibly twice. If the view lacks data, need says what is missing
+// and the other results are invalid.
 func Scan(v register.View, prefix string, cursor uint64, count int) (elems []register.Element, next uint64, need *register.Projection) {
 	if cursor > maxHash {
 		return nil, 0, nil
@@ -178,8 +177,8 @@ func Scan(v register.View, prefix string, cursor uint64, count int) (elems []reg
 		if len(elems) < limit {
 			return elems, 0, nil
 		}
-		// The last one is where the next page begins. If its hash is that of
-		// the first, that would be here.
+		// The last element starts the next page. If its hash equals that of the
+		// first, the next page would start here again.
 		next := hashOf(prefix, elems[len(elems)-1].Key)
 		if next != hashOf(prefix, elems[0].Key) {
 			return trimmed(prefix, elems, next), next, nil

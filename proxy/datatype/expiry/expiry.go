@@ -1,5 +1,5 @@
-// Package expiry reads the times that commands give to keys: seconds or
-// milliseconds, from now on or since 1970, within Redis's limits.
+// Package expiry parses the expiry times of commands: seconds or milliseconds,
+// relative to now or since 1970, within Redis's limits.
 package expiry
 
 import (
@@ -9,7 +9,7 @@ import (
 	"synod/proxy/datatype/number"
 )
 
-// Unit is what a time is counted in, in milliseconds.
+// Unit is the unit of a time, in milliseconds.
 type Unit int64
 
 // The units.
@@ -18,28 +18,28 @@ const (
 	Seconds      Unit = 1000
 )
 
-// Base is what a time is counted from.
+// Base is the start from which a time counts.
 type Base uint8
 
-// The bases: the time of the command, or 1970.
+// The bases: now, or 1970.
 const (
 	Relative Base = iota + 1
 	Absolute
 )
 
-// Time is an expiry as a command gives it. The zero Time is none.
+// Time is an expiry as given to a command. The zero Time means none.
 type Time struct {
 	ms      int64
 	base    Base
 	command string // for the error
 }
 
-// Invalid is the error on a time that is out of range.
+// Invalid is the error for a time out of range.
 func Invalid(command string) *resp.Value {
 	return resp.Err("ERR invalid expire time in '" + command + "' command")
 }
 
-// Parse reads the time in arg for a command, whose full name is in lower case.
+// Parse reads the time in arg. command is the full name in lower case.
 func Parse(arg []byte, unit Unit, base Base, command string) (Time, *resp.Value) {
 	n, ok := number.ParseInt(arg)
 	if !ok {
@@ -51,7 +51,7 @@ func Parse(arg []byte, unit Unit, base Base, command string) (Time, *resp.Value)
 	return Time{ms: n * int64(unit), base: base, command: command}, nil
 }
 
-// ParsePositive is Parse for the commands that take no time in the past.
+// ParsePositive is Parse for commands that reject times in the past.
 func ParsePositive(arg []byte, unit Unit, base Base, command string) (Time, *resp.Value) {
 	t, err := Parse(arg, unit, base, command)
 	if err == nil && t.ms <= 0 {
@@ -66,8 +66,8 @@ func (t Time) MayOverflow() bool {
 	return t.base == Relative && t.ms > math.MaxInt64-latestNow
 }
 
-// At returns the time in Unix milliseconds, given that it is now; 0 if t is
-// none. What is not after now has passed.
+// At returns the time in Unix milliseconds, given the current time now; 0 if t
+// is none. The value has expired if the result is not after now.
 func (t Time) At(now int64) (int64, *resp.Value) {
 	switch {
 	case t.base != Relative:

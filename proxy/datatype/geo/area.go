@@ -2,19 +2,19 @@ package geo
 
 import "math"
 
-// earthRadius is Redis's, in metres.
+// earthRadius is Redis's value, in metres.
 const earthRadius = 6372797.560856
 
 // mercatorMax is half the map's width at the equator, in metres.
 const mercatorMax = 20037726.37
 
-// degree is what C makes of π/180.
+// degree is C's value of π/180.
 const degree = float64(math.Pi) / 180
 
 func radians(degrees float64) float64 { return degrees * degree }
 func degrees(radians float64) float64 { return radians / degree }
 
-// distance returns the metres between two points, on a sphere.
+// distance returns the distance of two points on a sphere, in metres.
 func distance(a, b point) float64 {
 	lat1, lat2 := radians(a.lat), radians(b.lat)
 	u := sine((lat2 - lat1) / 2)
@@ -23,8 +23,8 @@ func distance(a, b point) float64 {
 	return 2 * earthRadius * arcSine(math.Sqrt(h))
 }
 
-// shape is what is searched: all within a radius of a point, or a box that is
-// level with the equator around it.
+// shape is the area to search: a radius around a point, or a box around it that
+// is aligned with the equator.
 type shape struct {
 	center        point
 	box           bool
@@ -33,8 +33,8 @@ type shape struct {
 	unit          float64 // metres
 }
 
-// holds reports whether a point is in the shape, and how many metres off its
-// center.
+// holds reports whether a point is in the shape, and its distance from the
+// center in metres.
 func (s *shape) holds(p point) (metres float64, inside bool) {
 	if !s.box {
 		metres = distance(s.center, p)
@@ -48,8 +48,8 @@ func (s *shape) holds(p point) (metres float64, inside bool) {
 	return distance(s.center, p), true
 }
 
-// reach returns the metres from the center to what is farthest off, east or
-// west, and north or south.
+// reach returns the largest distance from the center in metres: east or west,
+// and north or south.
 func (s *shape) reach() (far, wide, high float64) {
 	if !s.box {
 		return s.radius * s.unit, s.unit * s.radius, s.unit * s.radius
@@ -59,8 +59,8 @@ func (s *shape) reach() (far, wide, high float64) {
 	return far, s.unit * w, s.unit * h
 }
 
-// bounds returns the smallest area with the shape in it. Its width is taken
-// where it is greatest, at the end away from the equator.
+// bounds returns the smallest area that contains the shape. Its width is
+// measured where it is greatest, at the end away from the equator.
 func (s *shape) bounds() area {
 	_, wide, high := s.reach()
 	lat := degrees(high / earthRadius)
@@ -75,7 +75,7 @@ func (s *shape) bounds() area {
 	}
 }
 
-// steps returns how fine the cells are of which nine cover most shapes of a
+// steps returns the cell precision at which nine cells cover most shapes of a
 // size around a latitude.
 func steps(far, lat float64) uint {
 	if far == 0 {
@@ -86,7 +86,7 @@ func steps(far, lat float64) uint {
 		n++
 	}
 	switch lat = math.Abs(lat); {
-	case lat > 80: // cells are narrow there
+	case lat > 80: // cells are narrow here
 		n -= 2
 	case lat > 66:
 		n--
@@ -94,12 +94,12 @@ func steps(far, lat float64) uint {
 	return uint(max(1, min(n, finest)))
 }
 
-// The order in which Redis looks at a cell and its neighbours: how far east and
-// north they are.
+// The order in which Redis searches a cell and its neighbours: offsets to the
+// east and north.
 var neighbours = [...]struct{ east, north int }{{0, 0}, {0, 1}, {0, -1}, {1, 0}, {-1, 0}, {1, 1}, {-1, 1}, {1, -1}, {-1, -1}}
 
-// cells returns the cells to be searched, in Redis's order. One may occur
-// twice, and its members then are found twice, as in Redis.
+// cells returns the cells to search, in Redis's order. A cell may occur twice;
+// then its members are found twice, as in Redis.
 func (s *shape) cells() []cell {
 	far, _, _ := s.reach()
 	bounds := s.bounds()
@@ -111,12 +111,12 @@ func (s *shape) cells() []cell {
 	}
 	inner := center.area()
 	var out []cell
-	last := 0 // of the neighbours looked at
+	last := 0 // last neighbour searched
 	var previous cell
 	for i, d := range neighbours {
 		if n >= 2 && ((d.north < 0 && inner.lat.min < bounds.lat.min) || (d.north > 0 && inner.lat.max > bounds.lat.max) ||
 			(d.east < 0 && inner.lon.min < bounds.lon.min) || (d.east > 0 && inner.lon.max > bounds.lon.max)) {
-			continue // the shape does not reach beyond the center's cell there
+			continue // the shape does not extend beyond the center's cell here
 		}
 		c := center.moved(d.east, d.north)
 		if last > 0 && c == previous {
@@ -127,7 +127,7 @@ func (s *shape) cells() []cell {
 	return out
 }
 
-// surrounds reports whether the cell's neighbours reach as far as an area.
+// surrounds reports whether the cell's neighbours cover an area.
 func (c cell) surrounds(a area) bool {
 	return !(c.moved(0, 1).area().lat.max < a.lat.max || c.moved(0, -1).area().lat.min > a.lat.min ||
 		c.moved(1, 0).area().lon.max < a.lon.max || c.moved(-1, 0).area().lon.min > a.lon.min)

@@ -1,25 +1,25 @@
-// Package geo has the commands on places on the earth. A place is a member of a
-// sorted set; its score is the place's cell: 26 bits of latitude and 26 of
-// longitude, interleaved, as Redis computes them, down to the rounding.
+// Package geo has the commands on geographic positions. A position is a member
+// of a sorted set. Its score is its cell: 26 bits of latitude and 26 of
+// longitude, interleaved, computed exactly as in Redis, including rounding.
 package geo
 
 import "math"
 
-// point is a place, in degrees.
+// point is a position, in degrees.
 type point struct{ lon, lat float64 }
 
-// What has a cell: the square map that leaves the poles out.
+// The area covered by cells: the square map without the poles.
 const (
 	maxLon = 180
 	maxLat = 85.05112878
 )
 
-// finest is the number of steps, each of which halves both coordinates, to the
-// cells that scores stand for.
+// finest is the number of steps to the cells that scores stand for. Each step
+// halves both coordinates.
 const finest = 26
 
-// cell is a part of the map after a number of steps. The bits of longitude and
-// latitude take turns, longitude first. The zero cell is none.
+// cell is a part of the map after a number of steps. Bits of longitude and
+// latitude alternate, longitude first. The zero cell means none.
 type cell struct {
 	bits  uint64
 	steps uint
@@ -28,12 +28,12 @@ type cell struct {
 // interval is a range of a coordinate.
 type interval struct{ min, max float64 }
 
-// area is what a cell covers.
+// area is the area of a cell.
 type area struct{ lon, lat interval }
 
 var world = area{lon: interval{-maxLon, maxLon}, lat: interval{-maxLat, maxLat}}
 
-// cellOf returns the cell of a point which is within an area.
+// cellOf returns the cell of a point within an area.
 func (a area) cellOf(p point, steps uint) cell {
 	scale := float64(uint64(1) << steps)
 	lat := (p.lat - a.lat.min) / (a.lat.max - a.lat.min) * scale
@@ -41,7 +41,7 @@ func (a area) cellOf(p point, steps uint) cell {
 	return cell{bits: spread(uint32(int64(lat))) | spread(uint32(int64(lon)))<<1, steps: steps}
 }
 
-// spread moves bit i to bit 2i, gather back.
+// spread moves bit i to bit 2i; gather reverses it.
 func spread(x uint32) uint64 {
 	v := uint64(x)
 	for i := len(halves) - 1; i >= 0; i-- {
@@ -58,10 +58,10 @@ func gather(v uint64) uint32 {
 	return uint32(v | v>>16)
 }
 
-// halves[i] has every other group of 1<<i bits.
+// halves[i] masks every other group of 1<<i bits.
 var halves = [...]uint64{0x5555555555555555, 0x3333333333333333, 0x0f0f0f0f0f0f0f0f, 0x00ff00ff00ff00ff, 0x0000ffff0000ffff}
 
-// area returns what the cell covers.
+// area returns the cell's area.
 func (c cell) area() area {
 	return area{
 		lon: world.lon.part(gather(c.bits>>1), c.steps),
@@ -70,25 +70,25 @@ func (c cell) area() area {
 }
 
 // part returns one of the equal parts of an interval. Numbers wrap around at 32
-// bits, which shows where a score is no cell.
+// bits, which matters for scores that are not cells.
 func (i interval) part(n uint32, steps uint) interval {
 	scale, size := float64(uint64(1)<<steps), i.max-i.min
 	return interval{i.min + float64(float64(n)/scale*size), i.min + float64(float64(n+1)/scale*size)}
 }
 
-// middle returns the middle of an interval, at most as far off as the map goes.
+// middle returns the middle of an interval, limited to the map.
 func (i interval) middle(limit float64) float64 {
 	return max(-limit, min(limit, (i.min+i.max)/2))
 }
 
-// pointOf returns the place that a member's score stands for.
+// pointOf returns the position for a member's score.
 func pointOf(score float64) point {
 	a := cell{bits: unsigned(score), steps: finest}.area()
 	return point{lon: a.lon.middle(maxLon), lat: a.lat.middle(maxLat)}
 }
 
-// unsigned converts a score as the processors do that Redis mostly runs on:
-// what is no cell goes somewhere, but always to the same place.
+// unsigned converts a score like the processors that Redis usually runs on:
+// even invalid scores always give the same result.
 func unsigned(f float64) uint64 {
 	const half = 1 << 63
 	if f < half {
@@ -104,9 +104,9 @@ func signed(f float64) uint64 {
 	return 1 << 63
 }
 
-// moved returns the neighbour so many cells further east and north; the map's
-// edges meet. The edge itself belongs to a cell beyond it, which stays there as
-// far as it does not move.
+// moved returns the neighbour a number of cells further east and north,
+// wrapping around at the map's edges. A coordinate exactly on the edge belongs
+// to a cell beyond it, which stays there unless it moves in that direction.
 func (c cell) moved(east, north int) cell {
 	side := uint32(1)<<c.steps - 1
 	lon, lat := gather(c.bits>>1), gather(c.bits)
@@ -119,7 +119,7 @@ func (c cell) moved(east, north int) cell {
 	return cell{bits: spread(lat) | spread(lon)<<1, steps: c.steps}
 }
 
-// ends returns the first score of the cell and the first behind it.
+// ends returns the first score of the cell and the first one after it.
 func (c cell) ends() (from, to float64) {
 	shift := 2 * (finest - c.steps)
 	return float64(c.bits << shift), float64((c.bits + 1) << shift)

@@ -51,8 +51,8 @@ func Hash(args [][]byte) (operation.Operation, *resp.Value) {
 	return each(args[2:], resp.Nil, func(p point) *resp.Value { return resp.Text(p.hash()) })
 }
 
-// each returns the operation that lists what there is to say of each member's
-// place, and none for those that are not there.
+// each returns an operation that replies with a value for each member's
+// position, and none for missing members.
 func each(names [][]byte, none *resp.Value, show func(point) *resp.Value) (operation.Operation, *resp.Value) {
 	return zset.Lookup(names, func(scores []resp.Value) *resp.Value {
 		for i, s := range scores {
@@ -86,14 +86,14 @@ func Dist(args [][]byte) (operation.Operation, *resp.Value) {
 	})
 }
 
-// distanceReply is how Redis prints distances.
+// distanceReply formats a distance like Redis.
 func distanceReply(d float64) *resp.Value { return resp.Bytes(strconv.AppendFloat(nil, d, 'f', 4, 64)) }
 
 // reply lists longitude and latitude.
 func (p point) reply() *resp.Value { return resp.List(coordinate(p.lon), coordinate(p.lat)) }
 
-// coordinate prints a double as Redis prints long doubles for humans: 17 digits
-// after the point, less trailing zeros.
+// coordinate formats a double like Redis formats long doubles: 17 digits after
+// the point, without trailing zeros.
 func coordinate(f float64) resp.Value {
 	text := bytes.TrimRight(strconv.AppendFloat(nil, f, 'f', 17, 64), "0")
 	if text = bytes.TrimSuffix(text, []byte(".")); string(text) == "-0" {
@@ -102,10 +102,11 @@ func coordinate(f float64) resp.Value {
 	return resp.Value{Kind: resp.Double, Float: f, Str: text}
 }
 
-// globe is the area of the geohashes that everybody else uses.
+// globe is the area of standard geohashes.
 var globe = area{lon: interval{-180, 180}, lat: interval{-90, 90}}
 
-// hash returns the point's geohash: 50 bits, and a digit that is always zero.
+// hash returns the point's standard geohash: 50 bits, and a last digit that is
+// always zero.
 func (p point) hash() string {
 	const alphabet, digit = "0123456789bcdefghjkmnpqrstuvwxyz", 5
 	bits := globe.cellOf(p, finest).bits

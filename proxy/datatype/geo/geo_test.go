@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// series sums the terms of a sine (from 1) or cosine (from 0) with 300 bits.
+// series sums the terms of a sine (from 1) or cosine (from 0) with 300-bit
+// precision.
 func series(x float64, from int64) *big.Float {
 	number := func() *big.Float { return new(big.Float).SetPrec(300) }
 	sum, term := number(), number().SetInt64(1)
@@ -23,8 +24,8 @@ func series(x float64, from int64) *big.Float {
 	return sum
 }
 
-// TestRounding compares sines and cosines with the nearest float, which the C
-// library misses once in a thousand times or less.
+// TestRounding compares sines and cosines to the nearest float, which the C
+// library misses at most once in a thousand times.
 func TestRounding(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	for i := range 600 {
@@ -40,7 +41,7 @@ func TestRounding(t *testing.T) {
 		if got := cosine(x); got != cos {
 			t.Errorf("cosine(%v) = %v, want %v", x, got, cos)
 		}
-		// The arc sine's sine must be closer than those of its neighbours.
+		// The sine of the result must be closer than those of its neighbours.
 		y := arcSine(sin)
 		off := func(y float64) float64 {
 			d, _ := new(big.Float).Sub(series(y, 1), new(big.Float).SetFloat64(sin)).Float64()
@@ -88,7 +89,7 @@ func TestCells(t *testing.T) {
 	}
 }
 
-// TestScoresThatAreNoCells has what Redis answers for them.
+// TestScoresThatAreNoCells compares with Redis's replies.
 func TestScoresThatAreNoCells(t *testing.T) {
 	west, south := -179.99999731779098511, -85.05112751263942528
 	for score, want := range map[float64]point{
@@ -101,8 +102,8 @@ func TestScoresThatAreNoCells(t *testing.T) {
 	}
 }
 
-// TestCellsCoverShapes draws points in shapes and looks for them in the cells
-// that are searched.
+// TestCellsCoverShapes draws points in shapes and checks that the searched
+// cells contain them.
 func TestCellsCoverShapes(t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 6))
 	missed := 0

@@ -25,7 +25,7 @@ var (
 	errWhichShape = "ERR exactly one of BYRADIUS and BYBOX can be specified for "
 )
 
-// unit returns the metres of a unit.
+// unit returns the length of a unit in metres.
 func unit(arg []byte) (float64, *resp.Value) {
 	for _, u := range []struct {
 		name   string
@@ -59,7 +59,7 @@ func sixDigits(f float64) string {
 	return strconv.FormatFloat(f, 'f', 6, 64)
 }
 
-// kind is one of the commands that search.
+// kind is one of the search commands.
 type kind uint8
 
 const (
@@ -68,16 +68,16 @@ const (
 	search
 )
 
-// query is what a command that searches asks for.
+// query has the arguments of a search command.
 type query struct {
 	shape
 	withDist, withHash, withCoord bool
 	order                         order
 	count                         int64 // zero: all
-	any                           bool  // any count, not the nearest
+	any                           bool  // any count places, not the nearest
 }
 
-// order is how points are listed.
+// order is the order of the reply.
 type order uint8
 
 const (
@@ -86,13 +86,13 @@ const (
 	descending
 )
 
-// parser reads the arguments of a command that searches. Redis looks members
-// up as it goes, so which error shows depends on what there is.
+// parser parses the arguments of a search command. Redis looks up members while
+// parsing, so the reported error depends on the stored data.
 type parser struct {
 	kind     kind
 	storable bool
 	args     [][]byte
-	// there tells whether the key exists, locate where a member is.
+	// there reports whether the key exists; locate returns a member's position.
 	there  bool
 	locate func(member []byte) (point, bool)
 
@@ -100,10 +100,10 @@ type parser struct {
 	fromMember, fromLon bool
 	byRadius, byBox     bool
 	store               bool
-	next                int // the argument to be read
+	next                int // index of the next argument
 }
 
-// parse returns what is asked for.
+// parse parses the whole query.
 func (p *parser) parse() (*query, *resp.Value) {
 	if err := p.fixed(); err != nil {
 		return nil, err
@@ -116,7 +116,7 @@ func (p *parser) parse() (*query, *resp.Value) {
 	return &p.query, p.conflict()
 }
 
-// fixed reads the arguments before the options.
+// fixed parses the arguments before the options.
 func (p *parser) fixed() *resp.Value {
 	switch p.kind {
 	case radius:
@@ -138,7 +138,7 @@ func (p *parser) fixed() *resp.Value {
 	return nil
 }
 
-// center, member, circle and rectangle read arguments from a place on.
+// center, member, circle and rectangle parse arguments starting at an index.
 
 func (p *parser) center(at int) (err *resp.Value) {
 	p.query.center, err = parsePoint(p.args[at:])
@@ -186,7 +186,7 @@ func (p *parser) rectangle(at int) (err *resp.Value) {
 	return err
 }
 
-// option reads one option.
+// option parses one option.
 func (p *parser) option() *resp.Value {
 	arg, more := p.args[p.next], len(p.args)-p.next-1
 	p.next++
@@ -224,7 +224,7 @@ func (p *parser) option() *resp.Value {
 	return nil
 }
 
-// where reads an option that says where GEOSEARCH searches.
+// where parses an option of GEOSEARCH that defines the area.
 func (p *parser) where(arg []byte, more int) *resp.Value {
 	at := p.next
 	switch {
@@ -244,7 +244,7 @@ func (p *parser) where(arg []byte, more int) *resp.Value {
 	return resp.ErrSyntax
 }
 
-// conflict returns what is wrong with the options together.
+// conflict returns the error for options that do not fit together.
 func (p *parser) conflict() *resp.Value {
 	q := &p.query
 	switch {

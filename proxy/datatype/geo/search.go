@@ -17,7 +17,7 @@ func Radius(args [][]byte) (operation.Operation, *resp.Value) {
 	return parse(parser{kind: radius, args: args, storable: true})
 }
 
-// RadiusRO parses GEORADIUS_RO, which has no option to store.
+// RadiusRO parses GEORADIUS_RO, which lacks the store options.
 func RadiusRO(args [][]byte) (operation.Operation, *resp.Value) {
 	return parse(parser{kind: radius, args: args})
 }
@@ -27,7 +27,7 @@ func RadiusByMember(args [][]byte) (operation.Operation, *resp.Value) {
 	return parse(parser{kind: radiusByMember, args: args, storable: true})
 }
 
-// RadiusByMemberRO parses GEORADIUSBYMEMBER_RO, which has no option to store.
+// RadiusByMemberRO parses GEORADIUSBYMEMBER_RO, which lacks the store options.
 func RadiusByMemberRO(args [][]byte) (operation.Operation, *resp.Value) {
 	return parse(parser{kind: radiusByMember, args: args})
 }
@@ -38,12 +38,12 @@ func Search(args [][]byte) (operation.Operation, *resp.Value) {
 	return parse(parser{kind: search, args: args})
 }
 
-// searching is a command that searches.
+// searching is the operation of a search command.
 type searching struct {
 	datatype.Reads
 	parser  parser
-	members [][]byte         // whose places count
-	ranges  []register.Range // to be searched, if they do not depend on members
+	members [][]byte         // whose positions are needed
+	ranges  []register.Range // to search, if they do not depend on members
 }
 
 func parse(p parser) (operation.Operation, *resp.Value) {
@@ -58,8 +58,8 @@ func parse(p parser) (operation.Operation, *resp.Value) {
 	return o, nil
 }
 
-// query reads the arguments in the light of what there is. What is wrong with
-// them shows after the key's type.
+// query parses the arguments, given the stored data. Errors in them are
+// reported only after the type check.
 func (o *searching) query(there bool, locate func([]byte) (point, bool)) (*query, *resp.Value) {
 	p := o.parser
 	p.there, p.locate = there, locate
@@ -98,8 +98,8 @@ type place struct {
 	metres float64
 }
 
-// ranges returns where the cells to be searched are in a sorted set. If any
-// places will do, each is read from its beginning on only, for the time being.
+// ranges returns the ranges of the cells to search in a sorted set. If ANY is
+// set, only the first part of each is read at first.
 func (q *query) ranges() []register.Range {
 	cells := q.cells()
 	ranges := make([]register.Range, len(cells))
@@ -112,14 +112,13 @@ func (q *query) ranges() []register.Range {
 	return ranges
 }
 
-// The bounds of how many members of a cell are read at first if any will do.
+// Limits for the members per cell that are read first if ANY is set.
 const (
 	fewest = 64
 	most   = 1 << 20
 )
 
-// find returns the places in the shape, in the order in which Redis comes upon
-// them.
+// find returns the places in the shape, in the order in which Redis finds them.
 func (q *query) find(v register.View) ([]place, *register.Projection) {
 	ranges := q.ranges()
 	if all := (register.Projection{Ranges: ranges}); !v.Covers(all) {
@@ -143,8 +142,7 @@ func (q *query) find(v register.View) ([]place, *register.Projection) {
 	return found, nil
 }
 
-// collect adds those of the elements that are in the shape, as long as there
-// are not enough.
+// collect adds the elements in the shape until there are enough.
 func (q *query) collect(found []place, elems []register.Element) []place {
 	for _, e := range elems {
 		if q.any && int64(len(found)) >= q.count {
@@ -183,7 +181,7 @@ func (q *query) reply(found []place) *resp.Value {
 	return resp.List(elems...)
 }
 
-// describe says of a place what was asked for.
+// describe returns a place's entry in the reply.
 func (q *query) describe(p *place) *resp.Value {
 	name := resp.Bytes(p.Name)
 	if !q.withDist && !q.withHash && !q.withCoord {

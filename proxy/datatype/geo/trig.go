@@ -2,13 +2,13 @@ package geo
 
 import "math"
 
-// Distances between places that are almost opposite on the earth depend on the
-// last bit of sines and arc sines, by metres, and Go's differ there from those
-// of the C library, which Redis prints. Here they are rounded from some more
-// bits, as the C library does it.
+// Distances between nearly opposite points depend on the last bit of sines and
+// arc sines: they can differ by metres. Go's results differ there from those of
+// the C library, which Redis uses. So they are computed here with extra bits
+// and then rounded, like in the C library.
 
-// double is the unevaluated sum of two floats, the second of which is at most
-// half a unit in the last place of the first.
+// double is the unevaluated sum of two floats. The second is at most half a
+// unit in the last place of the first.
 type double struct{ hi, lo float64 }
 
 // sum returns a+b exactly.
@@ -34,13 +34,13 @@ func (x double) times(y double) double {
 	return sum(p.hi, p.lo+(float64(x.hi*y.lo)+float64(x.lo*y.hi)))
 }
 
-// parts is how many parts a half circle is divided into; within half of one,
-// few terms of a series suffice.
+// parts divides a half circle; within half a part, few terms of a series are
+// enough.
 const parts = 64
 
 // part is π/parts in pieces: multiples of the first two are exact.
 var part = func() (p [3]float64) {
-	rest := double{math.Pi / parts, 1.2246467991473532e-16 / parts} // π and what float64 leaves of it
+	rest := double{math.Pi / parts, 1.2246467991473532e-16 / parts} // π and its rounding error
 	for i := range 2 {
 		p[i] = math.Float64frombits(math.Float64bits(rest.hi) &^ (1<<20 - 1))
 		rest = sum(rest.hi-p[i], rest.lo)
@@ -49,7 +49,7 @@ var part = func() (p [3]float64) {
 	return p
 }()
 
-// sines are those of the multiples of a part, a full circle.
+// sines has the sines of all multiples of a part, for a full circle.
 var sines = func() (s [2 * parts]double) {
 	step := double{part[0], 0}.plus(double{part[1], 0}).plus(double{part[2], 0})
 	for i := 1; i <= parts/2; i++ {
@@ -72,11 +72,11 @@ var sines = func() (s [2 * parts]double) {
 	return s
 }()
 
-// turns is how far around few turns go, in radians.
+// turns limits the angles that get full precision, in radians.
 const turns = 1000
 
-// sinCos returns sine and cosine of an angle, from many bits if it is one of few
-// turns; others mean nothing on the earth.
+// sinCos returns the sine and cosine of an angle. Only angles of a few turns
+// get extra precision; others do not occur on the earth.
 func sinCos(x float64) (sin, cos double) {
 	if !(math.Abs(x) < turns) {
 		return double{math.Sin(x), 0}, double{math.Cos(x), 0}
@@ -106,7 +106,7 @@ func cosine(x float64) float64 {
 	return c.hi
 }
 
-// arcSine improves on what the library has by one step of Newton's method.
+// arcSine improves the library's result with one step of Newton's method.
 func arcSine(x float64) float64 {
 	y := math.Asin(x)
 	sin, cos := sinCos(y)

@@ -1,19 +1,19 @@
 // Package glob matches keys and names against Redis's patterns: "*", "?",
-// "[a-c]", "[^abc]" and "\" before a character that is to be taken as it is.
-// It decides as Redis's stringmatchlen does on every input, malformed patterns
-// included: bytes are compared as signed numbers in a range, an unclosed "["
-// ends with the pattern, and "*" does not match an empty string.
+// "[a-c]", "[^abc]", and "\" to escape a character. It gives the same result as
+// Redis's stringmatchlen for every input, even malformed patterns: ranges
+// compare bytes as signed numbers, an unclosed "[" ends with the pattern, and
+// "*" does not match an empty string.
 package glob
 
-// maxStars is the number of stars, several in a row counting as one, beyond
-// which Redis gives up and finds no match.
+// maxStars is the number of stars above which Redis gives up and reports no
+// match. Consecutive stars count as one.
 const maxStars = 1000
 
-// Match reports whether s matches the pattern, in time proportional to the
-// product of their lengths at most, whatever the pattern.
+// Match reports whether s matches the pattern. Its time is at most proportional
+// to the product of both lengths, for any pattern.
 func Match(pattern, s []byte) bool { return match(pattern, s, same) }
 
-// MatchFold is Match without regard to the case of ASCII letters.
+// MatchFold is Match, ignoring the case of ASCII letters.
 func MatchFold(pattern, s []byte) bool { return match(pattern, s, lower) }
 
 func same(c byte) byte { return c }
@@ -26,10 +26,10 @@ func lower(c byte) byte {
 }
 
 func match(p, s []byte, fold func(byte) byte) bool {
-	// The last star met: the pattern goes on at afterStar, and the star takes
-	// the string up to taken. When the rest does not match from there, the star
-	// takes one byte more. Earlier stars need not be tried again: what they
-	// could reach, the last one can.
+	// The last star: the pattern continues at afterStar, and the star matches
+	// the string up to taken. If the rest does not match from there, the star
+	// takes one more byte. Earlier stars need no retry: the last star can reach
+	// every position that they could.
 	afterStar, taken, stars := -1, 0, 0
 	i, j := 0, 0
 	for {
@@ -68,8 +68,8 @@ func skipStars(p []byte, i int) int {
 	return i
 }
 
-// one matches one byte against what stands at p[i], which is not a star, and
-// returns where the pattern goes on.
+// one matches one byte against p[i], which is not a star, and returns where the
+// pattern continues.
 func one(p []byte, i int, c byte, fold func(byte) byte) (next int, ok bool) {
 	switch {
 	case p[i] == '?':
@@ -82,7 +82,7 @@ func one(p []byte, i int, c byte, fold func(byte) byte) (next int, ok bool) {
 	return i + 1, fold(p[i]) == fold(c)
 }
 
-// class matches a byte against the class that begins after its bracket.
+// class matches a byte against the class that starts after the bracket.
 func class(p []byte, i int, c byte, fold func(byte) byte) (next int, ok bool) {
 	negated := i < len(p) && p[i] == '^'
 	if negated {
@@ -93,7 +93,7 @@ func class(p []byte, i int, c byte, fold func(byte) byte) (next int, ok bool) {
 		switch {
 		case p[i] == '\\' && i+1 < len(p):
 			i++
-			found = found || p[i] == c // in whatever case: Redis does not fold here
+			found = found || p[i] == c // case-sensitive even in MatchFold, as in Redis
 		case i+2 < len(p) && p[i+1] == '-':
 			lo, hi := int8(p[i]), int8(p[i+2])
 			if lo > hi {

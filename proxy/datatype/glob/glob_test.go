@@ -13,7 +13,7 @@ func TestMatch(t *testing.T) {
 		{"", "", true},
 		{"", "a", false},
 		{"a", "", false},
-		{"*", "", false}, // as Redis has it
+		{"*", "", false}, // as in Redis
 		{"*", "a", true},
 		{"h?llo", "hello", true},
 		{"h?llo", "hllo", false},
@@ -56,7 +56,7 @@ func TestMatchFold(t *testing.T) {
 		{"HeLLo", "hEllO", true},
 		{"[A-C]x", "bX", true},
 		{"[xY]", "y", true},
-		{`[\Y]`, "y", false}, // as Redis has it
+		{`[\Y]`, "y", false}, // as in Redis
 		{`\Y`, "y", true},
 		{"\xc3", "\xe3", false},
 	} {
@@ -66,7 +66,7 @@ func TestMatchFold(t *testing.T) {
 	}
 }
 
-// TestWorstCase would not end if stars were tried in all combinations.
+// TestWorstCase would run forever if all combinations of stars were tried.
 func TestWorstCase(t *testing.T) {
 	s := []byte(strings.Repeat("a", 5000))
 	if Match([]byte(strings.Repeat("a*", 30)+"b"), s) {
@@ -104,7 +104,7 @@ func FuzzMatch(f *testing.F) {
 	f.Add([]byte("h*l[^a-c]?\\*"), []byte("hello*"))
 	f.Add([]byte("**[]"), []byte("]"))
 	f.Fuzz(func(t *testing.T, pattern, s []byte) {
-		if len(pattern) > 12 || len(s) > 12 { // naive takes its time
+		if len(pattern) > 12 || len(s) > 12 { // naive is slow
 			Match(pattern, s)
 			return
 		}

@@ -9,15 +9,15 @@ import (
 	"synod/proxy/datatype"
 )
 
-// edit is how a command changes a hash. It touches the fields that the command
-// names, and their places in the index.
+// edit collects a command's changes to a hash: to the fields that it names and
+// to their index entries.
 type edit struct {
 	view register.View
 	head register.Header
 	now  int64 // or the floor, if that is later
 	ops  []register.Op
-	// edited has what the edit has made of fields, for a command that may name
-	// one twice. One without a value is gone.
+	// edited has the fields' new states, for commands that may name a field
+	// twice. A field without a value was removed.
 	edited map[string]field
 }
 
@@ -25,7 +25,7 @@ func editOf(v register.View, now int64) edit {
 	return edit{view: v, head: v.Header, now: max(now, clockOf(v.Header).floor)}
 }
 
-// stored returns a field, be it past its time, and whether there is one.
+// stored returns a field, even if it has expired, and whether it is stored.
 func (e *edit) stored(key []byte) (field, bool) {
 	if f, done := e.edited[string(key)]; done {
 		return f, f.value != nil
@@ -44,7 +44,7 @@ func (e *edit) do(kind register.OpKind, key, value []byte) {
 	e.ops = append(e.ops, register.Op{Kind: kind, Key: key, Value: value})
 }
 
-// put sets the element of a field, and reports whether the field is a new one.
+// put sets the element of a field, and reports whether the field is new.
 func (e *edit) put(key, value []byte) (created bool) {
 	f := parse(value)
 	old, exists := e.stored(key)
@@ -68,7 +68,7 @@ func (e *edit) put(key, value []byte) (created bool) {
 	return !exists || old.past(e.now)
 }
 
-// remove takes a field away, which exists.
+// remove removes a field, which must exist.
 func (e *edit) remove(key []byte, f field) {
 	e.head.Size = max(e.head.Size, 1) - 1
 	e.do(register.Remove, key, nil)
@@ -78,7 +78,7 @@ func (e *edit) remove(key []byte, f field) {
 	e.note(key, field{})
 }
 
-// live returns a field, if it exists. One that is past its time is taken away.
+// live returns a field if it exists. It removes an expired field.
 func (e *edit) live(key []byte) (field, bool) {
 	f, exists := e.stored(key)
 	if exists && f.past(e.now) {
@@ -88,7 +88,7 @@ func (e *edit) live(key []byte) (field, bool) {
 	return f, exists
 }
 
-// effect is the edit's, on a hash that needs at least the encoding from then on.
+// effect returns the edit's effect. The hash needs at least the given encoding.
 func (e *edit) effect(encoding uint8, reply *resp.Value) operation.Effect {
 	old := e.view.Header
 	if len(e.ops) == 0 && (!old.Exists() || encoding <= old.Encoding) {

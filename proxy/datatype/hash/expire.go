@@ -10,10 +10,10 @@ import (
 	"synod/proxy/datatype/number"
 )
 
-// latest is the last time at which Redis lets a field expire.
+// latest is the latest field expiry that Redis accepts.
 const latest = 1<<46 - 1
 
-// What the commands answer for a field.
+// The replies for a field.
 const (
 	noField    = -2
 	noExpiry   = -1
@@ -30,9 +30,9 @@ var (
 	errMatch     = resp.Err("ERR The `numfields` parameter must match the number of arguments")
 )
 
-// parseFields reads FIELDS numfields field [field ...], which is all of args,
-// and returns the fields' element keys. count is the error on a number that is
-// none or too small.
+// parseFields reads FIELDS numfields field [field ...], which must be all of
+// args, and returns the fields' element keys. count is the error if numfields
+// is not a number or is too small.
 func parseFields(args [][]byte, count *resp.Value) ([][]byte, *resp.Value) {
 	if !datatype.Is(args[0], "FIELDS") {
 		return nil, errFields
@@ -48,10 +48,10 @@ func parseFields(args [][]byte, count *resp.Value) ([][]byte, *resp.Value) {
 	}
 }
 
-// each is a command that answers something for every field that it names.
+// each is a command with one reply for each field that it names.
 type each struct {
 	keys [][]byte
-	err  *resp.Value // what is wrong with the arguments, which shows after the type
+	err  *resp.Value // error in the arguments, reported only after the type check
 }
 
 func (o *each) Needs() register.Projection { return register.Projection{Keys: o.keys} }
@@ -64,7 +64,7 @@ func (o *each) check(h register.Header) *resp.Value {
 	return o.err
 }
 
-// answers is the list of what result says of the fields, in turn.
+// answers lists the result for each field, in order.
 func (o *each) answers(result func(key []byte) int64) *resp.Value {
 	elems := make([]resp.Value, len(o.keys))
 	for i, key := range o.keys {
@@ -73,14 +73,14 @@ func (o *each) answers(result func(key []byte) int64) *resp.Value {
 	return resp.List(elems...)
 }
 
-// edit changes the fields in turn.
+// edit changes the fields in order.
 func (o *each) edit(v register.View, now int64, result func(e *edit, key []byte) int64) operation.Effect {
 	e := editOf(v, now)
 	e.edited = make(map[string]field, len(o.keys))
 	return e.effect(compact, o.answers(func(key []byte) int64 { return result(&e, key) }))
 }
 
-// condition says which fields may get another expiry.
+// condition says for which fields the expiry may change.
 type condition uint8
 
 const (
@@ -91,8 +91,8 @@ const (
 	ifEarlier
 )
 
-// parseCondition reads the condition, if args begin with one, and returns what
-// is behind it.
+// parseCondition reads the condition, if args begin with one, and returns the
+// remaining arguments.
 func parseCondition(args [][]byte) (condition, [][]byte) {
 	for i, name := range []string{"NX", "XX", "GT", "LT"} {
 		if datatype.Is(args[0], name) {
@@ -102,8 +102,8 @@ func parseCondition(args [][]byte) (condition, [][]byte) {
 	return always, args
 }
 
-// allows reports whether a field that expires at old, 0 for never, may expire at
-// another time. As in Redis, never is later than any time.
+// allows reports whether a field's expiry may change from old (0 for never) to
+// a new time. As in Redis, never is later than any time.
 func (c condition) allows(old, at int64) bool {
 	switch c {
 	case ifNone:
@@ -124,13 +124,13 @@ type expire struct {
 	each
 	condition
 	time    expiry.Time
-	tooLate *resp.Value // the error on a time behind the latest
-	late    *resp.Value // what is wrong with the arguments behind the time
+	tooLate *resp.Value // the error if the time is after latest
+	late    *resp.Value // error in the arguments after the time
 }
 
 // parseExpire parses a command key time [NX|XX|GT|LT] FIELDS numfields field
-// [field ...]. As in Redis, errors show after that on a key of another type,
-// and in the order of the arguments.
+// [field ...]. As in Redis, a type mismatch is reported first, then errors in
+// the order of the arguments.
 func parseExpire(args [][]byte, unit expiry.Unit, base expiry.Base, command string) (operation.Operation, *resp.Value) {
 	o := &expire{tooLate: expiry.Invalid(command)}
 	n, ok := number.ParseInt(args[2])
@@ -198,7 +198,7 @@ func (o *expire) Execute(v register.View, now int64) operation.Effect {
 	})
 }
 
-// persist makes fields last.
+// persist removes the expiry of fields.
 type persist struct {
 	datatype.Writes
 	each
@@ -228,7 +228,7 @@ func (o *persist) Execute(v register.View, now int64) operation.Effect {
 	})
 }
 
-// ttl answers when fields expire.
+// ttl replies with the times when fields expire.
 type ttl struct {
 	datatype.Reads
 	each

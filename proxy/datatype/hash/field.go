@@ -7,12 +7,12 @@ import (
 	"synod/proxy/datatype/element"
 )
 
-// flagExpires says that a field's element has a time before the value.
+// flagExpires means that an expiry precedes the value in a field's element.
 const flagExpires = 1
 
 const timeBytes = 8
 
-// field is what an element's value says.
+// field is a decoded element value.
 type field struct {
 	value  []byte
 	expiry int64 // 0: never
@@ -20,7 +20,7 @@ type field struct {
 
 func parse(stored []byte) field {
 	switch {
-	case len(stored) == 0: // which nobody writes
+	case len(stored) == 0: // never written
 		return field{}
 	case stored[0]&flagExpires != 0 && len(stored) > timeBytes:
 		return field{value: stored[1+timeBytes:], expiry: timeIn(stored[1:])}
@@ -36,8 +36,8 @@ func (f field) append(b []byte) []byte {
 	return append(binary.BigEndian.AppendUint64(append(b, flagExpires), uint64(f.expiry)), f.value...)
 }
 
-// past reports whether the field is past its time. Like a key, it lives up to
-// and excluding that.
+// past reports whether the field has expired. Like a key, it exists until just
+// before its expiry.
 func (f field) past(now int64) bool { return f.expiry != 0 && f.expiry <= now }
 
 func timeIn(b []byte) int64 { return int64(binary.BigEndian.Uint64(b)) }
@@ -50,22 +50,23 @@ func indexKey(expiry int64, key []byte) []byte {
 	return append(b, key...)
 }
 
-// indexed takes the key of an element in the index apart.
+// indexed splits the key of an index element.
 func indexed(key []byte) (expiry int64, ofField []byte) {
-	if len(key) < len(element.End)+timeBytes { // which nobody writes
+	if len(key) < len(element.End)+timeBytes { // never written
 		return 0, nil
 	}
 	return timeIn(key[len(element.End):]), key[len(element.End)+timeBytes:]
 }
 
-// clock is what a header's Aux says of a hash with fields that expire.
+// clock is the header's Aux of a hash with fields that expire.
 type clock struct {
-	// bound: no field expires before that; 0: none does. Who takes the earliest
-	// away may leave it as it is.
+	// bound: no field expires earlier; 0: no field expires. It need not be
+	// updated when the earliest field is removed.
 	bound int64
-	// floor: what expires up to that is gone, although it may still be there.
-	// It stands for the removal of too many fields for one step, which the
-	// background does by and by. Mostly 0, and then left out.
+	// floor: fields that expire up to this time no longer exist, even if they
+	// are still stored. It is set when too many fields expired to remove them
+	// in one step; the background removes them gradually. Usually 0, and then
+	// not stored.
 	floor int64
 }
 
@@ -93,7 +94,7 @@ func (c clock) aux() []byte {
 	return b
 }
 
-// lowered returns the Aux of a hash with a field more that expires at a time.
+// lowered returns the Aux after adding a field that expires at a time.
 func lowered(aux []byte, expiry int64) []byte {
 	c := clockOf(register.Header{Type: register.Hash, Aux: aux})
 	if c.bound != 0 && c.bound <= expiry {

@@ -1,16 +1,16 @@
-// Package hash has the commands on hashes. A field is one element: its key is
-// element.Key("", field), its value a byte of flags, if these say so the time at
-// which the field expires, and the field's value. The header's Size is the
-// number of fields.
+// Package hash has the commands on hashes. A field is one element. Its key is
+// element.Key("", field). Its value is a byte of flags, the field's expiry if
+// the flags say so, and the field's value. The header's Size is the number of
+// fields.
 //
-// Behind the fields is an index: for each field that expires an element whose
-// key is element.End, the time and the field's element key, and whose value is
-// empty. Times are Unix milliseconds, 8 bytes, big end first. The header's Aux
-// is empty if no field expires; see clock.
+// An index follows the fields. It has one element for each field that expires:
+// its key is element.End, the expiry and the field's element key; its value is
+// empty. Times are Unix milliseconds, 8 bytes, big-endian. The header's Aux is
+// empty if no field expires; see clock.
 //
-// A field that is past its time is absent for every command but HLEN. Whoever
-// comes across one takes it away in the same step, so that it is gone for
-// everybody, whatever their clocks say, before anybody hears of it.
+// All commands but HLEN treat an expired field as absent. A command that finds
+// one removes it in the same step. So the field is gone for everyone, whatever
+// their clocks say, before any client learns that it is.
 package hash
 
 import (
@@ -18,20 +18,20 @@ import (
 	"synod/proxy/datatype/element"
 )
 
-// The encodings that a hash has in Redis, where it never goes back to compact.
+// The encodings of a hash in Redis, which never changes one back to compact.
 const (
 	compact uint8 = iota
 	table
 )
 
-// What Redis keeps compact at most: fields, and bytes of a field or value.
+// Redis's limits for compact hashes: fields, and bytes of a field or value.
 const (
 	maxCompactFields = 512
 	maxCompactBytes  = 64
 )
 
-// encodingOf returns the encoding of a hash that was given these fields and
-// values.
+// encodingOf returns the encoding of a hash after these fields and values were
+// added.
 func encodingOf(pairs [][]byte) uint8 {
 	for _, b := range pairs {
 		if len(b) > maxCompactBytes {
@@ -41,8 +41,8 @@ func encodingOf(pairs [][]byte) uint8 {
 	return compact
 }
 
-// grown returns the header of a hash that got new fields, the encoding being at
-// least that one.
+// grown returns the header after fields were added, with at least the given
+// encoding.
 func grown(h register.Header, fields uint64, encoding uint8) register.Header {
 	h.Type = register.Hash
 	h.Size += fields
@@ -52,9 +52,9 @@ func grown(h register.Header, fields uint64, encoding uint8) register.Header {
 	return h
 }
 
-// Build returns the header and the ops of a hash of fields and values in turn.
-// No field may occur twice. If any field expires, expiries has the time for
-// each, 0 for never; else it is nil.
+// Build returns the header and the ops of a hash made of alternating fields and
+// values. Fields must be unique. expiries has the expiry of each field, 0 for
+// never; it is nil if no field expires.
 func Build(pairs [][]byte, expiries []int64) (register.Header, []register.Op) {
 	h := grown(register.Header{}, uint64(len(pairs)/2), encodingOf(pairs))
 	if expiries == nil {
@@ -73,8 +73,8 @@ func Build(pairs [][]byte, expiries []int64) (register.Header, []register.Op) {
 	return h, ops
 }
 
-// puts returns the ops that set the fields, in the order of their elements. Of
-// a field's values the last counts.
+// puts returns the ops that set the fields, in element order. If a field occurs
+// twice, the last value wins.
 func puts(pairs [][]byte) []register.Op {
 	ops := make([]register.Op, len(pairs)/2)
 	size := len(ops)
@@ -90,9 +90,9 @@ func puts(pairs [][]byte) []register.Op {
 	return element.Last(ops)
 }
 
-// Items returns the fields and values of a hash in turn, and when each field
-// expires, nil if none does. The view must know all of it and be one that Live
-// has returned.
+// Items returns alternating fields and values of a hash, and the expiry of each
+// field, or nil if none expires. The view must cover the whole hash and come
+// from Live.
 func Items(v register.View) (pairs [][]byte, expiries []int64) {
 	elems := members(v)
 	gone := clockOf(v.Header).floor
@@ -113,13 +113,14 @@ func Items(v register.View) (pairs [][]byte, expiries []int64) {
 	return pairs, expiries
 }
 
-// members returns the elements that are fields. The view must know all of them.
+// members returns the elements that are fields. The view must cover all of
+// them.
 func members(v register.View) []register.Element {
 	elems, _ := v.Range(register.Range{To: []byte(element.End)})
 	return elems
 }
 
-// Encoding returns how Redis would hold the hash, as OBJECT ENCODING puts it.
+// Encoding returns how Redis would store the hash, as shown by OBJECT ENCODING.
 func Encoding(h register.Header) string {
 	switch {
 	case h.Encoding != compact:

@@ -11,16 +11,15 @@ import (
 	"synod/proxy/datatype/element"
 )
 
-// most is how many fields that are past their time one step takes away, if
-// there are more than these.
+// most is how many expired fields one step removes, if there are more.
 const most = 128
 
-// look is how a command that changes nothing itself sees a hash.
+// look is how a read command sees a hash.
 type look struct {
 	header register.Header
 	clock
 	now  int64              // or the floor, if that is later
-	past []register.Element // fields past their time that nobody was told of so far
+	past []register.Element // expired fields not yet reported as absent
 }
 
 func lookAt(h register.Header, now int64) look {
@@ -28,7 +27,7 @@ func lookAt(h register.Header, now int64) look {
 	return look{header: h, clock: c, now: max(now, c.floor)}
 }
 
-// kind is what package element has to know.
+// kind describes hashes to package element.
 var kind = element.Kind{Type: register.Hash, Look: func(h register.Header, now int64) element.Look {
 	l := lookAt(h, now)
 	return &l
@@ -60,8 +59,8 @@ func (l *look) Effect(reply *resp.Value) operation.Effect {
 	return operation.Effect{Change: l.removal(), Result: reply}
 }
 
-// removal is the change that takes away what was found past its time: nothing
-// as a rule.
+// removal is the change that removes the expired fields that were found;
+// usually there are none.
 func (l *look) removal() register.Change {
 	if len(l.past) == 0 {
 		return register.Change{}
@@ -86,8 +85,8 @@ func (l *look) removal() register.Change {
 	return c
 }
 
-// Live returns what a hash is without the fields that are past their time, and
-// the change that makes it so. The view must know all of it.
+// Live returns the hash without its expired fields, and the change that removes
+// them. The view must cover the whole hash.
 func Live(v register.View, now int64) (register.View, register.Change) {
 	l := lookAt(v.Header, now)
 	live := false
@@ -102,7 +101,7 @@ func Live(v register.View, now int64) (register.View, register.Change) {
 }
 
 // Find returns the effect of a command that reads one field of a hash; show
-// makes the reply. The view must know the element of the key.
+// builds the reply. The view must cover the element with the key.
 func Find(v register.View, now int64, key []byte, show func(value []byte, exists bool) *resp.Value) operation.Effect {
 	l := lookAt(v.Header, now)
 	f, exists := l.get(v, key)
@@ -114,7 +113,7 @@ type lookup struct {
 	datatype.Reads
 	show func(l *look, v register.View, keys [][]byte) *resp.Value
 	keys [][]byte
-	one  [1][]byte // keys, if there is one only
+	one  [1][]byte // keys, if there is only one
 }
 
 func parseLookup(names [][]byte, show func(l *look, v register.View, keys [][]byte) *resp.Value) (*lookup, *resp.Value) {

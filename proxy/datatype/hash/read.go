@@ -51,8 +51,8 @@ func StrLen(args [][]byte) (operation.Operation, *resp.Value) {
 	})
 }
 
-// Len parses HLEN key. As in Redis, it counts fields that are past their time
-// until they are taken away.
+// Len parses HLEN key. As in Redis, it counts expired fields until they are
+// removed.
 func Len([][]byte) (operation.Operation, *resp.Value) { return element.ParseSize(register.Hash) }
 
 // GetAll parses HGETALL key.
@@ -108,7 +108,7 @@ func fields(elems []register.Element) *resp.Value {
 	return resp.List(element.Bulks(element.Members("", elems))...)
 }
 
-// both lists fields and values in turn.
+// both lists alternating fields and values.
 func both(elems []register.Element) []resp.Value {
 	out := make([]resp.Value, 0, 2*len(elems))
 	for _, e := range elems {

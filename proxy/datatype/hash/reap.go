@@ -8,20 +8,20 @@ import (
 	"synod/proxy/datatype/element"
 )
 
-// What one step of the background takes away at most: it reads no more than these
-// fields' names, and what it changes delays nobody for long.
+// Limits for one background step, so that it reads few field names and its
+// change delays other commands only briefly.
 const (
 	reapMost  = 1024
 	reapBytes = 256 << 10 // about
 )
 
-// Reap is the operation by which the background takes away fields that are past
-// their time, whatever type of value there is. It answers 1 if it left some, so
-// that it should be run again, else 0.
+// Reap is the operation with which the background removes expired fields; it
+// accepts a value of any type. It replies 1 if fields are left and it should
+// run again, else 0.
 type Reap struct {
-	// Again is set when it is known that fields are left: it is a write then, and
-	// begins with what it needs, where it else looks at the header, which mostly
-	// says that there is nothing to do.
+	// Again is set when fields are known to be left. The operation is then a
+	// write and starts by reading what it needs. Otherwise it first reads the
+	// header, which usually shows that there is nothing to do.
 	Again bool
 }
 
@@ -31,7 +31,7 @@ func (o Reap) ReadOnly() bool { return !o.Again }
 // Blind implements operation.Operation.
 func (Reap) Blind() bool { return false }
 
-// dueFields is the part of the index that a step looks at.
+// dueFields is the part of the index that one step reads.
 var dueFields = register.Range{From: []byte(element.End), Limit: reapMost + 1}
 
 // Needs implements operation.Operation.
@@ -42,8 +42,8 @@ func (o Reap) Needs() register.Projection {
 	return register.Projection{Ranges: []register.Range{dueFields}}
 }
 
-// Execute takes away some fields and moves the bound to the earliest of the
-// rest.
+// Execute removes some fields and moves the bound to the earliest remaining
+// expiry.
 func (o Reap) Execute(v register.View, now int64) operation.Effect {
 	c := clockOf(v.Header)
 	now = max(now, c.floor)
@@ -73,7 +73,7 @@ func (o Reap) Execute(v register.View, now int64) operation.Effect {
 	after.Size -= gone
 	c.floor = 0
 	more := int64(0)
-	if c.bound != 0 && c.bound <= now { // those who read need not take the rest away
+	if c.bound != 0 && c.bound <= now { // reads then need not remove the rest
 		c.floor, more = now, 1
 	}
 	after.Aux = c.aux()

@@ -14,13 +14,13 @@ import (
 	"synod/proxy/datatype/number"
 )
 
-// set sets fields, which then never expire.
+// set sets fields and removes their expiry.
 type set struct {
 	datatype.Writes
-	puts     []register.Op // each on another field, in their elements' order
+	puts     []register.Op // each on a different field, in element order
 	keys     [][]byte      // of puts
-	encoding uint8         // that the fields and values ask for
-	ok       bool          // the reply is OK, else the number of new fields
+	encoding uint8         // that the fields and values require
+	ok       bool          // reply OK, else the number of new fields
 }
 
 func newSet(pairs [][]byte) *set {
@@ -67,7 +67,7 @@ func (o *set) Execute(v register.View, now int64) operation.Effect {
 	return e.effect(o.encoding, reply)
 }
 
-// setNX sets a field that is not there.
+// setNX sets a field if it does not exist.
 type setNX struct{ *set }
 
 // SetNX parses HSETNX key field value.
@@ -86,7 +86,7 @@ func (o setNX) Execute(v register.View, now int64) operation.Effect {
 // del removes fields.
 type del struct {
 	datatype.Writes
-	keys [][]byte // each once
+	keys [][]byte // without duplicates
 }
 
 // Del parses HDEL key field [field ...].
@@ -114,8 +114,8 @@ func (o *del) Execute(v register.View, now int64) operation.Effect {
 	return e.effect(compact, resp.Int(n))
 }
 
-// calculate replaces the value of a field by what next makes of it. The field
-// expires when it did.
+// calculate replaces a field's value with the result of next. The field keeps
+// its expiry.
 type calculate struct {
 	datatype.Writes
 	field []byte

@@ -14,7 +14,7 @@ import (
 type add struct {
 	datatype.Writes
 	sightings []sighting
-	// end is where the registers that a dense value would change end.
+	// end is the end of the last register that a dense value would change.
 	end uint64
 }
 
@@ -29,8 +29,8 @@ func Add(args [][]byte) (operation.Operation, *resp.Value) {
 	return o, nil
 }
 
-// Needs asks for the header, and for the chunk behind the one with the header
-// only if a register of a dense value would be there.
+// Needs asks for the header, and for the second chunk only if a dense value
+// would have one of the registers there.
 func (o *add) Needs() register.Projection { return str.Span(0, o.end) }
 
 func (o *add) Execute(v register.View, _ int64) operation.Effect {
@@ -68,8 +68,8 @@ func (o *add) Execute(v register.View, _ int64) operation.Effect {
 	return datatype.Changes(v.Header, h, ops, resp.Int(1))
 }
 
-// nothing is the effect if no register changed. Redis takes the value for
-// changed in place all the same.
+// nothing is the effect if no register changed. Redis still treats the value as
+// changed in place.
 func (o *add) nothing(v register.View) operation.Effect {
 	h := str.InPlace(v.Header, v.Header.Size)
 	if h.Encoding == v.Header.Encoding {
@@ -78,10 +78,10 @@ func (o *add) nothing(v register.View) operation.Effect {
 	return datatype.Changes(v.Header, h, nil, resp.Int(0))
 }
 
-// touch says of a value that its cached estimate is out of date.
+// touch marks a value's cached estimate as out of date.
 func touch(value []byte) { value[headerBytes-1] |= stale }
 
-// into adds to a whole value, which it changes in place if it can.
+// into adds to a whole value, which it may change in place.
 func (o *add) into(value []byte) ([]byte, outcome) {
 	all := unchanged
 	for _, s := range o.sightings {
@@ -107,8 +107,8 @@ func (o *add) into(value []byte) ([]byte, outcome) {
 	return value, all
 }
 
-// dense adds to a dense value, of which the view may have the chunks only that
-// registers are in.
+// dense adds to a dense value. The view needs only the chunks with the affected
+// registers.
 func (o *add) dense(v register.View) operation.Effect {
 	old := str.Bytes(v, 0, o.end)
 	value, outcome := o.into(slices.Clone(old))
@@ -132,8 +132,8 @@ func (o *add) dense(v register.View) operation.Effect {
 	return datatype.Changes(v.Header, str.InPlace(v.Header, v.Header.Size), ops, resp.Int(1))
 }
 
-// differences returns the ops that make of a part of the old value the same
-// part of a new one that is not shorter, without what both begin and end with.
+// differences returns the ops that turn a part of the old value into the new
+// one, which must not be shorter. It skips the common prefix and suffix.
 func differences(old, value []byte, from, to int) []register.Op {
 	for from < to && from < len(old) && value[from] == old[from] {
 		from++
@@ -150,11 +150,11 @@ func differences(old, value []byte, from, to int) []register.Op {
 // read fetches a whole HyperLogLog.
 type read struct {
 	datatype.Reads
-	// reply makes the reply of the value.
+	// reply builds the reply from the value.
 	reply func(value []byte) *resp.Value
 }
 
-// Needs asks for all that a dense value takes.
+// Needs asks for as much as a dense value needs.
 func (read) Needs() register.Projection { return str.Span(0, denseBytes) }
 
 func (o read) Execute(v register.View, _ int64) operation.Effect {
@@ -198,7 +198,7 @@ func orZero(results []*resp.Value) *resp.Value {
 	return results[0]
 }
 
-// union counts what was added to any of the values.
+// union estimates the number of elements in all values together.
 func union(results []*resp.Value) *resp.Value {
 	var m counters
 	for _, r := range results {
@@ -214,9 +214,8 @@ func union(results []*resp.Value) *resp.Value {
 	return resp.Int(int64(m.estimate()))
 }
 
-// Merged returns what PFMERGE makes of a destination's value, nil if it has
-// none, and of the sources'. It is dense if one of them is. ok is false if a
-// value is damaged.
+// Merged returns PFMERGE's result for a destination (nil if absent) and the
+// sources. It is dense if one of them is. ok is false if a value is damaged.
 func Merged(destination []byte, sources [][]byte) (merged []byte, ok bool) {
 	merged = create()
 	if destination != nil {

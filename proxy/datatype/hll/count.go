@@ -2,11 +2,11 @@ package hll
 
 import "math"
 
-// counters are the registers of one or of several HyperLogLogs together.
+// counters are the combined registers of one or more HyperLogLogs.
 type counters [registers]byte
 
-// merge makes each register the higher of what it is and what it is in a
-// value, a whole HyperLogLog. It returns false if that is damaged.
+// merge raises each register to its value in a whole HyperLogLog. It returns
+// false if that is damaged.
 func (m *counters) merge(value []byte) bool {
 	regs := value[headerBytes:]
 	if encodingOf(value) == sparse {
@@ -24,10 +24,10 @@ func (m *counters) merge(value []byte) bool {
 	return true
 }
 
-// estimate returns how many different elements were added, by Ertl's improved
+// estimate returns the number of different elements, using Ertl's improved
 // estimator ("New cardinality estimation algorithms for HyperLogLog sketches",
 // algorithm 6). The conversions to float64 keep compilers from fusing
-// operations, so that every proxy counts alike.
+// operations, so that all proxies get the same result.
 func (m *counters) estimate() uint64 {
 	const (
 		alpha = 0.721347520444481703680 // 1/(2 ln 2)
@@ -45,7 +45,7 @@ func (m *counters) estimate() uint64 {
 	return uint64(math.Round(alpha * size * size / z))
 }
 
-// tau is Ertl's function for registers that are as high as can be.
+// tau is Ertl's function for saturated registers.
 func tau(x float64) float64 {
 	if x == 0 || x == 1 {
 		return 0

@@ -5,7 +5,7 @@ import (
 	"math/bits"
 )
 
-// hash is MurmurHash64A, as HyperLogLogs of Redis have it.
+// hash is MurmurHash64A, as used for HyperLogLogs in Redis.
 func hash(b []byte) uint64 {
 	const (
 		seed  = 0xadc83b19
@@ -29,9 +29,9 @@ func hash(b []byte) uint64 {
 	return h ^ h>>shift
 }
 
-// sighting is what an added element says of one register: that it is at least
-// of this rank, which is one more than the number of zeros that the rest of
-// the hash begins with.
+// sighting says that an added element needs a register to have at least this
+// rank, which is one more than the number of leading zeros in the rest of the
+// hash.
 type sighting struct {
 	index int
 	rank  byte

@@ -1,16 +1,16 @@
-// Package hll has the commands on HyperLogLogs: estimates of how many different
-// elements were added, from a register for each of 2^14 parts of a hash.
+// Package hll has the commands on HyperLogLogs. They estimate how many
+// different elements were added, using one register for each of 2^14 parts of a
+// hash.
 //
-// A HyperLogLog is a string, in Redis's layout byte for byte, so that GET, SET,
-// DUMP and RESTORE move it between servers: a header of 16 bytes ("HYLL", the
-// encoding, three bytes of no meaning and a cached estimate as 8 bytes, little
-// end first, whose highest bit says that it is out of date), then the
-// registers, either dense (6 bits each) or sparse (runs). PFADD makes the
-// choices between the two that Redis makes.
+// A HyperLogLog is a string with exactly Redis's layout, so that GET, SET, DUMP
+// and RESTORE can move it between servers. A header of 16 bytes has "HYLL", the
+// encoding, three unused bytes and a cached estimate (8 bytes, little-endian;
+// the highest bit means out of date). The registers follow, either dense (6
+// bits each) or sparse (runs). PFADD chooses between the two as Redis does.
 //
-// Unlike in Redis, PFCOUNT is a plain read: it leaves the cached estimate as it
-// is. So a value's bytes are those that Redis has after the same PFADDs, but
-// for the cached estimate, if Redis was asked for one in between.
+// Unlike in Redis, PFCOUNT is a plain read: it does not update the cached
+// estimate. So after the same PFADDs a value has the same bytes as in Redis,
+// except for the cached estimate if Redis ran PFCOUNT in between.
 package hll
 
 import (
@@ -31,11 +31,11 @@ const (
 
 	headerBytes = 16
 	denseBytes  = headerBytes + registers*6/8
-	// maxSparse is what Redis promotes above (hll-sparse-max-bytes, the
-	// header included).
+	// maxSparse is the size above which Redis converts to dense
+	// (hll-sparse-max-bytes, including the header).
 	maxSparse = 3000
-	// A sparse value cannot be longer than this: its runs take at most two
-	// bytes each and are not empty.
+	// A sparse value cannot be longer than this: its runs are not empty and
+	// take at most two bytes each.
 	sparseLimit = headerBytes + 2*registers
 )
 
@@ -56,8 +56,8 @@ var (
 	errCorrupted = resp.Err("INVALIDOBJ Corrupted HLL object detected")
 )
 
-// check returns the error for a value that is no HyperLogLog by its type, size
-// and header. The view must cover the header.
+// check returns the error for a value whose type, size or header is not that of
+// a HyperLogLog. The view must cover the header.
 func check(v register.View) *resp.Value {
 	h := v.Header
 	if err := str.Check(h); err != nil {
@@ -76,7 +76,7 @@ func check(v register.View) *resp.Value {
 	return nil
 }
 
-// encodingOf returns the encoding of a value that check has passed.
+// encodingOf returns the encoding of a value that passed check.
 func encodingOf(value []byte) byte { return value[encodingAt] }
 
 // cached returns the estimate in the header, if it is up to date.
@@ -85,7 +85,7 @@ func cached(value []byte) (uint64, bool) {
 	return n, n>>63 == 0
 }
 
-// create returns a HyperLogLog that nothing was added to.
+// create returns an empty HyperLogLog.
 func create() []byte {
 	value := make([]byte, headerBytes, headerBytes+2)
 	copy(value, magic)
@@ -93,7 +93,7 @@ func create() []byte {
 	return appendZeros(value, registers)
 }
 
-// getRegister returns a register of those of a dense value.
+// getRegister returns a register of a dense value.
 func getRegister(regs []byte, index int) byte {
 	at, shift := index*6/8, index*6%8
 	b := uint(regs[at]) >> shift
@@ -103,7 +103,7 @@ func getRegister(regs []byte, index int) byte {
 	return byte(b & 63)
 }
 
-// setRegister changes a register of those of a dense value.
+// setRegister sets a register of a dense value.
 func setRegister(regs []byte, index int, rank byte) {
 	at, shift := index*6/8, index*6%8
 	regs[at] = regs[at]&^byte(63<<shift) | rank<<shift

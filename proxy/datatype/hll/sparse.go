@@ -15,13 +15,13 @@ const (
 
 // run is one run of the sparse encoding.
 type run struct {
-	rank  byte // 0 of zeros
+	rank  byte // 0 for a run of zeros
 	count int  // registers
 	size  int  // bytes
 }
 
-// parseRun reads the run at the beginning of b, which is not empty. ok is
-// false if b ends within it.
+// parseRun reads the run at the start of b, which is not empty. ok is false if
+// the run is cut off.
 func parseRun(b []byte) (r run, ok bool) {
 	switch c := b[0]; {
 	case c&0x80 != 0:
@@ -35,8 +35,8 @@ func parseRun(b []byte) (r run, ok bool) {
 	}
 }
 
-// runs calls visit for each run of a sparse value's registers and the index of
-// its first register. It returns false if they are not those of all registers.
+// runs calls visit for each run of a sparse value, with the index of its first
+// register. It returns false if the runs do not cover exactly all registers.
 func runs(regs []byte, visit func(first int, r run)) bool {
 	first := 0
 	for len(regs) > 0 {
@@ -68,23 +68,23 @@ func appendEqual(b []byte, rank byte, count int) []byte {
 	return append(b, 0x80|(rank-1)<<2|byte(count-1))
 }
 
-// outcome is what came of a sighting.
+// outcome is the result of a sighting.
 type outcome uint8
 
 const (
 	unchanged outcome = iota
 	changed
-	tooMuch // for the sparse encoding
+	tooMuch // does not fit the sparse encoding
 	corrupted
 )
 
-// addSparse notes a sighting in a sparse value, which it changes in place, and
-// returns it.
+// addSparse records a sighting in a sparse value. It changes the value in place
+// and returns it.
 func addSparse(value []byte, s sighting) ([]byte, outcome) {
 	if s.rank > maxSparseRank {
 		return value, tooMuch
 	}
-	// Find the run that the register is in, and the one before.
+	// Find the run that contains the register, and the previous run.
 	at, before, first := headerBytes, headerBytes, 0
 	var r run
 	for {
@@ -103,7 +103,7 @@ func addSparse(value []byte, s sighting) ([]byte, outcome) {
 	if r.rank >= s.rank {
 		return value, unchanged
 	}
-	// Split it into what is before the register, the register and the rest.
+	// Split it into the part before the register, the register and the rest.
 	left, right := s.index-first, first+r.count-1-s.index
 	split := make([]byte, 0, 5)
 	if r.rank == 0 {
@@ -122,8 +122,8 @@ func addSparse(value []byte, s sighting) ([]byte, outcome) {
 	return mergeRuns(value, before), changed
 }
 
-// mergeRuns joins equal runs among the next few from one on, as far as Redis
-// looks after a change.
+// mergeRuns joins equal runs among the next few, as many as Redis checks after
+// a change.
 func mergeRuns(value []byte, at int) []byte {
 	for steps := 5; steps > 0 && at < len(value); steps-- {
 		r, ok := parseRun(value[at:])
@@ -143,8 +143,7 @@ func mergeRuns(value []byte, at int) []byte {
 	return value
 }
 
-// promote returns a sparse value in the dense encoding; ok is false if it is
-// damaged.
+// promote converts a sparse value to dense; ok is false if it is damaged.
 func promote(value []byte) (out []byte, ok bool) {
 	out = make([]byte, denseBytes)
 	copy(out, value[:headerBytes])

@@ -11,9 +11,9 @@ import (
 	"synod/proxy/datatype/zset"
 )
 
-// kind is what the commands on keys of any type have to know of one.
+// kind describes a type to the commands that work on keys of any type.
 type kind struct {
-	// encoding is how Redis would hold a value, as OBJECT ENCODING puts it.
+	// encoding is how Redis would store a value, as shown by OBJECT ENCODING.
 	encoding func(register.Header) string
 	content  func(v register.View, to *rdb.Value)
 	build    func(rdb.Value) (register.Header, []register.Op)
@@ -49,7 +49,7 @@ func ofItems(encoding func(register.Header) string, items func(register.View) []
 	}
 }
 
-// content returns the value of a register, of which the view must know all.
+// content returns the value of a register. The view must cover all of it.
 func content(v register.View) rdb.Value {
 	value := rdb.Value{Type: v.Header.Type}
 	if k, ok := collections[value.Type]; ok {
@@ -62,8 +62,7 @@ func content(v register.View) rdb.Value {
 	return value
 }
 
-// build returns the header and the operations that make a value where there is
-// nothing.
+// build returns the header and the operations that create a value.
 func build(value rdb.Value) (register.Header, []register.Op) {
 	if k, ok := collections[value.Type]; ok {
 		return k.build(value)
@@ -71,8 +70,8 @@ func build(value rdb.Value) (register.Header, []register.Op) {
 	return str.New(value.Text)
 }
 
-// encodingOf returns how Redis would hold the value, as OBJECT ENCODING puts
-// it. The view must have what str.EncodingNeeds asks for.
+// encodingOf returns how Redis would store the value, as shown by OBJECT
+// ENCODING. The view must cover what str.EncodingNeeds asks for.
 func encodingOf(v register.View) string {
 	if k, ok := collections[v.Header.Type]; ok {
 		return k.encoding(v.Header)

@@ -37,20 +37,20 @@ var (
 	errFreq     = resp.Err("ERR Invalid FREQ value, must be >= 0 and <= 255")
 )
 
-// restore makes a value out of what DUMP wrote.
+// restore creates a value from the output of DUMP.
 type restore struct {
 	replace bool
 	ttl     int64 // milliseconds, 0: none
 	base    expiry.Base
 	header  register.Header
 	ops     []register.Op
-	// late is an error that only shows if the key is free.
+	// late is an error that is reported only if the key is free.
 	late *resp.Value
 }
 
 // Restore parses RESTORE key ttl payload [REPLACE] [ABSTTL] [IDLETIME seconds]
-// [FREQ frequency]. The last two say how to evict the value, which does not
-// happen here; they are checked only.
+// [FREQ frequency]. IDLETIME and FREQ are validated but ignored, because values
+// are never evicted.
 func Restore(args [][]byte) (operation.Operation, *resp.Value) {
 	o := &restore{base: expiry.Relative}
 	if err := o.parseOptions(args[4:]); err != nil {
@@ -134,7 +134,7 @@ func (o *restore) Execute(v register.View, now int64) operation.Effect {
 	if o.ttl != 0 {
 		h.Expiry = o.ttl
 		if o.base == expiry.Relative {
-			h.Expiry += now // may pass the last time there is, as in Redis
+			h.Expiry += now // may overflow, as in Redis
 		}
 		if h.Expiry <= now {
 			return datatype.Deletes(resp.OK)

@@ -8,12 +8,12 @@ import (
 	"synod/proxy/datatype/expiry"
 )
 
-// condition says which expiry a new one may replace.
+// condition restricts which expiry a new one may replace.
 type condition struct {
-	none    bool // NX: only none
-	some    bool // XX: only some
-	earlier bool // GT: only an earlier one
-	later   bool // LT: only a later one, none being the latest
+	none    bool // NX: only if there is none
+	some    bool // XX: only if there is one
+	earlier bool // GT: only if the new expiry is later
+	later   bool // LT: only if the new expiry is earlier; no expiry counts as the latest
 }
 
 var (
@@ -45,7 +45,7 @@ func parseCondition(args [][]byte) (c condition, err *resp.Value) {
 	return c, nil
 }
 
-// allows reports whether an expiry may be set where there is old, 0 for none.
+// allows reports whether an expiry may replace old, which is 0 for none.
 func (c condition) allows(old, at int64) bool {
 	switch {
 	case c.none && old != 0, c.some && old == 0:
@@ -130,7 +130,7 @@ func (persist) Execute(v register.View, _ int64) operation.Effect {
 	return datatype.Changes(v.Header, h, nil, resp.Int(1))
 }
 
-// ttl answers when the value expires.
+// ttl replies with the time when the value expires.
 type ttl struct {
 	datatype.Reads
 	header

@@ -1,6 +1,6 @@
-// Package key has the commands on keys of any type, as pure functions from a
-// register's state to a change and a reply: whether it exists, when it
-// expires, how it is held, and how it is moved as bytes.
+// Package key has the commands on keys of any type: existence, expiry,
+// encoding, and DUMP and RESTORE. They are pure functions from a register's
+// state to a change and a reply.
 package key
 
 import (
@@ -39,7 +39,7 @@ func (exists) Execute(v register.View, _ int64) operation.Effect {
 	return datatype.Reply(resp.Int(1))
 }
 
-// Del parses DEL and UNLINK key [key ...], which go key by key.
+// Del parses DEL and UNLINK key [key ...]. Each key is deleted separately.
 func Del(args [][]byte) (*datatype.Split, *resp.Value) { return count(args, del{}), nil }
 
 // Exists parses EXISTS key [key ...].
@@ -49,7 +49,7 @@ func Exists(args [][]byte) (*datatype.Split, *resp.Value) {
 	return s, nil
 }
 
-// Touch parses TOUCH key [key ...]. There is no access time to alter.
+// Touch parses TOUCH key [key ...]. Access times are not tracked.
 func Touch(args [][]byte) (*datatype.Split, *resp.Value) { return Exists(args) }
 
 // count runs an operation on each key and adds up the replies.

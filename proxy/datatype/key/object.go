@@ -22,7 +22,7 @@ func (encoding) Execute(v register.View, _ int64) operation.Effect {
 	return datatype.Reply(resp.Text(encodingOf(v)))
 }
 
-// about answers the same of every value, and Nil of none.
+// about gives the same reply for every value, and Nil if there is none.
 type about struct {
 	datatype.Reads
 	header
@@ -38,8 +38,8 @@ func (o about) Execute(v register.View, _ int64) operation.Effect {
 
 var errNoFrequency = resp.Err("ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust.")
 
-// IdleTime parses OBJECT IDLETIME key. Accesses leave no trace, so it is always
-// the time since this one.
+// IdleTime parses OBJECT IDLETIME key. Access times are not tracked, so the
+// reply is always 0.
 func IdleTime([][]byte) (operation.Operation, *resp.Value) { return about{reply: resp.Int(0)}, nil }
 
 // RefCount parses OBJECT REFCOUNT key.

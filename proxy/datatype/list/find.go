@@ -12,12 +12,12 @@ import (
 	"synod/proxy/datatype/number"
 )
 
-// rem removes items that equal one. The reply says how many these were, so it
-// reads the list.
+// rem removes items equal to a value. It must read the list to reply with their
+// number.
 type rem struct {
 	datatype.Writes
-	most uint64 // zero: all
-	back bool   // the last ones
+	most uint64 // zero means all
+	back bool   // from the tail
 	item []byte
 }
 
@@ -60,8 +60,7 @@ func (o *rem) Execute(v register.View, _ int64) operation.Effect {
 	return l.changes(v.Header, removals(make([]register.Op, 0, len(gone)), gone), reply)
 }
 
-// part takes elements apart into those to be removed, at most so many, and the
-// others.
+// part divides elements into those to remove, up to a limit, and the others.
 func (o *rem) part(elems []register.Element, most uint64) (gone, kept []register.Element) {
 	first := 0 // elements before it are kept
 	if o.back {
@@ -82,17 +81,17 @@ func (o *rem) part(elems []register.Element, most uint64) (gone, kept []register
 	return gone, kept
 }
 
-// pos finds the places of items that equal one.
+// pos finds the positions of items equal to a value.
 type pos struct {
 	datatype.Reads
 	item    []byte
-	skip    uint64 // how many matches are left out
-	back    bool   // from the tail on
-	count   uint64 // of places wanted; zero: all
+	skip    uint64 // matches to skip
+	back    bool   // from the tail
+	count   uint64 // positions wanted; zero means all
 	listed  bool   // the reply is an array
-	longest uint64 // how many items are looked at; zero: all
-	// overflows: the rank is the least of numbers, which Redis negates into
-	// itself. It then skips nothing and does not count.
+	longest uint64 // items to compare; zero means all
+	// overflows: the rank is the smallest integer, which Redis negates to
+	// itself. Redis then skips nothing and ignores the count.
 	overflows bool
 }
 
@@ -155,7 +154,7 @@ func (o *pos) Needs() register.Projection {
 	return register.Projection{Ranges: []register.Range{o.looked()}}
 }
 
-// looked is the range of the items that are looked at.
+// looked is the range of items to compare.
 func (o *pos) looked() register.Range {
 	return register.Range{Limit: limited(o.longest), Reverse: o.back}
 }

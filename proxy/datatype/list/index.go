@@ -10,8 +10,9 @@ import (
 	"synod/proxy/datatype/number"
 )
 
-// slice returns the items from index from on and below to, in list order; there
-// is at least one. If the view does not have them, need is what to ask for.
+// slice returns the items from index from up to, excluding, index to, in list
+// order; the range must not be empty. If the view lacks them, need says what to
+// ask for.
 func (l *layout) slice(v register.View, from, to uint64) (elems []register.Element, need *register.Range) {
 	n := int(to - from)
 	forward := register.Range{Skip: from, Limit: n}
@@ -38,8 +39,7 @@ func (l *layout) slice(v register.View, from, to uint64) (elems []register.Eleme
 	return nil, &backward
 }
 
-// at is the range of the item at an index, which counts from the end if it is
-// negative.
+// at is the range of the item at an index. Negative indexes count from the end.
 func at(index int64) register.Range {
 	if index < 0 {
 		return register.Range{Skip: uint64(-(index + 1)), Limit: 1, Reverse: true}
@@ -47,8 +47,8 @@ func at(index int64) register.Range {
 	return register.Range{Skip: uint64(index), Limit: 1}
 }
 
-// place turns an index, which counts from the end if it is negative, into one
-// that does not, and reports whether there is such an item.
+// place converts a possibly negative index, which counts from the end, to a
+// non-negative one, and reports whether the item exists.
 func (l *layout) place(index int64) (uint64, bool) {
 	if index < 0 {
 		index += int64(l.size())
@@ -56,8 +56,8 @@ func (l *layout) place(index int64) (uint64, bool) {
 	return uint64(index), index >= 0 && uint64(index) < l.size()
 }
 
-// clip turns Redis's inclusive range, with negative places counted from the
-// end, into an exclusive one within the list. from >= to says that it is empty.
+// clip converts Redis's inclusive range, whose negative indexes count from the
+// end, to an exclusive range within the list. It is empty if from >= to.
 func (l *layout) clip(start, end int64) (from, to uint64) {
 	size := int64(l.size())
 	if start < 0 {
@@ -73,7 +73,7 @@ func (l *layout) clip(start, end int64) (from, to uint64) {
 	return uint64(start), uint64(end) + 1
 }
 
-// parseRange reads the start and end of a range of indexes.
+// parseRange parses the start and end of a range of indexes.
 func parseRange(args [][]byte) (start, end int64, err *resp.Value) {
 	start, ok1 := number.ParseInt(args[2])
 	end, ok2 := number.ParseInt(args[3])
@@ -98,7 +98,7 @@ func (llen) Execute(v register.View, _ int64) operation.Effect {
 	return datatype.Reply(resp.Int(int64(l.size())))
 }
 
-// index reads one item. Redis looks at the list before it looks at the index.
+// index reads one item. Like Redis, it checks the list before the index.
 type index struct {
 	datatype.Reads
 	index int64
@@ -111,8 +111,8 @@ func LIndex(args [][]byte) (operation.Operation, *resp.Value) {
 	return &index{index: i, valid: ok}, nil
 }
 
-// Needs counts the place out even if the list is regular: to compute the label
-// takes the header first, and that a trip.
+// Needs counts to the item even if the list is regular: computing the label
+// would first need the header, which costs a round trip.
 func (o *index) Needs() register.Projection {
 	if !o.valid {
 		return register.Projection{}
@@ -140,7 +140,7 @@ func (o *index) Execute(v register.View, _ int64) operation.Effect {
 	return datatype.Reply(resp.Bytes(elems[0].Value))
 }
 
-// span reads items start to end, both inclusive.
+// span reads items start to end, inclusive.
 type span struct {
 	datatype.Reads
 	start, end int64
@@ -155,8 +155,8 @@ func LRange(args [][]byte) (operation.Operation, *resp.Value) {
 	return &span{start: start, end: end}, nil
 }
 
-// Needs asks for the items if their number, or that they go up to an end of
-// the list, can be told without the list's size.
+// Needs asks for the items if the range can be computed without the list's
+// size.
 func (o *span) Needs() register.Projection {
 	one := func(r register.Range) register.Projection {
 		return register.Projection{Ranges: []register.Range{r}}
@@ -204,8 +204,8 @@ func LSet(args [][]byte) (operation.Operation, *resp.Value) {
 	return &set{index: i, valid: ok, item: args[3]}, nil
 }
 
-// Needs asks for nothing but the header, which tells the label in a regular
-// list.
+// Needs asks only for the header, which is enough to compute the label in a
+// regular list.
 func (*set) Needs() register.Projection { return register.Projection{} }
 
 func (o *set) Execute(v register.View, _ int64) operation.Effect {

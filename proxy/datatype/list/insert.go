@@ -11,7 +11,7 @@ import (
 )
 
 // insert adds an item next to the first one that equals pivot. Like Redis, it
-// looks for that from the head on, so the whole list is read.
+// searches from the head, so it reads the whole list.
 type insert struct {
 	datatype.Writes
 	pivot, item []byte
@@ -60,14 +60,14 @@ func (o *insert) Execute(v register.View, _ int64) operation.Effect {
 	return l.changes(v.Header, ops, reply)
 }
 
-// share is the part of a gap that an insert uses up. Inserts often come again at
-// the same pivot: then the next one is into the larger part that is left, and a
-// gap takes a hundred of them.
+// share is the part of a gap that an insert uses. Clients often insert
+// repeatedly at the same pivot; the next insert then goes into the larger
+// remaining part, so a gap holds about a hundred of them.
 const share = 8
 
-// between returns a label for an item that is to stand before the i-th, if one
-// is free. With after, it is likely that the next insert will be before it, else
-// that it will be behind it.
+// between returns a free label for an item before the i-th, if there is one.
+// after says that the next insert will probably come before this item,
+// otherwise after it.
 func (l *layout) between(elems []register.Element, i int, after bool) (uint64, bool) {
 	switch {
 	case i == 0:
@@ -79,7 +79,7 @@ func (l *layout) between(elems []register.Element, i int, after bool) (uint64, b
 	gap := high - low
 	step := max(1, gap/share)
 	if l.aligned && gap > stride {
-		step = stride // into a hole: the list stays aligned
+		step = stride // fills a hole, so the list stays aligned
 	}
 	if after {
 		return high - step, gap > 1

@@ -1,14 +1,14 @@
 // Package list has the commands on lists.
 //
-// An item is an element whose key is a label, 8 bytes with the big end first,
-// so that the order of labels is the order of the list. A push takes the label
-// one stride beyond the list's end, and the header (Aux) keeps the labels of
-// both ends: pushing needs nothing but the header. As long as the list is
-// regular, the labels a stride apart, an index tells its label, too.
+// An item is an element whose key is a label (8 bytes, big-endian), so elements
+// are in list order. A push uses the label one stride beyond the list's end.
+// The header (Aux) stores the labels of both ends, so a push needs only the
+// header. While the list is regular (labels exactly one stride apart), labels
+// can be computed from indexes.
 //
-// LINSERT takes a label between those of its neighbours, and where there is
-// none left it spreads the labels of a neighbourhood (relabel.go). LREM leaves
-// holes. Indexes then are found by counting (register.Range.Skip).
+// LINSERT uses a label between its neighbours. If none is free, it spreads out
+// nearby labels (relabel.go). LREM leaves holes; indexes are then found by
+// counting (register.Range.Skip).
 package list
 
 import (
@@ -22,32 +22,32 @@ import (
 )
 
 const (
-	// stride is the distance of the labels that pushes take: room for a good
-	// number of inserts between any two items.
+	// stride is the distance between labels of pushed items. It leaves room for
+	// many inserts between two items.
 	stride = 1 << 20
-	// middle is where a list begins: 2^43 pushes from either end of the labels.
-	// When a list gets to an end it is labelled anew.
+	// middle is the label of a list's first item: 2^43 pushes from either end.
+	// A list that reaches an end is relabelled.
 	middle = 1 << 63
-	// Labels lie from lowest to highest.
+	// Labels range from lowest to highest.
 	lowest, highest = stride, math.MaxUint64 - stride
 )
 
 const auxBytes = 17
 
-// layout is where a list's labels are.
+// layout describes a list's labels.
 type layout struct {
 	header      register.Header
-	first, last uint64 // of no meaning while the list is empty
-	// aligned: all labels are a multiple of the stride away from each other.
+	first, last uint64 // undefined if the list is empty
+	// aligned: all labels differ by multiples of the stride.
 	aligned bool
 }
 
-// errDamaged is the error on a list that has fewer items than its header says,
-// from commands that would change it.
+// errDamaged is the error of write commands on a list with fewer items than its
+// header says.
 var errDamaged = resp.Err("ERR the list is damaged: items are missing")
 
-// open reads the header of a list, which may be absent. The error is that of
-// another type's.
+// open reads a list's header, which may be absent. The error is for other
+// types.
 func open(v register.View) (layout, *resp.Value) {
 	h := v.Header
 	switch {
@@ -64,7 +64,7 @@ func open(v register.View) (layout, *resp.Value) {
 	return l, nil
 }
 
-// sealed returns the header of the list as it is now.
+// sealed returns the header for the list's current state.
 func (l *layout) sealed() register.Header {
 	h := l.header
 	h.Aux = make([]byte, auxBytes)
@@ -78,11 +78,11 @@ func (l *layout) sealed() register.Header {
 
 func (l *layout) size() uint64 { return l.header.Size }
 
-// regular reports whether all labels are one stride apart. Aligned labels are
-// if there is no hole, however they came about.
+// regular reports whether all labels are one stride apart. Aligned labels
+// without a hole are.
 func (l *layout) regular() bool { return l.aligned && l.last-l.first == (l.size()-1)*stride }
 
-// changes is the effect of a change to the list old that leaves l.
+// changes returns the effect of a change from the list old to l.
 func (l *layout) changes(old register.Header, ops []register.Op, reply *resp.Value) operation.Effect {
 	if l.size() == 0 {
 		return datatype.Deletes(reply)
@@ -96,12 +96,12 @@ func keyOf(label uint64) []byte { return binary.BigEndian.AppendUint64(nil, labe
 // labelOf returns the label of an element key.
 func labelOf(key []byte) uint64 {
 	if len(key) != 8 {
-		return 0 // none that a list has
+		return 0 // no list uses this label
 	}
 	return binary.BigEndian.Uint64(key)
 }
 
-// puts appends ops that place items at labels from first on, a stride apart.
+// puts appends ops that store items at labels from first on, one stride apart.
 func puts(ops []register.Op, first uint64, items [][]byte) []register.Op {
 	keys := make([]byte, 0, 8*len(items))
 	for i, item := range items {
@@ -111,8 +111,8 @@ func puts(ops []register.Op, first uint64, items [][]byte) []register.Op {
 	return ops
 }
 
-// labelled returns what makes a regular list of items, of which there is at
-// least one. The header's Expiry stays.
+// labelled returns a regular list of items, which must not be empty. The
+// header's Expiry stays.
 func labelled(h register.Header, items [][]byte) (register.Header, []register.Op) {
 	n := uint64(len(items))
 	l := layout{header: h, aligned: true, first: middle - n/2*stride}
@@ -121,12 +121,12 @@ func labelled(h register.Header, items [][]byte) (register.Header, []register.Op
 	return l.sealed(), puts(make([]register.Op, 0, n), l.first, items)
 }
 
-// Build returns the list of items, of which there is at least one.
+// Build returns the list of items, which must not be empty.
 func Build(items [][]byte) (register.Header, []register.Op) {
 	return labelled(register.Header{}, items)
 }
 
-// Items returns the items of a list that the view knows whole.
+// Items returns a list's items. The view must cover the whole list.
 func Items(v register.View) [][]byte { return values(v.Elements()) }
 
 func values(elems []register.Element) [][]byte {
@@ -137,10 +137,10 @@ func values(elems []register.Element) [][]byte {
 	return items
 }
 
-// Encoding returns what OBJECT ENCODING says of a list.
+// Encoding returns the OBJECT ENCODING of a list.
 func Encoding(register.Header) string { return "quicklist" }
 
-// array is the reply of elements' values.
+// array returns a reply of the elements' values.
 func array(elems []register.Element) *resp.Value {
 	out := make([]resp.Value, len(elems))
 	for i := range elems {

@@ -12,13 +12,13 @@ import (
 	"synod/protocol/resp"
 )
 
-// state is a list that operations run on, and what it should hold.
+// state is a list under test, and its expected content.
 type state struct {
 	t     *testing.T
 	draft register.Draft
 	model []string
-	ops   int // how many elements the operations changed
-	most  int // the most that one did
+	ops   int // elements changed by all operations
+	most  int // maximum of one operation
 }
 
 func newState(t *testing.T, items ...string) *state {
@@ -46,7 +46,7 @@ func (s *state) run(parse parser, args ...string) *resp.Value {
 	}
 	e := op.Execute(s.draft.View(), 0)
 	if e.Need != nil {
-		s.t.Fatalf("%q: needs more than everything", args)
+		s.t.Fatalf("%q: asks for more than the whole state", args)
 	}
 	s.draft.Apply(e.Change)
 	s.ops += len(e.Change.Ops)
@@ -92,8 +92,8 @@ func numbered(prefix string, n int) (items []string) {
 	return items
 }
 
-// TestInsertStorms: however inserts come, the labels stay in order and the work
-// is a small multiple of the inserts.
+// TestInsertStorms checks that labels stay in order for any pattern of inserts,
+// at a cost of a few changes per insert.
 func TestInsertStorms(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	for _, storm := range []struct {
@@ -134,8 +134,8 @@ func TestInsertStorms(t *testing.T) {
 	}
 }
 
-// TestAlignment: a list with holes, or with what was inserted, is regular again
-// when they are gone, and then tells labels by index.
+// TestAlignment checks that a list becomes regular again when its holes or
+// inserted items are gone, so that labels can be computed from indexes.
 func TestAlignment(t *testing.T) {
 	regular := func(s *state) bool {
 		l, _ := open(s.draft.View())
@@ -172,7 +172,8 @@ func TestAlignment(t *testing.T) {
 	}
 }
 
-// TestEndOfLabels: a list that has come to an end of the labels goes on.
+// TestEndOfLabels checks that a list can grow after reaching an end of the
+// labels.
 func TestEndOfLabels(t *testing.T) {
 	for _, front := range []bool{true, false} {
 		first, push, where, pivot := uint64(math.MaxUint64-4*stride), RPush, "AFTER", 2
@@ -205,7 +206,7 @@ func TestEndOfLabels(t *testing.T) {
 			}
 		}
 	}
-	// What a push asks for there.
+	// What a push needs there.
 	h, _ := Build([][]byte{{'a'}})
 	l := layout{header: h, first: highest, last: highest, aligned: true}
 	v := register.NewView(l.sealed(), register.Knowledge{}, nil)
@@ -215,7 +216,7 @@ func TestEndOfLabels(t *testing.T) {
 	}
 }
 
-// TestPopsAhead: pops that follow one another find what the first one asked for.
+// TestPopsAhead checks that consecutive pops use what the first one fetched.
 func TestPopsAhead(t *testing.T) {
 	for _, parse := range []parser{LPop, RPop} {
 		s := newState(t, numbered("", 1000)...)

@@ -10,15 +10,15 @@ import (
 	"synod/proxy/datatype/number"
 )
 
-// ahead is how many items a pop asks for that it does not need itself. The
-// proxy remembers them for the pops that follow.
+// ahead is how many extra items a pop asks for. The proxy caches them for later
+// pops.
 const ahead = 16
 
-// pop takes items off one end.
+// pop removes items from one end.
 type pop struct {
 	datatype.Writes
 	count   int64
-	counted bool // the client gave the count, and gets an array
+	counted bool // a count was given, so the reply is an array
 	back    bool
 }
 
@@ -45,10 +45,10 @@ func parsePop(args [][]byte, name string, back bool) (operation.Operation, *resp
 	return o, nil
 }
 
-// Needs also asks for the item that will be the list's end.
+// Needs also asks for the item that becomes the list's new end.
 func (o *pop) Needs() register.Projection { return o.needs(1) }
 
-// Prefetch also asks for what later pops will take (operation.Prefetcher).
+// Prefetch also asks for the items of later pops (operation.Prefetcher).
 func (o *pop) Prefetch(waiting int) register.Projection {
 	return o.needs(int64(1 + ahead + waiting))
 }
@@ -60,13 +60,13 @@ func (o *pop) needs(more int64) register.Projection {
 	return register.Projection{Ranges: []register.Range{o.taken(more)}}
 }
 
-// taken is the range of what is popped, and of some more.
+// taken is the range of the popped items, and some more.
 func (o *pop) taken(more int64) register.Range {
 	return register.Range{Limit: limited(uint64(o.count) + uint64(more)), Reverse: o.back}
 }
 
-// limited is a number of items as the limit of a range: none at all if it is
-// more than any list may have in a view.
+// limited converts a number of items to the limit of a range; no limit if it
+// exceeds what a list can hold in a view.
 func limited(n uint64) int {
 	if n > math.MaxInt32 {
 		return 0

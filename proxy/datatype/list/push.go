@@ -14,7 +14,7 @@ type push struct {
 	datatype.Writes
 	items [][]byte // in list order
 	front bool
-	only  bool // if there is a list
+	only  bool // only if the list exists
 }
 
 // LPush parses LPUSH key element [element ...].
@@ -68,7 +68,7 @@ func (o *push) Execute(v register.View, _ int64) operation.Effect {
 	return l.changes(v.Header, ops, resp.Int(int64(l.size())))
 }
 
-// anew pushes to a list that has come to an end of the labels.
+// anew pushes to a list that has reached an end of the labels.
 func (o *push) anew(v register.View, l *layout) operation.Effect {
 	if !v.Whole() {
 		return datatype.Need(all)

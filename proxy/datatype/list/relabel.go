@@ -8,29 +8,29 @@ import (
 	"synod/protocol/register"
 )
 
-// Where an insert finds no label between its neighbours, the labels around it
-// are spread: those of the smallest neighbourhood in which they then are far
-// enough apart. What is far enough grows with the neighbourhood, by a factor of
-// two for one four times as large. So a neighbourhood that was spread leaves its
-// parts much wider than they need be, and as many inserts must come as a
-// constant share of its items until it is spread again: the amortised cost of an
-// insert is that of O(log² n) items. This is the list-labelling of Itai, Konheim
-// and Rodeh, "A sparse table implementation of priority queues" (1981), with
-// neighbourhoods around the insert rather than in a fixed tree, as in Bender et
-// al., "Two simplified algorithms for maintaining order in a list" (2002).
+// If an insert finds no label between its neighbours, it spreads out the labels
+// of a neighbourhood: the smallest one that then has wide enough gaps. The
+// required gap doubles when the neighbourhood becomes four times as large. So
+// after a spread, its parts have much wider gaps than they need, and it is
+// spread again only after inserting a constant share of its items. The
+// amortised cost of an insert is O(log² n) items. This is the list-labelling of
+// Itai, Konheim and Rodeh, "A sparse table implementation of priority queues"
+// (1981), with neighbourhoods around the insert instead of a fixed tree, as in
+// Bender et al., "Two simplified algorithms for maintaining order in a list"
+// (2002).
 
-// spreadFrom is how many items on either side of an insert are looked at first.
+// spreadFrom is the initial number of items on each side of an insert.
 const spreadFrom = 16
 
-// apart is how far apart the labels of n items should be after being spread. It
-// stays below the stride for any list that there can be, so that a
-// neighbourhood which pushes have made is always wide enough.
+// apart is the required gap between n labels after a spread. It is less than
+// the stride for any possible list, so a neighbourhood created by pushes is
+// always wide enough.
 func apart(n int) uint64 { return 64 << (bits.Len(uint(n)/spreadFrom) / 2) }
 
-// spread makes room before the i-th element and returns the ops that place the
-// item there; ok is false if the whole list should be labelled anew. The next
-// insert is likely to come next to this one: half of the room is left there, on
-// both sides.
+// spread makes room before the i-th element and returns the ops that store the
+// item there. ok is false if the whole list should be relabelled. The next
+// insert will probably be next to this one, so half of the room is left around
+// it.
 func (l *layout) spread(elems []register.Element, i int, item []byte) (ops []register.Op, ok bool) {
 	for around := spreadFrom; ; around *= 2 {
 		from, to := max(0, i-around), min(len(elems), i+around)
@@ -66,8 +66,8 @@ func (l *layout) spread(elems []register.Element, i int, item []byte) (ops []reg
 	}
 }
 
-// bounds returns the labels between which those of a neighbourhood lie. Beyond
-// an end of the list there is as much room as pushes would take.
+// bounds returns the limits for a neighbourhood's labels. At an end of the
+// list, there is as much room as pushes would use.
 func (l *layout) bounds(elems []register.Element, from, to int) (low, high uint64) {
 	room := uint64(to-from) * stride
 	if from > 0 {
@@ -81,8 +81,8 @@ func (l *layout) bounds(elems []register.Element, from, to int) (low, high uint6
 	return low, l.last + min(room, highest-l.last)
 }
 
-// relabel returns the ops that put items with labels, both in order, in the
-// place of elements.
+// relabel returns the ops that replace elements with items at new labels, both
+// in order.
 func relabel(elems []register.Element, labels []uint64, items [][]byte) (ops []register.Op) {
 	for i, label := range labels {
 		for len(elems) > 0 && labelOf(elems[0].Key) < label {

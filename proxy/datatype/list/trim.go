@@ -7,7 +7,7 @@ import (
 	"synod/proxy/datatype"
 )
 
-// trim leaves items start to end, both inclusive.
+// trim keeps items start to end, inclusive.
 type trim struct {
 	datatype.Writes
 	start, end int64
@@ -22,12 +22,12 @@ func LTrim(args [][]byte) (operation.Operation, *resp.Value) {
 	return &trim{start: start, end: end}, nil
 }
 
-// Needs asks for nothing but the header, which tells the labels in a regular
-// list.
+// Needs asks only for the header, which is enough to compute the labels in a
+// regular list.
 func (*trim) Needs() register.Projection { return register.Projection{} }
 
-// replaced is how many times more items must go than stay for those that stay
-// to be written as a new list: a node then deletes the old one at one stroke.
+// replaced is the ratio of removed to kept items from which the kept ones are
+// written as a new list. A node can then delete the old list at once.
 const replaced = 8
 
 func (o *trim) Execute(v register.View, _ int64) operation.Effect {
@@ -50,7 +50,8 @@ func (o *trim) Execute(v register.View, _ int64) operation.Effect {
 	return l.cutCounted(v, from, to)
 }
 
-// keep replaces the list by the part of it from index from on and below to.
+// keep reduces the list to the items from index from up to, excluding, index
+// to.
 func (l *layout) keep(v register.View, from, to uint64) operation.Effect {
 	elems, need := l.slice(v, from, to)
 	if need != nil {
@@ -60,7 +61,7 @@ func (l *layout) keep(v register.View, from, to uint64) operation.Effect {
 	return datatype.Becomes(h, ops, resp.OK)
 }
 
-// cut removes all but a part of a regular list.
+// cut removes all items outside a range of a regular list.
 func (l *layout) cut(old register.Header, from, to uint64) operation.Effect {
 	ops := make([]register.Op, 0, l.size()-(to-from))
 	remove := func(i uint64) {
@@ -78,8 +79,8 @@ func (l *layout) cut(old register.Header, from, to uint64) operation.Effect {
 	return l.changes(old, ops, resp.OK)
 }
 
-// cutCounted removes all but a part of a list whose labels must be looked up:
-// those of what goes and of what comes to be an end.
+// cutCounted removes all items outside a range of a list whose labels must be
+// looked up: those of the removed items and of the new ends.
 func (l *layout) cutCounted(v register.View, from, to uint64) operation.Effect {
 	var missing register.Projection
 	look := func(from, to uint64) []register.Element {

@@ -6,18 +6,17 @@ import (
 	"strconv"
 )
 
-// ParseDouble reads what Redis takes for a double as a whole: decimal or
-// hexadecimal digits with an exponent, "inf" and "infinity", no "nan", no
-// leading space. Numbers too large, or too small to tell from zero, are
-// refused.
+// ParseDouble parses a double strictly, as Redis does: decimal or hexadecimal
+// digits with an exponent, "inf" and "infinity", but not "nan" and no leading
+// space. Numbers that overflow or underflow are rejected.
 func ParseDouble(b []byte) (float64, bool) {
 	f, n, exact := leadingDouble(b)
 	return f, exact && n > 0 && n == len(b)
 }
 
-// ParseBound reads a double the way Redis reads the ends of a range, as the C
-// library does: white space may lead, nothing is zero, what is too large is
-// infinite, too small zero. The text ends at its first zero byte.
+// ParseBound parses a double like Redis parses the ends of a range, with the C
+// library's rules: leading white space is allowed, empty text is zero, overflow
+// gives infinity, underflow zero. The text ends at its first zero byte.
 func ParseBound(b []byte) (float64, bool) {
 	if i := bytes.IndexByte(b, 0); i >= 0 {
 		b = b[:i]
@@ -27,8 +26,8 @@ func ParseBound(b []byte) (float64, bool) {
 	return f, len(b) == 0 || (n > 0 && n == len(digits))
 }
 
-// leadingDouble returns the number that text begins with, how long it is (0: it
-// does not begin with one), and whether it is within a double's range.
+// leadingDouble returns the number at the start of text, its length (0: no
+// number), and whether it is in a double's range.
 func leadingDouble(text []byte) (f float64, length int, within bool) {
 	sign := 0
 	if len(text) > 0 && (text[0] == '-' || text[0] == '+') {
@@ -58,14 +57,14 @@ func leadingDouble(text []byte) (f float64, length int, within bool) {
 	}
 	number := string(text[:length])
 	if length == mantissa && s.base == 16 {
-		number += "p0" // without which strconv takes no hexadecimal digits
+		number += "p0" // required by strconv for hexadecimal digits
 	}
 	f, err := strconv.ParseFloat(number, 64)
 	isZero := len(bytes.Trim(digits, "0")) == 0
 	return f, length, err == nil && (f != 0 || isZero)
 }
 
-// startsNumber reports whether the text begins with a digit, or a point and a
+// startsNumber reports whether the text starts with a digit, or a point and a
 // digit.
 func (s *scanner) startsNumber() bool {
 	t := bytes.TrimPrefix(s.text, []byte("."))

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestDoubles has what redis-server takes for a score, and for the end of a
-// range of scores.
+// TestDoubles compares with what redis-server accepts as a score and as the end
+// of a range of scores.
 func TestDoubles(t *testing.T) {
 	inf, minus := math.Inf(1), math.Copysign(0, -1)
 	none := math.NaN()

@@ -10,12 +10,11 @@ import (
 const (
 	precision   = 64
 	maxExponent = 16384
-	// Everything that is not above half the smallest denormal number, 2^-16445,
-	// rounds to zero.
+	// Values up to half the smallest denormal number, 2^-16445, round to zero.
 	minExponent = -16444
 )
 
-// maxFloat is the length of text from which Redis takes no number any more.
+// maxFloat is the text length from which Redis rejects a number.
 const maxFloat = 5 * 1024
 
 // decimals is the number of digits that Redis prints after the point.
@@ -27,9 +26,9 @@ type Float struct {
 	inf int        // sign of infinity
 }
 
-// ParseFloat reads what strtold takes as a whole: decimal or hexadecimal
-// digits with an exponent, "inf" and "infinity", no "nan", no leading space.
-// Numbers too large, or too small to tell from zero, are refused.
+// ParseFloat parses a long double strictly, like strtold: decimal or
+// hexadecimal digits with an exponent, "inf" and "infinity", but not "nan" and
+// no leading space. Numbers that overflow or underflow are rejected.
 func ParseFloat(b []byte) (Float, bool) {
 	if len(b) == 0 || len(b) >= maxFloat {
 		return Float{}, false
@@ -61,14 +60,14 @@ func ParseFloat(b []byte) (Float, bool) {
 	return Float{f: f}, true
 }
 
-// scanner reads an unsigned number without its prefix.
+// scanner reads an unsigned number after its prefix.
 type scanner struct {
 	text []byte
 	base int
 }
 
-// number returns the nearest float, nil if that is zero, and whether all of
-// the text is a number.
+// number returns the nearest float (nil for zero), and whether all of the text
+// is a number.
 func (s *scanner) number() (*big.Float, bool) {
 	digits, fraction, ok := s.mantissa()
 	if !ok {
@@ -91,7 +90,7 @@ func (s *scanner) number() (*big.Float, bool) {
 	}
 	exponent -= fraction
 	if top := len(bytes.TrimLeft(digits, "0")) + exponent; top > maxPower || top < -maxPower {
-		return nil, false // before much is spent on its digits
+		return nil, false // stop early; converting the digits would be expensive
 	}
 	// Exactly mantissa * 10^exponent, rounded once.
 	scale := new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(max(exponent, -exponent))), nil)
@@ -102,8 +101,7 @@ func (s *scanner) number() (*big.Float, bool) {
 	return new(big.Float).SetPrec(precision).Quo(num, den), true
 }
 
-// mantissa takes the digits off the text, and says how many of them stand
-// after the point.
+// mantissa consumes the digits, and returns how many of them follow the point.
 func (s *scanner) mantissa() (digits []byte, fraction int, ok bool) {
 	point := false
 	for len(s.text) > 0 {
@@ -132,13 +130,14 @@ func (s *scanner) isDigit(c byte) bool {
 	return s.base == 16 && 'a' <= c && c <= 'f'
 }
 
-// maxPower is a power of ten beyond any Float, and -maxPower one below.
+// maxPower is a power of ten above every Float; -maxPower is below.
 const maxPower = 5000
 
-// exponentLimit is beyond what the longest text's digits can make up for.
+// exponentLimit is so large that no text has enough digits to compensate for
+// it.
 const exponentLimit = 100_000
 
-// exponent takes the exponent off the text, if there is one.
+// exponent consumes the exponent, if there is one.
 func (s *scanner) exponent() (int, bool) {
 	mark := byte('e')
 	if s.base == 16 {
@@ -180,8 +179,8 @@ func (x Float) Add(y Float) (Float, bool) {
 	return Float{f: f}, f.MantExp(nil) <= maxExponent
 }
 
-// Append appends a finite number's digits as Redis prints them: 17 after the
-// point, less trailing zeros.
+// Append appends a finite number as Redis prints it: 17 digits after the point,
+// without trailing zeros.
 func (x Float) Append(dst []byte) []byte {
 	if x.f == nil {
 		return append(dst, '0')

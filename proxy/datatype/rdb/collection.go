@@ -11,28 +11,29 @@ import (
 	"synod/proxy/datatype/zset"
 )
 
-// The nodes of a list: Redis's list-max-listpack-size of -2, and what it adds
-// to an element's length when it asks whether a node has room for it.
+// The nodes of a list: Redis's list-max-listpack-size of -2, and the overhead
+// that Redis adds to an element's length when it checks whether the element
+// fits.
 const (
 	listNodeBytes    = 8192
 	listEntryReserve = 8
 )
 
-// The containers of a list's nodes.
+// The container types of a list's nodes.
 const (
 	plainNode  = 1
 	packedNode = 2
 )
 
 var (
-	errEmpty = errors.New("an empty collection")
-	errTwice = errors.New("an element twice")
-	errOdd   = errors.New("a field without a value")
-	errScore = errors.New("not a score")
-	errNode  = errors.New("not a list's node")
+	errEmpty = errors.New("empty collection")
+	errTwice = errors.New("duplicate element")
+	errOdd   = errors.New("field without a value")
+	errScore = errors.New("invalid score")
+	errNode  = errors.New("invalid list node")
 )
 
-// appendList writes the list as nodes, filled as if by RPUSH.
+// appendList writes the list as nodes, filled as RPUSH would.
 func appendList(dst []byte, items [][]byte) []byte {
 	var nodes []byte
 	count := uint64(0)
@@ -78,7 +79,7 @@ func (r *reader) quicklist(kind uint64) [][]byte {
 	return items
 }
 
-// filled returns the items of a collection, of which there must be some.
+// filled returns the items of a collection, which must not be empty.
 func (r *reader) filled(items [][]byte) [][]byte {
 	if len(items) == 0 {
 		r.fail(errEmpty)
@@ -86,8 +87,7 @@ func (r *reader) filled(items [][]byte) [][]byte {
 	return items
 }
 
-// unique checks that every so many items there is one that was not there
-// before.
+// unique checks that the first of every so many items is not a duplicate.
 func (r *reader) unique(items [][]byte, step int) {
 	if r.err != nil {
 		return
@@ -129,7 +129,7 @@ func (r *reader) sortedSet(members []zset.Member) Value {
 	return Value{Type: register.SortedSet, Members: members}
 }
 
-// appendInts writes the members of a set, all of which are integers.
+// appendInts writes the members of a set of integers.
 func appendInts(dst []byte, items [][]byte) []byte {
 	values := make([]int64, len(items))
 	width := 2
@@ -165,7 +165,7 @@ func appendMembers(dst []byte, members []zset.Member) []byte {
 	return dst
 }
 
-// pairs returns members and scores in turn.
+// pairs returns members alternating with their scores.
 func pairs(members []zset.Member) [][]byte {
 	items := make([][]byte, 0, 2*len(members))
 	for _, m := range members {
@@ -174,7 +174,7 @@ func pairs(members []zset.Member) [][]byte {
 	return items
 }
 
-// scored makes members of names and scores in turn.
+// scored builds members from alternating names and scores.
 func (r *reader) scored(items [][]byte) []zset.Member {
 	if len(items)%2 != 0 {
 		r.fail(errOdd)
@@ -187,7 +187,7 @@ func (r *reader) scored(items [][]byte) []zset.Member {
 	return members
 }
 
-// score reads a score that is written as text.
+// score reads a score written as text.
 func (r *reader) score(text []byte) float64 {
 	f, ok := number.ParseBound(text)
 	if !ok || len(text) == 0 {
@@ -196,7 +196,7 @@ func (r *reader) score(text []byte) float64 {
 	return f
 }
 
-// members reads the members of a sorted set, each with its score.
+// members reads the members of a sorted set with their scores.
 func (r *reader) members(kind uint64) []zset.Member {
 	n := r.length()
 	var members []zset.Member
@@ -212,8 +212,8 @@ func (r *reader) members(kind uint64) []zset.Member {
 	return members
 }
 
-// shortScore reads a score as text, whose length is before it; three lengths
-// stand for a score of their own.
+// shortScore reads a score written as text after its length; three special
+// lengths stand for fixed scores.
 func (r *reader) shortScore() float64 {
 	switch n := r.uint(1); n {
 	case 253:

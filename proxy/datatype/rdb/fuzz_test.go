@@ -21,7 +21,7 @@ func texts(items ...string) [][]byte {
 	return out
 }
 
-// samples are values of every type and encoding that is written.
+// samples are values of every type and encoding that we write.
 func samples() []Value {
 	return []Value{
 		{Type: register.String, Text: []byte("12345")},
@@ -56,7 +56,7 @@ func sampleStream() stream.Value {
 	return s
 }
 
-// comparable returns a value in a form that equal values share.
+// comparable converts a value so that equal values compare equal.
 func comparable(v Value) Value {
 	v.Compact = false
 	v.Members = slices.SortedFunc(slices.Values(v.Members), zset.Compare)
@@ -98,8 +98,8 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// fuzzItems fuzzes a decoder of items. What it accepts must come back from
-// what the writer, if there is one, makes of it.
+// fuzzItems fuzzes a decoder of items. If there is a writer, it must encode
+// what the decoder accepted so that it decodes to the same items.
 func fuzzItems(f *testing.F, decode func(*reader, []byte) [][]byte, encode func([][]byte) []byte, seeds ...string) {
 	for _, s := range seeds {
 		f.Add([]byte(s))
@@ -147,8 +147,8 @@ func FuzzScore(f *testing.F) {
 	})
 }
 
-// TestClaimsDoNotAllocate: counts and lengths that nothing stands behind are
-// errors at once.
+// TestClaimsDoNotAllocate checks that counts and lengths beyond the input fail
+// at once.
 func TestClaimsDoNotAllocate(t *testing.T) {
 	huge := "\x81\x7f\xff\xff\xff\xff\xff\xff\xff"
 	for kind := range byte(22) {

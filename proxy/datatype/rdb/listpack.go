@@ -8,10 +8,10 @@ import (
 	"synod/proxy/datatype/number"
 )
 
-// A listpack is its length in bytes (4, little end first), the number of its
-// entries (2; unknownCount if there are too many), the entries and 0xff. An
-// entry is a string or an integer with its encoding before it, and behind it
-// the length of both, 7 bits a byte so that it is read backwards.
+// A listpack consists of its length in bytes (4 bytes, little-endian), the
+// number of entries (2 bytes; unknownCount if there are too many), the entries
+// and 0xff. An entry is an encoding, a string or integer, and the length of
+// both. That length uses 7 bits per byte and is read backwards.
 const (
 	listpackHeader = 6
 	listpackEnd    = 0xff
@@ -28,7 +28,7 @@ const (
 	packedInt64    = 0xf4
 )
 
-// listpack builds a listpack. The zero value is not ready: see newListpack.
+// listpack builds a listpack. Create it with newListpack.
 type listpack struct {
 	buf   []byte
 	count int
@@ -36,10 +36,10 @@ type listpack struct {
 
 func newListpack() *listpack { return &listpack{buf: make([]byte, listpackHeader, 256)} }
 
-// size is the number of bytes that the listpack takes.
+// size is the number of bytes in the listpack.
 func (p *listpack) size() int { return len(p.buf) + 1 }
 
-// done returns the listpack, which takes no more entries.
+// done returns the finished listpack; nothing may be added afterwards.
 func (p *listpack) done() []byte {
 	p.buf = append(p.buf, listpackEnd)
 	binary.LittleEndian.PutUint32(p.buf, uint32(len(p.buf)))
@@ -95,7 +95,7 @@ func (p *listpack) addInt(n int64) {
 	p.end(begin)
 }
 
-// end closes the entry that began at a place.
+// end closes the entry that began at a given offset.
 func (p *listpack) end(begin int) {
 	p.buf = appendBackLength(p.buf, uint64(len(p.buf)-begin))
 	p.count++
@@ -141,8 +141,7 @@ func (r *reader) listpack(b []byte) [][]byte {
 	return items
 }
 
-// packedEntry reads the entry at the beginning of b and says how many bytes it
-// takes.
+// packedEntry reads the first entry of b and returns its size in bytes.
 func packedEntry(b []byte) (item []byte, size int, ok bool) {
 	head, length, isInt := packedHead(b)
 	if head == 0 || length > uint64(len(b)-head) {
@@ -167,8 +166,8 @@ func packedEntry(b []byte) (item []byte, size int, ok bool) {
 	return item, size + len(back), true
 }
 
-// packedHead reads an entry's encoding: the bytes that it takes, 0 if it is
-// none, those that follow, and whether these are an integer.
+// packedHead reads an entry's encoding. It returns the size of the encoding (0
+// if invalid), the size of the data, and whether the data is an integer.
 func packedHead(b []byte) (head int, length uint64, isInt bool) {
 	switch c := b[0]; {
 	case c < packedString6:

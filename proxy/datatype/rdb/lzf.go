@@ -6,10 +6,10 @@ import (
 	"sync"
 )
 
-// LZF's format: a byte below 32 says that so many bytes and one more follow as
-// they are; otherwise its high 3 bits, with the next byte added if they are 7,
-// are the length less 2 of a copy, and its low 5 bits and the last byte the
-// distance back less 1.
+// LZF format: a first byte n < 32 means that n+1 literal bytes follow.
+// Otherwise it is a copy: the high 3 bits (plus the next byte if they are 7)
+// are the length less 2; the low 5 bits and the last byte are the distance less
+// 1.
 const (
 	lzfMaxLiteral  = 32
 	lzfMaxDistance = 1 << 13
@@ -19,22 +19,22 @@ const (
 
 var errLZF = errors.New("broken LZF data")
 
-// compressor is the state of one compression. It makes the choices of liblzf
-// with Redis's settings and a clean table, so that the same value gives the
-// same bytes.
+// compressor is the state of one compression. It makes the same choices as
+// liblzf with Redis's settings and an empty table, so the same value always
+// gives the same bytes.
 type compressor struct {
 	in    []byte
 	out   []byte
-	n     int // bytes of out in use, the length byte of the open run included
+	n     int // bytes of out in use, with the length byte of the open run
 	run   int // bytes of the open run of literals
-	base  int // of the places in the table; those below it are of earlier inputs
+	base  int // offset of the places in the table; lower places are from earlier inputs
 	table [1 << lzfTableBits]int32
 }
 
-// compressors are for reuse, as their tables are large.
+// compressors are reused because their tables are large.
 var compressors = sync.Pool{New: func() any { return new(compressor) }}
 
-// open makes the compressor ready for an input, with a table as good as empty.
+// open prepares the compressor for an input; old table entries no longer count.
 func (c *compressor) open(in []byte, room int) {
 	if c.base+len(in) > math.MaxInt32 {
 		c.base, c.table = 0, [1 << lzfTableBits]int32{}
@@ -48,8 +48,8 @@ func (c *compressor) close() {
 	compressors.Put(c)
 }
 
-// compress returns the LZF form of in, or nil if that is not at least 4 bytes
-// shorter.
+// compress returns the LZF form of in, or nil if it does not save at least 4
+// bytes.
 func compress(in []byte) []byte {
 	const saving = 4
 	if len(in) <= saving {
@@ -76,7 +76,7 @@ func compress(in []byte) []byte {
 		if i >= len(in)-2 {
 			break
 		}
-		// Of the places that the copy passed, only the last two are kept.
+		// Of the places inside the copy, only the last two are recorded.
 		c.swap(i - 2)
 		c.swap(i - 1)
 	}
@@ -90,8 +90,8 @@ func compress(in []byte) []byte {
 	return c.out[:c.n]
 }
 
-// swap returns the last place where 3 bytes like those at i were seen, 0 if
-// there is none, and replaces it by i.
+// swap returns the last place with the same 3 bytes as at i, or 0 if there is
+// none, and replaces it with i.
 func (c *compressor) swap(i int) int {
 	h := uint32(c.in[i])<<16 | uint32(c.in[i+1])<<8 | uint32(c.in[i+2])
 	slot := &c.table[(h>>(24-lzfTableBits)-h*5)&(1<<lzfTableBits-1)]
@@ -104,8 +104,8 @@ func (c *compressor) matches(ref, i int) bool {
 	return ref > 0 && i-ref <= lzfMaxDistance && string(c.in[ref:ref+3]) == string(c.in[i:i+3])
 }
 
-// matchLength returns how far the bytes at ref and i are equal, as far as
-// liblzf looks: not to the end when that is near.
+// matchLength returns how long the bytes at ref and i are equal. Like liblzf,
+// it stops short of the end of the input.
 func (c *compressor) matchLength(ref, i int) int {
 	n, limit := 2, min(len(c.in)-i-2, lzfMaxCopy)
 	if limit > 16 {
@@ -120,7 +120,7 @@ func (c *compressor) matchLength(ref, i int) int {
 	return n
 }
 
-// literal appends a byte as it is. It returns false if there is no room.
+// literal appends a literal byte. It returns false if out is full.
 func (c *compressor) literal(b byte) bool {
 	if c.n >= len(c.out) {
 		return false
@@ -134,7 +134,7 @@ func (c *compressor) literal(b byte) bool {
 	return true
 }
 
-// endRun closes the open run, leaving no trace of an empty one.
+// endRun closes the open run and removes it if it is empty.
 func (c *compressor) endRun() {
 	if c.run == 0 {
 		c.n--
@@ -144,8 +144,7 @@ func (c *compressor) endRun() {
 	c.run = 0
 }
 
-// copyBack appends a copy and opens a new run. It returns false if there is no
-// room.
+// copyBack appends a copy and opens a new run. It returns false if out is full.
 func (c *compressor) copyBack(distance, length int) bool {
 	empty := 0
 	if c.run == 0 {
@@ -169,7 +168,7 @@ func (c *compressor) copyBack(distance, length int) bool {
 	return true
 }
 
-// decompress returns what in was compressed from, which must be size bytes.
+// decompress decompresses in to exactly size bytes.
 func decompress(in []byte, size int) ([]byte, error) {
 	out := make([]byte, 0, size)
 	for len(in) > 0 {

@@ -1,14 +1,14 @@
-// Package rdb reads and writes single values in Redis's dump format, as DUMP
-// and RESTORE exchange them, and as RDB files have them: a type, the value and,
-// in a dump, the format's version and a checksum.
+// Package rdb reads and writes single values in Redis's dump format, used by
+// DUMP, RESTORE and RDB files: a type, the value and, in a dump, the format's
+// version and a checksum.
 //
-// Values are written as Redis 7.0 does, in the encodings that it would choose,
-// so that they are at home there; hashes with fields that expire as Redis 7.4
-// does. What any Redis up to 7.4 has written is read; only values of modules are
-// not. Input is untrusted: a claimed length or count
-// never allocates anything beyond what the input's length accounts for, LZF's
-// ratio included, and what Redis calls sanitising is always done: every entry's
-// structure is checked, and nothing may be in a set twice.
+// Values are written like Redis 7.0 does, with the encodings that it would
+// choose; hashes whose fields expire are written like Redis 7.4 does. Values
+// written by any Redis up to 7.4 can be read, except module values. Input is
+// untrusted: a claimed length or count never allocates more than the input's
+// length allows, including LZF's ratio. What Redis calls sanitizing is always
+// done: the structure of every entry is checked, and sets must not contain
+// duplicates.
 package rdb
 
 import (
@@ -25,34 +25,34 @@ import (
 
 // The format's versions.
 const (
-	// Version is what is written as a rule, that of Redis 7.0.
+	// Version is the version normally written, that of Redis 7.0.
 	Version = 10
 	// version72 is that of Redis 7.2.
 	version72 = 11
-	// MaxVersion is the latest that is read, that of Redis 7.4, and what hashes
-	// with fields that expire are written in.
+	// MaxVersion is the latest version that can be read, that of Redis 7.4.
+	// Hashes whose fields expire are written in it.
 	MaxVersion = 12
 )
 
 const footer = 2 + 8 // version, checksum
 
-// Value is a value of any type. Of the fields behind Compact, one is in use,
-// Expiries aside.
+// Value is a value of any type. Of the fields after Compact, only one is used,
+// apart from Expiries.
 type Value struct {
 	Type register.Type
-	// Compact says of a set that it is an intset, of a hash or sorted set that
-	// it is a listpack. It is for writing only.
+	// Compact selects the intset encoding for a set, and listpack for a hash or
+	// sorted set. It is used only for writing.
 	Compact bool
 	Text    []byte   // of a String
-	Items   [][]byte // of a List or Set; of a Hash fields and values in turn
-	// Expiries has for each field of a Hash when it expires, in Unix
-	// milliseconds, 0 for never; nil if none does.
+	Items   [][]byte // of a List or Set; for a Hash, alternating fields and values
+	// Expiries has the expiry of each field of a Hash, in Unix milliseconds, 0
+	// for never; nil if no field expires.
 	Expiries []int64
-	Members  []zset.Member // of a SortedSet, in its order when it is written
+	Members  []zset.Member // of a SortedSet, sorted when it is written
 	Stream   stream.Value  // of a Stream
 }
 
-// The first byte of a value: its type, and for most how it is encoded.
+// The first byte of a value: its type, and usually its encoding.
 const (
 	typeString           = 0
 	typeList             = 1
@@ -80,29 +80,28 @@ const (
 )
 
 var (
-	// ErrChecksum: the payload is of a newer version or damaged.
+	// ErrChecksum means that the payload is damaged or of a newer version.
 	ErrChecksum = errors.New("rdb: version or checksum is wrong")
-	// ErrFormat: the payload is no value that can be read.
+	// ErrFormat means that the payload is not a readable value.
 	ErrFormat = errors.New("rdb: bad data format")
-	// ErrModule is the ErrFormat of a value that belongs to a module.
+	// ErrModule is the ErrFormat of module values.
 	ErrModule = fmt.Errorf("%w: a value of a module", ErrFormat)
 )
 
 // jones is the polynomial of Redis's CRC-64, in crc64's reflected form.
 var jones = crc64.MakeTable(bits.Reverse64(0xad93d23594c935a9))
 
-// Checksum returns the checksum of what had the checksum sum, 0 at the
-// beginning, and then b.
+// Checksum updates the checksum sum, initially 0, with b.
 func Checksum(sum uint64, b []byte) uint64 { return ^crc64.Update(^sum, jones, b) }
 
-// Dump returns what DUMP answers for a value.
+// Dump returns the DUMP reply for a value.
 func Dump(v Value) []byte {
 	value := appendValue(nil, v)
 	return Seal(value, PayloadVersion(value))
 }
 
-// Seal makes a payload for RESTORE out of a value's type and the value as an
-// RDB file of the version has it. It takes over value.
+// Seal makes a RESTORE payload from a value's type and its encoding in an RDB
+// file of the version. It takes ownership of value.
 func Seal(value []byte, version uint16) []byte {
 	out := binary.LittleEndian.AppendUint16(value, version)
 	return binary.LittleEndian.AppendUint64(out, Checksum(0, out))
@@ -124,8 +123,8 @@ func Verify(payload []byte) ([]byte, error) {
 	return value, nil
 }
 
-// Open returns the value in a payload of any version, even one that RESTORE
-// refuses for being too new, if its type is known here.
+// Open returns the value in a payload of any version if its type is known, even
+// if RESTORE would refuse the version as too new.
 func Open(payload []byte) ([]byte, error) {
 	if len(payload) <= footer {
 		return nil, fmt.Errorf("%w: %d bytes", ErrChecksum, len(payload))
@@ -140,8 +139,8 @@ func Open(payload []byte) ([]byte, error) {
 	return payload[:end:end], nil
 }
 
-// PayloadVersion returns the lowest version of a payload with the value, from
-// Version on.
+// PayloadVersion returns the lowest payload version that supports the value; at
+// least Version.
 func PayloadVersion(value []byte) uint16 {
 	switch {
 	case len(value) > 0 && value[0] > typeStream3:
@@ -153,7 +152,7 @@ func PayloadVersion(value []byte) uint16 {
 }
 
 // Parse reads a value that Verify returned. The result may share the value's
-// memory. What follows the value is ignored, as by Redis.
+// memory. Like Redis, it ignores trailing bytes.
 func Parse(value []byte) (Value, error) {
 	r := reader{rest: value, room: maxUnpacked}
 	kind := r.uint(1)
@@ -167,7 +166,7 @@ func Parse(value []byte) (Value, error) {
 	return v, nil
 }
 
-// appendValue writes a value and the type before it.
+// appendValue writes a value after its type.
 func appendValue(dst []byte, v Value) []byte {
 	switch v.Type {
 	case register.List:
@@ -241,6 +240,6 @@ func (r *reader) value(kind uint64) Value {
 	return Value{}
 }
 
-// maxUnpacked is how many bytes the strings of one value may be that were
-// compressed.
+// maxUnpacked limits the total size in bytes of the decompressed strings of one
+// value.
 const maxUnpacked = 1 << 30

@@ -14,7 +14,7 @@ import (
 	"synod/protocol/register"
 )
 
-// dumps are what DUMP of Redis 7.0.15 answers.
+// dumps are DUMP replies of Redis 7.0.15.
 var dumps = []struct{ value, dump string }{
 	{strings.Repeat("abc", 10), "00c30b1e0361626361e00f020162630a008874be6d67e59d2a"},
 	{strings.Repeat("abc", 500), "00c31a45dc0361626361e0ff02e1ff07e1ff07e1ff07e1ff07e1a5070162630a009bfe23e9ff03389c"},
@@ -84,7 +84,7 @@ func TestBadFormat(t *testing.T) {
 	for _, value := range []string{
 		"", "\x00", "\x01\x00", "\x06\x00", "\x07\x00", "\x08\x00", "\x16\x00", "\x00\x05abc", "\x00\xc0", "\x00\xc4", "\x00\xff", "\x00\x82\x00", "\x00\x81\xff\xff\xff\xff\xff\xff\xff\xffx",
 		"\x00\xc3\x00\x00", "\x00\xc3\x02\x41\x00\x00", "\x00\xc3\x03\x05\x20\x00\x00", "\x00\xc3\x80\xff\xff\xff\xff\x80\xff\xff\xff\xffx",
-		"\x00\xc3\x04\x81\x7f\xff\xff\xff\xff\xff\xff\xff\x00a\xe0\xff", // claims more than LZF can make of it
+		"\x00\xc3\x04\x81\x7f\xff\xff\xff\xff\xff\xff\xff\x00a\xe0\xff", // claims more than LZF can produce from it
 	} {
 		v, err := Parse([]byte(value))
 		s := v.Text
@@ -129,10 +129,10 @@ func FuzzDecompress(f *testing.F) {
 	})
 }
 
-// TestTimedHashes: what Redis 7.4 writes for hashes with fields that expire, by
-// its source (rdbSaveObject, rdbLoadObject): a hash table, the times being one
-// more than what they are behind the earliest; and a listpack with field, value
-// and time, 0 for never, in turn.
+// TestTimedHashes reads and writes hashes with expiring fields as Redis 7.4
+// does, according to its source (rdbSaveObject, rdbLoadObject): a hash table
+// whose times are stored as one more than the difference to the earliest; and a
+// listpack of field, value and time, 0 for never.
 func TestTimedHashes(t *testing.T) {
 	const earliest = "\x10\x27\x00\x00\x00\x00\x00\x00" // 10000
 	pack := func(items ...string) string {

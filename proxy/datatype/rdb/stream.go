@@ -9,13 +9,13 @@ import (
 	"synod/proxy/datatype/stream"
 )
 
-// A stream is nodes, each the ID that it begins with (its key, 16 bytes, big
-// end first) and a listpack: how many of its entries are there and how many
-// were deleted, the number of fields of its first entry, these, and 0; then for
-// each entry flags, what its ID is more than the node's, in both parts, the
-// number of its fields and the fields unless they are the first entry's, its
-// values (with the fields, in turn), and how many of the listpack's entries it
-// took without this one.
+// A stream is a list of nodes. Each has a key, which is its first ID (16 bytes,
+// big-endian), and a listpack. The listpack starts with the number of entries,
+// the number of deleted entries, the number of fields of the first entry, those
+// fields, and 0. Each entry then has flags, both parts of its ID relative to
+// the node's, the number of fields and their names (unless they are the same as
+// the first entry's), its values (alternating with the fields, if present), and
+// how many listpack entries it took, not counting this number.
 const (
 	streamNodeEntries = 100
 	streamNodeBytes   = 4096
@@ -27,7 +27,7 @@ const (
 
 var (
 	errStream  = errors.New("broken stream")
-	errPending = errors.New("a pending entry twice, or of no or of two consumers")
+	errPending = errors.New("pending entry without exactly one consumer, or a duplicate")
 )
 
 func appendStream(dst []byte, s stream.Value) []byte {
@@ -66,12 +66,12 @@ func appendTime(dst []byte, ms int64) []byte {
 	return binary.LittleEndian.AppendUint64(dst, uint64(ms))
 }
 
-// streamNode returns a node of the first entries, and how many of them are in
-// it.
+// streamNode returns a node of the first entries, and how many entries it
+// holds.
 func streamNode(entries []stream.Entry) (node []byte, n int) {
 	master := entries[0]
 	p := newListpack()
-	p.addInt(0) // the count, which takes a byte, is set below
+	p.addInt(0) // the count is set below; it takes one byte
 	p.addInt(0)
 	p.addInt(int64(len(master.Fields) / 2))
 	for i := 0; i < len(master.Fields); i += 2 {
@@ -146,7 +146,7 @@ func appendGroup(dst []byte, g stream.Group) []byte {
 	return dst
 }
 
-// id reads an ID that is written as two lengths.
+// id reads an ID written as two lengths.
 func (r *reader) id() stream.ID { return stream.ID{MS: r.length(), Seq: r.length()} }
 
 // rawID reads an ID of 16 bytes.
@@ -176,7 +176,7 @@ func (r *reader) stream(kind uint64) stream.Value {
 		}
 	}
 	if kind != typeStream1 {
-		r.id() // the first, as it is known anyway
+		r.id() // the first ID, which the entries show already
 		s.MaxDeleted = r.id()
 		s.Added = r.length()
 	}
@@ -195,7 +195,7 @@ func (r *reader) stream(kind uint64) stream.Value {
 	return s
 }
 
-// items takes a node's listpack apart.
+// items splits a node's listpack.
 type items struct {
 	rest   [][]byte
 	broken bool
@@ -219,7 +219,7 @@ func (it *items) int() int64 {
 	return n
 }
 
-// count reads the number of things that follow, each of which takes an item.
+// count reads the number of things that follow; each takes at least one item.
 func (it *items) count() int64 {
 	n := it.int()
 	if n < 0 || n > int64(len(it.rest)) {
@@ -229,7 +229,7 @@ func (it *items) count() int64 {
 	return n
 }
 
-// node adds the entries of a node to those of the nodes before it.
+// node appends a node's entries to those of earlier nodes.
 func (r *reader) node(entries []stream.Entry, key stream.ID, packed [][]byte) []stream.Entry {
 	it := items{rest: packed}
 	live, deleted := it.count(), it.count()
@@ -294,7 +294,8 @@ func (r *reader) group(kind uint64, s *stream.Value) stream.Group {
 			r.fail(errStream)
 		}
 	}
-	// Where each pending entry is in g.Pending, and whether it has a consumer.
+	// Maps each pending entry to its index in g.Pending and whether it has a
+	// consumer.
 	places := map[stream.ID]int{}
 	owned := map[stream.ID]bool{}
 	for n := r.length(); n > 0 && r.err == nil; n-- {
@@ -335,8 +336,8 @@ func (r *reader) group(kind uint64, s *stream.Value) stream.Group {
 	return g
 }
 
-// estimatedRead is how many entries a group has read whose last is id, as far
-// as it can be told of a stream of the old format; -1 if it cannot.
+// estimatedRead estimates how many entries a group has read up to id, for a
+// stream in the old format; -1 if unknown.
 func estimatedRead(s *stream.Value, id stream.ID) int64 {
 	toLast := id.Compare(s.Last)
 	switch {

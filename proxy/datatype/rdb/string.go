@@ -30,7 +30,7 @@ const (
 // minCompressed is the size in bytes above which strings are compressed.
 const minCompressed = 20
 
-// AppendString writes a string as it stands in values and files.
+// AppendString writes a string as in values and files.
 func AppendString(dst, s []byte) []byte { return appendString(dst, s) }
 
 func appendString(dst, s []byte) []byte {
@@ -58,7 +58,7 @@ func appendInt(dst []byte, n int64) []byte {
 	return binary.LittleEndian.AppendUint32(append(dst, lenEncoded|encodedInt32), uint32(n))
 }
 
-// AppendLength writes a length as it stands in values and files.
+// AppendLength writes a length as in values and files.
 func AppendLength(dst []byte, n uint64) []byte {
 	switch {
 	case n < 1<<6:
@@ -71,7 +71,7 @@ func AppendLength(dst []byte, n uint64) []byte {
 	return binary.BigEndian.AppendUint64(append(dst, len64), n)
 }
 
-// appendStrings writes how many groups of that many strings there are, and the
+// appendStrings writes the number of groups of that many strings, then the
 // strings.
 func appendStrings(dst []byte, items [][]byte, group int) []byte {
 	dst = AppendLength(dst, uint64(len(items)/group))
@@ -81,7 +81,7 @@ func appendStrings(dst []byte, items [][]byte, group int) []byte {
 	return dst
 }
 
-// reader takes a value apart. After an error it returns zeros.
+// reader decodes a value. After an error it returns zeros.
 type reader struct {
 	rest []byte
 	room uint64 // how many more bytes may be unpacked
@@ -108,7 +108,7 @@ func (r *reader) take(n uint64) []byte {
 	return out
 }
 
-// uint reads n bytes, big end first.
+// uint reads n bytes, big-endian.
 func (r *reader) uint(n uint64) uint64 {
 	var v uint64
 	for _, b := range r.take(n) {
@@ -117,7 +117,7 @@ func (r *reader) uint(n uint64) uint64 {
 	return v
 }
 
-// little reads n bytes, little end first.
+// little reads n bytes, little-endian.
 func (r *reader) little(n uint64) uint64 { return little(r.take(n)) }
 
 func little(b []byte) uint64 {
@@ -128,7 +128,7 @@ func little(b []byte) uint64 {
 	return v
 }
 
-// signed makes a number of the integer that the bytes are, little end first.
+// signed converts little-endian bytes to a signed integer.
 func signed(b []byte) int64 {
 	shift := 64 - 8*len(b)
 	return int64(little(b)<<shift) >> shift
@@ -136,8 +136,7 @@ func signed(b []byte) int64 {
 
 func digits(n int64) []byte { return strconv.AppendInt(nil, n, 10) }
 
-// encodedLength reads a length, or, if encoded, the way in which a string is
-// encoded.
+// encodedLength reads a length or, if encoded, a string's encoding.
 func (r *reader) encodedLength() (n uint64, encoded bool) {
 	first := r.uint(1)
 	switch first & 0xc0 {
@@ -158,11 +157,11 @@ func (r *reader) encodedLength() (n uint64, encoded bool) {
 	return 0, false
 }
 
-// length reads a length, or a number that is written like one.
+// length reads a length, or a number written like one.
 func (r *reader) length() uint64 {
 	n, encoded := r.encodedLength()
 	if encoded {
-		r.fail(errors.New("a string where a length should be"))
+		r.fail(errors.New("string instead of a length"))
 	}
 	return n
 }
@@ -204,11 +203,10 @@ func (r *reader) compressed() []byte {
 	return out
 }
 
-// strings reads how many groups of that many strings there are, and the
-// strings.
+// strings reads the number of groups of that many strings, then the strings.
 func (r *reader) strings(group uint64) [][]byte {
 	n := r.length()
-	if r.err == nil && n > uint64(len(r.rest)) { // each takes a byte at least
+	if r.err == nil && n > uint64(len(r.rest)) { // each takes at least one byte
 		r.fail(errShort)
 	}
 	var out [][]byte

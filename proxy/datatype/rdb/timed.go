@@ -8,15 +8,15 @@ import (
 	"synod/proxy/datatype/number"
 )
 
-// lastExpiry is the last time that Redis's format has for a field.
+// lastExpiry is the latest field expiry that Redis's format supports.
 const lastExpiry = 1<<48 - 1
 
-var errExpiry = errors.New("not the time of a field")
+var errExpiry = errors.New("invalid field expiry")
 
-// appendTimed writes a hash with fields that expire: the earliest of the times
-// (8 bytes, little end first), how many fields there are, and for each when it
-// expires, 0 for never, else one more than what it is behind the earliest; the
-// field and the value.
+// appendTimed writes a hash with expiring fields: the earliest expiry (8 bytes,
+// little-endian), the number of fields, and for each field its expiry, the
+// field and the value. An expiry is stored as 0 for never, otherwise as one
+// more than its difference to the earliest.
 func appendTimed(dst []byte, items [][]byte, expiries []int64) []byte {
 	earliest := int64(math.MaxInt64)
 	for _, at := range expiries {
@@ -39,7 +39,7 @@ func appendTimed(dst []byte, items [][]byte, expiries []int64) []byte {
 // timedHash reads what appendTimed writes.
 func (r *reader) timedHash() Value {
 	earliest := r.little(8)
-	if earliest > lastExpiry+1 { // one more than the last stands for none
+	if earliest > lastExpiry+1 { // lastExpiry+1 means none
 		r.fail(errExpiry)
 	}
 	var items [][]byte
@@ -55,8 +55,8 @@ func (r *reader) timedHash() Value {
 	return r.timed(items, expiries)
 }
 
-// timedListpack reads a hash as a listpack of fields, values and times. The
-// earliest time, which is before it, is not needed.
+// timedListpack reads a hash stored as a listpack of fields, values and times.
+// The earliest time in front of it is not needed.
 func (r *reader) timedListpack() Value {
 	r.little(8)
 	list := r.listpack(r.string())
@@ -83,7 +83,7 @@ func (r *reader) expiry(at uint64) int64 {
 	return int64(at)
 }
 
-// timed makes a hash of fields and when they expire.
+// timed builds a hash from fields and their expiries.
 func (r *reader) timed(items [][]byte, expiries []int64) Value {
 	v := r.hash(items)
 	for _, at := range expiries {

@@ -5,12 +5,12 @@ import (
 	"errors"
 )
 
-// What Redis wrote before it had listpacks; it is read only.
+// Formats that Redis used before listpacks; they are only read.
 
-// A ziplist is its length in bytes (4, little end first), where its last entry
-// begins (4), the number of its entries (2; unknownCount if there are too
-// many), the entries and 0xff. An entry begins with the length of the one
-// before it, in a byte or in 4 behind wideLength, and its encoding.
+// A ziplist consists of its length in bytes (4 bytes, little-endian), the
+// offset of its last entry (4), the number of entries (2; unknownCount if there
+// are too many), the entries and 0xff. An entry starts with the length of the
+// previous entry (1 byte, or 4 after wideLength) and its encoding.
 const (
 	ziplistHeader = 10
 	ziplistEnd    = 0xff
@@ -57,8 +57,8 @@ func (r *reader) ziplist(b []byte) [][]byte {
 	return items
 }
 
-// zippedEntry reads the entry at the beginning of b: its value, the bytes it
-// takes, 0 if it is none, and what it says of the length of the one before.
+// zippedEntry reads the first entry of b: its value, its size in bytes (0 if
+// invalid), and the stored length of the previous entry.
 func zippedEntry(b []byte) (item []byte, size, previous uint64) {
 	r := reader{rest: b}
 	if previous = r.little(1); previous == wideLength {
@@ -92,13 +92,13 @@ func zippedEntry(b []byte) (item []byte, size, previous uint64) {
 	return item, uint64(len(b) - len(r.rest)), previous
 }
 
-// digits reads an integer of n bytes, little end first, as text.
+// digits reads an n-byte little-endian integer as text.
 func (r *reader) digits(n uint64) []byte { return digits(signed(r.take(n))) }
 
-// zipmap reads the fields and values of a zipmap: the number of pairs (254 and
-// more: unknown), for each the field, its length before it, and the value, with
-// a byte between its length and it that says how many unused bytes follow;
-// 0xff.
+// zipmap reads the fields and values of a zipmap: the number of pairs (254 or
+// more: unknown), then each field and value after its length, and finally 0xff.
+// A byte between the length and the value gives the number of unused bytes
+// after the value.
 func (r *reader) zipmap(b []byte) [][]byte {
 	if r.err != nil {
 		return nil
@@ -132,11 +132,11 @@ func (r *reader) zipmapLength() uint64 {
 	return n
 }
 
-// intsHeader is the size of a set of integers without them: the bytes that each
-// takes (4, little end first) and how many there are (4).
+// intsHeader is the size of the header of an integer set: the bytes per integer
+// (4 bytes, little-endian) and the number of integers (4).
 const intsHeader = 8
 
-// ints reads the members of a set of integers, which are in order.
+// ints reads the members of an integer set, which are sorted.
 func (r *reader) ints(b []byte) [][]byte {
 	if r.err != nil {
 		return nil

@@ -2,10 +2,10 @@ package set
 
 import "slices"
 
-// The algebra of sets, on lists of members. No list has a member twice, in the
-// operands as in the results, which keep the order of the first.
+// Set algebra on lists of members. Operands and results have no duplicates;
+// results keep the order of the first operand.
 
-// bag finds the members of a list.
+// bag is for looking up a list's members.
 type bag map[string]struct{}
 
 func bagOf(members [][]byte) bag {
@@ -16,7 +16,7 @@ func bagOf(members [][]byte) bag {
 	return b
 }
 
-// filter returns the members that b has, or those that it has not.
+// filter returns the members that are in b, or those that are not.
 func (b bag) filter(members [][]byte, has bool) [][]byte {
 	var out [][]byte
 	for _, m := range members {
@@ -27,7 +27,7 @@ func (b bag) filter(members [][]byte, has bool) [][]byte {
 	return out
 }
 
-// Union returns what any of the sets has.
+// Union returns the members of any of the sets.
 func Union(first [][]byte, others ...[][]byte) [][]byte {
 	seen := bagOf(first)
 	out := slices.Clip(first)
@@ -42,7 +42,7 @@ func Union(first [][]byte, others ...[][]byte) [][]byte {
 	return out
 }
 
-// Intersection returns what all of the sets have.
+// Intersection returns the members of all sets.
 func Intersection(first [][]byte, others ...[][]byte) [][]byte {
 	for _, s := range others {
 		first = bagOf(s).filter(first, true)
@@ -50,7 +50,8 @@ func Intersection(first [][]byte, others ...[][]byte) [][]byte {
 	return first
 }
 
-// Difference returns what the first set has and none of the others.
+// Difference returns the members of the first set that are in none of the
+// others.
 func Difference(first [][]byte, others ...[][]byte) [][]byte {
 	for _, s := range others {
 		if len(s) > 0 && len(first) > 0 {

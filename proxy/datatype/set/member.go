@@ -17,9 +17,9 @@ import (
 // add adds members.
 type add struct {
 	datatype.Writes
-	puts     []register.Op // each of another member, in their elements' order
+	puts     []register.Op // each for a different member, in element order
 	keys     [][]byte      // of puts
-	encoding uint8         // that the members ask for
+	encoding uint8         // that the members require
 }
 
 // Add parses SADD key member [member ...].
@@ -89,19 +89,19 @@ func RandMember(args [][]byte) (operation.Operation, *resp.Value) {
 	})
 }
 
-// one answers with the first member.
+// one replies with the first member.
 func one(elems []register.Element) *resp.Value { return resp.Bytes(element.Member("", elems[0].Key)) }
 
-// reply answers with a set of members.
+// reply replies with a set of members.
 func reply(elems []register.Element) *resp.Value { return listed(element.Members("", elems)) }
 
-// listed is the reply of members, each once, which it may put in order.
+// listed returns a reply with distinct members, which it may reorder.
 func listed(members [][]byte) *resp.Value {
 	return &resp.Value{Kind: resp.Set, Elems: element.Bulks(ordered(members))}
 }
 
-// ordered puts few integers in order of size, as Redis lists a set of these. Any
-// other order means nothing.
+// ordered sorts a small set of integers, as Redis lists them. Any other order
+// is arbitrary.
 func ordered(members [][]byte) [][]byte {
 	if len(members) > maxIntegers || encodingOf(members) != integers {
 		return members

@@ -1,5 +1,5 @@
-// Package set has the commands on sets. A member is one element without a
-// value: its key is element.Key("", member). The header's Size is the number of
+// Package set has the commands on sets. A member is an element with the key
+// element.Key("", member) and no value. The header's Size is the number of
 // members.
 package set
 
@@ -9,16 +9,16 @@ import (
 	"synod/proxy/datatype/number"
 )
 
-// The encodings that a set has in Redis, where it never goes back to integers.
+// The encodings of a set in Redis, which never changes one back to integers.
 const (
 	integers uint8 = iota
 	table
 )
 
-// maxIntegers is the size of the largest set that Redis keeps as integers.
+// maxIntegers is the size of the largest set that Redis stores as integers.
 const maxIntegers = 512
 
-// encodingOf returns the encoding of a set that these members were added to.
+// encodingOf returns the encoding of a set after these members were added.
 func encodingOf(members [][]byte) uint8 {
 	for _, m := range members {
 		if _, ok := number.ParseInt(m); !ok {
@@ -28,8 +28,8 @@ func encodingOf(members [][]byte) uint8 {
 	return integers
 }
 
-// grown returns the header of a set that got new members, the encoding being at
-// least that one.
+// grown returns the header after members were added, with at least the given
+// encoding.
 func grown(h register.Header, members uint64, encoding uint8) register.Header {
 	h.Type = register.Set
 	h.Size += members
@@ -39,13 +39,13 @@ func grown(h register.Header, members uint64, encoding uint8) register.Header {
 	return h
 }
 
-// Build returns the header and the ops of a set. No member may occur twice.
+// Build returns the header and the ops of a set. Members must be unique.
 func Build(members [][]byte) (register.Header, []register.Op) {
 	return grown(register.Header{}, uint64(len(members)), encodingOf(members)), puts(members)
 }
 
-// puts returns the ops that add the members, each once, in the order of their
-// elements.
+// puts returns the ops that add the members, without duplicates, in element
+// order.
 func puts(members [][]byte) []register.Op {
 	ops := make([]register.Op, len(members))
 	for i, m := range members {
@@ -54,10 +54,10 @@ func puts(members [][]byte) []register.Op {
 	return element.Last(ops)
 }
 
-// Items returns the members of a set. The view must know all of it.
+// Items returns the members of a set. The view must cover all of it.
 func Items(v register.View) [][]byte { return element.Members("", v.Elements()) }
 
-// Encoding returns how Redis would hold the set, as OBJECT ENCODING puts it.
+// Encoding returns how Redis would store the set, as shown by OBJECT ENCODING.
 func Encoding(h register.Header) string {
 	if h.Encoding == integers {
 		return "intset"

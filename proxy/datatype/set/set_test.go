@@ -15,7 +15,7 @@ func genSet(t *rapid.T) [][]byte {
 	return rapid.SliceOfNDistinct(rapid.SliceOfN(rapid.ByteRange('a', 'd'), 0, 2), 0, 8, func(b []byte) string { return string(b) }).Draw(t, "set")
 }
 
-// counts tells in how many of the sets each member is.
+// counts returns how many of the sets contain each member.
 func counts(sets ...[][]byte) map[string]int {
 	n := map[string]int{}
 	for _, s := range sets {

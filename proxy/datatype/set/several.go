@@ -11,24 +11,24 @@ import (
 	"synod/proxy/datatype/number"
 )
 
-// The commands on several sets read, as one snapshot, first how large the sets
-// are, then those whole that must be or that are small enough, and of the others
-// only the members that the result may have.
+// Commands on several sets read in one snapshot. They first read the sizes,
+// then all of the sets that are small enough or must be complete. From the
+// other sets they read only members that can be in the result.
 
 const (
-	// small is the size up to which a set is read at once: such a state comes
-	// with the header.
+	// small is the size up to which a set is read at once: such a small state
+	// comes with the header.
 	small = 128
-	// similar is how much larger than the smallest set one may be that is read
-	// whole.
+	// similar is up to how many times larger than the smallest set a set may be
+	// and still be read whole.
 	similar = 4
-	// maxAsked is how many members of a set are asked for by name; for more it
-	// is read whole.
+	// maxAsked is the maximum number of members to ask for by name; above it,
+	// the whole set is read.
 	maxAsked = 1 << 16
 )
 
-// survey answers the members of a small set as an Array, else the number of
-// members as an Integer.
+// survey replies with the members of a small set as an Array, otherwise with
+// the number of members as an Integer.
 type survey struct{ datatype.Reads }
 
 func (survey) Needs() register.Projection { return register.Projection{} }
@@ -47,15 +47,15 @@ func (survey) Execute(v register.View, _ int64) operation.Effect {
 	return datatype.Reply(array(elems))
 }
 
-// content answers all members of a set.
+// content replies with all members of a set.
 var content, _ = element.ParseWhole(register.Set, array)
 
-// array answers with the members as they are.
+// array replies with the members unchanged.
 func array(elems []register.Element) *resp.Value {
 	return resp.List(element.Bulks(element.Members("", elems))...)
 }
 
-// among answers which of the members a set has.
+// among replies which of the given members a set has.
 func among(members [][]byte) operation.Operation {
 	o, _ := element.ParseLookup(register.Set, "", members, func(v register.View, keys [][]byte) *resp.Value {
 		var found [][]byte
@@ -72,11 +72,11 @@ func among(members [][]byte) operation.Operation {
 // algebra is a command on several sets.
 type algebra struct {
 	keys [][]byte
-	// base tells, given the sizes, which set the result is a part of, and up to
-	// which size sets are read whole, that one included. For a union that is
-	// any size.
+	// base returns, given the sizes, which set contains the result, and up to
+	// which size sets are read whole, including that one. A union has no such
+	// limit.
 	base func(sizes []uint64) (index int, most uint64)
-	// apply makes the result out of the base and others.
+	// apply computes the result from the base and the others.
 	apply func(base [][]byte, others ...[][]byte) [][]byte
 	reply func(members [][]byte) *resp.Value
 }
@@ -89,15 +89,15 @@ func (a *algebra) split() *datatype.Split {
 	return &datatype.Split{Keys: a.keys, Ops: ops, Snapshot: true, Then: a.then, Combine: a.combine}
 }
 
-// operands are the sets as far as they are known.
+// operands are the known parts of the sets.
 type operands struct {
 	base  int
 	lists [][][]byte
-	large []int // which of the others are to be read whole; their lists are nil before
-	rest  []int // which are to be asked for what may be in the result
+	large []int // others to read whole; their lists are still nil
+	rest  []int // others to ask for members that may be in the result
 }
 
-// surveyed sorts the sets by what is to be read of them.
+// surveyed decides how much to read of each set.
 func (a *algebra) surveyed(results []*resp.Value) (o operands, failure *resp.Value) {
 	sizes := make([]uint64, len(results))
 	o.lists = make([][][]byte, len(results))
@@ -133,14 +133,14 @@ func members(r *resp.Value) [][]byte {
 	return list
 }
 
-// fill adds what was read of sets.
+// fill adds the results of reading sets.
 func (o *operands) fill(which []int, results []*resp.Value) {
 	for i, r := range results {
 		o.lists[which[i]] = members(r)
 	}
 }
 
-// result is what comes of the sets that were read.
+// result computes the result from the sets read.
 func (a *algebra) result(o *operands) [][]byte {
 	var others [][][]byte
 	for i, list := range o.lists {

@@ -13,13 +13,13 @@ import (
 	"synod/proxy/datatype/str"
 )
 
-// pattern names a value for each item: the string whose key is the pattern with
-// the item in place of the first asterisk, or a field of the hash that has that
-// key. It also is the operation that reads the value, null if there is none.
+// pattern maps each item to a value: the string, or a hash field, at the key
+// that results from replacing the first asterisk with the item. It is also the
+// operation that reads the value, which is null if there is none.
 type pattern struct {
 	datatype.Reads
 	self          bool // "#", the item itself
-	names         bool // it has a place for the item; without one it would name the same value for all, and names none
+	names         bool // has an asterisk; without one, it would map all items to one value and is ignored
 	before, after []byte
 	field         []byte // of a hash; empty: none
 }

@@ -1,10 +1,10 @@
-// Package sorting has SORT and SORT_RO, which put the items of a list, set or
-// sorted set in order, by themselves or by values of other keys, and answer with
-// them or with values of other keys.
+// Package sorting implements SORT and SORT_RO. They sort the items of a list,
+// set or sorted set, by themselves or by values of other keys, and reply with
+// the items or with values of other keys.
 //
-// A command is read in up to three steps of one snapshot: the items, the values
-// to sort by, and the values to answer with, these only of the items that LIMIT
-// leaves.
+// A command reads in up to three steps of one snapshot: the items, the values
+// to sort by, and the values for the reply. The last step reads only the values
+// of the items within LIMIT.
 package sorting
 
 import (
@@ -23,13 +23,13 @@ var (
 	errStore  = resp.Err("ERR SORT with STORE writes a second key, which takes a transaction; this version has none")
 )
 
-// query is a command.
+// query has the arguments of a command.
 type query struct {
 	by       pattern
 	given    bool // whether by is given
-	unsorted bool // the items stay in the order that they have
+	unsorted bool // the items keep their order
 	get      []pattern
-	reads    bool // whether any of get names keys
+	reads    bool // any of get reads keys
 	desc     bool
 	alpha    bool
 	limit    limit
@@ -65,7 +65,7 @@ func parse(args [][]byte, mayStore bool) (*datatype.Split, *resp.Value) {
 			i++
 		case datatype.Is(name, "BY") && len(more) >= 1:
 			q.by, q.given = parsePattern(more[0]), true
-			q.unsorted = q.unsorted || !q.by.names // in Redis, a later BY does not undo that
+			q.unsorted = q.unsorted || !q.by.names // as in Redis, a later BY does not undo this
 			i++
 		case datatype.Is(name, "GET") && len(more) >= 1:
 			p := parsePattern(more[0])
@@ -93,12 +93,11 @@ func parseLimit(args [][]byte) (limit, *resp.Value) {
 	return limit{offset: offset, count: count}, nil
 }
 
-// limit is which of the items, once sorted, are wanted. A negative count says
-// all from the offset on.
+// limit selects a range of the sorted items. A negative count means all from
+// the offset on.
 type limit struct{ offset, count int64 }
 
-// of returns the places from the first wanted up to, not including, the last,
-// out of n.
+// of returns the wanted range out of n items, excluding the end.
 func (l limit) of(n uint64) (from, to uint64) {
 	from = min(uint64(max(l.offset, 0)), n)
 	if l.count < 0 {
@@ -110,8 +109,7 @@ func (l limit) of(n uint64) (from, to uint64) {
 // sortsBy reports whether the items are sorted by values of other keys.
 func (q *query) sortsBy() bool { return q.given && !q.unsorted }
 
-// then returns what to read when the items are there, and when the values to
-// sort by are.
+// then returns what to read after the items, and after the values to sort by.
 func (q *query) then(results []*resp.Value) (keys [][]byte, ops []operation.Operation) {
 	items := results[0].Elems
 	sortedBy := 0
@@ -139,7 +137,7 @@ func (q *query) then(results []*resp.Value) (keys [][]byte, ops []operation.Oper
 	return keys, ops
 }
 
-// combine makes the reply.
+// combine builds the reply.
 func (q *query) combine(results []*resp.Value) *resp.Value {
 	chosen, err := q.choose(results)
 	if err != nil {
@@ -169,7 +167,7 @@ func (q *query) combine(results []*resp.Value) *resp.Value {
 	return resp.List(out...)
 }
 
-// choose returns the items that the reply tells of, in order.
+// choose returns the items for the reply, in order.
 func (q *query) choose(results []*resp.Value) ([][]byte, *resp.Value) {
 	if results[0].IsError() {
 		return nil, results[0]
@@ -199,16 +197,16 @@ func (q *query) choose(results []*resp.Value) ([][]byte, *resp.Value) {
 	return chosen, nil
 }
 
-// weight is an item and what it is sorted by.
+// weight is an item and its sort key.
 type weight struct {
 	item   []byte
-	place  int // which one it is, unsorted
+	place  int // index before sorting
 	score  float64
 	text   []byte // up to its first zero byte, as the C library compares
 	absent bool   // there is no value to sort by
 }
 
-// set takes the value to sort by, and reports whether that can be done.
+// set takes the value to sort by, and reports whether it is usable.
 func (w *weight) set(by *resp.Value, alpha bool) (ok bool) {
 	by = by.Whole()
 	switch {
@@ -226,9 +224,8 @@ func (w *weight) set(by *resp.Value, alpha bool) (ok bool) {
 // smallestNormal is the least positive double that is not denormal.
 const smallestNormal = 0x1p-1022
 
-// parseScore reads a number as strtod does, which takes nothing for zero and
-// white space before digits, and complains of numbers that it cannot tell
-// exactly for being too small.
+// parseScore reads a number like strtod: empty text is zero, leading white
+// space is skipped, and numbers too small to be exact are errors.
 func parseScore(b []byte) (float64, bool) {
 	b = cString(b)
 	if len(b) == 0 {
@@ -238,8 +235,8 @@ func parseScore(b []byte) (float64, bool) {
 	return f, ok && (f == 0 || f >= smallestNormal || f <= -smallestNormal)
 }
 
-// compare is the order of the reply. Numbers that are equal are put in the order
-// of their items, texts left as they were.
+// compare orders the reply. Equal numbers are ordered by item; equal texts keep
+// their order.
 func (q *query) compare(a, b weight) int {
 	var c int
 	switch {
@@ -259,7 +256,7 @@ func (q *query) compare(a, b weight) int {
 	return cmp.Or(c, cmp.Compare(a.place, b.place))
 }
 
-// cString returns what the C library takes for all of b.
+// cString returns b up to its first zero byte, as the C library sees it.
 func cString(b []byte) []byte {
 	if i := bytes.IndexByte(b, 0); i >= 0 {
 		return b[:i]

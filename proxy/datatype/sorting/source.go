@@ -10,15 +10,15 @@ import (
 	"synod/proxy/datatype/zset"
 )
 
-// source reads the items: all of them to be sorted, else those within the limit
-// in the order that they have, or from the end on if they are wanted descending.
+// source reads the items: all if they are to be sorted; otherwise only those
+// within the limit, from the end for descending order.
 type source struct {
 	datatype.Reads
 	unsorted, desc bool
 	limit          limit
 }
 
-// Needs asks for the header only if that must tell which part is wanted.
+// Needs asks only for the header if it decides which part to read.
 func (s *source) Needs() register.Projection {
 	return register.Projection{All: !s.unsorted || (s.limit.offset <= 0 && s.limit.count < 0)}
 }
@@ -40,7 +40,7 @@ func (s *source) Execute(v register.View, _ int64) operation.Effect {
 		r.From, r.To = ranked.From, ranked.To
 		item = func(e register.Element) []byte { return zset.Ranking(e).Name }
 	case register.Set:
-		// Any order will do. To skip costs as much as to read.
+		// Any order is valid. Skipping costs as much as reading.
 		r.Skip, r.Reverse, from, first = 0, false, 0, int(from)
 		item = func(e register.Element) []byte { return element.Member("", e.Key) }
 	case register.Absent:

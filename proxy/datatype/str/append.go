@@ -32,8 +32,8 @@ func (o *appendTo) Execute(v register.View, _ int64) operation.Effect {
 	return place(v.Header, int64(v.Header.Size), o.value)
 }
 
-// place writes a value at an offset, if the string does not grow too long, and
-// answers the string's size then.
+// place writes a value at an offset, unless the string would become too long,
+// and replies with the string's new size.
 func place(old register.Header, offset int64, value []byte) operation.Effect {
 	end := offset + int64(len(value))
 	if end > maxSize.Load() || end < offset {
@@ -44,7 +44,7 @@ func place(old register.Header, offset int64, value []byte) operation.Effect {
 	return datatype.Changes(old, h, overwrite(nil, old.Size, uint64(offset), value), resp.Int(size))
 }
 
-// setRange overwrites a part of the string.
+// setRange overwrites part of the string.
 type setRange struct {
 	datatype.Writes
 	offset int64

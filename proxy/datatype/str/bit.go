@@ -18,7 +18,7 @@ var (
 	errBitArg    = resp.Err("ERR The bit argument must be 1 or 0.")
 )
 
-// parseBitOffset reads the position of a bit, bit 0 being the highest of the
+// parseBitOffset parses the position of a bit. Bit 0 is the highest bit of the
 // first byte.
 func parseBitOffset(arg []byte) (uint64, *resp.Value) {
 	n, ok := number.ParseInt(arg)
@@ -69,7 +69,7 @@ func (o *getBit) Execute(v register.View, _ int64) operation.Effect {
 	return datatype.Reply(resp.Int(int64(b >> (7 - o.offset%8) & 1)))
 }
 
-// setBit writes one bit and answers what it was.
+// setBit writes one bit and replies with its old value.
 type setBit struct {
 	datatype.Writes
 	offset uint64
@@ -110,13 +110,13 @@ func (o *setBit) Execute(v register.View, _ int64) operation.Effect {
 	return datatype.Changes(v.Header, h, ops, reply)
 }
 
-// bitRange is the start, end and unit that BITCOUNT and BITPOS take. Redis
-// looks at them only once it has found a string.
+// bitRange has the start, end and unit of BITCOUNT and BITPOS. Redis validates
+// them only after it has found a string.
 type bitRange struct {
 	start, end int64
 	endGiven   bool
 	inBits     bool
-	// What is wrong with each, or nil. errStart is also for a wrong number of
+	// The error of each, or nil. errStart also stands for a wrong number of
 	// arguments.
 	errStart, errEnd, errUnit *resp.Value
 }
@@ -150,7 +150,7 @@ func parseBitRange(args [][]byte) bitRange {
 	return r
 }
 
-// firstError returns the first error that is there.
+// firstError returns the first error that is not nil.
 func firstError(errs ...*resp.Value) *resp.Value {
 	for _, err := range errs {
 		if err != nil {
@@ -172,7 +172,7 @@ func (r *bitRange) Needs() register.Projection {
 	return firstSpan(r.start, r.end)
 }
 
-// clip returns the range as bits of a string of size bytes, without its end.
+// clip returns the range in bits of a string of size bytes, excluding the end.
 func (r *bitRange) clip(size uint64) (from, to uint64) {
 	if r.inBits {
 		return clip(r.start, r.end, int64(size)*8)
@@ -181,7 +181,7 @@ func (r *bitRange) clip(size uint64) (from, to uint64) {
 	return from * 8, to * 8
 }
 
-// lacking returns what must be fetched before bits from to to can be read.
+// lacking returns what to fetch before bits from to to can be read.
 func lacking(v register.View, from, to uint64) *register.Projection {
 	if p := span(from/8, (to+7)/8); from < to && !v.Covers(p) {
 		return &p
@@ -189,7 +189,7 @@ func lacking(v register.View, from, to uint64) *register.Projection {
 	return nil
 }
 
-// edge sets the bits of the byte at a position that are outside of the bits
+// edge sets all bits of the byte at a position that are outside of the range
 // from to to.
 func edge(b byte, at, from, to uint64, outer byte) byte {
 	var outside byte
@@ -202,7 +202,7 @@ func edge(b byte, at, from, to uint64, outer byte) byte {
 	return b&^outside | outer&outside
 }
 
-// bitCount counts the bits that are one.
+// bitCount counts the one bits.
 type bitCount struct {
 	datatype.Reads
 	bitRange
@@ -227,7 +227,7 @@ func (o *bitCount) Execute(v register.View, _ int64) operation.Effect {
 	case firstError(o.errStart, o.errEnd) != nil:
 		return datatype.Reply(firstError(o.errStart, o.errEnd))
 	case backwards(o.start, o.end):
-		return datatype.Reply(resp.Int(0)) // before the unit is looked at
+		return datatype.Reply(resp.Int(0)) // as in Redis, before the unit is validated
 	case o.errUnit != nil:
 		return datatype.Reply(o.errUnit)
 	}
@@ -248,7 +248,7 @@ func countBits(v register.View, from, to uint64) int64 {
 			return true
 		}
 		n += ones(data)
-		// Take off what the first and the last byte have outside of the range.
+		// Subtract the bits of the first and last byte outside of the range.
 		last := len(data) - 1
 		n -= bits.OnesCount8(data[0]) - bits.OnesCount8(edge(data[0], at, from, to, 0))
 		if last > 0 {
@@ -270,7 +270,7 @@ func ones(b []byte) int {
 	return n
 }
 
-// bitPos finds the first bit that is one, or zero.
+// bitPos finds the first one bit or zero bit.
 type bitPos struct {
 	datatype.Reads
 	bitRange
@@ -308,7 +308,7 @@ func (o *bitPos) Execute(v register.View, _ int64) operation.Effect {
 	}
 	pos := findBit(v, from, to, o.bit)
 	if pos < 0 && o.bit == 0 && !o.endGiven {
-		pos = int64(to) // the string counts as followed by zeros
+		pos = int64(to) // zeros are assumed after the string's end
 	}
 	return datatype.Reply(resp.Int(pos))
 }
@@ -320,7 +320,7 @@ func findBit(v register.View, from, to uint64, bit byte) int64 {
 	segments(v, from/8, (to+7)/8, func(at uint64, data []byte, n int) bool {
 		for i := 0; i < n; i++ {
 			if i += leading(data[min(i, len(data)):], outer); i >= len(data) && (outer == 0 || i >= n) {
-				break // the rest is zero bytes, or there is none
+				break // the remaining bytes, if any, are zero
 			}
 			var b byte
 			if i < len(data) {
@@ -336,7 +336,7 @@ func findBit(v register.View, from, to uint64, bit byte) int64 {
 	return pos
 }
 
-// leading returns how many bytes at the beginning are c.
+// leading returns the number of leading bytes that equal c.
 func leading(b []byte, c byte) int {
 	n, word := 0, uint64(c)*0x0101010101010101
 	for len(b)-n >= 8 && binary.LittleEndian.Uint64(b[n:]) == word {

@@ -51,7 +51,7 @@ func (f *fieldOp) endByte() uint64   { return (f.offset+f.bits-1)/8 + 1 }
 type bitField struct {
 	ops    []fieldOp
 	writes bool
-	size   uint64 // that the string has at least, after the command
+	size   uint64 // minimum size of the string after the command
 	chunks []uint64
 }
 
@@ -103,7 +103,7 @@ func parseOverflow(arg []byte) (overflow, *resp.Value) {
 	return 0, errFieldFlow
 }
 
-// parseFieldOp reads a subcommand and says how many arguments it took.
+// parseFieldOp parses a subcommand and returns how many arguments it used.
 func parseFieldOp(name []byte, rest [][]byte) (op fieldOp, taken int, err *resp.Value) {
 	switch {
 	case datatype.Is(name, "GET") && len(rest) >= 2:
@@ -130,7 +130,7 @@ func parseFieldOp(name []byte, rest [][]byte) (op fieldOp, taken int, err *resp.
 	return op, taken, nil
 }
 
-// parseFieldType reads "i16" or "u8". Like Redis it stops at a zero byte.
+// parseFieldType parses "i16" or "u8". Like Redis, it stops at a zero byte.
 func parseFieldType(arg []byte) (signed bool, bits uint64, err *resp.Value) {
 	if len(arg) == 0 || (arg[0] != 'i' && arg[0] != 'u') {
 		return false, 0, errFieldType
@@ -144,7 +144,7 @@ func parseFieldType(arg []byte) (signed bool, bits uint64, err *resp.Value) {
 	return signed, uint64(n), nil
 }
 
-// parseFieldOffset reads a position in bits, or with a "#" in fields.
+// parseFieldOffset parses a position in bits or, with "#", in fields.
 func parseFieldOffset(arg []byte, bits uint64) (uint64, *resp.Value) {
 	if len(arg) == 0 || arg[0] != '#' {
 		return parseBitOffset(arg)
@@ -217,7 +217,7 @@ func (f *fieldOp) run(s *scratch) resp.Value {
 	return *resp.Int(next)
 }
 
-// extend makes a number out of the field's bits.
+// extend converts the field's bits to a number.
 func (f *fieldOp) extend(raw uint64) int64 {
 	if !f.signed {
 		return int64(raw)
@@ -226,8 +226,8 @@ func (f *fieldOp) extend(raw uint64) int64 {
 	return int64(raw<<shift) >> shift
 }
 
-// fit returns value+incr within the field's width, and whether it is the sum.
-// value may be out of range itself if incr is 0.
+// fit returns value+incr adjusted to the field's width, and whether it is the
+// exact sum. value may itself be out of range if incr is 0.
 func (f *fieldOp) fit(value, incr int64) (int64, bool) {
 	sum := f.extend((uint64(value) + uint64(incr)) & (^uint64(0) >> (64 - f.bits)))
 	limit := f.beyond(value, incr)
@@ -240,14 +240,14 @@ func (f *fieldOp) fit(value, incr int64) (int64, bool) {
 	return sum, false
 }
 
-// beyond returns the limit that value+incr passes, nil if none.
+// beyond returns the limit that value+incr exceeds, nil if none.
 func (f *fieldOp) beyond(value, incr int64) *int64 {
 	if f.signed {
 		return f.beyondSigned(value, incr)
 	}
 	lowest, highest := int64(0), int64(uint64(1)<<f.bits-1)
 	switch {
-	case value < 0 || value > highest: // to be set; negative is very large, as in Redis
+	case value < 0 || value > highest: // SET; negative values count as very large, as in Redis
 		return &highest
 	case incr > 0 && incr > highest-value:
 		return &highest
@@ -257,8 +257,8 @@ func (f *fieldOp) beyond(value, incr int64) *int64 {
 	return nil
 }
 
-// beyondSigned computes with the overflows that Redis has: a value to be set
-// that is very far below a narrow field is said to be above it.
+// beyondSigned overflows like Redis: a SET value far below the range of a
+// narrow field counts as above it.
 func (f *fieldOp) beyondSigned(value, incr int64) *int64 {
 	highest := int64(uint64(1)<<(f.bits-1) - 1)
 	lowest := -highest - 1
@@ -273,8 +273,8 @@ func (f *fieldOp) beyondSigned(value, incr int64) *int64 {
 	return nil
 }
 
-// scratch is the string that a BITFIELD works on: what was there, and the bytes
-// that it changed.
+// scratch is BITFIELD's working copy of the string: the old content and the
+// changed bytes.
 type scratch struct {
 	view    register.View
 	changed map[uint64]byte
@@ -291,7 +291,7 @@ func (s *scratch) byteAt(at uint64) byte {
 func (s *scratch) load(f *fieldOp) uint64 {
 	var raw uint64
 	for bit := f.offset; bit < f.offset+f.bits; {
-		n := min(8-bit%8, f.offset+f.bits-bit) // bits of this byte
+		n := min(8-bit%8, f.offset+f.bits-bit) // bits in this byte
 		b := uint64(s.byteAt(bit/8)) >> (8 - bit%8 - n) & (1<<n - 1)
 		raw, bit = raw<<n|b, bit+n
 	}
@@ -314,7 +314,7 @@ func (s *scratch) store(f *fieldOp, raw uint64) {
 	}
 }
 
-// ops returns what stores the changes in a string of size bytes.
+// ops returns the ops that store the changes in a string of size bytes.
 func (s *scratch) ops(size uint64) []register.Op {
 	var ops []register.Op
 	places := slices.Sorted(maps.Keys(s.changed))

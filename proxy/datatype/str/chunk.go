@@ -1,12 +1,12 @@
-// Package str has the commands on strings, bits of strings included, as pure
+// Package str has the commands on strings, including bit operations, as pure
 // functions from a register's state to a change and a reply.
 //
-// A string of n bytes is a Header with Size n and chunks of ChunkSize bytes, an
-// element each, whose key is the chunk's index as 4 bytes, big end first. A
-// chunk that is missing, and what a chunk is short of ChunkSize, counts as zero
-// bytes. No chunk reaches past the string's end. So a command on a part of a
-// large string reads and changes the chunks it touches only, and a hole costs
-// nothing.
+// A string of n bytes has a Header with Size n and chunks of ChunkSize bytes.
+// Each chunk is an element whose key is the chunk's index (4 bytes,
+// big-endian). Missing chunks, and missing bytes of short chunks, count as zero
+// bytes. No chunk extends past the string's end. So a command on part of a
+// large string reads and changes only the chunks that it touches, and holes
+// cost nothing.
 package str
 
 import (
@@ -27,16 +27,16 @@ var maxSize atomic.Int64
 
 func init() { maxSize.Store(DefaultMaxSize) }
 
-// SetMaxSize sets the limit on the length of strings in bytes, which is Redis's
-// proto-max-bulk-len. It holds for commands parsed or executed afterwards.
+// SetMaxSize sets the limit on the length of strings in bytes (Redis's
+// proto-max-bulk-len) for commands that are parsed or executed afterwards.
 func SetMaxSize(bytes int64) { maxSize.Store(bytes) }
 
-// What Header.Encoding says of a string: how Redis would hold it, for OBJECT
-// ENCODING.
+// Values of Header.Encoding for strings: how Redis would store the string, for
+// OBJECT ENCODING.
 const (
-	encodingAuto uint8 = iota // by content: int, embstr or raw
+	encodingAuto uint8 = iota // depends on content: int, embstr or raw
 	encodingRaw               // changed in place
-	encodingText              // by length: embstr or raw, though it may be a number
+	encodingText              // depends on length: embstr or raw, even if it is a number
 )
 
 var firstChunk = []byte{0, 0, 0, 0}
@@ -48,7 +48,7 @@ func chunkKey(index uint64) []byte {
 	return binary.BigEndian.AppendUint32(make([]byte, 0, 4), uint32(index))
 }
 
-// span returns the projection of the bytes from, inclusive, to to, exclusive.
+// span returns the projection of the bytes from (inclusive) to to (exclusive).
 func span(from, to uint64) register.Projection {
 	if from >= to {
 		return register.Projection{}
@@ -61,7 +61,7 @@ func span(from, to uint64) register.Projection {
 }
 
 // segments calls visit for the bytes from to to, chunk by chunk, until it
-// returns false. data may be shorter than n, the number of bytes from at on;
+// returns false. n is the number of bytes starting at at. If data is shorter,
 // the rest is zero bytes. The view must cover the bytes.
 func segments(v register.View, from, to uint64, visit func(at uint64, data []byte, n int) bool) {
 	var key [4]byte
@@ -103,8 +103,8 @@ func read(v register.View, from, to uint64) []byte {
 // content returns the whole string, which the view must cover.
 func content(v register.View) []byte { return read(v, 0, v.Header.Size) }
 
-// inParts is the size of a string from which a reply shows the state's chunks
-// instead of a copy.
+// inParts is the string size from which a reply refers to the state's chunks
+// instead of copying them.
 const inParts = 256 << 10
 
 // reply returns the whole string, which the view must cover, as a reply.
@@ -127,10 +127,10 @@ func reply(v register.View) *resp.Value {
 
 var zeros [ChunkSize]byte
 
-// whole returns the ops that make the chunks of a new string.
+// whole returns the ops that create the chunks of a new string.
 func whole(value []byte) []register.Op { return overwrite(nil, 0, 0, value) }
 
-// overwrite appends to ops what writes value at an offset of a string of size
+// overwrite appends the ops that write value at an offset of a string of size
 // bytes.
 func overwrite(ops []register.Op, size, offset uint64, value []byte) []register.Op {
 	if ops == nil {
@@ -141,7 +141,7 @@ func overwrite(ops []register.Op, size, offset uint64, value []byte) []register.
 		n := min(uint64(len(value)), ChunkSize-at)
 		op := register.Op{Kind: register.Patch, Key: chunkKey(index), Offset: uint32(at), Value: value[:n:n]}
 		if at == 0 && (n == ChunkSize || offset+n >= size) {
-			// Nothing of the old chunk stays.
+			// The old chunk is overwritten completely.
 			op.Kind = register.Put
 		}
 		ops = append(ops, op)
@@ -150,8 +150,7 @@ func overwrite(ops []register.Op, size, offset uint64, value []byte) []register.
 	return ops
 }
 
-// check returns the error for commands on strings, if the state is of another
-// type.
+// check returns the error if the state is not a string.
 func check(h register.Header) *resp.Value {
 	if h.Type != register.String && h.Type != register.Absent {
 		return resp.ErrWrongType

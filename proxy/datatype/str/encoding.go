@@ -5,8 +5,8 @@ import (
 	"synod/proxy/datatype/number"
 )
 
-// maxInt is the size of the longest string that Redis holds as an integer, in
-// bytes; maxEmbedded of one that it holds within its object.
+// maxInt is the size in bytes of the longest string that Redis stores as an
+// integer; maxEmbedded of the longest that it embeds in its object.
 const (
 	maxInt      = 20
 	maxEmbedded = 44
@@ -15,7 +15,8 @@ const (
 // EncodingNeeds is the projection that Encoding reads.
 func EncodingNeeds() register.Projection { return first }
 
-// Encoding returns how Redis would hold the string, as OBJECT ENCODING puts it.
+// Encoding returns how Redis would store the string, as shown by OBJECT
+// ENCODING.
 func Encoding(v register.View) string {
 	h := v.Header
 	switch {
@@ -32,7 +33,7 @@ func Encoding(v register.View) string {
 // Content returns the whole string. The view must cover all of it.
 func Content(v register.View) []byte { return content(v) }
 
-// New returns the header and the ops of a string that is stored as a whole.
+// New returns the header and the ops that store a whole string.
 func New(value []byte) (register.Header, []register.Op) {
 	return register.Header{Type: register.String, Size: uint64(len(value))}, whole(value)
 }

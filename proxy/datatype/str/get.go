@@ -17,7 +17,7 @@ var empty = resp.Bytes([]byte{})
 // get reads the whole string.
 type get struct {
 	datatype.Reads
-	// other is the reply on a register of another type.
+	// other is the reply if the register has another type.
 	other *resp.Value
 }
 
@@ -67,7 +67,7 @@ func (strLen) Execute(v register.View, _ int64) operation.Effect {
 	return datatype.Reply(resp.Int(int64(v.Header.Size)))
 }
 
-// getRange reads bytes start to end, both inclusive, negative ones counted from
+// getRange reads bytes start to end, inclusive. Negative positions count from
 // the end.
 type getRange struct {
 	datatype.Reads
@@ -100,24 +100,24 @@ func (g *getRange) Execute(v register.View, _ int64) operation.Effect {
 	return datatype.Reply(resp.Bytes(read(v, from, to)))
 }
 
-// firstSpan is the projection of the bytes start to end as far as it can be
-// told without the string's size.
+// firstSpan is the projection of the bytes start to end, as far as it can be
+// computed without the string's size.
 func firstSpan(start, end int64) register.Projection {
 	if start < 0 || end < 0 {
 		return register.Projection{}
 	}
-	// No string has more chunks than a chunk's key can name.
+	// Chunk keys cannot address more chunks than this.
 	const limit = math.MaxUint32 * ChunkSize
 	return span(uint64(start), min(uint64(end), limit)+1)
 }
 
-// backwards reports whether a range ends before it begins, both counted from
-// the string's end. Some commands take it for empty even if it is cut to the
-// first byte.
+// backwards reports whether a range whose ends both count from the string's end
+// has its end before its start. Some commands treat it as empty even if
+// clipping would leave the first byte.
 func backwards(start, end int64) bool { return start < 0 && end < 0 && start > end }
 
-// clip turns Redis's inclusive range, with negative positions counted from the
-// end, into an exclusive one within size. from >= to says that it is empty.
+// clip converts Redis's inclusive range, whose negative positions count from
+// the end, to an exclusive range within size. It is empty if from >= to.
 func clip(start, end, size int64) (from, to uint64) {
 	if start < 0 {
 		start += size

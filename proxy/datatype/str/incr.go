@@ -11,7 +11,8 @@ import (
 	"synod/proxy/datatype/number"
 )
 
-// first projects the chunk that holds any string short enough to be a number.
+// first projects the chunk that contains any string short enough to be a
+// number.
 var first = register.Projection{Keys: [][]byte{firstChunk}}
 
 // incr adds to an integer.
@@ -74,7 +75,7 @@ func (o *incr) Execute(v register.View, _ int64) operation.Effect {
 		return datatype.Reply(resp.ErrOverflow)
 	}
 	n += o.delta
-	// The digits and the op that stores them in one piece of memory.
+	// Allocates the digits and the op that stores them together.
 	m := &struct {
 		ops    [1]register.Op
 		digits [20]byte
@@ -84,7 +85,7 @@ func (o *incr) Execute(v register.View, _ int64) operation.Effect {
 	return datatype.Changes(v.Header, rewritten(v.Header, len(digits), encodingAuto), m.ops[:], resp.Int(n))
 }
 
-// rewritten is the header of a string whose content was replaced in place.
+// rewritten returns the header of a string whose content was replaced in place.
 func rewritten(h register.Header, size int, encoding uint8) register.Header {
 	h.Type, h.Size, h.Encoding = register.String, uint64(size), encoding
 	return h
@@ -94,7 +95,7 @@ func rewritten(h register.Header, size int, encoding uint8) register.Header {
 type incrByFloat struct {
 	datatype.Writes
 	delta number.Float
-	valid bool // else delta was none, which shows after the state's type only
+	valid bool // false if delta is not a number, reported only after the type check
 }
 
 // IncrByFloat parses INCRBYFLOAT key increment.

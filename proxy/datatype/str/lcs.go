@@ -15,11 +15,11 @@ var (
 	errLCSMemory = resp.Err("ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len")
 )
 
-// lcs is what LCS is to say of two strings.
+// lcs has the arguments of LCS.
 type lcs struct {
 	length, indexes, withLengths bool
 	minLength                    int64
-	late                         *resp.Value // shows after the keys' types
+	late                         *resp.Value // error reported only after the type check
 }
 
 // LCS parses LCS key1 key2 [LEN] [IDX] [MINMATCHLEN n] [WITHMATCHLEN].
@@ -106,8 +106,8 @@ func (o *lcs) describe(m match) resp.Value {
 	return *resp.List(elems...)
 }
 
-// lengths is the table of the lengths of the longest common subsequences of
-// all beginnings of two strings.
+// lengths is the table of the lengths of the longest common subsequences of all
+// prefixes of two strings.
 type lengths struct {
 	cells []uint32
 	width int
@@ -136,13 +136,13 @@ func newLengths(a, b []byte) (*lengths, bool) {
 
 func (t *lengths) at(i, j int) uint32 { return t.cells[i*t.width+j] }
 
-// match is a run of bytes that both strings have in common: from a and b on.
+// match is a common run of bytes in both strings, starting at a and b.
 type match struct{ a, b, end int }
 
 func (m match) length() int { return m.end - m.a }
 
-// walk goes through one longest common subsequence from its end: its bytes,
-// and the runs that they make up.
+// walk follows one longest common subsequence from its end, and collects its
+// bytes and their runs.
 func (t *lengths) walk(a, b []byte, each func(i, j int), run func(match)) {
 	var m match
 	open := false

@@ -8,16 +8,16 @@ import (
 	"synod/proxy/datatype/expiry"
 )
 
-// set stores a string, whatever was there before.
+// set stores a string, replacing any old value.
 type set struct {
 	ops    []register.Op
 	size   uint64
 	expiry expiry.Time
-	// onlyNew and onlyOld refuse the command on a register that holds a value
-	// or that does not.
+	// onlyNew and onlyOld reject the command if the register holds a value, or
+	// if it does not.
 	onlyNew, onlyOld bool
 	keepTTL          bool
-	get              bool // answer the old value, which must be a string
+	get              bool // reply with the old value, which must be a string
 	done, refused    *resp.Value
 	only             [1]register.Op // holds ops of a small string
 }
@@ -127,13 +127,13 @@ func (s *set) Execute(v register.View, now int64) operation.Effect {
 type options struct {
 	onlyNew, onlyOld, get bool
 	keepTTL, persist      bool
-	timed                 bool // by what follows
+	timed                 bool // an expiry was given
 	value                 []byte
 	unit                  expiry.Unit
 	base                  expiry.Base
 }
 
-// parseOptions reads the options of SET or, otherwise, of GETEX.
+// parseOptions parses the options of SET or GETEX.
 func parseOptions(args [][]byte, isSet bool) (o options, err *resp.Value) {
 	var has string // which of EX, PX, EXAT, PXAT, KEEPTTL and PERSIST was given
 	times := func(name string, unit expiry.Unit, base expiry.Base, next [][]byte) bool {
@@ -183,7 +183,7 @@ func parseOptions(args [][]byte, isSet bool) (o options, err *resp.Value) {
 	return o, nil
 }
 
-// time returns the expiry that the options give.
+// time returns the expiry in the options.
 func (o *options) time(command string) (expiry.Time, *resp.Value) {
 	if !o.timed {
 		return expiry.Time{}, nil
@@ -195,7 +195,7 @@ func (o *options) time(command string) (expiry.Time, *resp.Value) {
 type getEx struct {
 	persist bool
 	expiry  expiry.Time
-	// late is the error in the expiry, which only an existing string shows.
+	// late is the error in the expiry, reported only if the string exists.
 	late *resp.Value
 }
 

@@ -8,7 +8,7 @@ import (
 	"synod/proxy/datatype/stream/entry"
 )
 
-// member is what most commands on groups name.
+// member has the names that most group commands take.
 type member struct {
 	key, group, consumer []byte
 }
@@ -18,7 +18,7 @@ func (m *member) errNoGroup() *resp.Value {
 	return resp.Errf("NOGROUP No such key '%s' or consumer group '%s'", m.key, m.group)
 }
 
-// openGroup opens the books of the group, which must exist.
+// openGroup opens the books of a group, which must exist.
 func (m *member) openGroup(v register.View) (*books, *resp.Value) {
 	if err := entry.Check(v.Header); err != nil {
 		return nil, err
@@ -30,12 +30,12 @@ func (m *member) openGroup(v register.View) (*books, *resp.Value) {
 	return b, nil
 }
 
-// ack takes entries for done.
+// ack acknowledges entries.
 type ack struct {
 	datatype.Writes
 	group []byte
 	ids   []entry.ID
-	err   *resp.Value // in the IDs; it shows if there is a group only
+	err   *resp.Value // error in the IDs, reported only if the group exists
 }
 
 // Ack parses XACK key group id [id ...].

@@ -10,10 +10,10 @@ import (
 	"synod/proxy/datatype/stream/entry"
 )
 
-// books are a group with those of its consumers and pending entries that a
-// command touches. The command says what is pending to whom; counters, indices
-// and operations follow from that. If the books lack something they ask for it
-// in need, and nothing that was read or written counts then.
+// books are a group with the consumers and pending entries that a command
+// touches. The command changes what is pending for whom; counters, indexes and
+// operations are derived from that. If the books lack data, they add it to
+// need, and all results so far are invalid.
 type books struct {
 	v     register.View
 	name  []byte
@@ -22,7 +22,7 @@ type books struct {
 	need  register.Projection
 
 	consumers map[string]*account
-	accounts  []*account // the same, in the order in which they were opened
+	accounts  []*account // the same, in opening order
 	entries   map[entry.ID]*note
 	notes     []*note
 }
@@ -32,18 +32,18 @@ type account struct {
 	consumer
 	name   []byte
 	was    consumer
-	exists bool // it did before
-	used   bool // it does now
+	exists bool // existed before
+	used   bool // exists now
 }
 
-// note is an entry that may be pending. was is what it was before, is what it
-// is now; nil if it is not pending.
+// note is an entry that may be pending: its record before (was) and now (is),
+// nil if not pending.
 type note struct {
 	id      entry.ID
 	was, is *pending
 }
 
-// open returns the books of a group, or false if there is no such group. The
+// open returns the books of a group, or false if the group does not exist. The
 // view must cover its record.
 func open(v register.View, name []byte) (*books, bool) {
 	value, ok := v.Get(groupKey(name))
@@ -54,7 +54,7 @@ func open(v register.View, name []byte) (*books, bool) {
 	return &books{v: v, name: name, was: g, group: g, consumers: map[string]*account{}, entries: map[entry.ID]*note{}}, true
 }
 
-// account returns a consumer, which need not exist.
+// account returns a consumer, which may not exist.
 func (b *books) account(name []byte) *account {
 	a := b.consumers[string(name)]
 	if a != nil {
@@ -70,14 +70,15 @@ func (b *books) account(name []byte) *account {
 	return a
 }
 
-// seen returns a consumer that is there, or is made, at the time now.
+// seen returns a consumer, creating it if necessary, and marks it as seen at
+// the time now.
 func (b *books) seen(name []byte, now int64) *account {
 	a := b.account(name)
 	a.consumer.seen, a.used = now, true
 	return a
 }
 
-// note returns what is known of an entry.
+// note returns what is known about an entry.
 func (b *books) note(id entry.ID) *note {
 	n := b.entries[id]
 	if n != nil {
@@ -93,7 +94,8 @@ func (b *books) note(id entry.ID) *note {
 	return n
 }
 
-// close returns what the books come to. reply is called if nothing is missing.
+// close returns the effect of all changes. It calls reply if no data is
+// missing.
 func (b *books) close(reply func() *resp.Value) operation.Effect {
 	var ops []register.Op
 	for _, n := range b.notes {
@@ -120,7 +122,7 @@ func (b *books) close(reply func() *resp.Value) operation.Effect {
 	return entry.Changes(b.v.Header, b.v.Header, ops, reply())
 }
 
-// settle does what became of one entry.
+// settle writes the changes of one entry.
 func (b *books) settle(ops []register.Op, n *note) []register.Op {
 	if n.was == n.is {
 		return ops

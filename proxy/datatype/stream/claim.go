@@ -11,14 +11,14 @@ import (
 	"synod/proxy/datatype/stream/entry"
 )
 
-// transfer is how XCLAIM and XAUTOCLAIM give pending entries to a consumer.
+// transfer is how XCLAIM and XAUTOCLAIM assign pending entries to a consumer.
 type transfer struct {
 	member
 	minIdle int64
 	justID  bool
 }
 
-// claimed is the reply on an entry that was given away.
+// claimed is the reply for a claimed entry.
 func (t *transfer) claimed(e register.Element) resp.Value {
 	if t.justID {
 		return *entry.IDReply(entry.IDAtEnd(e.Key))
@@ -31,7 +31,7 @@ func (t *transfer) idle(p *pending, now int64) bool {
 	return t.minIdle <= 0 || now-p.time >= t.minIdle
 }
 
-// claim gives named pending entries to a consumer.
+// claim assigns the named pending entries to a consumer.
 type claim struct {
 	datatype.Writes
 	transfer
@@ -41,7 +41,7 @@ type claim struct {
 	retries int64  // -1: not given
 	force   bool
 	last    entry.ID
-	err     *resp.Value // it shows if there is a group only
+	err     *resp.Value // reported only if the group exists
 }
 
 // Claim parses XCLAIM key group consumer min-idle-time id [id ...] [IDLE ms]
@@ -87,7 +87,7 @@ func errClaimOption(name []byte) *resp.Value {
 	return resp.Errf("ERR Unrecognized XCLAIM option '%s'", name)
 }
 
-// parseOption reads one of the options that take a value.
+// parseOption parses an option that takes a value.
 func (o *claim) parseOption(name, value []byte) (err *resp.Value) {
 	integer := func(name string) int64 {
 		n, ok := number.ParseInt(value)
@@ -113,7 +113,7 @@ func (o *claim) parseOption(name, value []byte) (err *resp.Value) {
 	return err
 }
 
-// delivered is the time of delivery that the options give, at the time now.
+// delivered returns the delivery time given by the options.
 func (o *claim) delivered(now int64) int64 {
 	at := now
 	switch {
@@ -173,7 +173,7 @@ func (o *claim) Execute(v register.View, now int64) operation.Effect {
 	return b.close(func() *resp.Value { return resp.List(replies...) })
 }
 
-// give makes an entry the consumer's.
+// give assigns an entry to the consumer.
 func (o *claim) give(b *books, n *note, p pending, delivered, now int64) {
 	p.time = delivered
 	switch {
@@ -192,7 +192,7 @@ func (t *transfer) give(b *books, n *note, p pending, now int64) {
 	n.is = &p
 }
 
-// autoClaim gives pending entries of an interval to a consumer.
+// autoClaim assigns pending entries of an interval to a consumer.
 type autoClaim struct {
 	datatype.Writes
 	transfer
@@ -233,7 +233,7 @@ func AutoClaim(args [][]byte) (operation.Operation, *resp.Value) {
 	return o, nil
 }
 
-// rows is the range of pending entries that are looked at first.
+// rows is the range of pending entries to look at first.
 func (o *autoClaim) rows(limit int) register.Range {
 	return entry.Between(inGroup('p', o.group, entry.IDBytes), o.start, entry.MaxID, limit)
 }
@@ -250,7 +250,7 @@ func (o *autoClaim) Execute(v register.View, now int64) operation.Effect {
 	if err != nil {
 		return datatype.Reply(err)
 	}
-	// As many rows as it may take if all are claimed, then more and more.
+	// At first as many rows as suffice if all are claimed, then more each time.
 	for size := entry.Limit(min(o.count, int64(b.was.pending)) + 1); ; size *= 2 {
 		rows := entry.List(v, o.rows(size), &b.need)
 		w := walk{autoClaim: o, books: b, now: now}
@@ -272,7 +272,7 @@ func (o *autoClaim) Execute(v register.View, now int64) operation.Effect {
 	}
 }
 
-// walk is one walk over pending entries.
+// walk is a walk over pending entries.
 type walk struct {
 	*autoClaim
 	books            *books
@@ -280,15 +280,15 @@ type walk struct {
 	claimed, deleted []resp.Value
 }
 
-// over claims what is to be claimed of the rows, and returns those that it does
-// not get to.
+// over claims the entries of the rows that qualify, and returns the rows not
+// reached.
 func (w *walk) over(rows []register.Element) []register.Element {
 	left, attempts := w.count, w.count*attemptsFactor
 	for ; len(rows) > 0 && left > 0 && attempts > 0; rows = rows[1:] {
 		attempts--
 		id := entry.IDAtEnd(rows[0].Key)
 		n := w.books.note(id)
-		if n.is == nil { // the row's key is of no entry that is pending
+		if n.is == nil { // the row's entry is not pending
 			continue
 		}
 		w.books.account(n.is.consumer)

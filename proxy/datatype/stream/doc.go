@@ -14,12 +14,12 @@
 //	p len group ID              an entry that was delivered and not acknowledged
 //	q len group len consumer ID the same, by consumer; no value
 //
-// An ID takes 16 bytes, big-endian; a length is a uvarint. Thus entries, pending
-// entries and names are in the order in which Redis lists them, and whatever a
-// command reads is one element or one range. Redis gets some counters from the sizes
-// of its trees; here they are kept with the group and the consumer.
+// An ID takes 16 bytes, big-endian; a length is a uvarint. So entries, pending
+// entries and names are in the order in which Redis lists them, and every read
+// of a command is one element or one range. Redis gets some counters from the
+// sizes of its trees; here they are stored with the group and the consumer.
 //
-// A stream without entries is a value nevertheless.
+// A stream without entries still exists.
 package stream
 
 import "synod/proxy/datatype/stream/entry"

@@ -20,16 +20,16 @@ func (m *member) errGroupOf() *resp.Value {
 	return resp.Errf("NOGROUP No such consumer group '%s' for key name '%s'", m.group, m.key)
 }
 
-// position is where a group is put: what it has seen of a stream.
+// position is how far a group has read.
 type position struct {
 	member
 	id      entry.ID
 	atEnd   bool // "$", instead of id
 	read    int64
-	lateErr *resp.Value // in the ID; it shows if there is a stream (and group) only
+	lateErr *resp.Value // error in the ID, reported only if the stream (and group) exists
 }
 
-// options reads what follows the ID of CREATE and SETID.
+// options parses the arguments after the ID of CREATE and SETID.
 func (p *position) options(args [][]byte, create bool) (mkStream bool, err *resp.Value) {
 	p.member = member{key: args[2], group: args[3]}
 	p.read = entry.Unread
@@ -58,7 +58,7 @@ func (p *position) Needs() register.Projection {
 	return register.Projection{Keys: [][]byte{groupKey(p.group)}}
 }
 
-// in returns the ID in a stream.
+// in resolves the ID in a stream.
 func (p *position) in(m *entry.Meta) entry.ID {
 	if p.atEnd {
 		return m.Last
@@ -112,7 +112,7 @@ func (o *createGroup) Execute(v register.View, _ int64) operation.Effect {
 	return entry.Changes(v.Header, m.Header(v.Header), []register.Op{g.op(o.group)}, resp.OK)
 }
 
-// setGroupID moves a consumer group.
+// setGroupID sets the position of a group.
 type setGroupID struct {
 	datatype.Writes
 	position
@@ -148,8 +148,8 @@ func (o *setGroupID) Execute(v register.View, _ int64) operation.Effect {
 	return b.close(func() *resp.Value { return resp.OK })
 }
 
-// openToManage opens the books of the group for a subcommand of XGROUP that
-// requires it to exist.
+// openToManage opens the books of a group for an XGROUP subcommand that
+// requires the group to exist.
 func (m *member) openToManage(v register.View) (*books, *resp.Value) {
 	if err := entry.Check(v.Header); err != nil {
 		return nil, err
@@ -164,7 +164,7 @@ func (m *member) openToManage(v register.View) (*books, *resp.Value) {
 	return b, nil
 }
 
-// destroyGroup removes a group with all that belongs to it.
+// destroyGroup removes a group with its consumers and pending entries.
 type destroyGroup struct {
 	datatype.Writes
 	group []byte
@@ -237,7 +237,7 @@ func (o *createConsumer) Execute(v register.View, now int64) operation.Effect {
 	return b.close(func() *resp.Value { return resp.Int(created) })
 }
 
-// deleteConsumer removes a consumer, and forgets what was pending to it.
+// deleteConsumer removes a consumer and its pending entries.
 type deleteConsumer struct {
 	datatype.Writes
 	member

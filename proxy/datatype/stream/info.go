@@ -11,7 +11,7 @@ import (
 	"synod/proxy/datatype/stream/entry"
 )
 
-// fields is a map under construction.
+// fields is a map reply under construction.
 type fields []resp.Value
 
 func (f *fields) put(name string, v *resp.Value) { *f = append(*f, *resp.Text(name), *v) }
@@ -20,13 +20,13 @@ func (f *fields) count(name string, n uint64) { f.put(name, resp.Int(int64(n))) 
 
 func (f fields) value() resp.Value { return resp.Value{Kind: resp.Map, Elems: f} }
 
-// info tells about a stream: without full, its first and last entry, with full
-// some of everything that it holds.
+// info describes a stream: by default with its first and last entry, with full
+// with part of all its contents.
 type info struct {
 	datatype.Reads
 	full  bool
-	count int         // of entries and pending entries each; 0: all
-	err   *resp.Value // it shows if there is a stream only
+	count int         // limit for entries and pending entries each; 0 means none
+	err   *resp.Value // reported only if the stream exists
 }
 
 // Info parses XINFO STREAM key [FULL [COUNT count]].
@@ -50,8 +50,8 @@ func Info(args [][]byte) (operation.Operation, *resp.Value) {
 	return o, nil
 }
 
-// countedNodes is up to how many nodes the tree that Redis keeps them in is
-// looked at.
+// countedNodes is the number of nodes up to which the radix tree that Redis
+// would use is computed exactly.
 const countedNodes = 128
 
 func (o *info) Needs() register.Projection {
@@ -121,7 +121,7 @@ func entryOrNil(elems []register.Element) *resp.Value {
 	return new(entry.Reply(elems[0]))
 }
 
-// description is the reply of XINFO STREAM while it is put together.
+// description is the XINFO STREAM reply under construction.
 type description struct {
 	v register.View
 	entry.Meta
@@ -129,8 +129,8 @@ type description struct {
 	need  register.Projection
 }
 
-// treeNodes is the number of nodes in the radix tree that Redis would keep the
-// stream's nodes in: as it is if they are few, else about that.
+// treeNodes returns the number of nodes in the radix tree in which Redis would
+// store the stream's nodes: exact for few nodes, otherwise an estimate.
 func (d *description) treeNodes(stored []register.Element) uint64 {
 	if d.Nodes > countedNodes {
 		return 2 * d.Nodes
@@ -145,9 +145,9 @@ func (d *description) treeNodes(stored []register.Element) uint64 {
 	return treeNodes(keys, 0)
 }
 
-// treeNodes counts the nodes of a radix tree below a node where sorted keys of
-// equal length share their first depth bytes: one where they part, one for the
-// bytes that they share before, and one at the end of each.
+// treeNodes counts the nodes of a radix tree below a node, for sorted keys of
+// equal length that share their first depth bytes: one where they diverge, one
+// for the shared bytes before that, and one at the end of each key.
 func treeNodes(keys [][]byte, depth int) uint64 {
 	if len(keys) == 0 {
 		return 1
@@ -197,7 +197,7 @@ func (d *description) group(name []byte, g group) resp.Value {
 	return f.value()
 }
 
-// reading adds how far a group has come.
+// reading adds a group's progress.
 func (g *group) reading(f *fields, m *entry.Meta) {
 	read, lag := resp.Nil, resp.Nil
 	if g.read != entry.Unread {

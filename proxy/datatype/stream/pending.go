@@ -27,7 +27,7 @@ func ListPending(args [][]byte) (operation.Operation, *resp.Value) {
 	return o, nil
 }
 
-// summary tells how much is pending to whom.
+// summary counts the pending entries of each consumer.
 type summary struct {
 	datatype.Reads
 	member
@@ -69,7 +69,7 @@ func (o *summary) Execute(v register.View, _ int64) operation.Effect {
 // listPending lists pending entries of an interval.
 type listPending struct {
 	datatype.Reads
-	member   // a nil consumer: any
+	member   // a nil consumer means any
 	minIdle  int64
 	from, to entry.ID
 	count    int
@@ -101,7 +101,7 @@ func (o *listPending) parse(args [][]byte) *resp.Value {
 	return nil
 }
 
-// rows is the range of what is pending, to the consumer if there is one.
+// rows is the range of pending entries, of one consumer or of all.
 func (o *listPending) rows(limit int) register.Range {
 	if o.consumer != nil {
 		return entry.Between(ofConsumer(o.group, o.consumer), o.from, o.to, limit)
@@ -125,7 +125,7 @@ func (o *listPending) Execute(v register.View, now int64) operation.Effect {
 	case o.count == 0:
 		return datatype.Reply(resp.List())
 	}
-	// With IDLE it may take more than count rows to find as many.
+	// With IDLE, finding count entries may take more rows.
 	for size := o.count; ; size *= 2 {
 		rows := entry.List(v, o.rows(size), &b.need)
 		var replies []resp.Value
@@ -145,8 +145,8 @@ func (o *listPending) Execute(v register.View, now int64) operation.Effect {
 	}
 }
 
-// pendingAt returns what a row is of, which is of a group's pending entries or
-// of a consumer's.
+// pendingAt returns the entry and consumer of a row, which may come from the
+// group's or a consumer's pending entries.
 func (b *books) pendingAt(row register.Element) pending {
 	if row.Key[0] == 'p' {
 		return pendingOf(row.Value)

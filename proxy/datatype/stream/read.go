@@ -26,7 +26,7 @@ var (
 	errSeveralGroups = resp.Err("ERR XREADGROUP of several streams needs a transaction, which this version does not have: read them one by one")
 )
 
-// reading is what XREAD and XREADGROUP ask for.
+// reading has the arguments of XREAD or XREADGROUP.
 type reading struct {
 	byGroup         bool // XREADGROUP
 	group, consumer []byte
@@ -36,7 +36,7 @@ type reading struct {
 	keys, ids       [][]byte
 }
 
-// parse reads the arguments behind the command's name.
+// parse parses the arguments after the command name.
 func (o *reading) parse(args [][]byte) *resp.Value {
 	for len(args) > 0 && o.keys == nil {
 		n, err := o.parseOption(args)
@@ -54,8 +54,8 @@ func (o *reading) parse(args [][]byte) *resp.Value {
 	return nil
 }
 
-// parseOption reads the first option of args, and returns how many arguments it
-// takes.
+// parseOption parses the first option of args and returns the number of
+// arguments used.
 func (o *reading) parseOption(args [][]byte) (int, *resp.Value) {
 	more := len(args) - 1
 	switch {
@@ -91,7 +91,7 @@ func (o *reading) parseOption(args [][]byte) (int, *resp.Value) {
 	return 0, resp.ErrSyntax
 }
 
-// checkTimeout checks the argument of BLOCK.
+// checkTimeout validates the argument of BLOCK.
 func checkTimeout(arg []byte) *resp.Value {
 	ms, ok := number.ParseInt(arg)
 	switch {
@@ -105,17 +105,17 @@ func checkTimeout(arg []byte) *resp.Value {
 	return nil
 }
 
-// latest is a time, in Unix milliseconds, that a timeout may be added to.
+// latest is a time in Unix milliseconds to which a timeout can be added safely.
 const latest = int64(200*365*24*time.Hour) / int64(time.Millisecond)
 
-// after lists the entries of one stream behind an ID. The result is NilArray if
+// after lists the entries of one stream after an ID. The result is NilArray if
 // there are none.
 type after struct {
 	datatype.Reads
 	id    entry.ID
-	last  bool // "$": behind the last entry there ever was
+	last  bool // "$": after the last entry ever added
 	count int
-	err   *resp.Value // in the ID; it shows if no stream before is of a wrong type
+	err   *resp.Value // error in the ID, reported only if no earlier stream has a wrong type
 }
 
 // ReadStreams parses XREAD [COUNT count] [BLOCK ms] STREAMS key [key ...] id
@@ -142,7 +142,7 @@ func ReadStreams(args [][]byte) (*datatype.Split, *resp.Value) {
 	return s, nil
 }
 
-// combine lists the streams that there was something to read of.
+// combine lists the streams that have new entries.
 func (o *reading) combine(results []*resp.Value) *resp.Value {
 	table := &resp.Value{Kind: resp.Table}
 	for i, r := range results {
@@ -193,7 +193,7 @@ type readGroup struct {
 	count int
 	noAck bool
 	fresh bool     // ">": entries that the group has not seen
-	id    entry.ID // otherwise, those pending to the consumer behind this
+	id    entry.ID // otherwise, the consumer's pending entries after this ID
 	err   *resp.Value
 }
 
@@ -228,7 +228,7 @@ func (o *readGroup) Needs() register.Projection {
 	return p
 }
 
-// index is the range of what is pending to the consumer.
+// index is the range of the consumer's pending entries.
 func (o *readGroup) index() register.Range {
 	return entry.Between(ofConsumer(o.group, o.consumer), o.id.Next(), entry.MaxID, o.count)
 }
@@ -249,7 +249,7 @@ func (o *readGroup) Execute(v register.View, now int64) operation.Effect {
 	return o.repeat(b, now)
 }
 
-// deliver gives the consumer what the group has not seen.
+// deliver delivers entries that are new to the group.
 func (o *readGroup) deliver(b *books, now int64) operation.Effect {
 	if b.group.last == entry.MaxID {
 		return datatype.Reply(resp.NilArray)
@@ -257,7 +257,7 @@ func (o *readGroup) deliver(b *books, now int64) operation.Effect {
 	from := b.group.last.Next()
 	elems := entry.List(b.v, entry.Range(from, entry.MaxID, o.count), &b.need)
 	if !o.noAck {
-		// Unless the group was moved back, none of them is pending.
+		// None of them is pending, unless the group's position was moved back.
 		entry.List(b.v, entry.Between(inGroup('p', o.group, entry.IDBytes), from, entry.MaxID, 1), &b.need)
 	}
 	switch {
@@ -279,8 +279,8 @@ func (o *readGroup) deliver(b *books, now int64) operation.Effect {
 	return b.close(func() *resp.Value { return entry.Replies(elems) })
 }
 
-// repeat lists what is pending to the consumer, and counts it as delivered once
-// more. Of entries that are gone there is the ID alone.
+// repeat lists the consumer's pending entries and increments their delivery
+// counts. For deleted entries, only the ID is listed.
 func (o *readGroup) repeat(b *books, now int64) operation.Effect {
 	b.seen(o.consumer, now)
 	rows := entry.List(b.v, o.index(), &b.need)

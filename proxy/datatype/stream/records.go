@@ -7,7 +7,8 @@ import (
 	"synod/proxy/datatype/stream/entry"
 )
 
-// group is a consumer group without its consumers and pending entries.
+// group is a consumer group's record, without its consumers and pending
+// entries.
 type group struct {
 	last      entry.ID
 	read      int64 // entries, or unread
@@ -25,11 +26,11 @@ func (g *group) op(name []byte) register.Op {
 	return entry.Put(groupKey(name), entry.AppendUints(value, uint64(g.read-entry.Unread), g.pending, g.consumers))
 }
 
-// consumer is a consumer without its pending entries. The times are Unix
+// consumer is a consumer's record, without its pending entries. Times are Unix
 // milliseconds.
 type consumer struct {
 	seen    int64
-	active  int64 // -1: never
+	active  int64 // -1 means never
 	pending uint64
 }
 
@@ -42,7 +43,7 @@ func (c *consumer) op(group, name []byte) register.Op {
 	return entry.Put(consumerKey(group, name), entry.AppendUints(nil, uint64(c.seen), uint64(c.active+1), c.pending))
 }
 
-// pending is a delivered entry that waits for being acknowledged.
+// pending is an entry that was delivered and not yet acknowledged.
 type pending struct {
 	time     int64 // of the last delivery, in Unix milliseconds
 	count    uint64
@@ -64,8 +65,7 @@ func groupKey(group []byte) []byte { return append([]byte{'g'}, group...) }
 
 func nameOfGroup(key []byte) []byte { return key[1:] }
 
-// inGroup returns the beginning of the keys of one kind and group, with room
-// for more.
+// inGroup returns the key prefix for one kind and group, with spare capacity.
 func inGroup(kind byte, group []byte, room int) []byte {
 	b := make([]byte, 0, 1+binary.MaxVarintLen32+len(group)+room)
 	return entry.AppendText(append(b, kind), group)
@@ -75,14 +75,14 @@ func consumerKey(group, consumer []byte) []byte {
 	return append(inGroup('c', group, len(consumer)), consumer...)
 }
 
-// nameOfConsumer returns the consumer that a key in a group is of.
+// nameOfConsumer returns the consumer's name from a key in a group.
 func nameOfConsumer(group, key []byte) []byte { return key[len(inGroup('c', group, 0)):] }
 
 func pendingKey(group []byte, id entry.ID) []byte {
 	return id.AppendTo(inGroup('p', group, entry.IDBytes))
 }
 
-// ofConsumer returns the beginning of the keys of a consumer's pending entries.
+// ofConsumer returns the key prefix of a consumer's pending entries.
 func ofConsumer(group, consumer []byte) []byte {
 	return entry.AppendText(inGroup('q', group, binary.MaxVarintLen32+len(consumer)+entry.IDBytes), consumer)
 }
@@ -91,7 +91,7 @@ func indexKey(group, consumer []byte, id entry.ID) []byte {
 	return id.AppendTo(ofConsumer(group, consumer))
 }
 
-// lag returns how many entries a group has yet to read, if that can be told.
+// lag returns how many entries a group has not read yet, if known.
 func (g *group) lag(m *entry.Meta) (int64, bool) {
 	if m.Added == 0 {
 		return 0, true
@@ -103,7 +103,7 @@ func (g *group) lag(m *entry.Meta) (int64, bool) {
 	return int64(m.Added) - read, read != entry.Unread
 }
 
-// deliver counts an entry that a group has not seen yet as read.
+// deliver counts an entry that is new to the group as read.
 func (g *group) deliver(m *entry.Meta, id entry.ID) {
 	switch {
 	case g.read != entry.Unread && !m.DeletedFrom(id):

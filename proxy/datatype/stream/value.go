@@ -8,36 +8,36 @@ import (
 	"synod/proxy/datatype/stream/entry"
 )
 
-// Value is everything that a stream holds.
+// Value is the complete content of a stream.
 type Value struct {
 	Entries    []Entry  // in the order of their IDs
 	Last       entry.ID // of the last entry that was added
 	First      entry.ID // of the first entry; 0-0 if there is none
 	MaxDeleted entry.ID // the greatest ID that XDEL removed
-	Added      uint64   // how many entries were ever added
+	Added      uint64   // number of entries ever added
 	Groups     []Group  // in the order of their names
 }
 
 // Entry is one entry.
 type Entry struct {
 	ID     entry.ID
-	Fields [][]byte // fields and values in turn
+	Fields [][]byte // alternating fields and values
 }
 
 // Group is a consumer group.
 type Group struct {
 	Name      []byte
 	Last      entry.ID // of the last entry that was delivered
-	Read      int64    // how many entries were; -1 if that is not known
+	Read      int64    // number of delivered entries; -1 if unknown
 	Pending   []Pending
 	Consumers []Consumer // in the order of their names
 }
 
 // Pending is an entry that was delivered and not yet acknowledged. The entry
-// itself may be gone.
+// itself may have been deleted.
 type Pending struct {
 	ID       entry.ID
-	Consumer []byte // the name of one of the group's
+	Consumer []byte // name of one of the group's consumers
 	Time     int64  // of the last delivery, in Unix milliseconds
 	Count    uint64 // of deliveries
 }
@@ -45,14 +45,14 @@ type Pending struct {
 // Consumer is a member of a group. Its times are Unix milliseconds.
 type Consumer struct {
 	Name   []byte
-	Seen   int64 // when it last asked for something
-	Active int64 // when it last got something; -1: never
+	Seen   int64 // last request
+	Active int64 // last successful request; -1: never
 }
 
-// Build returns the header and the operations that make a stream out of
-// nothing. First is taken from the entries. Entries, groups, consumers and
-// pending entries may come in any order, but none twice; a pending entry's
-// consumer is added if it is not there.
+// Build returns the header and the operations that create a stream. First is
+// derived from the entries. Entries, groups, consumers and pending entries may
+// be in any order, without duplicates. A missing consumer of a pending entry is
+// added.
 func Build(value Value) (register.Header, []register.Op) {
 	m := entry.Meta{
 		Length: uint64(len(value.Entries)), Last: value.Last, MaxDeleted: value.MaxDeleted,
@@ -98,8 +98,8 @@ func (g *Group) build(ops []register.Op) []register.Op {
 	return append(ops, row.op(g.Name))
 }
 
-// Read returns what a view holds, which must be of a whole stream. The value
-// shares the view's memory.
+// Read returns the content of a view, which must cover the whole stream. The
+// value shares the view's memory.
 func Read(v register.View) Value {
 	m := entry.MetaOf(v.Header)
 	value := Value{

@@ -46,8 +46,8 @@ func built(value Value) register.View {
 	return register.Nothing().Apply(register.Change{Kind: register.Full, Header: h, Ops: ops})
 }
 
-// TestBuildAndRead: what is built out of a value, and read, holds the same, and
-// built again it is the same.
+// TestBuildAndRead checks that building and reading a value gives the same
+// content, and that building it again gives the same state.
 func TestBuildAndRead(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		value := genValue(t)
@@ -75,7 +75,7 @@ func TestBuildAndRead(t *testing.T) {
 	})
 }
 
-// counts is what does not depend on the order.
+// counts has the numbers that do not depend on the order.
 func counts(value Value) string {
 	s := fmt.Sprint(len(value.Entries), value.Last, value.MaxDeleted, value.Added)
 	groups := map[string]string{}

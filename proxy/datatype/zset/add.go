@@ -18,15 +18,15 @@ var (
 	errNaN     = resp.Err("ERR resulting score is not a number (NaN)")
 )
 
-// AddOptions say which members ZADD and its like touch, and what they answer.
+// AddOptions are the options of ZADD and similar commands.
 type AddOptions struct {
-	NX, XX bool // only those that are not there, or are
-	GT, LT bool // only towards a greater or lower score, if they are there
-	CH     bool // answer how many were changed rather than added
-	Incr   bool // the one score is added to what is there, the answer is the sum
+	NX, XX bool // only new members, or only existing ones
+	GT, LT bool // existing members: only if the new score is greater or lower
+	CH     bool // reply with the number of changed members, not only of added ones
+	Incr   bool // add the single score to the old one and reply with the sum
 }
 
-// take reads an option.
+// take parses an option.
 func (o *AddOptions) take(arg []byte) bool {
 	switch {
 	case datatype.Is(arg, "NX"):
@@ -47,7 +47,7 @@ func (o *AddOptions) take(arg []byte) bool {
 	return true
 }
 
-// check returns what is wrong with the options for a number of members.
+// check returns the error in the options, given the number of members.
 func (o *AddOptions) check(members int) *resp.Value {
 	switch {
 	case o.NX && o.XX:
@@ -90,7 +90,7 @@ func parseAdd(args [][]byte, o AddOptions) (operation.Operation, *resp.Value) {
 	return Adding(members, o), nil
 }
 
-// Adding returns the operation that gives members their scores. A member may
+// Adding returns the operation that sets the members' scores. A member may
 // occur more than once.
 func Adding(members []Member, o AddOptions) operation.Operation { return &add{members: members, o: o} }
 
@@ -114,7 +114,7 @@ func (a *add) Execute(v register.View, _ int64) operation.Effect {
 	}
 	e := begin(v, len(a.members))
 	var added, changed int64
-	reply := resp.Nil // of Incr, if the options keep it from anything
+	reply := resp.Nil // reply of Incr if the options prevent the change
 	for _, m := range a.members {
 		was := e.find(m.Name)
 		score, wanted := a.o.score(was, m.Score)
@@ -145,7 +145,7 @@ func (a *add) Execute(v register.View, _ int64) operation.Effect {
 	return e.effect(reply)
 }
 
-// score returns the score that a member gets, and whether the options let it.
+// score returns a member's new score, and whether the options allow it.
 func (o *AddOptions) score(was standing, given float64) (score float64, wanted bool) {
 	if !was.exists {
 		return given, !o.XX

@@ -6,23 +6,23 @@ import (
 	"slices"
 )
 
-// Input is one of the sets that others are combined with.
+// Input is one of the sets to combine.
 type Input struct {
-	// Members, in any order; those of a plain set have score 1. An
-	// intersection, or difference, may leave out those that the smallest, or
-	// first, input lacks.
+	// Members, in any order; members of a plain set have score 1. For an
+	// intersection, members missing from the smallest input may be left out;
+	// for a difference, those missing from the first.
 	Members []Member
-	Size    uint64 // how many members it has, be they left out or not
+	Size    uint64 // number of members, including those left out
 	Weight  float64
 }
 
-// Aggregate makes one score of two of the same member.
+// Aggregate combines two scores of the same member.
 type Aggregate func(a, b float64) float64
 
-// Sum is the sum of scores; infinities that cancel out make zero.
+// Sum adds two scores; opposite infinities give zero.
 func Sum(a, b float64) float64 { return orZero(a + b) }
 
-// Min is the lower of two scores.
+// Min returns the lower score.
 func Min(a, b float64) float64 {
 	if b < a {
 		return b
@@ -30,7 +30,7 @@ func Min(a, b float64) float64 {
 	return a
 }
 
-// Max is the greater of two scores.
+// Max returns the higher score.
 func Max(a, b float64) float64 {
 	if b > a {
 		return b
@@ -38,7 +38,7 @@ func Max(a, b float64) float64 {
 	return a
 }
 
-// orZero returns f, or zero if it is none.
+// orZero returns f, or zero if f is NaN.
 func orZero(f float64) float64 {
 	if math.IsNaN(f) {
 		return 0
@@ -46,16 +46,16 @@ func orZero(f float64) float64 {
 	return f
 }
 
-// bySize returns the inputs in the order in which Redis combines scores, whose
-// sum may depend on it.
+// bySize returns the inputs in the order in which Redis combines scores. The
+// order can affect a sum.
 func bySize(inputs []Input) []Input {
 	inputs = slices.Clone(inputs)
 	slices.SortStableFunc(inputs, func(a, b Input) int { return cmp.Compare(a.Size, b.Size) })
 	return inputs
 }
 
-// Union returns the members of any input, in order, each with its weighted
-// scores aggregated.
+// Union returns the members of all inputs, sorted, with their weighted scores
+// aggregated.
 func Union(inputs []Input, aggregate Aggregate) []Member {
 	places := map[string]int{}
 	var out []Member
@@ -74,8 +74,8 @@ func Union(inputs []Input, aggregate Aggregate) []Member {
 	return out
 }
 
-// Inter returns the members of all inputs, in order, each with its weighted
-// scores aggregated. There must be an input.
+// Inter returns the members that all inputs share, sorted, with their weighted
+// scores aggregated. There must be at least one input.
 func Inter(inputs []Input, aggregate Aggregate) []Member {
 	inputs = bySize(inputs)
 	first := inputs[0]
@@ -84,7 +84,7 @@ func Inter(inputs []Input, aggregate Aggregate) []Member {
 		common[string(m.Name)] = &standing{score: orZero(first.Weight * m.Score), exists: true}
 	}
 	for _, in := range inputs[1:] {
-		// Those found stay, the others are not in all inputs.
+		// Keep those found; the others are not in all inputs.
 		found := make(map[string]*standing, len(common))
 		for _, m := range in.Members {
 			if s := common[string(m.Name)]; s != nil {
@@ -104,8 +104,8 @@ func Inter(inputs []Input, aggregate Aggregate) []Member {
 	return out
 }
 
-// Diff returns the members of the first input that no other has, in order, with
-// their scores there. There must be an input.
+// Diff returns the members of the first input that no other input has, sorted,
+// with their scores in the first. There must be at least one input.
 func Diff(inputs []Input) []Member {
 	gone := map[string]struct{}{}
 	for _, in := range inputs[1:] {

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// of returns members called by letters, with the scores given.
+// of returns members named by single letters, with the given scores.
 func of(names string, scores ...float64) (out []Member) {
 	for i, name := range names {
 		out = append(out, Member{Name: []byte(string(name)), Score: scores[i]})
@@ -48,7 +48,8 @@ func TestAlgebra(t *testing.T) {
 	}
 }
 
-// TestRandomAlgebra compares with the plain way, on scores whose sums are exact.
+// TestRandomAlgebra compares with a naive implementation, using scores whose
+// sums are exact.
 func TestRandomAlgebra(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 1))
 	for range 300 {

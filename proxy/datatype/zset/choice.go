@@ -10,18 +10,17 @@ import (
 	"synod/proxy/datatype/element"
 )
 
-// choice picks members that follow each other in a sorted set.
+// choice picks consecutive members of a sorted set.
 type choice interface {
-	// needs is what in reads, as far as it can be said beforehand.
+	// needs returns what in will read, as far as it is known in advance.
 	needs() register.Projection
-	// in returns the members' ranked elements in the order that was asked for,
-	// valid as long as the view's. If the view does not have what it takes,
-	// need says what is missing.
+	// in returns the members' ranked elements in the requested order. They are
+	// valid as long as the view's elements. If the view lacks data, need says
+	// what is missing.
 	in(v register.View) (elems []register.Element, need *register.Projection)
 }
 
-// chosen is the effect of what then does with the elements that a choice picks
-// of a sorted set.
+// chosen returns the effect of then on the elements that a choice picks.
 func chosen(c choice, v register.View, then func(elems []register.Element) operation.Effect) operation.Effect {
 	if err := element.Check(v.Header, register.SortedSet); err != nil {
 		return datatype.Reply(err)
@@ -33,11 +32,11 @@ func chosen(c choice, v register.View, then func(elems []register.Element) opera
 	return then(elems)
 }
 
-// unlimited is a number of members that nobody reaches. What is beyond it would
+// unlimited is more members than a sorted set can have. Larger numbers would
 // overflow in sums.
 const unlimited = math.MaxInt32 << 16
 
-// bounded returns the range with a limit, which is at least 1.
+// bounded returns the range with a limit of at least 1.
 func bounded(r register.Range, limit int64) register.Range {
 	if r.Limit = 0; limit < unlimited {
 		r.Limit = int(limit)
@@ -45,7 +44,7 @@ func bounded(r register.Range, limit int64) register.Range {
 	return r
 }
 
-// ask returns a range's elements, or that they are missing.
+// ask returns a range's elements, or reports that they are missing.
 func ask(v register.View, r register.Range) ([]register.Element, *register.Projection) {
 	elems, known := v.Range(r)
 	if !known {
@@ -54,21 +53,21 @@ func ask(v register.View, r register.Range) ([]register.Element, *register.Proje
 	return elems, nil
 }
 
-// byRank picks members by their place. Negative ones count from the end.
+// byRank picks members by rank. Negative ranks count from the end.
 type byRank struct {
 	start, stop int64
 	reverse     bool
 }
 
-// plan is how a choice by rank is read.
+// plan says how to read a choice by rank.
 type plan struct {
 	register.Range
-	flip    bool // the elements come in the other order
+	flip    bool // the elements come in reverse order
 	nothing bool
 }
 
-// plan returns how to read what is chosen of size members; ok is false if it
-// depends on the size, which is not known if it is negative.
+// plan returns how to read the choice from size members. A negative size means
+// unknown; ok is false if the plan depends on it.
 func (c byRank) plan(size int64) (p plan, ok bool) {
 	p.Range = register.Range{From: ranked.From, To: ranked.To, Reverse: c.reverse}
 	start, stop := c.start, c.stop
@@ -98,8 +97,7 @@ func (c byRank) plan(size int64) (p plan, ok bool) {
 	return p, true
 }
 
-// length is how many places there are from start to stop, as far as that is a
-// number.
+// length is the number of ranks from start to stop, if it does not overflow.
 func length(start, stop int64) int64 { return max(stop-start, stop-start+1) }
 
 func (c byRank) needs() register.Projection {
@@ -126,14 +124,15 @@ func (c byRank) in(v register.View) ([]register.Element, *register.Projection) {
 	return elems, need
 }
 
-// page is the part of a choice that LIMIT asks for.
+// page is the part of a choice selected by LIMIT.
 type page struct {
-	offset, count int64 // a negative count: all
+	offset, count int64 // negative count: all
 }
 
 var all = page{count: -1}
 
-// of returns the part of a range; nothing if no member can be in it.
+// of returns the selected part of a range, or nothing if no member can be in
+// it.
 func (p page) of(s register.Span, reverse bool) (r register.Range, nothing bool) {
 	r = register.Range{From: s.From, To: s.To, Skip: uint64(p.offset), Reverse: reverse}
 	if p.count > 0 {
@@ -142,7 +141,7 @@ func (p page) of(s register.Span, reverse bool) (r register.Range, nothing bool)
 	return r, p.count == 0 || p.offset < 0 || s.Empty()
 }
 
-// byScore picks members by their scores.
+// byScore picks members by score.
 type byScore struct {
 	span    register.Span
 	page    page
@@ -165,11 +164,10 @@ func (c byScore) in(v register.View) ([]register.Element, *register.Projection) 
 	return ask(v, r)
 }
 
-// byName picks members by their names, which have one order only where all
-// scores are the same. Where they are not, Redis's answer follows from how it
-// searches: a compact sorted set is searched here as it does it; of a larger
-// one, where it leaves the answer open, the members with the lowest score
-// count.
+// byName picks members by name. Names are sorted only among equal scores. If
+// scores differ, Redis's reply depends on its search algorithm: compact sorted
+// sets are searched exactly as Redis does; for larger ones Redis leaves the
+// reply open, and we consider only members with the lowest score.
 type byName struct {
 	names   names
 	page    page
@@ -202,7 +200,8 @@ func (c byName) in(v register.View) ([]register.Element, *register.Projection) {
 	return ask(v, r)
 }
 
-// span returns where the members of the lowest score are that can be chosen.
+// span returns the range of the chosen members among those with the lowest
+// score.
 func (c byName) span(v register.View) (register.Span, *register.Projection) {
 	first, need := ask(v, lowest)
 	if need != nil || len(first) == 0 || c.names.empty() {
@@ -211,9 +210,10 @@ func (c byName) span(v register.View) (register.Span, *register.Projection) {
 	return c.names.of(Ranking(first[0]).Score), nil
 }
 
-// search goes through elements as Redis goes through a compact sorted set: the
-// first and last tell whether there can be any; then from the first that is
-// above the range's lower end as long as they are below its upper one.
+// search walks elements as Redis does in a compact sorted set: the first and
+// last element tell whether any member can match. It then starts at the first
+// one above the lower bound and continues while elements are below the upper
+// bound.
 func (c byName) search(elems []register.Element) []register.Element {
 	n := len(elems)
 	if n == 0 || c.names.empty() || !c.names.above(nameOf(elems[n-1])) || !c.names.below(nameOf(elems[0])) {

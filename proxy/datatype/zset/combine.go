@@ -20,8 +20,8 @@ type combination struct {
 	weights    []float64
 	aggregate  Aggregate
 	withScores bool
-	limit      int64       // of ZINTERCARD; zero: none
-	late       *resp.Value // what is wrong with the options, which shows after the keys' types
+	limit      int64       // of ZINTERCARD; zero means none
+	late       *resp.Value // error in the options, reported only after the type check
 }
 
 type combinationKind uint8
@@ -70,7 +70,7 @@ func combine(args [][]byte, name string, kind combinationKind) (*datatype.Split,
 	return s, nil
 }
 
-// first is how many elements of each key are read at first.
+// first is how many elements of each key the first read asks for.
 func (c *combination) first() int {
 	if c.kind == union && c.late == nil {
 		return 0
@@ -78,7 +78,7 @@ func (c *combination) first() int {
 	return sampled
 }
 
-// parse reads options.
+// parse parses options.
 func (c *combination) parse(args [][]byte) *resp.Value {
 	weighted := c.kind == union || c.kind == inter
 	for len(args) > 0 {
@@ -124,7 +124,7 @@ func aggregateNamed(word []byte) Aggregate {
 	return nil
 }
 
-// then says what else must be read to know all that counts.
+// then returns what else to read.
 func (c *combination) then(results []*resp.Value) (keys [][]byte, ops []operation.Operation) {
 	_, missing := c.sources(results)
 	for _, m := range missing {
@@ -162,17 +162,16 @@ func (c *combination) reply(results []*resp.Value) *resp.Value {
 	return resp.Int(n)
 }
 
-// missing is a read of one of the keys that is still to be done.
+// missing is a read of one key that is still to be done.
 type missing struct {
 	key int
 	op  operation.Operation
 }
 
-// sources returns what the results tell of the keys, and what else must be
-// read. The first results are those of each key's first read. If the base, on
-// whose members all depends, was too large for that, it is read whole next,
-// with the keys that are not much larger. Of those that are, only the base's
-// members are looked up at last.
+// sources returns what the results say about the keys, and what else to read.
+// The first results are each key's first read. If the base was too large for
+// it, the next step reads all of the base and of the keys that are not much
+// larger. A last step looks up the base's members in the remaining keys.
 func (c *combination) sources(results []*resp.Value) ([]source, []missing) {
 	n := len(c.keys)
 	sources := make([]source, n)
@@ -216,7 +215,7 @@ func (c *combination) sources(results []*resp.Value) ([]source, []missing) {
 	return sources, nil
 }
 
-// base returns the key that has all members that can be in the result.
+// base returns the key that contains all possible members of the result.
 func (c *combination) base(sources []source) int {
 	base := 0
 	if c.kind != diff {
@@ -229,10 +228,10 @@ func (c *combination) base(sources []source) int {
 	return base
 }
 
-// source is what is known of a set or sorted set.
+// source is what is known about a set or sorted set.
 type source struct {
 	typ     register.Type
 	size    uint64
 	members []Member
-	whole   bool // these are all that count
+	whole   bool // members has all that are relevant
 }

@@ -8,15 +8,15 @@ import (
 	"synod/proxy/datatype/element"
 )
 
-// sampled is how many elements of a set or sorted set are read before it is
-// known how large it is.
+// sampled is how many elements of a set or sorted set are read before its size
+// is known.
 const sampled = 128
 
-// plainScore is the score of the members of a plain set.
+// plainScore is the score of a plain set's members.
 const plainScore = 1
 
-// result returns a source as the result of an operation: the type, the size,
-// whether the members are all that count, and these, with their scores.
+// result encodes a source as an operation's result: the type, the size, whether
+// the members are complete, and the members with their scores.
 func (s source) result() *resp.Value {
 	whole := resp.Int(0)
 	if s.whole {
@@ -25,7 +25,7 @@ func (s source) result() *resp.Value {
 	return resp.List(append([]resp.Value{*resp.Int(int64(s.typ)), *resp.Int(int64(s.size)), *whole}, scored(s.members)...)...)
 }
 
-// sourceIn returns the source in a result.
+// sourceIn decodes a source from a result.
 func sourceIn(r *resp.Value) source {
 	head, rest := r.Elems[:3], r.Elems[3:]
 	s := source{typ: register.Type(head[0].Int), size: uint64(head[1].Int), whole: head[2].Int == 1}
@@ -36,14 +36,13 @@ func sourceIn(r *resp.Value) source {
 	return s
 }
 
-// isSet reports whether a register's type is one that members are taken from,
-// if it is any.
+// isSet reports whether a register is empty, a set or a sorted set.
 func isSet(t register.Type) bool {
 	return t == register.Set || t == register.SortedSet || t == register.Absent
 }
 
-// read tells the members of a set or sorted set. If it has more than most
-// elements, which is not zero, it tells the size alone.
+// read returns the members of a set or sorted set, or only its size if it has
+// more than most elements. A most of zero means no limit.
 type read struct {
 	datatype.Reads
 	most int
@@ -73,7 +72,7 @@ func (o read) Execute(v register.View, _ int64) operation.Effect {
 		return datatype.Need(o.Needs())
 	}
 	if s.whole = true; s.typ == register.SortedSet {
-		s.members = members(elems[len(elems)/2:]) // the ranked ones come last
+		s.members = members(elems[len(elems)/2:]) // ranked elements come last
 	} else {
 		s.members = make([]Member, len(elems))
 		for i, name := range element.Members("", elems) {
@@ -83,7 +82,7 @@ func (o read) Execute(v register.View, _ int64) operation.Effect {
 	return datatype.Reply(s.result())
 }
 
-// lookup tells which of some members a set or sorted set has.
+// lookup returns which of the given members a set or sorted set has.
 type lookup struct {
 	datatype.Reads
 	typ     register.Type
@@ -106,7 +105,7 @@ func (o lookup) Needs() register.Projection {
 }
 
 func (o lookup) Execute(v register.View, _ int64) operation.Effect {
-	if v.Header.Type != o.typ { // of another state of the database: nobody will use this
+	if v.Header.Type != o.typ { // from a different state of the database; the result will be discarded
 		return datatype.Reply(resp.ErrWrongType)
 	}
 	s := source{typ: o.typ, size: v.Header.Size, whole: true}

@@ -8,21 +8,21 @@ import (
 	"synod/proxy/datatype/element"
 )
 
-// edit is what a command does to a sorted set, member by member.
+// edit collects a command's changes to a sorted set, member by member.
 type edit struct {
 	old     register.View
 	head    register.Header
 	ops     []register.Op
-	touched map[string]standing // nil if no member is asked for twice
+	touched map[string]standing // nil if no member occurs twice
 }
 
-// standing is where a member is: with a score, or nowhere.
+// standing is a member's score, or its absence.
 type standing struct {
 	score  float64
 	exists bool
 }
 
-// begin starts the edit of a number of members, which the view covers.
+// begin starts an edit of n members, which the view covers.
 func begin(v register.View, members int) *edit {
 	e := &edit{old: v, head: v.Header, ops: make([]register.Op, 0, 3*members)}
 	if !v.Header.Exists() {
@@ -34,7 +34,7 @@ func begin(v register.View, members int) *edit {
 	return e
 }
 
-// find returns where a member is by now.
+// find returns a member's current standing.
 func (e *edit) find(name []byte) standing {
 	if s, ok := e.touched[string(name)]; ok {
 		return s
@@ -43,7 +43,7 @@ func (e *edit) find(name []byte) standing {
 	return standing{score: score, exists: exists}
 }
 
-// put gives a member a score.
+// put sets a member's score.
 func (e *edit) put(name []byte, was standing, score float64) {
 	if was.exists {
 		e.do(register.Op{Kind: register.Remove, Key: rankKey(was.score, name)})
@@ -56,7 +56,7 @@ func (e *edit) put(name []byte, was standing, score float64) {
 	e.touch(name, standing{score: score, exists: true})
 }
 
-// drop takes a member away, which exists.
+// drop removes a member, which must exist.
 func (e *edit) drop(name []byte, score float64) {
 	e.head.Size--
 	e.do(register.Op{Kind: register.Remove, Key: element.Key(named, name)},
@@ -72,7 +72,7 @@ func (e *edit) touch(name []byte, s standing) {
 	}
 }
 
-// effect is what the edit comes to.
+// effect returns the edit's effect.
 func (e *edit) effect(reply *resp.Value) operation.Effect {
 	switch {
 	case len(e.ops) == 0:
@@ -83,7 +83,7 @@ func (e *edit) effect(reply *resp.Value) operation.Effect {
 	return datatype.Changes(e.old.Header, e.head, element.Last(e.ops), reply)
 }
 
-// without is the effect of taking away members whose ranked elements are given.
+// without returns the effect of removing members, given their ranked elements.
 func without(v register.View, gone []register.Element, reply *resp.Value) operation.Effect {
 	if len(gone) > 0 && uint64(len(gone)) >= v.Header.Size {
 		return datatype.Deletes(reply)

@@ -15,7 +15,7 @@ import (
 func RandMember(args [][]byte) (operation.Operation, *resp.Value) {
 	if len(args) == 2 {
 		return element.ParseOne(register.SortedSet, named, func(elems []register.Element) *resp.Value {
-			if len(elems) == 0 { // of a state that contradicts itself
+			if len(elems) == 0 { // the state is inconsistent
 				return resp.Nil
 			}
 			return &List(ofNamed(elems), false).Elems[0]
@@ -25,7 +25,7 @@ func RandMember(args [][]byte) (operation.Operation, *resp.Value) {
 	if err != nil {
 		return nil, err
 	}
-	parts := int64(len(args) - 2) // of each, in the reply
+	parts := int64(len(args) - 2) // values per member in the reply
 	if parts > 2 || (parts == 2 && !datatype.Is(args[3], "WITHSCORES")) {
 		return nil, resp.ErrSyntax
 	}
@@ -34,7 +34,7 @@ func RandMember(args [][]byte) (operation.Operation, *resp.Value) {
 	})
 }
 
-// ofNamed returns what named elements stand for.
+// ofNamed returns the members of named elements.
 func ofNamed(elems []register.Element) []Member {
 	out := make([]Member, len(elems))
 	for i, e := range elems {
@@ -43,7 +43,7 @@ func ofNamed(elems []register.Element) []Member {
 	return out
 }
 
-// scan is ZSCAN. How scores look depends on the encoding.
+// scan is ZSCAN. The format of scores depends on the encoding.
 type scan struct{ compact, skipList operation.Operation }
 
 // Scan parses ZSCAN key cursor [MATCH pattern] [COUNT count].
@@ -71,7 +71,7 @@ func (o scan) Execute(v register.View, now int64) operation.Effect {
 	return o.skipList.Execute(v, now)
 }
 
-// texts lists members and their scores, as strings, in order.
+// texts lists members and scores as strings, in order.
 func texts(elems []register.Element, show func(dst []byte, score float64) []byte) []resp.Value {
 	members := ofNamed(elems)
 	slices.SortFunc(members, Compare)
@@ -82,8 +82,8 @@ func texts(elems []register.Element, show func(dst []byte, score float64) []byte
 	return out
 }
 
-// CompactText appends a score as Redis's compact encoding keeps it: whole
-// numbers as integers as far as these reach safely.
+// CompactText appends a score as Redis's compact encoding stores it: whole
+// numbers in the safe range as integers.
 func CompactText(dst []byte, score float64) []byte {
 	const safe = 1 << 62
 	if -safe <= score && score <= safe && score == float64(int64(score)) {

@@ -14,7 +14,7 @@ var (
 	errScoresByNames = resp.Err("ERR syntax error, WITHSCORES not supported in combination with BYLEX")
 )
 
-// rangeKind is what ZRANGE and the like count by.
+// rangeKind is the unit of a range: rank, score or name.
 type rangeKind uint8
 
 const (
@@ -23,14 +23,14 @@ const (
 	nameEnds
 )
 
-// rangeRead is ZRANGE and the like.
+// rangeRead is ZRANGE and similar commands.
 type rangeRead struct {
 	datatype.Reads
 	choice
 	withScores bool
 }
 
-// rangeOptions is what the words behind a range say.
+// rangeOptions are the options after a range.
 type rangeOptions struct {
 	kind       rangeKind
 	reverse    bool
@@ -61,7 +61,7 @@ func Range(args [][]byte) (operation.Operation, *resp.Value) {
 	return o.read(args[2], args[3])
 }
 
-// fixed returns the parser of a command that is a ZRANGE of one kind.
+// fixed returns the parser of a command that is one kind of ZRANGE.
 func fixed(kind rangeKind, reverse bool) func(args [][]byte) (operation.Operation, *resp.Value) {
 	return func(args [][]byte) (operation.Operation, *resp.Value) {
 		o := rangeOptions{kind: kind, reverse: reverse, page: all}
@@ -73,7 +73,7 @@ func fixed(kind rangeKind, reverse bool) func(args [][]byte) (operation.Operatio
 }
 
 // The commands that ZRANGE replaces: key start stop [LIMIT offset count]
-// [WITHSCORES], each as far as it has that option.
+// [WITHSCORES], if they have these options.
 var (
 	RevRange        = fixed(ranks, true)
 	RangeByScore    = fixed(scoreEnds, false)
@@ -82,7 +82,7 @@ var (
 	RevRangeByLex   = fixed(nameEnds, true)
 )
 
-// parse reads options. Those that not every command has are offered to more.
+// parse parses options. It offers options that only some commands have to more.
 func (o *rangeOptions) parse(args [][]byte, more func(arg []byte) bool) *resp.Value {
 	for ; len(args) > 0; args = args[1:] {
 		switch {
@@ -109,8 +109,8 @@ func (o *rangeOptions) parse(args [][]byte, more func(arg []byte) bool) *resp.Va
 	return nil
 }
 
-// read returns the operation. Where the ends are not ranks, a reversed range
-// names the higher one first.
+// read returns the operation. A reversed range by score or name has its higher
+// end first.
 func (o *rangeOptions) read(first, last []byte) (operation.Operation, *resp.Value) {
 	if o.reverse && o.kind != ranks {
 		first, last = last, first
@@ -148,7 +148,7 @@ func (o *rangeRead) Execute(v register.View, _ int64) operation.Effect {
 	})
 }
 
-// List is the reply that lists members, with their scores or without.
+// List returns a reply that lists members, with or without scores.
 func List(members []Member, withScores bool) *resp.Value {
 	if !withScores {
 		elems := make([]resp.Value, len(members))
@@ -160,7 +160,7 @@ func List(members []Member, withScores bool) *resp.Value {
 	return &resp.Value{Kind: resp.Pairs, Elems: scored(members)}
 }
 
-// scored lists members and scores in turn.
+// scored lists members alternating with their scores.
 func scored(members []Member) []resp.Value {
 	elems := make([]resp.Value, 0, 2*len(members))
 	for _, m := range members {
@@ -172,7 +172,7 @@ func scored(members []Member) []resp.Value {
 // count is ZCOUNT and ZLEXCOUNT.
 type count struct {
 	datatype.Reads
-	choice // byScore or byName of everything in between
+	choice // byScore or byName, without a limit
 }
 
 // Count parses ZCOUNT key min max.

@@ -21,8 +21,8 @@ func MScore(args [][]byte) (operation.Operation, *resp.Value) {
 	return Lookup(args[2:], func(scores []resp.Value) *resp.Value { return resp.List(scores...) })
 }
 
-// Lookup returns the operation that makes its reply of the scores of members,
-// each a Double or nil.
+// Lookup returns the operation that builds its reply from the scores of
+// members, each a Double or nil.
 func Lookup(names [][]byte, show func([]resp.Value) *resp.Value) (operation.Operation, *resp.Value) {
 	return element.ParseLookup(register.SortedSet, named, names, func(v register.View, keys [][]byte) *resp.Value {
 		scores := make([]resp.Value, len(keys))

@@ -37,7 +37,7 @@ func (o *remove) Execute(v register.View, _ int64) operation.Effect {
 	return e.effect(resp.Int(n))
 }
 
-// take removes the members that it chooses.
+// take removes the members that it picks.
 type take struct {
 	datatype.Writes
 	choice
@@ -78,11 +78,11 @@ func parseRemoveRange(args [][]byte, kind rangeKind) (operation.Operation, *resp
 // pop is a take from one end.
 type pop struct{ take }
 
-// ahead is how many members a pop asks for that it does not need itself. The
-// proxy remembers them for the pops that follow.
+// ahead is how many extra members a pop asks for. The proxy caches them for
+// later pops.
 const ahead = 16
 
-// Prefetch also asks for what later pops will take (operation.Prefetcher).
+// Prefetch also asks for the members of later pops (operation.Prefetcher).
 func (o *pop) Prefetch(waiting int) register.Projection {
 	p := o.needs()
 	for i := range p.Ranges {

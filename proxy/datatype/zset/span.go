@@ -13,8 +13,8 @@ var (
 	errNames  = resp.Err("ERR min or max not valid string range item")
 )
 
-// scores returns the ranked elements from a lowest to a highest score, either
-// of them left out if it begins with "(".
+// scores returns the ranked elements from a lowest to a highest score. A "("
+// excludes that score.
 func scores(low, high []byte) (register.Span, *resp.Value) {
 	from, without, ok := scoreEnd(low)
 	if !ok {
@@ -52,9 +52,9 @@ type names struct{ low, high nameEnd }
 
 // nameEnd is an end of a range of names.
 type nameEnd struct {
-	infinite int // -1: before all names, 1: behind all
+	infinite int // -1: before all names, 1: after all names
 	name     []byte
-	open     bool // the name itself is left out
+	open     bool // excludes the name itself
 }
 
 func parseNames(low, high []byte) (names, *resp.Value) {
@@ -73,7 +73,7 @@ func parseNameEnd(text []byte) (nameEnd, bool) {
 	if len(text) == 0 {
 		return nameEnd{}, false
 	}
-	alone := len(text) == 1 || text[1] == 0 // a C string ends there
+	alone := len(text) == 1 || text[1] == 0 // a C string ends here
 	switch text[0] {
 	case '-':
 		return nameEnd{infinite: -1}, alone
@@ -87,7 +87,7 @@ func parseNameEnd(text []byte) (nameEnd, bool) {
 	return nameEnd{}, false
 }
 
-// compare compares a name with an end.
+// compare compares a name to an end.
 func (e nameEnd) compare(name []byte) int {
 	if e.infinite != 0 {
 		return -e.infinite
@@ -122,8 +122,8 @@ func (n names) of(score float64) register.Span {
 	return register.Span{From: n.low.key(score, n.low.open), To: n.high.key(score, !n.high.open)}
 }
 
-// key returns the ranked key where a range begins or ends; behind tells that
-// it is behind the name.
+// key returns the ranked key at a range's end; behind means just after the
+// name.
 func (e nameEnd) key(score float64, behind bool) []byte {
 	switch e.infinite {
 	case -1:

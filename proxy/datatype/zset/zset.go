@@ -1,8 +1,8 @@
-// Package zset has the commands on sorted sets. A member is two elements:
-// element.Key("m", member) holds its score, so that it is found by name, and
-// 's', the score in byte order and the member are the key of another, so that
-// members are found by score and by rank. The header's Size is the number of
-// members.
+// Package zset has the commands on sorted sets. Each member has two elements.
+// One has the key element.Key("m", member) and holds the score, to find the
+// member by name. The key of the other is 's', the score in byte order and the
+// member, to find the member by score and rank. The header's Size is the number
+// of members.
 package zset
 
 import (
@@ -21,28 +21,28 @@ type Member struct {
 	Score float64
 }
 
-// named is the prefix of the elements that members are found by.
+// named is the prefix of the elements for lookups by name.
 const named = "m"
 
-// ranked is the span of the elements in the order of scores, within a score of
-// names.
+// ranked is the span of the elements sorted by score, then by name.
 var ranked = register.Prefixed([]byte{'s'})
 
-// The encodings that a sorted set has in Redis, where it never goes back to
+// The encodings of a sorted set in Redis, which never changes one back to
 // compact.
 const (
 	compact uint8 = iota
 	skipList
 )
 
-// What Redis keeps compact at most: members, and bytes of a member's name.
+// Redis's limits for compact sorted sets: members, and bytes of a member's
+// name.
 const (
 	maxCompactMembers = 128
 	maxCompactName    = 64
 )
 
-// Encoding returns how Redis would hold the sorted set, as OBJECT ENCODING puts
-// it.
+// Encoding returns how Redis would store the sorted set, as shown by OBJECT
+// ENCODING.
 func Encoding(h register.Header) string {
 	if h.Encoding == compact {
 		return "listpack"
@@ -50,8 +50,7 @@ func Encoding(h register.Header) string {
 	return "skiplist"
 }
 
-// Compare orders members as a sorted set does: by score, and those of equal
-// scores by name.
+// Compare orders members like a sorted set: by score, then by name.
 func Compare(a, b Member) int {
 	if c := cmp.Compare(a.Score, b.Score); c != 0 {
 		return c
@@ -59,8 +58,8 @@ func Compare(a, b Member) int {
 	return bytes.Compare(a.Name, b.Name)
 }
 
-// Build returns the header and the ops of a sorted set of the members, of which
-// no two may have one name. Without members there is none.
+// Build returns the header and the ops of a sorted set. The members' names must
+// be unique. It returns zero values if there are no members.
 func Build(members []Member) (register.Header, []register.Op) {
 	if len(members) == 0 {
 		return register.Header{}, nil
@@ -78,8 +77,8 @@ func Build(members []Member) (register.Header, []register.Op) {
 	return h, ops
 }
 
-// encodingOf returns the encoding that a sorted set of the size needs, which
-// has a member of that name.
+// encodingOf returns the encoding required by the size and by a member with
+// this name.
 func encodingOf(size uint64, name []byte) uint8 {
 	if size > maxCompactMembers || len(name) > maxCompactName {
 		return skipList
@@ -87,8 +86,8 @@ func encodingOf(size uint64, name []byte) uint8 {
 	return compact
 }
 
-// kept returns what a sorted set keeps of a score: Redis's compact encoding has
-// no negative zero.
+// kept returns a score as stored: Redis's compact encoding has no negative
+// zero.
 func kept(h register.Header, score float64) float64 {
 	if score == 0 && h.Encoding == compact {
 		return 0
@@ -96,14 +95,14 @@ func kept(h register.Header, score float64) float64 {
 	return score
 }
 
-// Items returns the members of a sorted set in their order. The view must know
-// all of it.
+// Items returns the members of a sorted set in order. The view must cover all
+// of it.
 func Items(v register.View) []Member {
 	elems, _ := v.Range(register.Range{From: ranked.From, To: ranked.To})
 	return members(elems)
 }
 
-// members returns what ranked elements stand for.
+// members returns the members of ranked elements.
 func members(elems []register.Element) []Member {
 	out := make([]Member, len(elems))
 	for i, e := range elems {
@@ -125,7 +124,7 @@ func scoreIn(value []byte) float64 {
 	return math.Float64frombits(binary.BigEndian.Uint64(value))
 }
 
-// Keys returns the element keys that members are found by.
+// Keys returns the element keys for finding members by name.
 func Keys(names [][]byte) [][]byte {
 	keys := make([][]byte, len(names))
 	for i, name := range names {
@@ -134,16 +133,15 @@ func Keys(names [][]byte) [][]byte {
 	return keys
 }
 
-// ScoreIn returns a member's score, if it is there. The view must cover its
-// key.
+// ScoreIn returns a member's score and whether it exists. The view must cover
+// its key.
 func ScoreIn(v register.View, name []byte) (score float64, exists bool) {
 	value, exists := v.Get(element.Key(named, name))
 	return scoreIn(value), exists
 }
 
-// negativeZero is the value of the ranked element of a member whose score is
-// -0, which has its place, and so its key, among those of 0. All others have
-// no value.
+// negativeZero is the value of a ranked element whose score is -0. Its key is
+// the same as for score 0. All other ranked elements have an empty value.
 var negativeZero = []byte{'-'}
 
 func putRank(name []byte, score float64) register.Op {
@@ -160,13 +158,12 @@ func rankKey(score float64, name []byte) []byte {
 	return append(place(order(score), len(name)), name...)
 }
 
-// place returns the beginning of ranked keys with an order, with room for more.
+// place returns the prefix of ranked keys with an order, with spare capacity.
 func place(order uint64, room int) []byte {
 	return binary.BigEndian.AppendUint64(append(make([]byte, 0, rankBytes+room), 's'), order)
 }
 
-// Ranking returns the member that a ranked element stands for, as a range of
-// Scores has them.
+// Ranking returns the member of a ranked element from a range made by Scores.
 func Ranking(e register.Element) Member {
 	if len(e.Key) < rankBytes {
 		return Member{}
@@ -180,8 +177,8 @@ func Ranking(e register.Element) Member {
 
 const sign = 1 << 63
 
-// order returns numbers that are in the order of the scores. The next number
-// belongs to the next score.
+// order maps scores to integers that sort the same. Adjacent integers are
+// adjacent scores.
 func order(score float64) uint64 {
 	if score == 0 {
 		return sign

@@ -13,7 +13,7 @@ import (
 
 func text(s string) []byte { return []byte("\x00" + string(rdb.AppendString(nil, []byte(s)))) }
 
-// entries is a file's content, of every type that is read.
+// entries is a file's content, with every readable type.
 func entries() []Entry {
 	id := strings.Repeat("\x00", 16)
 	return []Entry{
@@ -62,8 +62,8 @@ func fails(file []byte) error {
 	return err
 }
 
-// readAll reads to the end or an error, and checks that every place between two
-// entries is one to go on from.
+// readAll reads until the end or an error, and checks that reading can resume
+// at every position between two entries.
 func readAll(t *testing.T, file []byte) (out []Entry, err error) {
 	t.Helper()
 	r, err := NewReader(bytes.NewReader(file))
@@ -98,8 +98,8 @@ func TestComesBack(t *testing.T) {
 // timed is a hash with a field that expires, and one that does not.
 var timed = Entry{DB: 1, Key: []byte("timed"), Value: []byte("\x18\x00\x01\x02\x03\x04\x05\x00\x00\x02\x01\x01f\x01v\x00\x01g\x01w")}
 
-// TestNewer: a file with a value that needs it is of the later version, though
-// that comes out in the middle, and though the writing is interrupted.
+// TestNewer checks that a file gets the later version if a value needs it, even
+// if that value comes late or writing is interrupted.
 func TestNewer(t *testing.T) {
 	packed := Entry{DB: 1, Key: []byte("packed"), Value: []byte("\x19\x00\x01\x02\x03\x04\x05\x00\x00\x03abc")}
 	all := append(entries(), timed, packed, entries()[0])
@@ -133,7 +133,7 @@ func TestNewer(t *testing.T) {
 	}
 }
 
-// A writer that goes on where another was leaves the same file.
+// A writer that resumes produces the same file.
 func TestWriterResumes(t *testing.T) {
 	whole := written(t)
 	for n := range entries() {
@@ -178,7 +178,7 @@ func TestDamageIsNoticed(t *testing.T) {
 	}
 }
 
-// What is said of entries and of the file, and what is no key of Redis's own.
+// Metadata of entries and of the file, and entries that are not Redis keys.
 func TestOpcodes(t *testing.T) {
 	file := "REDIS0003" + // without a checksum
 		"\xfa\x03ver\x033.2" + "\xfe\x02" + "\xfb\x05\x01" +
@@ -216,14 +216,14 @@ func TestOpcodes(t *testing.T) {
 	}
 }
 
-// The version of a module that is named is the letters of its id.
+// The version in a module's id; the id also has the letters of its name.
 func TestModuleName(t *testing.T) {
 	if got := moduleName(0x0410410410410400); got != "BBBBBBBBB" {
 		t.Error(got)
 	}
 }
 
-// TestClaims: lengths that nothing stands behind take no memory.
+// TestClaims checks that lengths beyond the input take no memory.
 func TestClaims(t *testing.T) {
 	huge := "\x81\x7f\xff\xff\xff\xff\xff\xff\xff"
 	for kind := range 26 {

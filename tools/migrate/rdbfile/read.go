@@ -1,11 +1,11 @@
-// Package rdbfile reads and writes Redis's RDB files, entry by entry: no more
-// of a file is in memory than one value. Values stay in the encoding that they
-// have in the file, which is that of DUMP's payloads.
+// Package rdbfile reads and writes Redis's RDB files entry by entry, with at
+// most one value in memory. Values keep the file's encoding, which is also that
+// of DUMP payloads.
 //
-// A file is "REDIS", the version in four digits, and then opcodes, each a byte:
-// what is said of the file, of the entry that follows, or, if it is a value's
-// type, an entry: the key and the value. The end has a checksum of all before
-// it.
+// A file is "REDIS", the version in four digits, and a series of opcodes of one
+// byte: metadata of the file or of the next entry, or a value type, which
+// starts an entry (the key and the value). At the end there is a checksum of
+// everything before it.
 package rdbfile
 
 import (
@@ -20,11 +20,11 @@ import (
 	"synod/proxy/datatype/rdb"
 )
 
-// MaxVersion is the latest version that is read, that of Redis 7.4.
+// MaxVersion is the latest version that can be read, that of Redis 7.4.
 const MaxVersion = rdb.MaxVersion
 
-// MaxValue is how many bytes of a value are kept at most, which is what a
-// server takes as an argument.
+// MaxValue is the largest value in bytes that is kept, the size limit of a
+// server's arguments.
 const MaxValue = 512 << 20
 
 const magic = "REDIS"
@@ -46,13 +46,13 @@ const (
 )
 
 var (
-	// ErrFormat: the file is no RDB file, of a newer version, or damaged.
+	// ErrFormat means that the file is not an RDB file, too new, or damaged.
 	ErrFormat = errors.New("not an RDB file that can be read")
-	// ErrChecksum: the file is not what was written.
+	// ErrChecksum means that the file was altered after it was written.
 	ErrChecksum = errors.New("the file's checksum is wrong")
-	// ErrTooLarge: a value is longer than MaxValue.
+	// ErrTooLarge means that a value is longer than MaxValue.
 	ErrTooLarge = fmt.Errorf("the value is larger than %d MB", MaxValue>>20)
-	// ErrModule: a value belongs to a module.
+	// ErrModule means that a value belongs to a module.
 	ErrModule = errors.New("values of modules cannot be copied")
 )
 
@@ -65,18 +65,18 @@ type Entry struct {
 	// Expiry is the time when the value expires, in Unix milliseconds; 0:
 	// never.
 	Expiry int64
-	// Err says why there is no Value.
+	// Err is the reason if Value is missing.
 	Err error
 }
 
-// Position is a place between two entries of a file, from where it can be read
-// on, or written.
+// Position is a position between two entries of a file, where reading or
+// writing can resume.
 type Position struct {
 	Offset int64  `json:"offset"`
 	Sum    uint64 `json:"sum,string"` // checksum of all before
 	DB     int    `json:"db"`
-	// Of a file that is written: whether it has values for which it must be of
-	// MaxVersion, and the checksum of all before if it is.
+	// For a file being written: whether a value requires MaxVersion, and the
+	// checksum for a file of MaxVersion.
 	Newer    bool   `json:"newer,omitempty"`
 	NewerSum uint64 `json:"newer_sum,string,omitempty"`
 }
@@ -92,7 +92,7 @@ type Reader struct {
 	aux     map[string]string
 }
 
-// NewReader begins at the beginning of a file.
+// NewReader reads a file from the beginning.
 func NewReader(in io.Reader) (*Reader, error) {
 	r := newReader(in)
 	head, err := r.bytes(uint64(len(magic) + 4))
@@ -110,8 +110,8 @@ func NewReader(in io.Reader) (*Reader, error) {
 	return r, nil
 }
 
-// Resume begins at a position that an earlier Reader of the file was at. The
-// file must stand there, and be of a version with a checksum or not.
+// Resume continues at the Position of an earlier Reader. The file must be
+// positioned there.
 func Resume(file io.ReadSeeker, at Position) (*Reader, error) {
 	r, err := NewReader(file)
 	if err != nil || at.Offset == 0 {
@@ -133,13 +133,13 @@ func newReader(in io.Reader) *Reader {
 // Position returns where the next entry is.
 func (r *Reader) Position() Position { return r.pos }
 
-// Skipped says what else was in the file so far, by what it is, and how often.
+// Skipped counts the other contents read so far, by kind.
 func (r *Reader) Skipped() map[string]int { return r.skipped }
 
 // Aux returns what the file says of itself.
 func (r *Reader) Aux() map[string]string { return r.aux }
 
-// Next returns the next entry; io.EOF at the file's end, if it is whole.
+// Next returns the next entry, or io.EOF at the end of a complete file.
 func (r *Reader) Next() (Entry, error) {
 	e := Entry{DB: r.pos.DB}
 	for {
@@ -214,7 +214,7 @@ func (r *Reader) entry(e Entry, kind byte) (Entry, error) {
 	err = r.value(kind)
 	r.record = nil
 	switch {
-	case errors.Is(err, ErrModule): // it is read, to its end
+	case errors.Is(err, ErrModule): // it has been read completely
 		e.Err = err
 	case err != nil:
 		return e, fmt.Errorf("value of %.100q: %w", e.Key, err)
@@ -226,7 +226,7 @@ func (r *Reader) entry(e Entry, kind byte) (Entry, error) {
 	return e, nil
 }
 
-// end checks what is behind the last entry.
+// end checks the data after the last entry.
 func (r *Reader) end() error {
 	if r.version < 5 {
 		return io.EOF
@@ -242,8 +242,8 @@ func (r *Reader) end() error {
 	return io.EOF
 }
 
-// step is how much is read at once, so that a length that is wrong does not
-// take memory that nothing is read into.
+// step is how much is read at a time, so that a wrong length does not allocate
+// memory for missing data.
 const step = 1 << 20
 
 // each reads n bytes in steps.

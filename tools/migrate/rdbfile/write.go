@@ -14,20 +14,19 @@ func newRecord() *bytes.Buffer { return bytes.NewBuffer([]byte{0}) }
 
 // Writer writes a file. After an error nothing more is written.
 //
-// The file begins as one of rdb.Version. Only when an entry comes that needs
-// MaxVersion does it have to be of that: the writer knows the checksum of either,
-// and what remains is to put Head at the beginning.
+// The file starts as one of rdb.Version. It must become one of MaxVersion if an
+// entry needs that. So the writer computes the checksums for both, and the
+// caller finally writes Head at the beginning.
 type Writer struct {
 	out *bufio.Writer
 	pos Position
 	err error
 }
 
-// noDatabase is the Position.DB of a file in which none was named yet.
+// noDatabase is the Position.DB of a file that has not named a database yet.
 const noDatabase = -1
 
-// NewWriter begins a file that says of itself what aux holds, names and values
-// in turn.
+// NewWriter starts a file with the metadata aux, alternating names and values.
 func NewWriter(out io.Writer, aux ...string) *Writer {
 	w := ResumeWriter(out, Position{DB: noDatabase})
 	w.write(head(rdb.Version))
@@ -41,7 +40,7 @@ func NewWriter(out io.Writer, aux ...string) *Writer {
 
 func head(version int) []byte { return fmt.Appendf(nil, "%s%04d", magic, version) }
 
-// Head is what the file has to begin with, when it is complete.
+// Head is the final beginning of the complete file.
 func (w *Writer) Head() []byte {
 	if w.pos.Newer {
 		return head(MaxVersion)
@@ -49,8 +48,8 @@ func (w *Writer) Head() []byte {
 	return head(rdb.Version)
 }
 
-// ResumeWriter goes on at a position that an earlier Writer was at, after
-// Flush. out must stand there.
+// ResumeWriter continues at the Position of an earlier Writer after Flush. out
+// must be positioned there.
 func ResumeWriter(out io.Writer, at Position) *Writer {
 	return &Writer{out: bufio.NewWriterSize(out, 256<<10), pos: at}
 }
@@ -83,7 +82,7 @@ func (w *Writer) Write(e Entry) error {
 	return w.err
 }
 
-// Flush hands everything on to the file.
+// Flush writes all buffered data to the file.
 func (w *Writer) Flush() error {
 	if w.err == nil {
 		w.err = w.out.Flush()

@@ -19,14 +19,13 @@ import (
 )
 
 const (
-	// ScriptLimit bounds the time of all scripts of one program.
+	// ScriptLimit limits the total time of a program's scripts.
 	ScriptLimit = 2 * time.Minute
 	// waitLimit bounds every wait of a script.
 	waitLimit = 30 * time.Second
 )
 
-// Commands are what scripts that run programs may use besides testscript's own
-// commands:
+// Commands are extra testscript commands for running programs:
 //
 //	etcd              start an etcd; its URL is in $ETCD
 //	port NAME         put a free loopback port into $NAME

@@ -1,4 +1,4 @@
-// Package programtest tests what all of Synod's programs promise.
+// Package programtest tests the properties shared by all of Synod's programs.
 package programtest
 
 import (
@@ -40,8 +40,8 @@ func Flags(t *testing.T, p program.Program) {
 	}
 }
 
-// Example checks that the program accepts an example of its configuration file
-// and that the file names all flags, be it in a comment.
+// Example checks that the program accepts its example configuration file, and
+// that the file mentions all flags, at least in a comment.
 func Example(t *testing.T, p program.Program, name string) {
 	t.Helper()
 	text, err := os.ReadFile(name)
@@ -72,8 +72,8 @@ func Example(t *testing.T, p program.Program, name string) {
 	}
 }
 
-// flagNames returns the names of the flags, as a configuration file may have
-// them. The program lists them when it is given a file with another key.
+// flagNames returns the flags allowed in a configuration file. The program
+// lists them in its error for an unknown key.
 func flagNames(t *testing.T, p program.Program) []string {
 	t.Helper()
 	file := t.TempDir() + "/odd.yaml"

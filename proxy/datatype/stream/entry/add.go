@@ -49,7 +49,7 @@ func Add(args [][]byte) (operation.Operation, *resp.Value) {
 	return o, nil
 }
 
-// parseOptions reads the options and the ID, and returns the fields.
+// parseOptions parses the options and the ID, and returns the fields.
 func (o *add) parseOptions(args [][]byte) ([][]byte, *resp.Value) {
 	for i := 0; i < len(args); {
 		if datatype.Is(args[i], "*") {
@@ -77,10 +77,12 @@ func (o *add) parseOptions(args [][]byte) ([][]byte, *resp.Value) {
 
 func (o *add) Needs() register.Projection { return o.needs(0) }
 
-// ahead is for how many further XADDs the elements that they trim are fetched, too.
+// ahead is the number of later XADDs whose trimmed elements are fetched in
+// advance.
 const ahead = 8
 
-// Prefetch is Needs, with what later XADDs will trim (operation.Prefetcher).
+// Prefetch is Needs plus the elements that later XADDs will trim
+// (operation.Prefetcher).
 func (o *add) Prefetch(waiting int) register.Projection { return o.needs(ahead + waiting) }
 
 func (o *add) Execute(v register.View, now int64) operation.Effect {
@@ -116,7 +118,7 @@ func (o *add) Execute(v register.View, now int64) operation.Effect {
 	return Changes(v.Header, m.Header(v.Header), f.ops, IDReply(id))
 }
 
-// newID returns the ID of the new entry after last.
+// newID returns the new entry's ID, given the last one.
 func (o *add) newID(last ID, now int64) (ID, *resp.Value) {
 	id := o.id
 	switch {

@@ -1,11 +1,11 @@
 package entry
 
-// The number of entries that a group has read is counted as far as deletions allow.
-// After an entry that XDEL removed from the middle, only the positions at the ends of
-// the stream are known.
+// The number of entries that a group has read is tracked as far as deletions
+// allow. After XDEL has removed an entry from the middle, only the positions at
+// the stream's ends are known.
 
-// ReadBefore returns how many entries were ever added up to an ID, or Unread if that
-// is not known.
+// ReadBefore returns how many entries up to an ID were ever added, or Unread if
+// unknown.
 func (m *Meta) ReadBefore(id ID) int64 {
 	switch {
 	case m.Added == 0:

@@ -12,7 +12,7 @@ import (
 type del struct {
 	datatype.Writes
 	ids []ID
-	err *resp.Value // in the IDs; replied only if there is a stream
+	err *resp.Value // error in the IDs, reported only if the stream exists
 }
 
 // Del parses XDEL key id [id ...].
@@ -22,8 +22,8 @@ func Del(args [][]byte) (operation.Operation, *resp.Value) {
 	return o, nil
 }
 
-// Needs returns the entries, their nodes, and as many entries from the front as show
-// which one is the first afterwards.
+// Needs returns the entries, their nodes, and enough entries from the front to
+// find the new first entry.
 func (o *del) Needs() register.Projection {
 	if o.err != nil {
 		return register.Projection{}
@@ -36,7 +36,8 @@ func (o *del) Needs() register.Projection {
 	return p
 }
 
-// nodeAt returns the range of the node that an entry is in, unless that is the tail.
+// nodeAt returns the range of the node that contains an entry, unless that is
+// the tail.
 func nodeAt(id ID) register.Range {
 	r := Between(NodePrefix, ID{}, id, 1)
 	r.Reverse = true
@@ -68,13 +69,13 @@ func (o *del) Execute(v register.View, _ int64) operation.Effect {
 	return Changes(v.Header, m.Header(v.Header), d.ops, resp.Int(int64(len(d.gone))))
 }
 
-// deletion is a stream while entries are removed.
+// deletion is a stream during the removal of entries.
 type deletion struct {
 	v register.View
 	*Meta
 	gone  map[ID]bool
 	nodes map[ID]*Node // stored nodes that lost entries, by Start
-	order []*Node      // the same, in the order in which they lost the first
+	order []*Node      // the same, in the order of their first loss
 	ops   []register.Op
 	need  register.Projection
 }
@@ -136,11 +137,11 @@ func (d *deletion) finish() {
 	}
 }
 
-// tailLost reports whether the tail lost an entry. An empty tail may not have: trimming
-// can leave one.
+// tailLost reports whether the tail lost an entry. An empty tail need not have
+// lost one: trimming can leave it empty.
 func (d *deletion) tailLost() bool { return d.Tail.live < MetaOf(d.v.Header).Tail.live }
 
-// promote makes the last stored node the tail.
+// promote turns the last stored node into the tail.
 func (d *deletion) promote() {
 	d.Tail = Node{}
 	if d.Meta.Nodes == 0 {
@@ -166,8 +167,8 @@ func (d *deletion) promote() {
 type setID struct {
 	datatype.Writes
 	id         ID
-	added      int64 // -1: not given
-	maxDeleted ID    // 0-0: not given
+	added      int64 // -1: absent
+	maxDeleted ID    // 0-0: absent
 }
 
 var (

@@ -7,14 +7,14 @@ import (
 	"strconv"
 )
 
-// ID identifies an entry: a time in milliseconds, and a number among the entries of
-// that time.
+// ID identifies an entry: a time in milliseconds and a sequence number for
+// entries with the same time.
 type ID struct{ MS, Seq uint64 }
 
 // MaxID is the greatest ID.
 var MaxID = ID{math.MaxUint64, math.MaxUint64}
 
-// Compare returns -1, 0 or 1: a comes before b, is b, or comes after it.
+// Compare returns -1, 0 or 1 if a is before, equal to or after b.
 func (a ID) Compare(b ID) int {
 	return cmp.Or(cmp.Compare(a.MS, b.MS), cmp.Compare(a.Seq, b.Seq))
 }
@@ -52,12 +52,12 @@ func (a ID) text() []byte {
 // IDBytes is the length of an ID in a key.
 const IDBytes = 16
 
-// AppendTo appends the ID in IDBytes bytes, whose order is that of IDs.
+// AppendTo appends the ID as IDBytes bytes that sort like IDs.
 func (a ID) AppendTo(b []byte) []byte {
 	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(b, a.MS), a.Seq)
 }
 
-// IDAtEnd returns the ID that an element key ends with.
+// IDAtEnd returns the ID at the end of an element key.
 func IDAtEnd(key []byte) ID {
 	if len(key) < IDBytes {
 		return ID{}

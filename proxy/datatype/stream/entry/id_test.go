@@ -7,7 +7,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestKeysAreInTheOrderOfIDs: ranges of elements are intervals of IDs.
+// TestKeysAreInTheOrderOfIDs checks that ranges of elements are intervals of
+// IDs.
 func TestKeysAreInTheOrderOfIDs(t *testing.T) {
 	number := rapid.OneOf(rapid.Uint64Range(0, 3), rapid.Uint64())
 	id := rapid.Custom(func(t *rapid.T) ID { return ID{number.Draw(t, "ms"), number.Draw(t, "seq")} })
@@ -25,7 +26,8 @@ func TestKeysAreInTheOrderOfIDs(t *testing.T) {
 	})
 }
 
-// TestEntriesDecode: what is stored comes back, and damage does not panic.
+// TestEntriesDecode checks that encoded entries decode correctly, and that
+// damaged ones do not panic.
 func TestEntriesDecode(t *testing.T) {
 	text := rapid.SliceOfN(rapid.Byte(), 0, 20)
 	rapid.Check(t, func(t *rapid.T) {

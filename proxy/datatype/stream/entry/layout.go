@@ -1,7 +1,7 @@
-// Package entry has the commands on the entries of streams, as pure functions from
-// a register's state to a change and a reply: XADD, XDEL, XTRIM, XLEN, XRANGE,
-// XSETID. It also has what package stream, with the consumer groups, builds on: IDs,
-// the header (Meta), and the encoding of elements.
+// Package entry has the commands on stream entries (XADD, XDEL, XTRIM, XLEN,
+// XRANGE, XSETID) as pure functions from a register's state to a change and a
+// reply. It also has the basis for package stream, which adds consumer groups:
+// IDs, the header (Meta) and the encoding of elements.
 package entry
 
 import (
@@ -10,7 +10,7 @@ import (
 	"synod/protocol/register"
 )
 
-// Unread stands for an unknown number of entries that a group has read.
+// Unread means that the number of entries a group has read is unknown.
 const Unread = -1
 
 // Meta is the header of a stream.
@@ -19,7 +19,7 @@ type Meta struct {
 	Last, First, MaxDeleted ID
 	Added                   uint64
 	Groups                  uint64
-	// Nodes counts the nodes. The last of them is Tail, the others are elements.
+	// Nodes counts the nodes. The last one is Tail, the others are elements.
 	Nodes uint64
 	Tail  Node
 }
@@ -34,7 +34,7 @@ func MetaOf(h register.Header) Meta {
 	return m
 }
 
-// Header encodes m. The rest is as in old, which may be the zero Header.
+// Header encodes m. Other header fields are copied from old, which may be zero.
 func (m *Meta) Header(old register.Header) register.Header {
 	aux := make([]byte, 0, 64)
 	for _, id := range []ID{m.Last, m.First, m.MaxDeleted} {
@@ -45,7 +45,7 @@ func (m *Meta) Header(old register.Header) register.Header {
 	return register.Header{Type: register.Stream, Encoding: old.Encoding, Expiry: old.Expiry, Size: m.Length, Aux: aux}
 }
 
-// Value encodes an entry's fields and values, which alternate.
+// Value encodes alternating fields and values of an entry.
 func Value(fields [][]byte) []byte {
 	n := binary.MaxVarintLen32
 	for _, f := range fields {
@@ -72,20 +72,20 @@ func Fields(value []byte) [][]byte {
 func Key(id ID) []byte     { return id.AppendTo(append(make([]byte, 0, 1+IDBytes), 'e')) }
 func nodeKey(id ID) []byte { return id.AppendTo(append(make([]byte, 0, 1+IDBytes), 'n')) }
 
-// Between returns the range of the keys with a prefix and an ID from one to another,
-// both included; a limit of zero is none.
+// Between returns the range of the keys with a prefix and an ID between two
+// IDs, inclusive. A limit of zero means none.
 func Between(prefix []byte, from, to ID, limit int) register.Range {
 	prefix = prefix[:len(prefix):len(prefix)]
 	return register.Range{From: from.AppendTo(prefix), To: register.Next(to.AppendTo(prefix)), Limit: limit}
 }
 
-// Prefix begins the keys of entries, NodePrefix those of nodes.
+// Prefix is the key prefix of entries, NodePrefix that of nodes.
 var (
 	Prefix     = []byte{'e'}
 	NodePrefix = []byte{'n'}
 )
 
-// Range returns the range of entries from one ID to another, both included.
+// Range returns the range of entries between two IDs, inclusive.
 func Range(from, to ID, limit int) register.Range {
 	return Between(Prefix, from, to, limit)
 }
@@ -112,15 +112,15 @@ func AppendUints(b []byte, numbers ...uint64) []byte {
 	return b
 }
 
-// AppendID appends an ID as two uvarints. Their order is not that of IDs.
+// AppendID appends an ID as two uvarints. They do not sort like IDs.
 func AppendID(b []byte, id ID) []byte { return AppendUints(b, id.MS, id.Seq) }
 
-// AppendText appends a text with its length.
+// AppendText appends a text after its length.
 func AppendText(b, text []byte) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(text))), text...)
 }
 
-// Reader decodes values from its beginning on. Missing ones are zero.
+// Reader decodes consecutive values. Missing ones are zero.
 type Reader []byte
 
 // Uint reads a uvarint.

@@ -7,10 +7,10 @@ import (
 	"synod/proxy/datatype/number"
 )
 
-// Redis keeps up to a hundred entries, or some 4 KiB, in one node of a tree, and
-// MAXLEN and MINID with ~ remove whole nodes. Clients see what they leave, and removing
-// whole nodes is cheaper than removing an entry with each command. So the nodes that
-// Redis would have are tracked here.
+// Redis keeps up to a hundred entries, or about 4 KiB, in one node of a tree,
+// and MAXLEN and MINID with ~ remove only whole nodes. Clients can see which
+// entries remain, and removing whole nodes is cheaper than removing an entry
+// with each command. So we track the nodes that Redis would have.
 
 // Redis's stream-node-max-entries and stream-node-max-bytes.
 const (
@@ -18,7 +18,7 @@ const (
 	nodeBytes   = 4096
 )
 
-// Node is a run of entries, from the one at Start to the start of the next node.
+// Node is a run of entries, from Start up to the next node.
 type Node struct {
 	Start ID
 	last  ID     // of the last entry, which may be deleted
@@ -44,8 +44,8 @@ func (n *Node) appendTo(b []byte) []byte {
 // Op sets the node's element.
 func (n *Node) Op() register.Op { return Put(nodeKey(n.Start), n.appendTo(nil)) }
 
-// Extend adds an entry at the end to the nodes. If a new node begins, it returns the
-// tail so far, which must be stored.
+// Extend adds an entry at the end. If that starts a new node, it returns the
+// old tail, which must be stored.
 func (m *Meta) Extend(id ID, fields [][]byte) (closed *Node) {
 	shape := shapeOf(fields)
 	t := &m.Tail
@@ -76,9 +76,9 @@ func textBytes(fields [][]byte) (n uint64) {
 	return n
 }
 
-// entryBytes returns the size of an entry in its node: flags, the difference of its ID
-// to the node's, its fields unless they are the first entry's, its values, and the
-// number of these elements.
+// entryBytes returns the size of an entry in its node: flags, the ID relative
+// to the node's, its fields unless they equal the first entry's, its values,
+// and the number of these elements.
 func (n *Node) entryBytes(id ID, fields [][]byte, shape uint64) uint64 {
 	size := 2 + integerBytes(int64(id.MS-n.Start.MS)) + integerBytes(int64(id.Seq-n.Start.Seq))
 	count := int64(len(fields)/2 + 3)
@@ -105,8 +105,8 @@ func shapeOf(fields [][]byte) uint64 {
 	return h.Sum64()
 }
 
-// elementBytes returns the size of a string in Redis's listpack, integerBytes that of a
-// number.
+// elementBytes returns the size of a string in Redis's listpack, integerBytes
+// that of an integer.
 func elementBytes(s []byte) uint64 {
 	if n, ok := number.ParseInt(s); ok {
 		return integerBytes(n)
@@ -140,7 +140,8 @@ func integerBytes(n int64) uint64 {
 	return size + 1
 }
 
-// backBytes returns the size of an element's back length, for walking backwards.
+// backBytes returns the size of an element's back length, which is used for
+// reading backwards.
 func backBytes(size uint64) uint64 {
 	n := uint64(1)
 	for limit := uint64(1 << 7); size >= limit && n < 5; limit <<= 7 {

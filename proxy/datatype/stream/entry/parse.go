@@ -14,7 +14,7 @@ import (
 
 var errID = resp.Err("ERR Invalid stream ID specified as stream command argument")
 
-// Check returns the error if the header is that of another type.
+// Check returns the error if the header belongs to another type.
 func Check(h register.Header) *resp.Value {
 	if h.Exists() && h.Type != register.Stream {
 		return resp.ErrWrongType
@@ -22,14 +22,15 @@ func Check(h register.Header) *resp.Value {
 	return nil
 }
 
-// ParseID reads "ms-seq", or "ms" with seq as given. As in Redis, the argument ends at
-// its first zero byte.
+// ParseID parses "ms-seq", or "ms" with the given seq. As in Redis, the
+// argument ends at its first zero byte.
 func ParseID(arg []byte, seq uint64) (ID, *resp.Value) {
 	id, _, err := parseOpenID(arg, seq, false)
 	return id, err
 }
 
-// parseOpenID is ParseID. If open is set, it also takes "ms-*" and reports it as auto.
+// parseOpenID is ParseID. If open is set, it also accepts "ms-*", reported as
+// auto.
 func parseOpenID(arg []byte, seq uint64, open bool) (id ID, auto bool, err *resp.Value) {
 	const longest = 127
 	if len(arg) > longest {
@@ -52,8 +53,8 @@ func parseOpenID(arg []byte, seq uint64, open bool) (id ID, auto bool, err *resp
 	return id, auto, nil
 }
 
-// parseUint reads a number as Redis does: strictly, or else like C's strtoull, which
-// takes leading spaces, signs and zeros, and wraps around.
+// parseUint parses a number as Redis does: strictly, or otherwise like C's
+// strtoull, which accepts leading spaces, signs and zeros, and wraps around.
 func parseUint(b []byte) (uint64, bool) {
 	if n, ok := number.ParseInt(b); ok {
 		return uint64(n), n >= 0
@@ -73,7 +74,8 @@ func parseUint(b []byte) (uint64, bool) {
 	return n, err == nil
 }
 
-// ParseAnyID is ParseID. It also takes "-" and "+" for the least and the greatest ID.
+// ParseAnyID is ParseID, but also accepts "-" and "+" for the smallest and
+// greatest ID.
 func ParseAnyID(arg []byte, seq uint64) (ID, *resp.Value) {
 	switch {
 	case datatype.Is(arg, "-"):
@@ -140,15 +142,15 @@ func ParseIDs(args [][]byte) ([]ID, *resp.Value) {
 	return ids, nil
 }
 
-// Limit converts a client's count. It cuts off only what no state can have.
+// Limit converts a client's count, clipped to what a state can hold.
 func Limit(n int64) int { return int(min(max(n, 0), math.MaxInt32)) }
 
-// Reply returns an entry as commands list it.
+// Reply returns an entry as listed by commands.
 func Reply(e register.Element) resp.Value {
 	return *resp.List(*IDReply(IDAtEnd(e.Key)), resp.Value{Kind: resp.Array, Elems: fieldReplies(e.Value)})
 }
 
-// fieldReplies is Fields for a reply.
+// fieldReplies is Fields, for a reply.
 func fieldReplies(value []byte) []resp.Value {
 	r := Reader(value)
 	elems := make([]resp.Value, min(r.Uint(), uint64(len(r))))
@@ -158,7 +160,7 @@ func fieldReplies(value []byte) []resp.Value {
 	return elems
 }
 
-// IDReply returns an ID as commands show it.
+// IDReply returns an ID as a reply.
 func IDReply(id ID) *resp.Value { return resp.Bytes(id.text()) }
 
 // Replies returns the list of entries.
@@ -170,7 +172,7 @@ func Replies(elems []register.Element) *resp.Value {
 	return &resp.Value{Kind: resp.Array, Elems: out}
 }
 
-// Lookup returns an element's value. If that is not known, it is added to need.
+// Lookup returns an element's value. If it is unknown, Lookup adds it to need.
 func Lookup(v register.View, key []byte, need *register.Projection) (value []byte, exists bool) {
 	value, exists, known := v.Lookup(key)
 	if !known {
@@ -179,7 +181,8 @@ func Lookup(v register.View, key []byte, need *register.Projection) (value []byt
 	return value, exists
 }
 
-// List returns the elements of a range. If they are not known, they are added to need.
+// List returns the elements of a range. If they are unknown, List adds them to
+// need.
 func List(v register.View, r register.Range, need *register.Projection) []register.Element {
 	elems, known := v.Range(r)
 	if !known {
@@ -191,8 +194,8 @@ func List(v register.View, r register.Range, need *register.Projection) []regist
 // Lacking reports whether something is needed.
 func Lacking(need *register.Projection) bool { return len(need.Keys) > 0 || len(need.Ranges) > 0 }
 
-// Changes is datatype.Changes with the operations sorted by key, which is the cheapest
-// order for many.
+// Changes is datatype.Changes with the operations sorted by key, the cheapest
+// order for many operations.
 func Changes(old, h register.Header, ops []register.Op, reply *resp.Value) operation.Effect {
 	register.Sort(ops)
 	return datatype.Changes(old, h, ops, reply)

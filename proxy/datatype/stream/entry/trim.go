@@ -10,7 +10,7 @@ import (
 	"synod/proxy/datatype/number"
 )
 
-// strategy is what decides which entries are trimmed.
+// strategy says how to select the entries to trim.
 type strategy uint8
 
 const (
@@ -40,14 +40,14 @@ var (
 	errNoStrategy    = resp.Err("ERR syntax error, XTRIM must be called with a trimming strategy")
 )
 
-// trimOptions are the options of XADD and XTRIM while they are read.
+// trimOptions are the parsed options of XADD and XTRIM.
 type trimOptions struct {
 	trimming
 	limited bool // LIMIT was given
 }
 
-// parse reads an option at the beginning of args and returns the number of arguments
-// that it takes; zero if it is none of these.
+// parse parses an option at the start of args and returns the number of
+// arguments used, or zero if it is not a trim option.
 func (o *trimOptions) parse(args [][]byte) (int, *resp.Value) {
 	switch {
 	case len(args) < 2:
@@ -111,10 +111,10 @@ func (o *trimOptions) finish(mustTrim bool) *resp.Value {
 	return nil
 }
 
-// needs returns what trimming reads if there is little to trim: the first node and,
-// unless only whole nodes are trimmed, the first entries. A stream at its maximum
-// length loses an entry with each XADD: more is for how many further ones it should
-// be enough.
+// needs returns what trimming reads if there is little to trim: the first node
+// and, unless only whole nodes are trimmed, the first entries. A stream at its
+// maximum length loses an entry with each XADD; more is the number of later
+// XADDs to provide for.
 func (t *trimming) needs(more int) register.Projection {
 	if t.by == trimNothing {
 		return register.Projection{}
@@ -133,12 +133,12 @@ func FirstOf(prefix []byte, n int) register.Range {
 	return r
 }
 
-// front is a stream's front while it is trimmed.
+// front is the front of a stream while it is trimmed.
 type front struct {
 	v register.View
 	*Meta
-	// closed is a node, and fresh the key of an entry, that are not stored yet:
-	// the last before the tail, and the last. Both may be nil.
+	// closed is the last node before the tail, and fresh the key of the last
+	// entry, if they are not stored yet; otherwise nil.
 	closed *Node
 	fresh  []byte
 
@@ -146,7 +146,7 @@ type front struct {
 	need register.Projection
 }
 
-// stored returns how many nodes are elements of the view.
+// stored returns how many nodes are elements in the view.
 func (f *front) stored() uint64 {
 	n := f.Nodes
 	if n > 0 {
@@ -158,15 +158,16 @@ func (f *front) stored() uint64 {
 	return n
 }
 
-// plan is how far to trim: some whole nodes, and perhaps the next in part.
+// plan says how far to trim: some whole nodes, and possibly part of the next
+// one.
 type plan struct {
 	nodes uint64 // whole ones
 	count uint64 // entries in them
 	part  *Node
-	most  uint64 // entries to remove from part, at most
+	most  uint64 // maximum number of entries to remove from part
 }
 
-// plan decides how far to trim. Nodes that it lacks are added to f.need.
+// plan decides how far to trim. It adds missing nodes to f.need.
 func (t *trimming) plan(f *front) (p plan) {
 	stored := f.stored()
 	var rows []register.Element
@@ -176,7 +177,7 @@ func (t *trimming) plan(f *front) (p plan) {
 			return p
 		}
 		if p.nodes < stored && p.nodes == uint64(len(rows)) {
-			// As many as would be enough if they are full, at least twice as many as
+			// Enough if the nodes are full, and at least twice as many as
 			// before.
 			guess := uint64(1)
 			if t.by == trimByLength {
@@ -218,8 +219,8 @@ func (f *front) node(i, stored uint64, rows []register.Element) *Node {
 	return &f.Tail
 }
 
-// takes reports whether the whole node is trimmed; left is the number of entries from
-// it on.
+// takes reports whether the whole node is trimmed; left is the number of
+// entries from this node on.
 func (t *trimming) takes(n *Node, left uint64) bool {
 	if t.by == trimByID {
 		return n.last.Less(t.id)
@@ -227,8 +228,8 @@ func (t *trimming) takes(n *Node, left uint64) bool {
 	return left-n.live >= t.length
 }
 
-// trim removes entries and returns how many. If f.need is not empty afterwards, the
-// result is void.
+// trim removes entries and returns their number. If f.need is not empty
+// afterwards, the result is invalid.
 func (t *trimming) trim(f *front) uint64 {
 	if t.by == trimNothing {
 		return 0
@@ -250,8 +251,8 @@ func (t *trimming) trim(f *front) uint64 {
 	return p.count + p.most
 }
 
-// apply carries out the plan. elems are the entries to remove, without the fresh one,
-// and the next one.
+// apply carries out the plan. elems are the entries to remove, except the fresh
+// one, and the entry after them.
 func (f *front) apply(p *plan, elems []register.Element) {
 	stored := f.stored()
 	if gone := min(p.nodes, stored); gone > 0 {
