@@ -65,7 +65,7 @@ func (l *largeRequest) chunks(room func() error, send func([]byte) error) error 
 			return err
 		}
 		n := wire.Cut(rest, message.ChunkBytes)
-		p := wire.Piece{ID: l.request.ID, Number: number, Last: n == len(rest), Ops: rest[:n]}
+		p := wire.Chunk{ID: l.request.ID, Number: number, Last: n == len(rest), Ops: rest[:n]}
 		if number == 0 {
 			p.Accept = l.request
 		}
@@ -76,8 +76,8 @@ func (l *largeRequest) chunks(room func() error, send func([]byte) error) error 
 	}
 }
 
-func encode(p *wire.Piece) []byte {
+func encode(p *wire.Chunk) []byte {
 	const head = 4 << 10 // what else chunk zero has, mostly
 	content := register.Change{Ops: p.Ops}
-	return wire.AppendPiece(make([]byte, 0, content.Bytes()+head), p)
+	return wire.AppendChunk(make([]byte, 0, content.Bytes()+head), p)
 }
