@@ -94,7 +94,7 @@ func (q *Request) Newest() ballot.Ballot {
 type Outcome uint8
 
 // The outcomes. From WrongEpoch on, they are not answers in the sense of §3: the node
-// is not counted. All of these except Unreachable mean that it changed nothing.
+// is not counted. Except with Unreachable and NoRoom, it changed nothing.
 const (
 	Promised    Outcome = iota + 1 // to a Prepare: promised; the record follows
 	ReadOK                         // to a Read: the record follows
