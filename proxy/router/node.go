@@ -186,8 +186,8 @@ func (n *node) seen() rpc.Mark {
 }
 
 // recognise compares the node that was reached with what the proxy remembers of it.
-// The node makes the same check, but the software of an older node, or of a copy, may
-// not.
+// The node makes the same check, but an outdated state of the node, or a copy of it, may
+// not notice.
 func (n *node) recognise(p rpc.Peer) error {
 	seen, self := n.seen(), p.Self
 	switch {
