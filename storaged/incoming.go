@@ -46,7 +46,7 @@ type incoming struct {
 	incomingID
 	lane    *lane
 	request *message.Request
-	inbox   *transfer.Inbox[*wire.Piece]
+	inbox   *transfer.Inbox[*wire.Chunk]
 	ctx     context.Context // until it ends, for whatever reason
 	end     context.CancelCauseFunc
 
@@ -123,10 +123,10 @@ func (t *incomings) len() int {
 }
 
 // chunkBytes is the size of a chunk's content.
-func chunkBytes(p *wire.Piece) int64 { return int64(register.Change{Ops: p.Ops}.Bytes()) }
+func chunkBytes(p *wire.Chunk) int64 { return int64(register.Change{Ops: p.Ops}.Bytes()) }
 
 // expects reports whether a chunk may be the next one. It notes that it has come.
-func (in *incoming) expects(p *wire.Piece) bool {
+func (in *incoming) expects(p *wire.Chunk) bool {
 	empty := len(p.Ops) == 0 && !(p.Number == 0 && p.Last)
 	large := len(p.Ops) > 1 && chunkBytes(p) > 2*message.ChunkBytes
 	if in.ended || p.Number != in.next || empty || large {
@@ -144,7 +144,7 @@ var (
 
 // chunk takes one chunk, on the goroutine that reads the session's bulk traffic.
 // An error means that the peer is broken.
-func (d *Daemon) chunk(s *rpc.Session, class rpc.Class, p *wire.Piece) error {
+func (d *Daemon) chunk(s *rpc.Session, class rpc.Class, p *wire.Chunk) error {
 	if class != rpc.Bulk {
 		return fmt.Errorf("a chunk of a state came as %s", class)
 	}

@@ -61,7 +61,7 @@ func (w *watch) end() {
 }
 
 // BenchmarkLargeAccept is an Accept with a state of a million elements, as one
-// message and in pieces: how long it took until it was acknowledged, how long the
+// message and in chunks: how long it took until it was acknowledged, how long the
 // lane let others wait, until all of it was in the store, and the memory that the
 // node took beyond that of the messages.
 func BenchmarkLargeAccept(b *testing.B) {
@@ -74,7 +74,7 @@ func BenchmarkLargeAccept(b *testing.B) {
 	}
 	n := startNode(b)
 	defer debug.SetGCPercent(debug.SetGCPercent(10)) // else it is garbage that is counted
-	for _, form := range []string{"ops", "pieces"} {
+	for _, form := range []string{"ops", "chunks"} {
 		b.Run(form, func(b *testing.B) {
 			c := n.dial()
 			var waited, acked time.Duration
@@ -82,7 +82,7 @@ func BenchmarkLargeAccept(b *testing.B) {
 			for i := range b.N {
 				q := c.setRequest(fmt.Sprint(form, i), "")
 				q.Epoch, q.Change = n.epoch, change
-				payloads, answer := c.payloads(q, form == "pieces")
+				payloads, answer := c.payloads(q, form == "chunks")
 				l := n.d.lanes[partition.Lane(q.Register.Key, uint32(len(n.d.lanes)))]
 				runtime.GC()
 				before, w := objects(), watchLane(l)
@@ -112,15 +112,15 @@ func BenchmarkLargeAccept(b *testing.B) {
 }
 
 // payloads returns the messages of a request, and where its answer will be.
-func (c *client) payloads(q *message.Request, inPieces bool) (out [][]byte, _ chan *answer) {
-	if !inPieces {
+func (c *client) payloads(q *message.Request, inChunks bool) (out [][]byte, _ chan *answer) {
+	if !inChunks {
 		var ch chan *answer
 		q.ID, ch = c.next()
 		return [][]byte{wire.AppendRequest(nil, q)}, ch
 	}
 	ps, ch := c.cut(q, message.ChunkBytes)
 	for _, p := range ps {
-		out = append(out, wire.AppendPiece(nil, p))
+		out = append(out, wire.AppendChunk(nil, p))
 	}
 	return out, ch
 }

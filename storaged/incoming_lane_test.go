@@ -34,15 +34,15 @@ func (n *testNode) busy(k string) (release func()) {
 	return func() { close(end) }
 }
 
-// One piece too many ends the session. What had come whole is voted for all the
+// One chunk too many ends the session. What had come whole is voted for all the
 // same, and nobody takes it away.
-func TestPieceBehindTheLast(t *testing.T) {
+func TestChunkBehindTheLast(t *testing.T) {
 	n := startNode(t)
 	c := n.dial()
 	ps, _ := c.cut(c.hashOf("k", 2000), 1<<20)
 	release := n.busy("k")
-	c.sendPieces(ps...)
-	c.sendPieces(&wire.Piece{ID: ps[0].ID, Number: uint32(len(ps)), Ops: ps[0].Ops, Last: true})
+	c.sendChunks(ps...)
+	c.sendChunks(&wire.Chunk{ID: ps[0].ID, Number: uint32(len(ps)), Ops: ps[0].Ops, Last: true})
 	select {
 	case <-c.s.Done():
 	case <-n.context().Done():
@@ -60,7 +60,7 @@ func TestPieceBehindTheLast(t *testing.T) {
 	}
 }
 
-// While a lane is busy, a state that comes for it in pieces holds up nothing that
+// While a lane is busy, a state that comes for it in chunks holds up nothing that
 // the session brings for other lanes.
 func TestStagingWaitsForItsLaneAlone(t *testing.T) {
 	n := startNode(t)
@@ -71,7 +71,7 @@ func TestStagingWaitsForItsLaneAlone(t *testing.T) {
 	}
 	release := n.busy("k")
 	ps, staged := c.cut(c.hashOf("k", 3000), 1<<20)
-	c.sendPieces(ps...)
+	c.sendChunks(ps...)
 	q := c.setRequest(other, strings.Repeat("v", 2<<20)) // comes as bulk
 	if r := c.do(q); r.Outcome != message.Acked {
 		t.Errorf("outcome %d", r.Outcome)
@@ -94,10 +94,10 @@ func TestOthersAreNotLateForAStagingWithoutRoom(t *testing.T) {
 	slow, slowly := c.cut(c.hashOf("k", 9000), 1<<20)
 	quick, quickly := c.cut(c.hashOf(other, 3000), 1<<20)
 	release := n.busy("k")
-	c.sendPieces(quick[0])
-	c.sendPieces(slow...)
-	c.sendPieces(quick[1:]...) // in time
-	find := func(p *wire.Piece) (in *incoming) {
+	c.sendChunks(quick[0])
+	c.sendChunks(slow...)
+	c.sendChunks(quick[1:]...) // in time
+	find := func(p *wire.Chunk) (in *incoming) {
 		for _, one := range n.d.incoming.all() {
 			if one.id == p.ID {
 				in = one
@@ -125,12 +125,12 @@ func TestStateTooLarge(t *testing.T) {
 	n.start()
 	n.create()
 	c := n.dial()
-	if r := c.doPieces(c.hashOf("large", 1500)); r.Outcome != message.Acked {
+	if r := c.doChunks(c.hashOf("large", 1500)); r.Outcome != message.Acked {
 		t.Errorf("outcome %d", r.Outcome)
 	}
 	ps, ch := c.cut(c.hashOf("larger", 3000), 1<<20)
 	ps[len(ps)-1].Last = false // it would go on
-	c.sendPieces(ps...)
+	c.sendChunks(ps...)
 	if r := c.await(ch).reply; r.Outcome != message.Busy {
 		t.Errorf("outcome %d", r.Outcome)
 	}
@@ -141,17 +141,17 @@ func TestStateTooLarge(t *testing.T) {
 func TestOvertakenStaging(t *testing.T) {
 	n := startNode(t)
 	c := n.dial()
-	for name, pieces := range map[string]struct{ before, behind int }{
-		"before the last piece": {1, 2}, "in the midst of it": {1, 18},
+	for name, chunks := range map[string]struct{ before, behind int }{
+		"before the last chunk": {1, 2}, "in the midst of it": {1, 18},
 	} {
-		q := c.hashOf("k", (pieces.before+pieces.behind)*1100)
+		q := c.hashOf("k", (chunks.before+chunks.behind)*1100)
 		ps, ch := c.cut(q, 1<<20)
-		ps[len(ps)-1].Last = pieces.behind < 10
-		c.sendPieces(ps[:pieces.before]...)
+		ps[len(ps)-1].Last = chunks.behind < 10
+		c.sendChunks(ps[:chunks.before]...)
 		waitFor(t, "the lane to say that it would vote", func() bool { return len(n.stagedFiles()) > 0 })
 		was := n.d.engine.Stats().StagedBytes
 		c.set("k", "newer")
-		c.sendPieces(ps[pieces.before:]...)
+		c.sendChunks(ps[chunks.before:]...)
 		if r := c.await(ch).reply; r.Outcome != message.Nacked {
 			t.Errorf("%s: outcome %d", name, r.Outcome)
 		}

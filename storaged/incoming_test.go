@@ -30,13 +30,13 @@ func (c *client) hashOf(k string, n int) *message.Request {
 	return q
 }
 
-// cut returns the pieces of an Accept, and where its answer will be.
-func (c *client) cut(q *message.Request, size int) ([]*wire.Piece, chan *answer) {
+// cut returns the chunks of an Accept, and where its answer will be.
+func (c *client) cut(q *message.Request, size int) ([]*wire.Chunk, chan *answer) {
 	id, ch := c.next()
-	var out []*wire.Piece
+	var out []*wire.Chunk
 	for rest := q.Change.Ops; ; {
 		n := wire.Cut(rest, size)
-		out = append(out, &wire.Piece{ID: id, Number: uint32(len(out)), Ops: rest[:n]})
+		out = append(out, &wire.Chunk{ID: id, Number: uint32(len(out)), Ops: rest[:n]})
 		if rest = rest[n:]; len(rest) == 0 {
 			break
 		}
@@ -46,21 +46,21 @@ func (c *client) cut(q *message.Request, size int) ([]*wire.Piece, chan *answer)
 	return out, ch
 }
 
-func (c *client) sendPieces(ps ...*wire.Piece) {
+func (c *client) sendChunks(ps ...*wire.Chunk) {
 	c.t.Helper()
 	for _, p := range ps {
-		if err := c.s.Send(rpc.Bulk, wire.AppendPiece(nil, p)); err != nil {
+		if err := c.s.Send(rpc.Bulk, wire.AppendChunk(nil, p)); err != nil {
 			c.t.Fatal(err)
 		}
 	}
 }
 
-// sendUntilEnd is sendPieces, for pieces at one of which the node ends the session,
+// sendUntilEnd is sendChunks, for chunks at one of which the node ends the session,
 // perhaps before the last is sent.
-func (c *client) sendUntilEnd(ps ...*wire.Piece) {
+func (c *client) sendUntilEnd(ps ...*wire.Chunk) {
 	c.t.Helper()
 	for _, p := range ps {
-		err := c.s.Send(rpc.Bulk, wire.AppendPiece(nil, p))
+		err := c.s.Send(rpc.Bulk, wire.AppendChunk(nil, p))
 		if errors.Is(err, rpc.ErrClosed) {
 			return
 		}
@@ -70,11 +70,11 @@ func (c *client) sendUntilEnd(ps ...*wire.Piece) {
 	}
 }
 
-// doPieces sends an Accept in pieces and waits for its answer.
-func (c *client) doPieces(q *message.Request) *message.Reply {
+// doChunks sends an Accept in chunks and waits for its answer.
+func (c *client) doChunks(q *message.Request) *message.Reply {
 	c.t.Helper()
 	ps, ch := c.cut(q, 1<<20)
-	c.sendPieces(ps...)
+	c.sendChunks(ps...)
 	return c.await(ch).reply
 }
 
@@ -116,13 +116,13 @@ func (n *testNode) stagedFiles() []os.DirEntry {
 	return files
 }
 
-// A state that came in pieces is there, also if the node ends right after it
+// A state that came in chunks is there, also if the node ends right after it
 // said so.
-func TestPieces(t *testing.T) {
+func TestChunks(t *testing.T) {
 	n := startNode(t)
 	c := n.dial()
 	const elements = 8000
-	if r := c.doPieces(c.hashOf("k", elements)); r.Outcome != message.Acked {
+	if r := c.doChunks(c.hashOf("k", elements)); r.Outcome != message.Acked {
 		t.Fatalf("outcome %d", r.Outcome)
 	}
 	n.restart(n.kill)
@@ -130,19 +130,19 @@ func TestPieces(t *testing.T) {
 	n.restart(func() { n.d.Close(n.context()) })
 	n.wantHash("k", elements)
 	c = n.dial()
-	one := c.hashOf("one", 1) // needs no pieces, but may come so
-	if r := c.doPieces(one); r.Outcome != message.Acked {
+	one := c.hashOf("one", 1) // needs no chunks, but may come so
+	if r := c.doChunks(one); r.Outcome != message.Acked {
 		t.Fatalf("outcome %d", r.Outcome)
 	}
-	if r := c.doPieces(one); r.Outcome != message.Acked { // delivered twice
+	if r := c.doChunks(one); r.Outcome != message.Acked { // delivered twice
 		t.Fatalf("outcome %d", r.Outcome)
 	}
 	n.idle()
 }
 
-// What cannot be voted for is answered at its first piece, and the others are
+// What cannot be voted for is answered at its first chunk, and the others are
 // let go by.
-func TestPiecesOfALostRound(t *testing.T) {
+func TestChunksOfALostRound(t *testing.T) {
 	n := startNode(t)
 	c := n.dial()
 	late, gone, ahead := c.hashOf("k", 3000), c.hashOf("k", 3000), c.hashOf("k", 3000)
@@ -154,20 +154,20 @@ func TestPiecesOfALostRound(t *testing.T) {
 		want message.Outcome
 	}{{late, message.Nacked}, {gone, message.WrongEpoch}, {ahead, message.ClockAhead}} {
 		ps, ch := c.cut(test.q, 1<<20)
-		c.sendPieces(ps[0])
+		c.sendChunks(ps[0])
 		if r := c.await(ch).reply; r.Outcome != test.want {
 			t.Errorf("outcome %d, want %d", r.Outcome, test.want)
 		}
-		c.sendPieces(ps[1:]...)
+		c.sendChunks(ps[1:]...)
 	}
 	// A promise in between is found out by the vote.
 	ps, ch := c.cut(c.hashOf("k", 3000), 1<<20)
-	c.sendPieces(ps[0])
+	c.sendChunks(ps[0])
 	waitFor(t, "the staging", func() bool { return n.d.incoming.len() == 1 })
 	if r := c.do(&message.Request{Kind: message.KindPrepare, Register: key("k"), Ballot: n.ballot()}); r.Outcome != message.Promised {
 		t.Fatalf("prepare: %+v", r)
 	}
-	c.sendPieces(ps[1:]...)
+	c.sendChunks(ps[1:]...)
 	if r := c.await(ch).reply; r.Outcome != message.Nacked {
 		t.Errorf("outcome %d", r.Outcome)
 	}
@@ -177,31 +177,31 @@ func TestPiecesOfALostRound(t *testing.T) {
 	}
 }
 
-// Pieces that make no sense end their session, and nothing is voted for.
-func TestSenselessPieces(t *testing.T) {
+// Chunks that make no sense end their session, and nothing is voted for.
+func TestSenselessChunks(t *testing.T) {
 	n := startNode(t)
-	for name, send := range map[string]func(*client, []*wire.Piece){
-		"left out": func(c *client, ps []*wire.Piece) { c.sendPieces(ps[0], ps[2]) },
-		"doubled":  func(c *client, ps []*wire.Piece) { c.sendPieces(ps[0], ps[1], ps[1]) },
-		"anew":     func(c *client, ps []*wire.Piece) { c.sendPieces(ps[0], ps[0]) },
-		"swapped": func(c *client, ps []*wire.Piece) {
+	for name, send := range map[string]func(*client, []*wire.Chunk){
+		"left out": func(c *client, ps []*wire.Chunk) { c.sendChunks(ps[0], ps[2]) },
+		"doubled":  func(c *client, ps []*wire.Chunk) { c.sendChunks(ps[0], ps[1], ps[1]) },
+		"anew":     func(c *client, ps []*wire.Chunk) { c.sendChunks(ps[0], ps[0]) },
+		"swapped": func(c *client, ps []*wire.Chunk) {
 			ps[1].Ops, ps[2].Ops = ps[2].Ops, ps[1].Ops
 			c.sendUntilEnd(ps...)
 		},
-		"empty":           func(c *client, ps []*wire.Piece) { c.sendPieces(ps[0], &wire.Piece{ID: ps[0].ID, Number: 1}) },
-		"empty and first": func(c *client, ps []*wire.Piece) { ps[0].Ops = nil; c.sendPieces(ps[0]) },
-		"of too much": func(c *client, ps []*wire.Piece) {
+		"empty":           func(c *client, ps []*wire.Chunk) { c.sendChunks(ps[0], &wire.Chunk{ID: ps[0].ID, Number: 1}) },
+		"empty and first": func(c *client, ps []*wire.Chunk) { ps[0].Ops = nil; c.sendChunks(ps[0]) },
+		"of too much": func(c *client, ps []*wire.Chunk) {
 			for i := range ps[1].Ops[:2] {
 				ps[1].Ops[i].Value = make([]byte, message.ChunkBytes)
 			}
-			c.sendPieces(ps[:2]...)
+			c.sendChunks(ps[:2]...)
 		},
-		"of nothing": func(c *client, ps []*wire.Piece) {
+		"of nothing": func(c *client, ps []*wire.Chunk) {
 			ps[0].Accept.Change.Header = register.Header{}
 			c.sendUntilEnd(ps...)
 		},
-		"as votes": func(c *client, ps []*wire.Piece) {
-			if err := c.s.Send(rpc.Votes, wire.AppendPiece(nil, ps[0])); err != nil {
+		"as votes": func(c *client, ps []*wire.Chunk) {
+			if err := c.s.Send(rpc.Votes, wire.AppendChunk(nil, ps[0])); err != nil {
 				t.Fatal(err)
 			}
 		},
@@ -227,14 +227,14 @@ func TestTooManyStagings(t *testing.T) {
 	n := startNode(t)
 	type begun struct {
 		c  *client
-		ps []*wire.Piece
+		ps []*wire.Chunk
 		ch chan *answer
 	}
 	var all []begun
 	begin := func(c *client) begun {
 		b := begun{c: c}
 		b.ps, b.ch = c.cut(c.hashOf(fmt.Sprint("k", len(all)), 100), 30<<10)
-		c.sendPieces(b.ps[0])
+		c.sendChunks(b.ps[0])
 		return b
 	}
 	refused := func(b begun) {
@@ -242,7 +242,7 @@ func TestTooManyStagings(t *testing.T) {
 		if r := b.c.await(b.ch).reply; r.Outcome != message.Busy {
 			t.Fatalf("outcome %d", r.Outcome)
 		}
-		b.c.sendPieces(b.ps[1:]...)
+		b.c.sendChunks(b.ps[1:]...)
 	}
 	for range (incomingLimits.Open - incomingLimits.Reserved) / incomingLimits.OpenEach {
 		c := n.dial()
@@ -261,7 +261,7 @@ func TestTooManyStagings(t *testing.T) {
 		t.Errorf("%d stagings", got)
 	}
 	for _, b := range all {
-		b.c.sendPieces(b.ps[1:]...)
+		b.c.sendChunks(b.ps[1:]...)
 		if r := b.c.await(b.ch).reply; r.Outcome != message.Acked {
 			t.Errorf("outcome %d", r.Outcome)
 		}
@@ -275,7 +275,7 @@ func TestStagingsEnd(t *testing.T) {
 	n := startNode(t)
 	c := n.dial()
 	ps, ch := c.cut(c.hashOf("k", 3000), 1<<20)
-	c.sendPieces(ps[:2]...)
+	c.sendChunks(ps[:2]...)
 	waitFor(t, "the staging", func() bool { return n.d.incoming.len() == 1 })
 	n.d.endLate(n.d.monotonic())
 	if n.d.incoming.len() != 1 {
@@ -289,9 +289,9 @@ func TestStagingsEnd(t *testing.T) {
 		t.Errorf("outcome %d", r.Outcome)
 	}
 	n.idle()
-	c.sendPieces(ps[2:]...)
+	c.sendChunks(ps[2:]...)
 	ps, _ = c.cut(c.hashOf("k", 3000), 1<<20)
-	c.sendPieces(ps[:2]...)
+	c.sendChunks(ps[:2]...)
 	waitFor(t, "the staging", func() bool { return n.d.incoming.len() == 1 })
 	c.s.Close()
 	n.idle()
@@ -301,7 +301,7 @@ func TestStagingsEnd(t *testing.T) {
 }
 
 // A node without room refuses large states, and goes on.
-func TestPiecesWithoutRoom(t *testing.T) {
+func TestChunksWithoutRoom(t *testing.T) {
 	n := prepareNode(t)
 	g := new(gatedDisk)
 	n.cfg.disk = g.disk()
@@ -310,18 +310,18 @@ func TestPiecesWithoutRoom(t *testing.T) {
 	n.create()
 	c := n.dial()
 	ps, ch := c.cut(c.hashOf("k", 3000), 1<<20)
-	c.sendPieces(ps[0])
+	c.sendChunks(ps[0])
 	waitFor(t, "the staging", func() bool { return n.d.incoming.len() == 1 })
 	g.free.Store(0)
 	waitFor(t, "the node to notice", func() bool { return n.d.engine.Ready() != nil })
-	c.sendPieces(ps[1:]...)
+	c.sendChunks(ps[1:]...)
 	if r := c.await(ch).reply; r.Outcome != message.DiskFull {
 		t.Errorf("outcome %d", r.Outcome)
 	}
 	n.idle()
 	g.free.Store(1 << 40)
 	waitFor(t, "the node to notice", func() bool { return n.d.engine.Ready() == nil })
-	if r := c.doPieces(c.hashOf("k", 3000)); r.Outcome != message.Acked {
+	if r := c.doChunks(c.hashOf("k", 3000)); r.Outcome != message.Acked {
 		t.Errorf("outcome %d", r.Outcome)
 	}
 	n.wantHash("k", 3000)

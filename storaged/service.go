@@ -120,7 +120,7 @@ func (d *Daemon) noRoom(s *rpc.Session, _ rpc.Class, head []byte) {
 	case !ok:
 	case kind == wire.KindRequest:
 		d.refuse(s, []item{{request: &message.Request{ID: id, Kind: message.KindAccept}}}, message.Busy)
-	case kind == wire.KindPiece:
+	case kind == wire.KindChunk:
 		if in := d.incoming.find(incomingID{s, id}); in != nil {
 			in.skipped = true
 			in.end(errNoRoom)
@@ -149,8 +149,8 @@ func (d *Daemon) message(s *rpc.Session, class rpc.Class, b *wire.Batch, sort *s
 		}
 		i := partition.Lane(q.Register.Key, uint32(len(d.lanes)))
 		sort.byLane[i] = append(sort.byLane[i], item{session: s, request: q})
-	case wire.KindPiece:
-		p, err := b.Piece()
+	case wire.KindChunk:
+		p, err := b.Chunk()
 		if err != nil {
 			return err
 		}

@@ -5,7 +5,7 @@
 // (docs/protocol.md §9). The Table is that assignment, Plan lays out the first one,
 // Slot maps a key to its slot.
 //
-// The package is pure: no clock, no I/O, no randomness. A Table that Decode or
-// Plan returned is valid, that is, every slot stands in exactly one range and
-// every range is held by known nodes; it is shared freely and never modified.
+// The package is pure: no clock, no I/O, no randomness. A Table from Decode or Plan
+// is valid: every slot is in exactly one range and every range is held by known
+// nodes. It may be shared freely and is never modified.
 package placement

@@ -7,16 +7,15 @@ import (
 	"synod/protocol/caspaxos/quorum"
 )
 
-// Plan lays out all slots over groups of the nodes, each slot with so many
-// replicas, for a cluster that holds nothing yet (epoch 1). The result depends
-// on the set of names only, not on their order.
+// Plan assigns all slots to groups of nodes with the given number of replicas, for an
+// empty cluster (epoch 1). The result depends only on the set of names, not on their
+// order.
 //
-// With as many nodes as replicas there is one group. With more, the nodes form
-// a ring and each node begins a group of itself and its successors. Every node
-// is then in as many groups, and when one is lost its work falls to all its
-// neighbours on the ring; independent groups would leave it to two nodes, and
-// all combinations of nodes would make any loss of a quorum's worth of nodes
-// hit some slot.
+// With as many nodes as replicas there is one group. With more, the nodes form a ring,
+// and each node begins a group of itself and its successors. So every node is in the
+// same number of groups, and when one is lost, all its neighbours on the ring share its
+// work. With independent groups, two nodes would have to take all of it. With all
+// combinations of nodes as groups, any loss of a quorum of nodes would hit some slot.
 func Plan(nodes []string, replicas int) (*Table, error) {
 	names := slices.Sorted(slices.Values(nodes))
 	for i, n := range names {

@@ -9,9 +9,9 @@ import (
 // Slots is the number of slots that keys are spread over.
 const Slots = partition.Slots
 
-// Slot returns the slot of a key, as Redis Cluster computes it: CRC16 of the
-// key, or of its hash tag, that is what stands between the first '{' and the
-// first '}' after it, unless that is empty.
+// Slot returns the slot of a key, as Redis Cluster computes it: CRC16 of the key, or
+// of its hash tag. The hash tag is the text between the first '{' and the first '}'
+// after it, unless that is empty.
 func Slot(key []byte) uint16 {
 	if open := bytes.IndexByte(key, '{'); open >= 0 {
 		if n := bytes.IndexByte(key[open+1:], '}'); n > 0 {

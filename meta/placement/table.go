@@ -20,7 +20,7 @@ const Format = 1
 // ErrInvalid is wrapped by every error that Decode and Validate return.
 var ErrInvalid = errors.New("invalid placement table")
 
-// State is where a range stands between two configurations (§9).
+// State says whether a range is moving between two configurations (§9).
 type State string
 
 // The states of a range.
@@ -48,9 +48,9 @@ type Range struct {
 	Group string `json:"group"`
 	// Next is the group that the range moves to; set under JOINT only.
 	Next string `json:"next,omitempty"`
-	// Since names, for each member of Group and Next, the epoch in which its
-	// membership began. A node whose last known epoch of a slot is older drops
-	// what it holds of it.
+	// Since has, for each member of Group and Next, the epoch in which its membership
+	// began. A node whose last known epoch of a slot is older drops its data of the
+	// slot.
 	Since map[string]uint64 `json:"since"`
 }
 
@@ -61,11 +61,11 @@ func (r *Range) Slots() int { return int(r.Last) - int(r.First) + 1 }
 type Table struct {
 	Format int     `json:"format"`
 	Groups []Group `json:"groups"`
-	// Ranges are in order of their slots and leave none out.
+	// Ranges are in order of their slots and cover all of them.
 	Ranges []Range `json:"ranges"`
 }
 
-// Lookup returns the range that slot stands in.
+// Lookup returns the range that contains slot.
 func (t *Table) Lookup(slot uint16) *Range {
 	i := sort.Search(len(t.Ranges), func(i int) bool { return t.Ranges[i].Last >= slot })
 	return &t.Ranges[i]
@@ -124,8 +124,8 @@ func (t *Table) Encode() ([]byte, error) {
 	return json.Marshal(t)
 }
 
-// Decode reads and validates an encoded table. Fields that it does not know
-// are an error: a newer program's rules must not be half followed.
+// Decode reads and validates an encoded table. Unknown fields are an error: it would
+// be unsafe to follow only part of a newer version's rules.
 func Decode(data []byte) (*Table, error) {
 	var head struct {
 		Format int `json:"format"`

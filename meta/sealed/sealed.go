@@ -1,11 +1,10 @@
-// Package sealed keeps small things in files, so that what is read back is
-// either what was written or an error, whatever the disk did to it. Every file
-// carries a checksum over its content and its label: what kind of thing it
-// holds, and whose. So a block that found its way from one file into another
-// does not pass either.
+// Package sealed keeps small data in files. A read returns either what was written or
+// an error, even if the disk has damaged the file. Every file has a checksum over its
+// content and its label, which says what kind of data it holds, and whose. So a block
+// that was misplaced from another file is detected, too.
 //
-// A whole File is replaced at every write and needs room for a second one
-// meanwhile. A Mirror needs room when it is made and none later.
+// Write replaces the whole file and needs disk space for a second one meanwhile. A
+// Mirror needs disk space only when it is created.
 package sealed
 
 import (
@@ -42,7 +41,7 @@ func pack(label string, number uint64, payload []byte) []byte {
 	return b
 }
 
-// unpack returns the payload that b begins with.
+// unpack returns the payload at the start of b.
 func unpack(label string, b []byte) (number uint64, payload []byte, ok bool) {
 	if len(b) < seal {
 		return 0, nil, false
@@ -74,8 +73,8 @@ func Read(path, label string) ([]byte, error) {
 	return payload, nil
 }
 
-// Replace makes a file of bytes as they are, instead of one that may be there. After
-// a crash it is there as a whole or not.
+// Replace writes bytes to a file without a seal, and replaces an existing file. After a
+// crash the file is either complete or unchanged.
 func Replace(path string, b []byte) (err error) {
 	dir := filepath.Dir(path)
 	f, err := os.CreateTemp(dir, filepath.Base(path)+".*.tmp")
@@ -97,18 +96,18 @@ func Replace(path string, b []byte) (err error) {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// Mirror is a file of a fixed size that holds its content twice. It is
-// overwritten in place, one half after the other, each made durable before the
-// next step: a crash tears at most one of them, and what was damaged in one is
-// read from the other. It is not safe for concurrent use.
+// Mirror is a file of fixed size that holds its content twice. Write overwrites one half
+// after the other in place, and makes each durable before the next step. So a crash
+// damages at most one half, and the other can be read. A Mirror is not safe for
+// concurrent use.
 type Mirror struct {
 	path, label string
 	half        int
 	number      uint64 // of the last write
 }
 
-// OpenMirror reads a mirror whose content has up to most bytes. The content is
-// nil if there is no such file: the first Write makes it.
+// OpenMirror reads a mirror whose content has at most most bytes. The content is nil if
+// the file does not exist: the first Write creates it.
 func OpenMirror(path, label string, most int) (*Mirror, []byte, error) {
 	m := &Mirror{path: path, label: label, half: seal + most}
 	f, err := os.Open(path)
@@ -124,7 +123,7 @@ func OpenMirror(path, label string, most int) (*Mirror, []byte, error) {
 		b := make([]byte, m.half)
 		n, err := f.ReadAt(b, int64(i*m.half))
 		if err != nil && err != io.EOF {
-			continue // what cannot be read here may be readable there
+			continue // the other half may be readable
 		}
 		if number, payload, ok := unpack(label, b[:n]); ok && number > m.number {
 			m.number, content = number, payload
@@ -136,8 +135,8 @@ func OpenMirror(path, label string, most int) (*Mirror, []byte, error) {
 	return m, content, nil
 }
 
-// Write makes payload the content, durably. After an error the content is the
-// old or the new.
+// Write replaces the content by payload, durably. After an error the content is either
+// the old or the new.
 func (m *Mirror) Write(payload []byte) error {
 	if seal+len(payload) > m.half {
 		return fmt.Errorf("%s: %d bytes where %d have room", m.path, len(payload), m.half-seal)

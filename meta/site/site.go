@@ -1,5 +1,5 @@
-// Package site tells where a data directory is, so that a copy of one is told
-// from the directory itself.
+// Package site tells where a data directory is, to distinguish the directory from a
+// copy of it.
 package site
 
 import (
@@ -10,9 +10,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Site is where a data directory is: which files it consists of, known by one of
-// them that is never replaced, in which run of which machine. The zero Site is
-// unknown and the same as none.
+// Site is where a data directory is. It identifies one of the directory's files, which
+// is never replaced, and the run of the machine. The zero Site is unknown and equals no
+// other.
 type Site struct {
 	Boot   string `json:"boot"`   // of the operating system
 	Device uint64 `json:"device"` // of the file
@@ -37,13 +37,13 @@ func Of(f *os.File) (Site, error) {
 	return s, nil
 }
 
-// Same reports whether two sites are the same directory in the same run of the
-// same machine: whoever has locked it there is its only user.
+// Same reports whether two sites are the same directory in the same run of the same
+// machine: then the process that has locked it is its only user.
 func (s Site) Same(t Site) bool { return s == t && s != Site{} }
 
-// SameFiles reports whether two sites have the same files, perhaps after a
-// restart of the machine or in another machine. A copy made file by file has
-// others. A copy of the whole device has not.
+// SameFiles reports whether two sites have the same files, maybe after a restart of the
+// machine or on another machine. A copy made file by file has other files; a copy of
+// the whole device cannot be distinguished.
 func (s Site) SameFiles(t Site) bool {
 	return s != Site{} && s.Inode == t.Inode && s.Made == t.Made && (s.Made != 0 || s.Device == t.Device)
 }

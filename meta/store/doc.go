@@ -1,20 +1,19 @@
-// Package store keeps what a cluster's processes must agree on in etcd: the
-// cluster's identity, its placement table, which nodes and proxies are there,
-// and the counter that proposer ids come from. It is the only importer of the
-// etcd client, and works with every etcd from 3.4 on.
+// Package store keeps in etcd what a cluster's processes must agree on: the cluster's
+// identity, its placement table, which nodes and proxies are up, and the counter of
+// proposer ids. Only this package imports the etcd client. It works with etcd 3.4 and
+// later.
 //
 // # How it behaves
 //
-// Open contacts nobody. Calls wait for an etcd that does not answer until
-// their context ends, and the Store says so in the log: once when the outage is
-// noticed, every ten seconds while it lasts, once when it is over. A call that
-// fails has one of the package's sentinel errors in its chain, or
-// ErrUnavailable.
+// Open does not connect. If etcd does not answer, calls wait until their context ends,
+// and the Store logs it: when it notices the outage, every ten seconds while it lasts,
+// and when it is over. The error of a failed call wraps one of the package's sentinel
+// errors, or ErrUnavailable.
 //
 // Nothing that serves clients depends on etcd being there all the time. Watch
 // delivers the newest Snapshot and keeps following through outages,
-// compactions and restarts of etcd; whoever holds a Snapshot may use it until
-// the next arrives. A Registration keeps itself alive and comes back by itself.
+// compactions and restarts of etcd; a Snapshot may be used until the next arrives. A
+// Registration renews itself, also after an outage.
 //
 // # What a storage node does
 //
@@ -27,9 +26,9 @@
 //	reg.Close(ctx)           // and when nothing is written any more:
 //	reg.Left(ctx, position)
 //
-// StoreID is a random number that the data directory was given when it was
-// made (NewID); a node that lost its disk is not the node it was and needs a
-// new node id (docs/protocol.md §9). A proxy does the same with NextProposerID,
+// StoreID is a random number that the data directory was given when it was created
+// (NewID). A node that has lost its disk counts as another node and needs a new node id
+// (docs/protocol.md §9). A proxy does the same with NextProposerID,
 // WaitTable and RegisterProxy.
 //
 // # Keys

@@ -13,8 +13,7 @@ import (
 	"synod/protocol/caspaxos/ballot"
 )
 
-// Init creates the cluster: its identity, its secret and its first placement
-// table. It
+// Init creates the cluster: its identity, its secret and its first placement table. It
 // fails with ErrExists if the cluster was initialised before, and with
 // ErrNotRegistered if a node of the table is not up.
 func (s *Store) Init(ctx context.Context, table *placement.Table) error {
@@ -67,9 +66,9 @@ func Missing(snap *Snapshot, names []string) []string {
 	return missing
 }
 
-// NextProposerID returns a proposer id above another that etcd has never given
-// out before in this cluster, unless it was restored from an older backup: nodes
-// know, and name the highest id that they have met. An id whose answer was lost
+// NextProposerID returns a proposer id above another one. etcd has never given it out
+// before in this cluster, unless etcd was restored from an older backup: then nodes
+// refuse the id and report the highest that they have seen. An id whose answer was lost
 // stays unused.
 func (s *Store) NextProposerID(ctx context.Context, above ballot.ProposerID) (ballot.ProposerID, error) {
 	key := s.key("proposer")

@@ -23,11 +23,10 @@ import (
 //     last to be started;
 //   - with ErrRunning if the node runs elsewhere, which it notices within some
 //     seconds, and with ErrMoved if the directory is a copy of one that was not
-//     left in order, unless info.Moved.
+//     closed properly, unless info.Moved.
 //
-// An earlier registration of the same data directory where it is now (the
-// process died and was started again) is taken over at once, any other when its
-// lease has run out.
+// An earlier registration of the same data directory at the same site (the process died
+// and was restarted) is taken over at once, any other when its lease has run out.
 func (s *Store) RegisterNode(ctx context.Context, info NodeInfo) (*Registration, error) {
 	if err := placement.CheckName(info.ID); err != nil {
 		return nil, fmt.Errorf("node %w", err)
@@ -68,14 +67,14 @@ func (e *heldError) Unwrap() error { return errHeld }
 type holder struct {
 	lease   clientv3.LeaseID
 	left    int64 // seconds that it had left when it was last looked at
-	renewed int   // times that it was seen to have more left than before
+	renewed int   // how often it was seen to have more left than before
 }
 
-// renewals is how often a lease is seen to be renewed before its holder counts as
-// running: once may be an etcd that elected a leader.
+// renewals is how often a lease must be seen to be renewed before its holder counts as
+// running: a single renewal may come from a leader election in etcd.
 const renewals = 2
 
-// wait returns nil after a while, or ErrRunning if somebody renews the lease.
+// wait returns nil after a while, or ErrRunning if the lease is being renewed.
 func (h *holder) wait(ctx context.Context, s *Store, held *heldError) error {
 	if h.lease != held.lease {
 		if h.lease == 0 {
@@ -162,9 +161,9 @@ func (c *nodeClaim) checkStore(node *mvccpb.KeyValue) error {
 	return nil
 }
 
-// checkAlive judges somebody else's registration whose lease has not run out. At
-// the same site that was an earlier process on this directory, which it does not
-// use any more: this one has locked it.
+// checkAlive judges another registration whose lease has not run out. At the same site
+// it belongs to an earlier process on this directory, which cannot use it any more: this
+// process has locked it.
 func (c *nodeClaim) checkAlive(first bool, alive *mvccpb.KeyValue) error {
 	rec, err := decode[aliveRecord](string(alive.Key), alive.Value)
 	switch {
@@ -180,8 +179,8 @@ func (c *nodeClaim) checkAlive(first bool, alive *mvccpb.KeyValue) error {
 	return &heldError{clientv3.LeaseID(alive.Lease)}
 }
 
-// mayStart reports whether nobody else can be at work with the node's identity,
-// now that the last registration has ended.
+// mayStart reports whether, now that the last registration has ended, no other process
+// can be running with the node's identity.
 func (c *nodeClaim) mayStart(mark *markRecord) bool {
 	return mark.Life.Number == 0 || c.Moved || mark.Site.SameFiles(c.Site) ||
 		mark.Left && mark.Position == c.Past.Recovered
@@ -191,7 +190,7 @@ func (c *nodeClaim) record() nodeRecord {
 	return nodeRecord{ID: c.ID, Addr: c.Addr, Admin: c.Admin, StoreID: c.StoreID, Version: c.Version, Since: c.since}
 }
 
-// mark returns the write of how far the node has come.
+// mark returns the write that records how far the node has come.
 func (c *nodeClaim) mark(s *Store, position uint64, left bool) clientv3.Op {
 	c.reported, c.marked = position, s.now()
 	return clientv3.OpPut(s.key(c.markKey()), encode(markRecord{
@@ -222,9 +221,9 @@ func (c *nodeClaim) leave(s *Store) []clientv3.Op {
 	return []clientv3.Op{clientv3.OpPut(s.key(c.nodeKey()), encode(rec)), c.mark(s, c.Synced(), false)}
 }
 
-// Left notes that a node has ended in order, with everything durable up to a
-// position: its directory, if it is at that position, may be used elsewhere. It
-// is called after Close, when nothing is written any more.
+// Left notes that a node has shut down properly, with everything durable up to a
+// position: a directory at that position may then be used elsewhere. It must be called
+// after Close, when nothing is written any more.
 func (r *Registration) Left(ctx context.Context, position uint64) error {
 	c, ok := r.claim.(*nodeClaim)
 	if !ok {

@@ -31,8 +31,8 @@ func (o *outage) dial(ctx context.Context, addr string) (net.Conn, error) {
 	return c, err
 }
 
-// cause returns what says most of why an attempt failed with err: rather
-// "connection refused" than that time ran out.
+// cause returns the most informative reason why an attempt failed with err: rather
+// "connection refused" than a timeout.
 func (o *outage) cause(err error) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()

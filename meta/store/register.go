@@ -14,19 +14,18 @@ import (
 	"google.golang.org/grpc"
 )
 
-// leaseTTL is the time after which a process that is gone is seen as down.
+// leaseTTL is the time after which a process that is gone counts as down.
 const leaseTTL = 5 * time.Second
 
-// markEvery is how often is looked whether a node's mark has moved, markPause
-// the least time between two writes of it: they stay in etcd until it is
-// compacted.
+// markEvery is how often a node's mark is checked for changes. markPause is the minimum
+// time between two writes of it, as these stay in etcd until it is compacted.
 const (
 	markEvery = time.Second
 	markPause = 5 * time.Second
 )
 
-// Registration keeps a node or a proxy listed as up until it is closed. When
-// etcd was away it comes back by itself.
+// Registration keeps a node or a proxy listed as up until it is closed. It renews itself
+// after an outage of etcd.
 type Registration struct {
 	store    *Store
 	claim    claim
@@ -43,12 +42,12 @@ type claim interface {
 	aliveKey() string
 	// others are more keys whose rows are checked.
 	others() []string
-	// check reports what forbids the registration, by the rows of aliveKey and
-	// others, nil where there is none.
+	// check returns an error if the rows of aliveKey and others forbid the registration.
+	// A missing row is nil.
 	check(r *Registration, first bool, alive *mvccpb.KeyValue, others []*mvccpb.KeyValue) error
 	// puts returns what is to be written, under the lease where one is needed.
 	puts(s *Store, instance string, lease clientv3.LeaseID) []clientv3.Op
-	// report returns what is to be written because something has moved.
+	// report returns what is to be written because something has changed.
 	report(s *Store) []clientv3.Op
 	// leave returns what is to be written when the process signs off.
 	leave(s *Store) []clientv3.Op
@@ -86,7 +85,7 @@ func (s *Store) register(ctx context.Context, what string, c claim) (*Registrati
 }
 
 // Lost reports that the registration ended for good, with ErrSuperseded,
-// ErrNodeTaken or ErrOtherCluster: the process must not go on.
+// ErrNodeTaken or ErrOtherCluster: the process must stop.
 func (r *Registration) Lost() <-chan error { return r.lost }
 
 // Close signs off: the process is listed as down at once. If etcd does not
@@ -111,8 +110,8 @@ func (r *Registration) Close(ctx context.Context) error {
 }
 
 // put writes the records under a new lease and returns the revision. A first
-// registration takes over an earlier start's; a later one does not take over
-// from a start that came after it.
+// registration takes over from an earlier start; a repeated one does not take over from
+// a later start.
 func (r *Registration) put(ctx context.Context, first bool) (int64, error) {
 	s := r.store
 	var gets []clientv3.Op
@@ -230,8 +229,8 @@ func (r *Registration) hold(ctx context.Context, rev int64) error {
 	}
 }
 
-// report writes what has moved since the last time, if anything. A report that
-// fails is made up for by the next.
+// report writes what has changed since the last time, if anything. If it fails, the next
+// report makes up for it.
 func (r *Registration) report(ctx context.Context) {
 	s := r.store
 	puts := r.claim.report(s)
@@ -277,8 +276,8 @@ func (c *proxyClaim) others() []string            { return nil }
 func (c *proxyClaim) report(*Store) []clientv3.Op { return nil }
 func (c *proxyClaim) leave(*Store) []clientv3.Op  { return nil }
 
-// check refuses an id under which another proxy is listed. One that was listed
-// first waits until the other has found out that the nodes refuse it.
+// check refuses an id under which another proxy is listed. If this proxy was listed
+// first, it waits until the other has found out that the nodes refuse it.
 func (c *proxyClaim) check(_ *Registration, first bool, alive *mvccpb.KeyValue, _ []*mvccpb.KeyValue) error {
 	switch {
 	case alive == nil:

@@ -8,8 +8,8 @@ import (
 	"synod/protocol/rpc"
 )
 
-// saved is what processes keep of a Snapshot, to go on from it when they start
-// while etcd is away.
+// saved is the part of a Snapshot that processes keep, to be able to start from it while
+// etcd is unavailable.
 type saved struct {
 	Format    int             `json:"format"`
 	ClusterID string          `json:"cluster_id"`
@@ -26,8 +26,8 @@ type savedNode struct {
 
 const savedFormat = 1
 
-// Save returns what Restore reads: all that it takes to serve. Equal placements
-// have equal forms. The snapshot has a table.
+// Save encodes all that is needed to serve, for Restore. Equal placements have equal
+// encodings. The snapshot must have a table.
 func (s *Store) Save(snap *Snapshot) ([]byte, error) {
 	table, err := snap.Table.Encode()
 	if err != nil {
@@ -43,8 +43,8 @@ func (s *Store) Save(snap *Snapshot) ([]byte, error) {
 	return json.Marshal(kept)
 }
 
-// Restore returns a snapshot that was saved, without proxies. From now on the
-// store follows no other cluster, and no older placement.
+// Restore returns a saved snapshot, without proxies. From now on the store accepts no
+// other cluster and no older placement.
 func (s *Store) Restore(b []byte) (*Snapshot, error) {
 	var kept saved
 	if err := json.Unmarshal(b, &kept); err != nil {

@@ -26,11 +26,11 @@ type NodeInfo struct {
 	// ClusterID is the identity that the data directory remembers; empty for
 	// one that has not been in a cluster yet.
 	ClusterID string
-	// Past is what the data directory remembers of its node, Site where it is.
+	// Past is what the data directory remembers of its node. Site is where it is.
 	Past identity.Past
 	Site site.Site
-	// Moved is the operator's word that the directory has been moved, and that
-	// nothing runs on it, nor on a copy, elsewhere.
+	// Moved: the operator has confirmed that the directory was moved, and that no
+	// process uses it or a copy of it elsewhere.
 	Moved bool
 	// Synced returns the position up to which the changelog is durable. It is
 	// asked as long as the node is registered.
@@ -54,7 +54,7 @@ type Node struct {
 	StoreID string `json:"store"`
 	Version string `json:"version"`
 	Up      bool   `json:"up"`
-	// Since when it is up, or down. Zero: down, and nobody saw it go yet.
+	// Since when it is up or down. Zero: it is down, but nobody has recorded since when.
 	Since time.Time `json:"since,omitzero"`
 }
 
@@ -72,10 +72,9 @@ type Snapshot struct {
 	ClusterID string
 	// Table is nil before Init.
 	Table *placement.Table
-	// Secrets are what the cluster's processes prove to each other that they
-	// know, the one to use first: those of Config.Secrets, else etcd's. Empty
-	// before Init, and should somebody delete them: what was known before goes
-	// on to be used then.
+	// Secrets are the cluster's secrets, the preferred one first: those of
+	// Config.Secrets, else etcd's. They are empty before Init, or if somebody deletes
+	// them: then the last known secrets stay in use.
 	Secrets []rpc.Secret
 	Nodes   []Node  // by id
 	Proxies []Proxy // by proposer id
@@ -105,7 +104,7 @@ type nodeRecord struct {
 	StoreID string    `json:"store"`
 	Version string    `json:"version"`
 	Since   time.Time `json:"since"`         // when it registered last
-	Down    time.Time `json:"down,omitzero"` // when it was seen to be gone since
+	Down    time.Time `json:"down,omitzero"` // when it was first seen to be gone after that
 }
 
 // aliveRecord is the record below "alive/nodes/". Instance tells two
@@ -116,19 +115,19 @@ type aliveRecord struct {
 	Site     site.Site  `json:"site,omitzero"`
 }
 
-// lifeRecord is a identity.Life.
+// lifeRecord is an identity.Life.
 type lifeRecord struct {
 	Number uint64 `json:"start"`
 	ID     uint64 `json:"id"`
 }
 
-// markRecord is the record below "marks/": how far the node's durable history had
-// come when it was last asked. Whoever registers it must not be behind.
+// markRecord is the record below "marks/": how far the node's durable history had come
+// at the last check. A node that registers must not be behind it.
 type markRecord struct {
 	Life     lifeRecord `json:"life"`
 	Position uint64     `json:"position"`
 	Site     site.Site  `json:"site"`
-	// Left: the node ended in order, with the position as its last.
+	// Left: the node shut down properly, and the position is its last.
 	Left bool `json:"left,omitempty"`
 }
 

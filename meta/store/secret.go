@@ -16,8 +16,8 @@ import (
 )
 
 const (
-	// secretSize is the size of the secrets that are made here, minSecret that
-	// of the shortest that a file may have: a secret must not be found by trying.
+	// secretSize is the size of generated secrets, minSecret the minimum size of one in
+	// a file: a secret must be too long to guess.
 	secretSize = 32
 	minSecret  = 16
 	// maxSecrets bounds the secrets of a file: one for each step of replacing
@@ -28,8 +28,8 @@ const (
 // secretRecord is the record below "secret".
 type secretRecord struct {
 	Current string `json:"current"`
-	// Previous is what Current replaced: processes that have not seen the
-	// change yet use it, and it is taken until the next one.
+	// Previous is the secret that Current replaced: processes that have not seen the
+	// change still use it. It is valid until the next change.
 	Previous string    `json:"previous,omitempty"`
 	Since    time.Time `json:"since"`
 }
@@ -58,8 +58,8 @@ func (r secretRecord) secrets() ([]rpc.Secret, error) {
 	return out, nil
 }
 
-// ReadSecrets reads a file with secrets, one in a line, the one to use first.
-// Empty lines, and lines that begin with #, do not count.
+// ReadSecrets reads a file with secrets, one per line, the preferred one first. It
+// ignores empty lines and lines that begin with #.
 func ReadSecrets(name string) ([]rpc.Secret, error) {
 	text, err := os.ReadFile(name)
 	if err != nil {
@@ -90,8 +90,8 @@ func (f *follower) lacksSecret() bool {
 	return created && !has && len(f.store.fileSecrets) == 0
 }
 
-// makeSecret gives the cluster a secret if it has none. All who watch try; the
-// first one's stands.
+// makeSecret gives the cluster a secret if it has none. All watching processes try; the
+// first wins.
 func (f *follower) makeSecret(ctx context.Context) error {
 	s := f.store
 	if !f.lacksSecret() {
@@ -124,8 +124,8 @@ func (f *follower) secrets() ([]rpc.Secret, error) {
 	return rec.secrets()
 }
 
-// RotateSecret replaces the cluster's secret by a new one. The one before is
-// taken until the next call; the one before that no longer.
+// RotateSecret replaces the cluster's secret by a new one. The previous secret stays
+// valid until the next call; the one before it becomes invalid.
 func (s *Store) RotateSecret(ctx context.Context) error {
 	next := s.newSecret("")
 	_, err := retry(ctx, s, "replace the secret of cluster "+s.cluster, func(ctx context.Context) (struct{}, error) {

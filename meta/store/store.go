@@ -22,7 +22,7 @@ import (
 	"synod/protocol/rpc"
 )
 
-// How the calls of this package end when they do not succeed.
+// The errors of this package.
 var (
 	// ErrUnavailable: etcd did not answer before the context ended. Whether
 	// a write took effect is unknown.
@@ -37,12 +37,12 @@ var (
 	ErrSuperseded = errors.New("another process took over this registration")
 	// ErrRunning: the node runs elsewhere, so this data directory is a copy.
 	ErrRunning = errors.New("the node is running elsewhere, on another copy of this data directory")
-	// ErrMoved: the data directory is a copy of one that was not left in order.
+	// ErrMoved: the data directory is a copy of one that was not closed properly.
 	ErrMoved = errors.New("the data directory is a copy of one that its node did not leave in order")
 	// ErrProposerListed: a proxy is listed under the proposer id.
 	ErrProposerListed = errors.New("another proxy is listed under this proposer id")
-	// ErrOtherCluster: what this process holds belongs to another cluster
-	// than etcd describes under this name.
+	// ErrOtherCluster: this process belongs to another cluster than the one that etcd
+	// has under this name.
 	ErrOtherCluster = errors.New("belongs to another cluster")
 	// ErrNoSecret: etcd has no secret of the cluster: it was not initialised, or
 	// nothing of this version has watched it yet.
@@ -52,8 +52,8 @@ var (
 )
 
 const (
-	// attemptTimeout bounds one exchange with etcd, firstTimeout the first of
-	// a call: shorter, so that the log tells of an outage soon.
+	// attemptTimeout bounds one request to etcd. firstTimeout, for the first request of
+	// a call, is shorter, so that the log reports an outage soon.
 	attemptTimeout = 3 * time.Second
 	firstTimeout   = time.Second
 	// reportEvery is the time between log lines while something is awaited.
@@ -64,8 +64,8 @@ const (
 type Config struct {
 	Endpoints []string // http or https URLs
 	Cluster   string   // its name, as placement.CheckName wants it
-	// Secrets, if any, take the place of the cluster's secret in etcd: for those
-	// who let others read etcd. See ReadSecrets.
+	// Secrets, if any, replace the cluster's secret in etcd, for operators who let
+	// others read etcd. See ReadSecrets.
 	Secrets []rpc.Secret
 	Log     *zap.Logger
 }
@@ -86,13 +86,13 @@ type Store struct {
 	wg     sync.WaitGroup // the goroutines of Watch and of registrations
 
 	mu        sync.Mutex
-	clusterID string           // the identity that this process has met; then fixed
-	table     *placement.Table // the newest that this process has met
+	clusterID string           // the cluster's identity; fixed once known
+	table     *placement.Table // the newest that this process has seen
 	closed    bool
 }
 
-// Open returns a Store. It contacts nobody: an etcd that is not there yet is
-// waited for by the calls that need it.
+// Open returns a Store. It does not connect: calls that need etcd wait until it is
+// available.
 func Open(cfg Config) (*Store, error) {
 	if err := placement.CheckName(cfg.Cluster); err != nil {
 		return nil, fmt.Errorf("cluster %w", err)
@@ -175,9 +175,8 @@ func (s *Store) bind(ctx context.Context) (context.Context, context.CancelFunc) 
 	return ctx, func() { stop(); cancel() }
 }
 
-// meet records the cluster identity that etcd shows and reports whether it is
-// the one that this process has met before. An empty id means that etcd knows
-// no cluster of this name.
+// meet records the cluster identity that etcd has, and returns an error if this process
+// has seen another one before. An empty id means that etcd has no cluster of this name.
 func (s *Store) meet(id string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -205,9 +204,8 @@ func (s *Store) expect(id string) error {
 	return nil
 }
 
-// newest returns the table, unless this process has met a newer one: then etcd
-// was restored from a backup, nodes refuse the older epochs, and what is known
-// goes on to be used.
+// newest returns the newest known table. If etcd's is older, it was restored from a
+// backup, and nodes refuse the older epochs: then the known table stays in use.
 func (s *Store) newest(t *placement.Table) *placement.Table {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -223,8 +221,8 @@ func (s *Store) key(parts ...string) string {
 	return "/synod/" + s.cluster + "/" + strings.Join(parts, "/")
 }
 
-// retry calls op, each time with a bounded context, until it succeeds, fails
-// with one of the package's own errors, or ctx ends.
+// retry calls op, each time with a bounded context, until it succeeds, fails with one
+// of the package's errors, or ctx ends.
 func retry[T any](ctx context.Context, s *Store, what string, op func(context.Context) (T, error)) (T, error) {
 	ctx, cancel := s.bind(ctx)
 	defer cancel()
@@ -261,8 +259,8 @@ func retry[T any](ctx context.Context, s *Store, what string, op func(context.Co
 	return result, fmt.Errorf("%s: %w at %s: %w", what, ErrUnavailable, strings.Join(s.outage.endpoints, ","), s.outage.cause(last))
 }
 
-// pauses returns the pauses between attempts: short at first, for an etcd that
-// elects a leader, and never long, since it is a local matter who waits.
+// pauses returns the pauses between attempts: short at first, as etcd may just be
+// electing a leader, and never long, as few processes wait for it.
 func pauses() *backoff.ExponentialBackOff {
 	b := backoff.NewExponentialBackOff()
 	b.InitialInterval = 50 * time.Millisecond

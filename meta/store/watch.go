@@ -31,10 +31,10 @@ func (s *Store) get(ctx context.Context) (*Snapshot, error) {
 // Watch follows the cluster until ctx or the store ends; then the channel is
 // closed. The channel holds the newest snapshot; one that was not received in
 // time is replaced. The first snapshot comes as soon as etcd answers. While
-// etcd is away, or shows another cluster under this name, nothing comes and the
+// etcd is unavailable, or has another cluster under this name, nothing comes and the
 // last snapshot stays valid.
 //
-// Whoever watches also notes, for `status`, when a node is seen to be down.
+// A watching process also records, for `status`, when a node is seen to be down.
 func (s *Store) Watch(ctx context.Context) <-chan *Snapshot {
 	out := make(chan *Snapshot, 1)
 	started := s.start(func() {
@@ -53,14 +53,14 @@ func (s *Store) Watch(ctx context.Context) <-chan *Snapshot {
 }
 
 // WaitTable returns the first snapshot that has a placement table, and with it
-// the cluster's secret. While there is none it says that it waits.
+// the cluster's secret. While there is none it logs that it is waiting.
 func (s *Store) WaitTable(ctx context.Context) (*Snapshot, error) {
 	return s.Await(ctx, "the cluster to be initialised (synodctl init)",
 		func(snap *Snapshot) bool { return snap.Table != nil && len(snap.Secrets) > 0 })
 }
 
-// Await returns the first snapshot that is good. It logs that it waits for
-// what, unless the very first snapshot is good, at once and every ten seconds.
+// Await returns the first snapshot that is good. Unless that is the very first one, it
+// logs that it waits for what, at once and then every ten seconds.
 func (s *Store) Await(ctx context.Context, what string, good func(*Snapshot) bool) (*Snapshot, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -83,7 +83,7 @@ func (s *Store) Await(ctx context.Context, what string, good func(*Snapshot) boo
 				s.log.Info("waiting for "+what, zap.String("cluster", s.cluster))
 			}
 		case <-ticker.C:
-			if met { // else etcd itself is awaited, and that is being said
+			if met { // else it waits for etcd itself, which is logged elsewhere
 				s.log.Info("waiting for "+what, zap.String("cluster", s.cluster),
 					zap.Duration("for", time.Since(began).Round(time.Second)))
 			}
@@ -108,7 +108,7 @@ type follower struct {
 	marked   map[string]int64 // node → revision of its record at which it was marked down
 }
 
-// follow lists all keys and then applies what changes, until the watch breaks.
+// follow lists all keys and then applies changes until the watch breaks.
 func (f *follower) follow(ctx context.Context, out chan *Snapshot) {
 	s := f.store
 	_, err := retry(ctx, s, "follow cluster "+s.cluster, func(ctx context.Context) (struct{}, error) {
@@ -125,9 +125,9 @@ func (f *follower) follow(ctx context.Context, out chan *Snapshot) {
 	pause(ctx)
 }
 
-// watch applies what changes until the watch breaks. An etcd that was restored
-// from a backup is at an older revision than before and would say nothing until
-// it has come to where it was: that is looked after.
+// watch applies changes until the watch breaks. An etcd that was restored from a backup
+// is at an older revision than before, and would report nothing until it reaches the
+// old revision again: watch detects that, too.
 func (f *follower) watch(ctx context.Context, out chan *Snapshot) {
 	s := f.store
 	// Without a leader etcd would just stay silent; this way the watch breaks
@@ -168,7 +168,7 @@ func (f *follower) watch(ctx context.Context, out chan *Snapshot) {
 	}
 }
 
-// lookEvery is the time between looks at etcd's revision.
+// lookEvery is the time between checks of etcd's revision.
 const lookEvery = 2 * time.Second
 
 // revision returns etcd's present revision.
@@ -182,7 +182,7 @@ func (s *Store) revision(ctx context.Context) (int64, error) {
 	return resp.Header.Revision, nil
 }
 
-// pause keeps a watch that breaks at once from being a busy loop.
+// pause prevents a busy loop if watches break at once.
 func pause(ctx context.Context) {
 	t := time.NewTimer(50 * time.Millisecond)
 	defer t.Stop()
@@ -208,8 +208,8 @@ func (f *follower) list(ctx context.Context) error {
 	return nil
 }
 
-// set notes a row, and reports whether a snapshot shows it. Nodes' marks are for
-// the nodes alone, and change often.
+// set stores a row and reports whether it is part of snapshots. The marks of nodes are
+// not: only the nodes use them, and they change often.
 func (f *follower) set(key string, value []byte, rev int64, deleted bool) bool {
 	key = strings.TrimPrefix(key, f.store.key(""))
 	if strings.HasPrefix(key, "marks/") {
@@ -239,9 +239,9 @@ func (f *follower) publish(ctx context.Context, out chan *Snapshot) {
 	f.markDown(ctx, snap)
 }
 
-// snapshot builds the Snapshot of the rows. It fails if they show another
-// cluster than this process has met, or a table that cannot be read: neither
-// may replace what is known. A malformed record of a node is left out.
+// snapshot builds a Snapshot from the rows. It fails if they belong to another cluster
+// than before, or if the table cannot be read: neither may replace the last known
+// snapshot. A malformed record of a node is left out.
 func (f *follower) snapshot() (*Snapshot, error) {
 	s := f.store
 	snap := &Snapshot{Revision: f.rev}
@@ -305,9 +305,9 @@ func (f *follower) addProxy(snap *Snapshot, key string) error {
 	return nil
 }
 
-// markDown notes in a node's record when it was first seen to be gone. All who
-// watch try; the first one's time stands. It is for operators' eyes only, so a
-// failed attempt is let go.
+// markDown records in a node's record when it was first seen to be gone. All watching
+// processes try; the first wins. The time is only shown to operators, so a failed
+// attempt is ignored.
 func (f *follower) markDown(ctx context.Context, snap *Snapshot) {
 	s := f.store
 	for _, n := range snap.Nodes {

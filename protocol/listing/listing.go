@@ -1,6 +1,6 @@
 // Package listing has the messages by which a proxy learns which keys a node holds:
-// pages for SCAN and for what has expired, and tallies. They are no part of the
-// consensus protocol: a node answers them from what it holds.
+// pages of keys (for SCAN, or the expired ones), and tallies. They are not part of
+// the consensus protocol: a node answers from its own records alone.
 package listing
 
 import (
@@ -12,22 +12,20 @@ import (
 	"synod/protocol/register"
 )
 
-// Tally sums up the live registers that a node holds of some slots in one name
-// space, those past their expiry included. Two members whose tallies have equal
-// Keys and Digest hold the same live registers, though maybe at different
-// ballots: an overwrite changes neither.
+// Tally sums up a node's live registers in some slots of one name space, including
+// expired ones. Two members whose tallies have equal Keys and Digest hold the same
+// live registers, though maybe at different ballots: an overwrite changes neither.
 type Tally struct {
 	Keys     uint64
 	Digest   uint64 // the sum of the keys' Hash
-	Expiring uint64 // of the keys, those with an expiry
+	Expiring uint64 // the number of keys with an expiry
 	Expiry   int64  // their mean expiry, in Unix milliseconds; zero for none
 }
 
 // Same reports whether two tallies are of the same live registers.
 func (t Tally) Same(u Tally) bool { return t.Keys == u.Keys && t.Digest == u.Digest }
 
-// Plus returns the tally of what is in either of two that have no register in
-// common.
+// Plus returns the tally of the union of two sets without common registers.
 func (t Tally) Plus(u Tally) Tally {
 	sum := Tally{Keys: t.Keys + u.Keys, Digest: t.Digest + u.Digest, Expiring: t.Expiring + u.Expiring}
 	if sum.Expiring > 0 {
@@ -59,7 +57,7 @@ type TallyReply struct {
 	Tallies []Tallied // those with keys, ascending by span, then database
 }
 
-// Tallied is the tally of one database in the span of that index.
+// Tallied is the tally of one database in one span, given by its index.
 type Tallied struct {
 	Span     uint16
 	Database byte
@@ -82,15 +80,15 @@ type Request struct {
 	Space       byte
 	From        uint64 // a 48-bit hash
 	Limit       int    // entries; a page holds more only to complete one hash
-	// Expired asks instead for registers of any name space that the node takes
-	// to be past their expiry, in the order of slots; Space and From do not
-	// count then, and of an entry only its Register. A node tells it to one proxy
-	// at a time, until that has not asked for ReapTurn, and is Busy to others.
+	// Expired asks instead for registers of any name space that the node considers
+	// expired, in the order of slots. Space and From are then ignored, and only
+	// Register is set in the entries. A node answers one proxy at a time, until that
+	// proxy has not asked for ReapTurn; to others it answers Busy.
 	Expired bool
 }
 
-// ReapTurn is for how long a proxy that asked for what is expired is the only one
-// to be told.
+// ReapTurn is how long a node answers no other proxy after one has asked for expired
+// registers.
 const ReapTurn = 10 * time.Second
 
 // Entry is one register in a ListReply.
@@ -109,12 +107,12 @@ type Reply struct {
 	Outcome message.Outcome
 	Epoch   uint64
 	Entries []Entry
-	// Done tells that the page reaches the end of slot Last. Otherwise the
-	// next page begins at slot NextSlot and hash NextHash.
+	// Done: the page reaches the end of slot Last. Otherwise the next page begins at
+	// slot NextSlot and hash NextHash.
 	Done     bool
 	NextSlot uint16
 	NextHash uint64
-	// Of Expired: how many Reads the node has answered in its life, and how many
-	// Prepares and Accepts.
+	// With Expired: how many Reads, and how many Prepares and Accepts, the node has
+	// answered since it started.
 	Reads, Votes uint64
 }

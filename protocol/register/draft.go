@@ -7,26 +7,25 @@ import (
 	"slices"
 )
 
-// Draft is a state that changes are made to, one after the other, and the one
-// change that they amount to.
+// Draft is a state to which changes are applied one after another. It also keeps
+// the single change that is their sum.
 type Draft struct {
 	sum     Sum
 	view    View
-	ownView bool // the draft changes what it has made itself in place
+	ownView bool // the view's slices are the draft's own: it changes them in place
 }
 
-// NewDraft begins on what is known of a state.
+// NewDraft returns a draft that begins with what v knows of a state.
 func NewDraft(v View) Draft { return Draft{view: v} }
 
-// View returns the state as it is now. What is returned is valid until the next
-// Apply, the values of elements for good.
+// View returns the state as it is now. The view is valid until the next Apply; the
+// values of its elements stay valid.
 func (d *Draft) View() View { return d.view }
 
-// Change returns what all changes so far amount to. It is valid until the next
-// Apply.
+// Change returns the sum of all changes so far. It is valid until the next Apply.
 func (d *Draft) Change() Change { return d.sum.Change() }
 
-// Apply does one more change.
+// Apply applies one more change.
 func (d *Draft) Apply(c Change) {
 	if c.Kind == None {
 		return
@@ -49,21 +48,20 @@ func (d *Draft) Apply(c Change) {
 	d.view.doAll(c.Ops)
 }
 
-// Apply returns the view of the state after c. What the change does to
-// elements that the view does not know leaves them unknown, except that a Put
-// or Remove makes them known.
+// Apply returns the view of the state after c. A Put or Remove makes its element
+// known. A Patch of an unknown element leaves it unknown.
 func (v View) Apply(c Change) View {
 	d := NewDraft(v)
 	d.Apply(c)
 	return d.view
 }
 
-// many is from how many ops on how many elements on it is cheaper to go through
-// the elements once than to make room for each op.
+// many is the number of ops, and of elements, from which it is cheaper to go through
+// all elements once than to insert for each op.
 const many = 16
 
-// Sort puts ops in the order of their elements, which is how a state takes many
-// at the least cost. The order of those on one element stays.
+// Sort sorts ops by element: many ops are applied fastest in that order. Ops on the
+// same element keep their order.
 func Sort(ops []Op) {
 	if len(ops) < many {
 		slices.SortStableFunc(ops, byKey)
@@ -72,7 +70,7 @@ func Sort(ops []Op) {
 	if slices.IsSortedFunc(ops, byKey) {
 		return
 	}
-	// It takes much less time to compare, and move, the beginnings of keys.
+	// Comparing and moving only the first bytes of the keys is much faster.
 	type place struct {
 		begin uint64
 		at    int
@@ -101,9 +99,9 @@ func Sort(ops []Op) {
 
 func byKey(a, b Op) int { return bytes.Compare(a.Key, b.Key) }
 
-// doAll applies ops to the view, which nobody else sees. Many are best in the
-// order of their keys: to apply these takes time in proportion to their number
-// and that of the elements, not to the product.
+// doAll applies ops to the view, which must not be shared. Many ops should be sorted
+// by key: then the time is in proportion to the number of ops plus the number of
+// elements, not to their product.
 func (v *View) doAll(ops []Op) {
 	if len(ops) < many || len(v.elems)+len(v.known.Absent) < many || !slices.IsSortedFunc(ops, byKey) {
 		for i := range ops {
@@ -119,7 +117,7 @@ func (v *View) doAll(ops []Op) {
 		at, found := v.find(key)
 		end := after(at, found)
 		done = append(done, rest[:at]...)
-		// The ops on one element see no other.
+		// While the ops on one key are applied, the view holds no other element.
 		v.elems, rest = rest[at:end:end], rest[end:]
 		at, found = slices.BinarySearchFunc(absent, key, bytes.Compare)
 		end = after(at, found)
@@ -134,8 +132,8 @@ func (v *View) doAll(ops []Op) {
 	v.elems, v.known.Absent = append(done, rest...), append(gone, absent...)
 }
 
-// after returns the index behind what was looked for and found at an index, or
-// not.
+// after returns the index after the result of a search: at+1 if it was found at at,
+// else at.
 func after(at int, found bool) int {
 	if found {
 		return at + 1
@@ -143,7 +141,7 @@ func after(at int, found bool) int {
 	return at
 }
 
-// do applies an op to the view, which nobody else sees.
+// do applies an op to the view, which must not be shared.
 func (v *View) do(op *Op) {
 	i, found := v.find(op.Key)
 	known := found || v.lacks(op.Key)
@@ -177,8 +175,8 @@ func (v *View) do(op *Op) {
 	}
 }
 
-// recount follows an op with the counts that it may change. Those that it
-// changes nobody knows how are forgotten.
+// recount updates the counts for an op. If the view does not know whether the
+// element exists, the counts that contain it are dropped.
 func (v *View) recount(op *Op, found, known bool) {
 	if len(v.known.Counts) == 0 {
 		return
@@ -196,10 +194,10 @@ func (v *View) recount(op *Op, found, known bool) {
 	}
 }
 
-// Trimmed returns the view if it takes at most size bytes, else a view of the
-// same state that does: of the header, and of elements that the last change has
-// touched, as long as there is room. These are copied: they may be parts of a
-// page, which would stay in memory with them.
+// Trimmed returns the view if it takes at most size bytes. Otherwise it returns a
+// smaller view of the same state: the header and the elements that the last change
+// touched, as far as they fit. They are copied, because they may be part of a chunk,
+// all of which would stay in memory with them.
 func (v View) Trimmed(last Change, size int) View {
 	if v.Bytes() <= size {
 		return v

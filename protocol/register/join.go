@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// Project returns what p asks for of a state that the view knows whole, and
-// nothing else.
+// Project returns what p asks for and nothing else. The view must know the whole
+// state.
 func (v View) Project(p Projection) View {
 	if p.All {
 		return v
@@ -63,8 +63,8 @@ func (v View) skipped(r Range) uint64 {
 	return min(r.Skip, uint64(hi-lo))
 }
 
-// RangeKnown returns what is known to somebody who looked for a range in a
-// state and found elems, in byte order, after skipping skipped elements.
+// RangeKnown returns what is known after a lookup of a range that skipped skipped
+// elements and found elems, which are in byte order.
 func RangeKnown(r Range, elems []Element, skipped uint64) Knowledge {
 	var k Knowledge
 	if r.Span().Empty() {
@@ -72,8 +72,8 @@ func RangeKnown(r Range, elems []Element, skipped uint64) Knowledge {
 	}
 	s := r.Span()
 	if skipped > 0 {
-		// What lies before the first element that was taken. If none was, the
-		// whole of it was skipped.
+		// before is the span in front of the first element that was taken: the
+		// whole range if none was.
 		before := s
 		switch {
 		case len(elems) == 0:
@@ -100,9 +100,9 @@ func RangeKnown(r Range, elems []Element, skipped uint64) Knowledge {
 	return k
 }
 
-// Join returns a view that knows what any of the views knows, all of the same
-// state. It costs least if the elements of each lie behind those of the one
-// before it.
+// Join returns a view that knows what any of the views knows. All must be of the
+// same state. It is fastest if the elements of each view come after those of the
+// previous one.
 func Join(views ...View) View {
 	var out View
 	for i := range views {
@@ -144,7 +144,7 @@ func joined(views []View) []Element {
 	return out
 }
 
-// follows reports whether all elements of more lie behind those of elems.
+// follows reports whether all elements of more come after those of elems.
 func follows(elems, more []Element) bool {
 	return len(elems) == 0 || len(more) == 0 || bytes.Compare(elems[len(elems)-1].Key, more[0].Key) < 0
 }

@@ -33,10 +33,10 @@ func (s Span) Contains(key []byte) bool {
 // Empty reports whether no key can lie in the span.
 func (s Span) Empty() bool { return s.To != nil && bytes.Compare(s.From, s.To) >= 0 }
 
-// belowEnd reports whether a key lies before an end, which nil leaves open.
+// belowEnd reports whether a key lies before an end. A nil end has no limit.
 func belowEnd(key, end []byte) bool { return end == nil || bytes.Compare(key, end) < 0 }
 
-// compareEnds compares two upper ends, of which nil is the highest.
+// compareEnds compares two upper ends. Nil is the highest.
 func compareEnds(a, b []byte) int {
 	switch {
 	case a == nil && b == nil:
@@ -84,8 +84,7 @@ func (p Projection) HeaderOnly() bool {
 	return !p.All && len(p.Keys) == 0 && len(p.Ranges) == 0 && len(p.Counts) == 0
 }
 
-// Unbounded reports whether p asks for parts of a state that nothing but the
-// state's size bounds.
+// Unbounded reports whether only the size of the state limits what p asks for.
 func (p Projection) Unbounded() bool {
 	if p.All {
 		return true
@@ -98,8 +97,8 @@ func (p Projection) Unbounded() bool {
 	return false
 }
 
-// fewRanges is how many ranges commands of one kind ask for, at most, that it is
-// worth to look for when many are put together.
+// fewRanges is how many of the last ranges Include compares with a new one: commands
+// of the same kind seldom ask for more.
 const fewRanges = 4
 
 // Include makes p ask for what q asks for, too. p's slices must be its own.

@@ -38,7 +38,7 @@ func (t Type) String() string {
 	return "unknown"
 }
 
-// Header is what is known of a state without its elements.
+// Header is the part of a state that is not elements.
 type Header struct {
 	Type Type
 	// Encoding is a hint that the type's commands keep with the value, for
@@ -49,12 +49,12 @@ type Header struct {
 	Expiry int64
 	// Size is the number of bytes of a string, of elements of a collection.
 	Size uint64
-	// Aux is what else a type needs to know (a list's ends, a stream's last id).
-	// Consensus does not look inside.
+	// Aux is further data of a type (a list's ends, a stream's last id). Consensus
+	// does not interpret it.
 	Aux []byte
 }
 
-// Exists reports whether the register holds a value, be it past its expiry.
+// Exists reports whether the register holds a value, even an expired one.
 func (h Header) Exists() bool { return h.Type != Absent }
 
 // Expired reports whether the value is past its expiry at the time now, in
@@ -91,7 +91,7 @@ type Op struct {
 	Value  []byte
 }
 
-// ChangeKind says on what a Change builds.
+// ChangeKind says what a Change is based on.
 type ChangeKind uint8
 
 // The kinds of a Change.
@@ -100,8 +100,8 @@ const (
 	None ChangeKind = iota
 	// Delta applies Header and Ops to the state at the base ballot.
 	Delta
-	// Full replaces whatever was there by Header and the elements that Ops
-	// make, starting from none. With an Absent header it is a delete.
+	// Full replaces the whole state by Header and the elements that Ops make from
+	// an empty state. With an Absent header it is a delete.
 	Full
 )
 
@@ -109,16 +109,16 @@ const (
 // equal changes give equal states on every node.
 type Change struct {
 	Kind   ChangeKind
-	Header Header // the header afterwards; of no meaning for None
+	Header Header // the header afterwards; not used with None
 	Ops    []Op   // in the order in which they apply
 
-	// Stage, of a Full change: the node that votes for it holds the elements
-	// already, under this number of its own, and Ops is empty. Zero: Ops makes
-	// them. Nobody but the node and its changelog sees it.
+	// Stage, of a Full change, is not zero if the node that votes for it has the
+	// elements on disk already: it is the number of their incarnation there, and Ops
+	// is empty. It never leaves the node and its changelog.
 	Stage uint32
 }
 
-// Delete is the change that leaves nothing.
+// Delete returns the change that deletes the whole value.
 func Delete() Change { return Change{Kind: Full} }
 
 // Bytes estimates the memory and wire bytes that the change's content takes.
@@ -147,8 +147,8 @@ func ApplyOp(old []byte, op Op) (value []byte, exists bool) {
 	return nil, false
 }
 
-// TypeNamed returns the type that TYPE answers by that name. Absent's name,
-// "none", is no type's.
+// TypeNamed returns the type for which TYPE answers this name. It returns false for
+// "none", Absent's name.
 func TypeNamed(name string) (Type, bool) {
 	for t := String; t <= Stream; t++ {
 		if typeNames[t] == name {

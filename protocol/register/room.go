@@ -1,7 +1,7 @@
 package register
 
-// Puts reports whether a change brings anything that takes room: any change but
-// None, a delete, or a delta that only removes elements or touches the header.
+// Puts reports whether a change adds data that takes space. None, deletes and deltas
+// that only remove elements or set the header do not.
 func (c *Change) Puts() bool {
 	switch {
 	case c.Kind == Full:
@@ -17,9 +17,9 @@ func (c *Change) Puts() bool {
 	return false
 }
 
-// Grows reports whether a change brings as much as it takes away, or more. whole
-// is how many bytes all elements of the state before take, and size returns the
-// bytes of one of them, its key included; both zero for what is not known.
+// Grows reports whether a change adds at least as many bytes as it removes. whole is
+// the size in bytes of all elements of the state before, and size returns the size
+// of one of them, including its key. Both are zero if unknown.
 func (c *Change) Grows(whole int, size func(key []byte) int) bool {
 	if !c.Puts() {
 		return false
@@ -48,8 +48,8 @@ func (c *Change) Grows(whole int, size func(key []byte) int) bool {
 	return more >= less
 }
 
-// Grows reports whether a change makes the state take as much room as before, or
-// more, as far as the view can tell: what it does not know counts nothing.
+// Grows reports whether the state takes at least as much space after a change as
+// before, as far as the view can tell: unknown elements count as zero.
 func (v View) Grows(c Change) bool {
 	whole := 0
 	if v.Whole() {

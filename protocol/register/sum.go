@@ -2,15 +2,14 @@ package register
 
 import "bytes"
 
-// Sum is the one change that several amount to, each of which is made on the
-// state after the one before it.
+// Sum combines several changes, each made to the state after the previous one, into
+// a single change.
 type Sum struct {
 	change Change
-	own    bool // it changes ops that it has made itself in place
+	own    bool // change.Ops is its own slice: it is changed in place
 }
 
-// Change returns what all changes so far amount to. It is valid until the next
-// Add.
+// Change returns the sum of all changes so far. It is valid until the next Add.
 func (s *Sum) Change() Change { return s.change }
 
 // Add adds one more change.
@@ -29,8 +28,8 @@ func (s *Sum) Add(c Change) {
 	}
 	s.change.Header = c.Header
 	for _, op := range c.Ops {
-		// A hot key combines many commands on the same element; the last value
-		// is all that the nodes need.
+		// A hot key combines many commands on one element; the nodes need only the
+		// last value.
 		if n := len(s.change.Ops); op.Kind != Patch && n > 0 && bytes.Equal(s.change.Ops[n-1].Key, op.Key) {
 			s.change.Ops[n-1] = op
 			continue
@@ -39,9 +38,8 @@ func (s *Sum) Add(c Change) {
 	}
 }
 
-// Compact returns ops that come to the same, in the order of their elements and
-// without those that a later one on the same element makes void. It may change
-// the order of ops.
+// Compact returns ops with the same effect, sorted by element, without those that a
+// later op on the same element overwrites. It may reorder ops itself.
 func Compact(ops []Op) []Op {
 	Sort(ops)
 	out := ops[:0]

@@ -12,38 +12,38 @@ type Count struct {
 	N uint64
 }
 
-// Knowledge tells what a View knows besides the elements in it. Of what it
-// names, an element that is not in the view does not exist.
+// Knowledge says what a View knows besides its elements. An element within All,
+// Spans or Absent that is not in the view does not exist.
 type Knowledge struct {
 	// All: there are no other elements than those in the view.
 	All bool
-	// Spans that are known whole: in order, apart from each other.
+	// Spans are known completely. They are in order and do not touch.
 	Spans []Span
-	// Absent has keys outside of the spans that do not exist, in byte order.
+	// Absent has keys outside Spans that do not exist, in byte order.
 	Absent [][]byte
-	// Counts has the numbers of elements in spans that need not be known.
+	// Counts has the numbers of elements in spans whose elements may be unknown.
 	Counts []Count
 }
 
-// View is the part of a register's state that somebody knows: some elements,
-// each with its value, and what its Knowledge says of others. A View is a
-// value: Apply returns a new one and leaves the old as it was, so a view may be
-// kept while rounds based on it are under way.
+// View is the known part of a register's state: some elements with their values,
+// and what its Knowledge says of others. A View is a value: Apply returns a new one
+// and does not change the old, so a view may be kept while rounds based on it are
+// under way.
 type View struct {
 	Header Header
 	known  Knowledge
 	elems  []Element // sorted by key, no two equal
 }
 
-// NewView returns a view of the elements given, in byte order without doubles.
-// It takes over all that it is given.
+// NewView returns a view of the given elements, which must be in byte order without
+// duplicates. It owns its arguments from then on.
 func NewView(h Header, known Knowledge, elems []Element) View {
 	v := View{Header: h, known: known, elems: elems}
 	v.simplify()
 	return v
 }
 
-// simplify notices that a span is all there is.
+// simplify sets All if one span covers all keys, and drops what All implies.
 func (v *View) simplify() {
 	if s := v.known.Spans; len(s) == 1 && len(s[0].From) == 0 && s[0].To == nil {
 		v.known.All = true
@@ -53,7 +53,7 @@ func (v *View) simplify() {
 	}
 }
 
-// Nothing returns the view of a register that holds nothing.
+// Nothing returns the view of an absent register.
 func Nothing() View { return View{known: Knowledge{All: true}} }
 
 // Whole reports whether the view knows the whole state.
@@ -185,9 +185,9 @@ func (v *View) between(s Span) (lo, hi int) {
 	return lo, max(lo, hi)
 }
 
-// Range returns the elements that r asks for, from the span's end on if it is
-// reversed; known is false if the view cannot tell. The slice is valid as long
-// as the view's, and the caller must not modify it.
+// Range returns the elements that r asks for, in descending order if it is reversed;
+// known is false if the view cannot tell. The slice is valid as long as the view's,
+// and the caller must not modify it.
 func (v View) Range(r Range) (elems []Element, known bool) {
 	at, ok := v.resolve(r)
 	if !ok {
@@ -215,9 +215,9 @@ func (v *View) resolve(r Range) (place, bool) {
 	if r.Skip == 0 {
 		return place{}, false
 	}
-	// Somebody has counted what lies before.
+	// The skipped elements may be covered by a count.
 	for _, c := range v.known.Counts {
-		if c.N > r.Skip || c.Empty() { // an empty span may begin behind its end
+		if c.N > r.Skip || c.Empty() { // an empty span may begin after its end
 			continue
 		}
 		rest := r
@@ -239,7 +239,7 @@ func (v *View) resolve(r Range) (place, bool) {
 	return place{}, false
 }
 
-// walk finds the elements that a range asks for in what is known whole.
+// walk finds the elements that a range asks for in the spans that are fully known.
 func (v *View) walk(r Range) (place, bool) {
 	s, whole := r.Span(), true
 	if !v.known.All {
@@ -269,8 +269,8 @@ func (v *View) walk(r Range) (place, bool) {
 	return place{lo, hi}, true
 }
 
-// reach returns how far a range is known from where it begins, whether that is
-// all of it, and whether it is anything.
+// reach returns how much of a range is known from its beginning on, whether that is
+// the whole range, and whether it is anything at all.
 func (v *View) reach(r Range) (s Span, whole, some bool) {
 	if !r.Reverse {
 		i := v.spanAt(r.From)

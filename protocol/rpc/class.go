@@ -12,7 +12,7 @@ const (
 	Votes Class = iota
 	// Bulk are large values and states.
 	Bulk
-	// Control are lists, flushes and what administers a node.
+	// Control are lists, flushes and the administration of nodes.
 	Control
 
 	classes = 3
@@ -41,8 +41,8 @@ func (c Class) MaxPayload() int {
 	return 1 << 30
 }
 
-// MaxBacklog returns how many bytes of the class, with what frames add, may
-// wait in a session to be sent.
+// MaxBacklog returns how many bytes of the class, including frame headers, may wait
+// in a session to be sent.
 func (c Class) MaxBacklog() int {
 	if c == Bulk {
 		return 1<<30 + 256<<20

@@ -8,12 +8,12 @@ import (
 	"time"
 )
 
-// conn is the connection as yamux sees it. yamux writes the header of a data
-// frame and its body by two calls and reads through a small buffer; conn makes
-// one system call of the former and, by a buffer of its own, few of the latter.
+// conn is the connection as yamux sees it. yamux writes the header and the body of
+// a data frame by two calls, and reads through a small buffer. conn combines the two
+// writes into one system call, and reads through a larger buffer.
 //
-// yamux writes from one goroutine, and the body right after its header
-// (Session.sendLoop), which is what Write relies on.
+// Write relies on yamux writing from one goroutine, and the body right after its
+// header (Session.sendLoop).
 type conn struct {
 	net.Conn
 	in *bufio.Reader
@@ -37,8 +37,8 @@ const (
 	joinBelow = 16 << 10
 )
 
-// Traffic counts the bytes that connections carried, what yamux and frames add
-// included.
+// Traffic counts the bytes that connections carried, including the overhead of yamux
+// and frames.
 type Traffic struct{ Sent, Received atomic.Uint64 }
 
 func newConn(c net.Conn, t *Traffic) *conn {
@@ -101,8 +101,8 @@ func (c *conn) writeBody(body []byte) (int, error) {
 	return max(0, int(n)-yamuxHeader), err
 }
 
-// tune sets what a TCP connection of this protocol needs; on others it does
-// nothing. Failing to is no error: it costs speed alone.
+// tune sets the options of a TCP connection; on others it does nothing. It ignores
+// errors: they cost only speed.
 func tune(c net.Conn) {
 	t, ok := c.(*net.TCPConn)
 	if !ok {

@@ -9,10 +9,10 @@ import (
 )
 
 const (
-	// dialEvery is how long a connection attempt may hang before another is made
-	// beside it, dialPatience when it is given up. Where packets vanish, TCP
-	// repeats its SYN after 1, 3 and 7 s: too rarely for whoever waits for the
-	// peer to come back.
+	// dialEvery is how long a connection attempt may hang before another is started
+	// in parallel, dialPatience how long until it is given up. When packets are lost,
+	// TCP repeats its SYN after 1, 3 and 7 s: too seldom to notice soon that a peer
+	// is back.
 	dialEvery    = 100 * time.Millisecond
 	dialPatience = time.Second
 )
@@ -34,8 +34,8 @@ func Dial(ctx context.Context, addr string, o Options) (*Session, error) {
 	return Client(ctx, c, o)
 }
 
-// connect makes attempts, further ones while earlier ones hang, until one has an
-// outcome, which it returns, or ctx ends.
+// connect starts attempts, more of them while earlier ones hang. It returns the
+// result of the first that ends, or an error when ctx ends.
 func connect(ctx context.Context, dial func(context.Context) (net.Conn, error)) (net.Conn, error) {
 	type outcome struct {
 		conn    net.Conn

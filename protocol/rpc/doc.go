@@ -1,5 +1,5 @@
-// Package rpc carries payloads between proxies and nodes. It knows nothing of
-// what is in them; package wire does.
+// Package rpc carries payloads between proxies and nodes. It does not interpret
+// them; package wire does.
 //
 // One TCP connection between two processes is one Session. It begins with a
 // handshake, in which both sides say which protocol version they speak, to
@@ -18,29 +18,27 @@
 //	  proof                                →
 //	                                       ←   status, highest
 //
-// A proxy claims its proposer id and says what it has seen of the node, a node
-// says who it is (self) and, if it does not admit the id, the highest that it has
-// met.
+// A proxy claims its proposer id and says what it has seen of the node. A node says
+// who it is (self) and, if it does not admit the id, the highest that it has seen.
 //
-// A proof is HMAC-SHA256 by the secret over which side it is of and the first
-// hello of both sides, so it vouches for all that stands in them. A status other
-// than zero ends the handshake with its reason.
+// A proof is HMAC-SHA256, keyed by the secret, over the side that it is from and the
+// first hello of both sides. So it authenticates everything in them. A status other
+// than zero ends the handshake and gives the reason.
 //
-// What stands before the body is the same in all versions, so that two that
-// cannot talk can tell. After it the connection is a yamux session with one
+// The part before the body is the same in all versions, so that two incompatible
+// versions can tell. After it the connection is a yamux session with one
 // stream per traffic Class, opened by the dialling side in the order of the
 // classes. A stream carries frames in both directions:
 //
 //	frame = length (4, big endian) · CRC-32C of the payload (4) · payload
 //
-// Bulk frames are written in pieces, so that the frames of other classes are
-// sent in between; each stream has its own receive window, so that a class
-// whose payloads nobody takes does not hold up the others.
+// Bulk frames are written in pieces, so that frames of other classes can be sent in
+// between. Each stream has its own receive window, so that a class whose payloads
+// are not taken does not hold up the others.
 //
-// Sending never blocks: Send copies the payload into a bounded buffer, from
-// which one goroutine per class writes everything that has gathered at once.
-// Payloads of one class arrive in the order they were sent, whole and
-// unaltered, or the session ends; what was sent and not answered when a session
-// ends may or may not have arrived. A session that has ended stays ended: its
-// owner dials another.
+// Sending never blocks: Send copies the payload into a bounded buffer, and one
+// goroutine per class writes everything in it at once. Payloads of one class arrive
+// in the order they were sent, complete and unaltered, or the session ends. A
+// payload that was not answered when a session ends may or may not have arrived. A
+// session is not reopened: its owner dials a new one.
 package rpc

@@ -11,12 +11,12 @@ import (
 var (
 	// ErrNotSynod: what the peer sent is not this protocol.
 	ErrNotSynod = errors.New("the peer does not speak Synod's protocol")
-	// ErrBusy: the server has as many sessions as it takes.
+	// ErrBusy: the server has its maximum of sessions.
 	ErrBusy = errors.New("the server takes no more sessions")
-	// ErrPeerBusy: the server has as many sessions as it takes of one peer.
+	// ErrPeerBusy: the server has its maximum of sessions of this peer.
 	ErrPeerBusy = errors.New("the server takes no more sessions of this peer")
-	// ErrSecret: the two sides do not know the same secret, so that one of them
-	// is a stranger, or was given the wrong one.
+	// ErrSecret: the two sides do not share a secret: one of them is a stranger, or was
+	// configured with the wrong one.
 	ErrSecret = errors.New("wrong cluster secret: the two sides do not have the same")
 	// ErrNoSecret: the cluster's secret is not known yet.
 	ErrNoSecret = errors.New("the cluster's secret is not known yet")
@@ -30,21 +30,21 @@ var (
 	ErrServerClosed = errors.New("server closed")
 )
 
-// ErrNotTheNode says that a storage node is not, or is no longer, the one that a
-// proxy knows by that name: it runs on another data directory, on a copy that it
-// was not last started on, or on one that lacks what it has acknowledged.
+// ErrNotTheNode says that a storage node is not, or no longer, the one that a proxy
+// knows by that name: it runs on another data directory, on a copy that is not the
+// one last started, or on one that lacks acknowledged writes.
 var ErrNotTheNode = errors.New("the node is not, or is behind, the one known by that name")
 
-// ProposerError says that a node does not admit a proposer id: another start of
-// a proxy has it, or may have it.
+// ProposerError says that a node does not admit a proposer id: another start of a
+// proxy uses it, or may use it.
 type ProposerError struct{ ID, Highest ballot.ProposerID }
 
 func (e *ProposerError) Error() string {
 	return fmt.Sprintf("proposer id %d belongs to another start of a proxy; the highest known to the node is %d", e.ID, e.Highest)
 }
 
-// ErrBacklog is what Send returns when the peer takes less than is sent to it.
-// The payload was not queued.
+// ErrBacklog is returned by Send when the peer does not keep up. The payload was not
+// queued.
 var ErrBacklog = errors.New("too much is waiting to be sent")
 
 // VersionError says that the two sides speak different versions of the
@@ -62,15 +62,15 @@ func (e *ClusterError) Error() string {
 	return fmt.Sprintf("the peer belongs to cluster %q, this is cluster %q", e.Theirs, e.Ours)
 }
 
-// PeerError says that another peer than the one wanted listens at an address.
+// PeerError says that an unexpected peer listens at an address.
 type PeerError struct{ Want, Got string }
 
 func (e *PeerError) Error() string {
 	return fmt.Sprintf("the peer is %q, not %q", e.Got, e.Want)
 }
 
-// SizeError says that a payload is larger than its class allows: one to be
-// sent, or one that the peer announced, which ends the session.
+// SizeError says that a payload is larger than its class allows. It was to be sent,
+// or announced by the peer; the latter ends the session.
 type SizeError struct {
 	Class       Class
 	Size, Limit int
@@ -80,8 +80,7 @@ func (e *SizeError) Error() string {
 	return fmt.Sprintf("a payload of %d bytes where %s allow %d", e.Size, e.Class, e.Limit)
 }
 
-// ChecksumError says that a payload arrived other than it was sent, which ends
-// the session.
+// ChecksumError says that a payload was altered on its way. It ends the session.
 type ChecksumError struct {
 	Class     Class
 	Size      int

@@ -13,18 +13,18 @@ import (
 
 const (
 	frameHeader = 8
-	// firstRead is the memory taken for a frame on the word of its header
-	// alone; beyond that, it grows as bytes arrive.
+	// firstRead is the most memory allocated for a frame before its bytes arrive;
+	// beyond that, the buffer grows with them.
 	firstRead = 1 << 20
-	// headBytes is how much is kept of a payload that there is no room for.
+	// headBytes is how much is kept of a payload that did not fit into memory.
 	headBytes = 4 << 10
-	// memoryPatience is how long a payload may wait for room, votesPatience one
-	// that clients wait for, and all that is behind it: it only slows down who
-	// sends more of these than are taken.
+	// memoryPatience is how long a payload may wait for memory. votesPatience is the
+	// same for votes, and holds up those behind it, too: it only slows down a peer
+	// that sends votes too fast.
 	memoryPatience = 3 * time.Second
 	votesPatience  = 50 * time.Millisecond
-	// memorySilence is how long the sender of a payload that holds memory may let
-	// it wait for its next bytes.
+	// memorySilence is how long the next bytes of a payload that holds memory may be
+	// late.
 	memorySilence = 10 * time.Second
 )
 
@@ -43,9 +43,9 @@ type frameReader struct {
 	in     *bufio.Reader
 	header [frameHeader]byte
 
-	// memory is what large payloads are acquired from, until ctx ends; nil: they
-	// take what they need, as their bytes arrive. refused, if not nil, gets the
-	// first bytes of a payload that there was no room for.
+	// memory is the budget for large payloads, which wait for it until ctx ends; nil:
+	// no limit. refused, if not nil, gets the first bytes of a payload that did not
+	// fit.
 	memory  *budget.Share
 	weigh   func(size int) int64 // nil: it takes its size
 	ctx     context.Context
@@ -59,8 +59,8 @@ func newFrameReader(c Class, r io.Reader) *frameReader {
 	return &frameReader{class: c, in: bufio.NewReaderSize(r, 64<<10)}
 }
 
-// next returns the next frame's payload, in memory of its own, or io.EOF if
-// there is no further frame. Those that there is no room for it skips.
+// next returns the next frame's payload, in memory of its own, or io.EOF if there is
+// no further frame. It skips payloads that do not fit into memory.
 func (f *frameReader) next() ([]byte, error) {
 	for {
 		payload, skipped, err := f.frame()
@@ -103,9 +103,8 @@ func (f *frameReader) frame() (payload []byte, skipped bool, err error) {
 	return payload, skipped, nil
 }
 
-// room acquires the memory of a large payload before any of it is read. It
-// returns nil for one that need not ask, and an error for one that has to be
-// skipped.
+// room acquires the memory of a large payload before any of it is read. It returns
+// nil for a payload that needs no permission, and an error for one to be skipped.
 func (f *frameReader) room(size int) ([]byte, error) {
 	if f.memory == nil || size < budget.Large {
 		return nil, nil
@@ -132,7 +131,7 @@ func (f *frameReader) room(size int) ([]byte, error) {
 	return f.memory.Allocate(size, weight), nil
 }
 
-// fill reads a payload that holds memory, which its sender must not leave lying.
+// fill reads a payload that holds memory. Its sender must not let it wait too long.
 func (f *frameReader) fill(payload []byte) error {
 	for at := 0; at < len(payload); {
 		f.expect(memorySilence)

@@ -38,8 +38,8 @@ func (k Kind) String() string {
 	return fmt.Sprintf("kind %d", uint8(k))
 }
 
-// Peer is who is at the other end of a session. It has proved that it knows the
-// cluster's secret; that it is the one of that name is its own word.
+// Peer is the other end of a session. It has proved that it knows the cluster's
+// secret; its name is not proved.
 type Peer struct {
 	Kind Kind
 	Name string
@@ -50,8 +50,8 @@ type Peer struct {
 	Self  Mark           // of a server: how far it had come when it started
 }
 
-// Mark is how far a node had come at some time, and on which data directory.
-// The zero Mark is of nothing.
+// Mark is how far a node had come at some time, and on which data directory. The
+// zero Mark means unknown.
 type Mark struct {
 	Store uint64
 	identity.Mark
@@ -175,9 +175,9 @@ func appendField[T ~string | ~[]byte](dst []byte, field byte, value T) []byte {
 	return append(dst, value...)
 }
 
-// readHello reads a hello, and returns its bytes too, which proofs are about.
-// One of another version is read to its end, so that the peer sees the answer
-// and not a reset for bytes that nobody read.
+// readHello reads a hello, and also returns its bytes, which proofs cover. A hello of
+// another version is read to its end: unread bytes would reset the connection, and
+// the peer would not see the answer.
 func readHello(r *bufio.Reader) (h hello, raw []byte, err error) {
 	head := make([]byte, helloHead, helloHead+256)
 	if _, err := io.ReadFull(r, head[:len(magic)]); err != nil {
@@ -228,7 +228,7 @@ func parseHello(b []byte) (h hello, ok bool) {
 	return h, true
 }
 
-// set takes the value of a field and reports whether it can be one.
+// set sets a field and reports whether its value is valid.
 func (h *hello) set(field byte, value []byte) bool {
 	switch field {
 	case fieldKind:
@@ -283,7 +283,7 @@ func newNonce() []byte {
 	return n
 }
 
-// say writes messages of the handshake at once.
+// say writes messages of the handshake with one call.
 func say(c *conn, messages ...[]byte) error {
 	_, err := c.Conn.Write(slices.Concat(messages...))
 	return err
@@ -346,7 +346,7 @@ func greet(c *conn, o *Options) (Peer, error) {
 	return peer, explain(err)
 }
 
-// refusal returns why the server's first hello is no welcome.
+// refusal returns the error for a server's first hello that refuses the client.
 func refusal(o *Options, them *hello) error {
 	if them.status == statusCluster || them.cluster != o.Cluster {
 		return &ClusterError{Ours: o.Cluster, Theirs: them.cluster}
@@ -373,9 +373,9 @@ func statusError(status byte) error {
 	return fmt.Errorf("status %d in hello: %w", status, ErrNotSynod)
 }
 
-// welcome is the accepting side of the handshake. Whoever speaks the protocol
-// gets an answer, the refused too. enter takes a place for the session of a peer
-// that has proved that it belongs here, or returns the status that refuses it.
+// welcome is the accepting side of the handshake. Every peer that speaks the protocol
+// gets an answer, even if refused. enter takes a place for the session of an
+// authenticated peer, or returns the status that refuses it.
 func welcome(c *conn, o *Options, enter func(Peer) (status byte, err error)) (Peer, error) {
 	us := introduction(o)
 	them, theirs, err := readHello(c.in)

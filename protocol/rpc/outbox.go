@@ -8,8 +8,8 @@ import (
 )
 
 const (
-	// piece is how much of a class is written at once: other classes get their
-	// turn in between.
+	// piece is how much of a class is written at once, so that other classes get
+	// their turn in between.
 	piece = 64 << 10
 	// chunk is the size up to which frames are gathered in one buffer.
 	chunk = 256 << 10
@@ -38,7 +38,7 @@ type outbox struct {
 	closed bool
 }
 
-// waiter waits until no more than so many bytes are left.
+// waiter waits until no more than a number of bytes are left.
 type waiter struct {
 	most int
 	c    chan struct{} // to be closed then
@@ -97,8 +97,8 @@ func (o *outbox) take() ([]segment, bool) {
 	for len(o.queue) == 0 && !o.closed {
 		o.ready.Wait()
 		if len(o.queue) > 0 {
-			// Whoever woke this goroutine is often not the only one that has
-			// something to send: let the others put it in first.
+			// Often several goroutines have something to send: let the others
+			// queue it first.
 			o.mu.Unlock()
 			runtime.Gosched()
 			o.mu.Lock()
@@ -130,15 +130,15 @@ func (o *outbox) wrote(s *segment) {
 	})
 }
 
-// done gives back what take returned, after all of it was written.
+// done recycles the segments that take returned, after all of them were written.
 func (o *outbox) done(taken []segment) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.spare = taken[:0]
 }
 
-// below returns a channel that is closed when no more than most bytes wait to
-// be written, or the outbox is closed. forget ends the waiting.
+// below returns a channel that is closed when no more than most bytes wait to be
+// written, or when the outbox is closed. forget releases the channel.
 func (o *outbox) below(most int) chan struct{} {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -151,7 +151,7 @@ func (o *outbox) below(most int) chan struct{} {
 	return c
 }
 
-// forget takes back a channel that nobody waits for any more.
+// forget releases a channel that below returned.
 func (o *outbox) forget(c chan struct{}) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

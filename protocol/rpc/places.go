@@ -5,15 +5,15 @@ import (
 	"slices"
 )
 
-// How many sessions a server takes: in all, of peers at one address, and of
-// peers of one name. A proxy needs one, and a second while the first ends; a
-// peer that opens more and more does not keep the others out.
+// How many sessions a server takes: in all, per address, and per name. A proxy needs
+// one, and a second while the first ends. So a peer that keeps opening sessions
+// cannot keep the others out.
 const (
 	maxSessions = 1024
 	maxPerAddr  = 512
 	maxPerName  = 64
-	// maxStrangers bounds the connections that have yet to say and prove who
-	// they are, and count for none of the above.
+	// maxStrangers bounds the connections that are still in their handshake. These do
+	// not count for the limits above.
 	maxStrangers = 256
 )
 
@@ -72,10 +72,9 @@ type stranger struct {
 	host string
 }
 
-// add takes one more. If there are too many, it returns the one that has to go
-// for it: the oldest from where most come from. So whoever opens connections and
-// says nothing takes the room from itself; from elsewhere, and for a moment from
-// the same address too, there is always some.
+// add adds a connection. If there are then too many, it returns one to be closed:
+// the oldest from the host that has most. So a host that opens connections and says
+// nothing only displaces its own; others always get a place.
 func (s *strangers) add(c net.Conn) (out net.Conn) {
 	if len(*s) >= maxStrangers {
 		counts := make(map[string]int)
@@ -97,7 +96,7 @@ func (s *strangers) add(c net.Conn) (out net.Conn) {
 	return out
 }
 
-// remove takes out a connection, if it is there.
+// remove removes a connection, if it is there.
 func (s *strangers) remove(c net.Conn) {
 	*s = slices.DeleteFunc(*s, func(k stranger) bool { return k.conn == c })
 }

@@ -59,9 +59,8 @@ type refusals struct {
 	lines  throttle.Lines
 }
 
-// refused reports a connection that did not become a session: whoever knocks
-// again and again gets one line in a while for each reason. Those that only try
-// whether the port is open are none of the operator's concern.
+// refused reports a connection that did not become a session. Repeated refusals for
+// the same reason are logged only once in a while, and port checks not at all.
 func (v *Server) refused(c net.Conn, err error) {
 	why := refusalOf(err)
 	v.refusals.counts[why].Add(1)

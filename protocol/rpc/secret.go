@@ -6,16 +6,14 @@ import (
 	"slices"
 )
 
-// Secret is what the processes of one cluster know and nobody else does. In a
-// handshake each side proves that it knows it: it computes a keyed hash over
-// what both have said, with a random number of each in it, so that no proof is
-// worth anything in another handshake. The secret itself never leaves a
-// process.
+// Secret is shared by the processes of one cluster. In a handshake each side proves
+// that it knows the secret: it computes a keyed hash over what both have said,
+// including a random number of each, so that a proof is useless in another
+// handshake. The secret itself never leaves a process.
 //
-// This keeps out who can reach a port but does not know the secret. It does not
-// protect a connection from somebody in between who lets the handshake pass and
-// takes over what follows: what a session carries is neither encrypted nor
-// signed.
+// This keeps out anyone who can reach a port but does not know the secret. It does
+// not protect against a man in the middle who lets the handshake pass and takes over
+// the connection: sessions are neither encrypted nor signed.
 type Secret []byte
 
 // String keeps secrets out of logs.
@@ -29,16 +27,16 @@ const (
 	proofSize = sha256.Size
 )
 
-// What is hashed begins with one of these, so that nothing made for one purpose
-// serves another: a proof cannot be sent back to who made it.
+// The hashed data begins with one of these, so that a hash for one purpose is no use
+// for another: a proof cannot be sent back to the side that made it.
 const (
 	nameOfSecret = "synod: id of a secret\n"
 	serverProof  = "synod: proof of the server\n"
 	clientProof  = "synod: proof of the client\n"
 )
 
-// secretID names a secret without telling it. Secrets are random: it cannot be
-// found by trying.
+// secretID identifies a secret without revealing it: secrets are random and too long
+// to be guessed.
 type secretID [8]byte
 
 func (s Secret) hash(purpose string, parts ...[]byte) []byte {

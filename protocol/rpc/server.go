@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	// acceptPause is how long a server waits when it cannot accept, which it
-	// can again when files have been closed.
+	// acceptPause is how long a server waits after a failed accept, mostly until other
+	// files have been closed.
 	acceptPause = 50 * time.Millisecond
 )
 
@@ -90,8 +90,8 @@ func (v *Server) isClosed() bool {
 	return v.closed
 }
 
-// accept gives a connection a goroutine. If too many have yet to say who they
-// are, one of them has to go.
+// accept starts a goroutine for a connection. If too many are in their handshake, it
+// closes one of them.
 func (v *Server) accept(c net.Conn) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -147,7 +147,7 @@ func (v *Server) ServeConn(nc net.Conn) {
 	s.supervise(s.acceptStreams)
 }
 
-// judge asks whether the server has something against a peer.
+// judge asks Options.Judge whether to refuse a peer.
 func judge(o *Options, p Peer) (status byte, err error) {
 	if o.Judge == nil {
 		return statusWelcome, nil

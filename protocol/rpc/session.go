@@ -32,15 +32,15 @@ const (
 type Options struct {
 	// Cluster is the cluster's name: sessions exist within a cluster only.
 	Cluster string
-	// Secrets returns the cluster's secrets, the one to use first: more than one
-	// while a new one is brought in. Any that both sides know will do. As long
-	// as there is none, no session comes about.
+	// Secrets returns the cluster's secrets, the preferred one first. There is more
+	// than one while a secret is being replaced. Any that both sides know will do.
+	// Without a secret, no session can be opened.
 	Secrets func() []Secret
 	// Kind and Name are who this side is.
 	Kind Kind
 	Name string
-	// Expect is, for Dial, the name that the peer must have: an address may
-	// have gone over to another node. Empty: any.
+	// Expect is, for Dial, the name that the peer must have: an address may now belong
+	// to another node. Empty: any.
 	Expect string
 
 	// Claim returns, for Dial, the proposer id that this side has taken, and Seen
@@ -64,11 +64,10 @@ type Options struct {
 	// last call of Handle has returned. err says why.
 	Closed func(s *Session, err error)
 
-	// Memory, if not nil, is what large payloads are acquired from before they
-	// are read: they wait for it, and the peer with them. One of the bulk class
-	// that waits for too long, or is larger than the share, is skipped; Refused,
-	// which Handle is not called for then, gets the first bytes of it. Weigh, if
-	// not nil, tells how much memory a payload takes in all.
+	// Memory, if not nil, is the budget for large payloads. They wait for it before
+	// they are read, and so does the peer. A bulk payload that waits too long, or is
+	// larger than the share, is skipped: Refused gets its first bytes, and Handle is
+	// not called. Weigh, if not nil, returns how much memory a payload takes in all.
 	Memory  *budget.Share
 	Weigh   func(c Class, size int) int64
 	Refused func(s *Session, c Class, head []byte)
@@ -239,8 +238,8 @@ func (s *Session) serve(c Class, stream *yamux.Stream) {
 	s.loops.Go(func() { s.stopped(s.write(c, stream)) })
 }
 
-// stopped ends the session because one of its loops cannot go on. If the
-// session is ending already, the loop's error says nothing.
+// stopped ends the session because one of its loops cannot go on. If the session is
+// ending already, the loop's error means nothing.
 func (s *Session) stopped(err error) {
 	if err != nil && !s.mux.IsClosed() {
 		s.end(err)
@@ -370,9 +369,9 @@ func (s *Session) Flush(ctx context.Context) error {
 	return nil
 }
 
-// Room waits until no more than backlog bytes of a class wait to be written: who
-// has much to send sends the next part then. It returns when the session ends, so
-// that a handler may wait, too.
+// Room waits until no more than backlog bytes of a class wait to be written, so that
+// a large transfer can be sent bit by bit. It also returns when the session ends, so
+// a handler may call it.
 func (s *Session) Room(ctx context.Context, c Class, backlog int) error {
 	room := s.out[c].below(backlog)
 	select {
@@ -398,8 +397,8 @@ func (s *Session) LastHeard() time.Time { return s.conn.lastHeard() }
 // until it comes, the session ends or the peer has been silent for too long.
 func (s *Session) Probe() { _, _ = s.mux.Ping() }
 
-// Close begins the session's end: what waits to be sent is dropped. It does not
-// wait; Done does.
+// Close begins to end the session and drops what waits to be sent. It does not wait
+// for the end; see Done.
 func (s *Session) Close() { s.end(ErrClosed) }
 
 // Done is closed when the session has ended and Options.Closed has returned.

@@ -10,8 +10,8 @@ const (
 	maxUnsent       = 128 << 10
 )
 
-// limitUnsent keeps the kernel from taking megabytes of bulk data that the
-// network is not ready for: votes would have to queue behind them.
+// limitUnsent keeps the kernel from buffering megabytes of bulk data before the
+// network can take them: votes would queue behind them.
 func limitUnsent(c *net.TCPConn) {
 	raw, err := c.SyscallConn()
 	if err != nil {

@@ -23,8 +23,7 @@ func (r *reader) ballot() ballot.Ballot {
 	return ballot.Ballot{Time: ballot.Time(r.uint64()), Proposer: ballot.ProposerID(p - 1)}
 }
 
-// appendBallots appends the ballots of states that a member has or can go back
-// to.
+// appendBallots appends a list of ballots.
 func appendBallots(dst []byte, list []ballot.Ballot) []byte {
 	dst = binary.AppendUvarint(dst, uint64(len(list)))
 	for _, b := range list {
@@ -48,9 +47,9 @@ func (r *reader) ballots(most int) []ballot.Ballot {
 // Flags of a ballot in a list.
 const (
 	stepCounter    = 1 << iota // a counter that is not zero follows
-	stepProposer               // the proposer follows; else it is that of the entry before
+	stepProposer               // the proposer follows; else the previous entry's
 	stepBlind                  // lineage: a blind write, which has no parent
-	stepFromBefore             // lineage: the parent is the entry before
+	stepFromBefore             // lineage: the parent is the previous entry
 	stepFromZero               // lineage: the parent is the zero ballot; else it follows
 
 	stepVotes   = stepCounter | stepProposer
@@ -60,7 +59,8 @@ const (
 // maxMillis is the highest clock part of a ballot's time, 48 bits.
 const maxMillis = 1<<48 - 1
 
-// appendStep appends b, which is above before, the entry before it.
+// appendStep appends b as its difference from before, the previous entry, which is
+// lower.
 func appendStep(dst []byte, flags byte, before, b ballot.Ballot) []byte {
 	counter := uint16(b.Time)
 	if counter != 0 {

@@ -7,7 +7,7 @@ import (
 	"synod/protocol/listing"
 )
 
-// Kind says what a message of a batch is. A Kind keeps its number for ever.
+// Kind is the kind of a message in a batch. The number of a Kind never changes.
 type Kind byte
 
 // The kinds of messages.
@@ -18,14 +18,14 @@ const (
 	KindFlushReply
 	KindListRequest
 	KindListReply
-	KindPiece
+	KindChunk
 	KindTallyRequest
 	KindTallyReply
 	KindMark
 )
 
-// open begins a message. Its length takes one byte for now; seal makes room if
-// that is not enough, which spares small messages a second pass.
+// open begins a message. It reserves one byte for the length; seal makes room if
+// that is not enough. So small messages need no second pass.
 func open(dst []byte, k Kind) (_ []byte, start int) {
 	return append(dst, byte(k), 0), len(dst) + 2
 }
@@ -56,9 +56,9 @@ func seal(dst []byte, start int) []byte {
 //	}
 //	if err := b.Err(); err != nil { ... }
 //
-// The payload belongs to the decoded messages from then on. A Batch is not safe
-// for concurrent use; the messages that it returns are independent of it and of
-// one another.
+// The decoded messages own the payload from then on. A Batch is not safe for
+// concurrent use; the messages that it returns are independent of it and of each
+// other.
 type Batch struct {
 	rest  []byte
 	body  []byte
@@ -68,13 +68,13 @@ type Batch struct {
 	slabs slabs
 }
 
-// NewBatch returns an iterator that stands before the first message.
+// NewBatch returns an iterator positioned before the first message.
 func NewBatch(payload []byte) Batch {
 	return Batch{rest: payload, total: len(payload)}
 }
 
-// Next moves to the next message. It returns false at the end and when what
-// follows is not a message; Err tells which.
+// Next moves to the next message. It returns false at the end, or if what follows
+// is not a message; Err tells which.
 func (b *Batch) Next() bool {
 	if len(b.rest) == 0 || b.err != nil {
 		return false
@@ -96,9 +96,8 @@ func (b *Batch) Next() bool {
 // Err returns the error that ended the iteration, if one did.
 func (b *Batch) Err() error { return b.err }
 
-// Beginning returns what the first message of a payload is, and its id, of a
-// payload of which only the beginning is there. A message that has no such id
-// is not ok.
+// Beginning returns the kind and the id of a payload's first message. It needs
+// only the first bytes of the payload. ok is false if there are too few of them.
 func Beginning(head []byte) (k Kind, id uint64, ok bool) {
 	r := reader{b: head}
 	k = Kind(r.byte())
@@ -107,11 +106,10 @@ func Beginning(head []byte) (k Kind, id uint64, ok bool) {
 	return k, id, r.why == ""
 }
 
-// Kind returns the kind of the current message, possibly one that this version
-// does not know.
+// Kind returns the kind of the current message, which this version may not know.
 func (b *Batch) Kind() Kind { return b.kind }
 
-// reserve makes room in the slabs for what the rest of the batch may hold.
+// reserve tells the slabs how many messages the rest of the batch may hold.
 func (b *Batch) reserve() {
 	n := 1
 	for rest := b.rest; len(rest) > 1 && n < slabBlock; n++ {

@@ -8,12 +8,11 @@ import (
 	"synod/protocol/register"
 )
 
-// maxListed bounds the registers of a page and the entries that a page may be
-// asked for.
+// maxListed bounds the registers of a page, and the limit of a request for one.
 const maxListed = 1 << 20
 
-// AppendMark appends a message: the sender's changelog is durable up to a
-// position. It goes along with replies.
+// AppendMark appends a message: the sender's changelog is durable up to position.
+// It is sent with replies.
 func AppendMark(dst []byte, position uint64) []byte {
 	dst, start := open(dst, KindMark)
 	return seal(binary.AppendUvarint(dst, position), start)
@@ -45,7 +44,7 @@ func appendSlots(dst []byte, first, last uint16, space byte) []byte {
 	return append(dst, space)
 }
 
-// slots reads a range of slots that exist, not empty, and a name space.
+// slots reads a non-empty range of valid slots, and a name space.
 func (r *reader) slots() (first, last uint16, space byte) {
 	first, last = r.slot(), r.slot()
 	if first > last {
@@ -54,7 +53,7 @@ func (r *reader) slots() (first, last uint16, space byte) {
 	return first, last, r.byte()
 }
 
-// AppendFlushReply appends a message with all of p but After.
+// AppendFlushReply appends a message with all fields of p except After.
 func AppendFlushReply(dst []byte, p *message.FlushReply) []byte {
 	dst, start := open(dst, KindFlushReply)
 	dst = binary.AppendUvarint(dst, p.ID)
@@ -85,8 +84,7 @@ func (r *reader) flushReply(p *message.FlushReply) {
 	}
 }
 
-// AppendListRequest appends a message. A Limit beyond what a page may hold is
-// cut down to it.
+// AppendListRequest appends a message. A Limit above the maximum is reduced to it.
 func AppendListRequest(dst []byte, q *listing.Request) []byte {
 	dst, start := open(dst, KindListRequest)
 	dst = binary.AppendUvarint(dst, q.ID)

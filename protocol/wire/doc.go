@@ -6,31 +6,29 @@
 //
 //	message = kind (1 byte) · length (uvarint) · body
 //
-// so that a reader can skip what it does not know. Numbers are uvarints, byte
-// strings a uvarint length and the bytes, booleans and "is there at all" share
-// one flags byte per message; what is absent costs nothing. The bytes of a
-// message do not depend on whom it is sent to: an Accept is encoded once for
-// all members of a group.
+// so that a reader can skip a kind that it does not know. Numbers are uvarints. A
+// byte string is a uvarint length and the bytes. Flags at the start of a message hold
+// the booleans and say which optional fields follow; an absent field takes no space.
+// The bytes of a message do not depend on its receiver: an Accept is encoded once
+// for all members of a group.
 //
 // Ballots:
 //
 //	absolute = 0                                          the zero ballot
 //	         | proposer+1 (uvarint) · time (8 bytes)
-//	in lists = flags · ms since the entry before (uvarint)
+//	in lists = flags · ms since the previous entry (uvarint)
 //	           [counter] [proposer] [parent, absolute]
 //
-// Encoders append to a slice, never fail and expect values that keep the
-// promises of their types (lists ascending, elements in order). Decoders
-// expect nothing: any bytes lead to a value that keeps those promises, or to
-// an error that is ErrMalformed, never to a panic or to memory out of
-// proportion to the input.
+// Encoders append to a slice and never fail. They rely on the invariants of their
+// types (ascending lists, elements in order). Decoders rely on nothing: any input
+// gives a value with those invariants, or an error that is ErrMalformed. It never
+// causes a panic, and the memory used is in proportion to the input.
 //
-// Byte slices in decoded values alias the input. Whoever decodes gives the
-// input away; whoever keeps a decoded slice for long keeps all of the input
-// alive and should clone it. Keys of registers are strings of their own.
+// Byte slices in decoded values alias the input, so the caller must not reuse it.
+// A decoded slice keeps all of the input alive: clone one that is kept for long.
+// Keys of registers are copied.
 package wire
 
-// Version is the version of the protocol between processes: of the messages,
-// of their framing and of what they mean. Peers of different versions do not
-// talk.
+// Version is the version of the protocol between processes: the messages, their
+// framing and their meaning. Peers of different versions cannot connect.
 const Version = 4

@@ -38,8 +38,8 @@ func again(b *Batch) (first, second any, encoded []byte, err error) {
 		return reencode(b, AppendTallyRequest, (*Batch).TallyRequest)
 	case KindTallyReply:
 		return reencode(b, AppendTallyReply, (*Batch).TallyReply)
-	case KindPiece:
-		return reencode(b, AppendPiece, (*Batch).Piece)
+	case KindChunk:
+		return reencode(b, AppendChunk, (*Batch).Chunk)
 	case KindMark:
 		return reencode(b, func(dst []byte, position *uint64) []byte { return AppendMark(dst, *position) },
 			func(b *Batch) (*uint64, error) { position, err := b.Mark(); return &position, err })
@@ -158,7 +158,7 @@ func batchSeeds() [][]byte {
 	seeds = append(seeds, examples(genListReply(), AppendListReply)...)
 	seeds = append(seeds, examples(genTallyRequest(), AppendTallyRequest)...)
 	seeds = append(seeds, examples(genTallyReply(), AppendTallyReply)...)
-	return append(seeds, examples(genPiece(), AppendPiece)...)
+	return append(seeds, examples(genChunk(), AppendChunk)...)
 }
 
 func logSeeds() [][]byte {

@@ -9,9 +9,9 @@ import (
 	"synod/protocol/caspaxos/quorum"
 )
 
-// maxEntries bounds a lineage or a list of votes. An acceptor keeps MaxContended at
-// most, the union that travels with a full change may hold MaxEntries of every
-// member.
+// maxEntries bounds a lineage or a list of votes. An acceptor keeps at most
+// MaxContended entries. The union sent with a full change may hold MaxEntries of
+// each member.
 const maxEntries = history.MaxEntries * quorum.MaxMembers
 
 // AppendLineage appends a lineage.

@@ -9,8 +9,8 @@ import (
 	"synod/protocol/register"
 )
 
-// The first byte of a log entry. It is on disk: a number keeps its meaning and
-// its layout for ever, a new layout takes a new number.
+// The first byte of a log entry. It is on disk, so the meaning and layout of a
+// number never change; a new layout gets a new number.
 const (
 	logAccept = iota + 1
 	logNode
@@ -20,11 +20,10 @@ const (
 	logEpochShown
 )
 
-// AppendLogEntry appends an entry of the changelog, of which exactly one field
-// is set. Of an Accept neither ID nor Next is kept: both are of no meaning to
-// whoever reads it later. One that came over the wire is taken as it came, by
-// its Encoded. One whose elements the node had before it voted is kept with their
-// number in their stead:
+// AppendLogEntry appends an entry of the changelog. Exactly one field of e is set.
+// An Accept is written without ID and Piggyback, which mean nothing later. An Accept
+// from the wire is copied from its Encoded. If its elements were ingested before the
+// vote, their incarnation number is written in place of them:
 //
 //	staged = stage · request
 func AppendLogEntry(dst []byte, e *durable.LogEntry) []byte {
@@ -56,7 +55,7 @@ func AppendLogEntry(dst []byte, e *durable.LogEntry) []byte {
 	panic("wire: log entry without content")
 }
 
-// DecodeLogEntry decodes one entry, which takes up all of b. Byte slices in the
+// DecodeLogEntry decodes one entry, which must take up all of b. Byte slices in the
 // entry alias b.
 func DecodeLogEntry(b []byte) (durable.LogEntry, error) {
 	var e durable.LogEntry

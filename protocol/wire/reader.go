@@ -6,10 +6,11 @@ import (
 	"fmt"
 )
 
-// ErrMalformed is what every decoding error is.
+// ErrMalformed matches every decoding error, by errors.Is.
 var ErrMalformed = errors.New("malformed encoding")
 
-// Error says what is wrong with an encoding, and where. It is ErrMalformed.
+// Error says what is wrong with an encoding, and where. errors.Is matches it with
+// ErrMalformed.
 type Error struct {
 	What   string // what was decoded
 	Reason string
@@ -20,7 +21,7 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("wire: malformed %s at byte %d: %s", e.What, e.Offset, e.Reason)
 }
 
-// Is makes every Error ErrMalformed.
+// Is reports whether target is ErrMalformed.
 func (e *Error) Is(target error) bool { return target == ErrMalformed }
 
 // Reasons of an Error.
@@ -40,13 +41,13 @@ const (
 	wrongFormat = "unknown format version"
 )
 
-// reader reads one encoding from front to back. The first failure sticks: from
-// then on every read returns zero, so that callers check once, at the end.
+// reader reads one encoding from front to back. After the first failure every read
+// returns zero, so callers check only once, at the end.
 type reader struct {
 	b   []byte
 	i   int
 	why string // the first failure
-	at  int    // where it was met
+	at  int    // its offset
 }
 
 func (r *reader) fail(reason string) {
@@ -58,8 +59,8 @@ func (r *reader) fail(reason string) {
 
 func (r *reader) left() int { return len(r.b) - r.i }
 
-// end returns the error, if any; what says what was decoded. Bytes left over
-// are one.
+// end returns the error, if any. what names the thing that was decoded. Bytes left
+// over are an error, too.
 func (r *reader) end(what string) error {
 	if r.why == "" && r.i == len(r.b) {
 		return nil
@@ -127,8 +128,8 @@ func (r *reader) uint64() uint64 {
 	return v
 }
 
-// bytes reads a byte string, which aliases the input and cannot be appended
-// into it.
+// bytes reads a byte string. It aliases the input; its capacity is its length, so
+// that an append does not overwrite what follows.
 func (r *reader) bytes() []byte {
 	return r.take(r.uvarint())
 }
@@ -143,8 +144,8 @@ func (r *reader) take(n uint64) []byte {
 	return r.b[i:r.i:r.i]
 }
 
-// count reads the number of entries of a list of which each takes at least
-// size bytes, so that memory for the list is in proportion to the input.
+// count reads the number of entries of a list. Each entry takes at least size
+// bytes: this keeps the memory for the list in proportion to the input.
 func (r *reader) count(size, limit int) int {
 	n := r.uvarint()
 	if n > uint64(limit) || n > uint64(r.left()/size) {

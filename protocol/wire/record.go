@@ -12,9 +12,9 @@ const (
 	recordIntent
 )
 
-// AppendRecord appends what a row holds of a record: all but Register, which is
-// the row's key, and Pos and Since, which are of this process's life. More may
-// follow behind it.
+// AppendRecord appends the part of a record that a row holds: all fields except
+// Register, which is the row's key, and Pos and Since, which are valid in this
+// process only. The caller may append more.
 func AppendRecord(dst []byte, rec *durable.Record) []byte {
 	dst = append(dst, RecordFormat, byte(flag(rec.Prepared, recordPrepared)|flag(rec.Intent != nil, recordIntent)))
 	dst = AppendBallot(dst, rec.Accepted)
@@ -26,9 +26,9 @@ func AppendRecord(dst []byte, rec *durable.Record) []byte {
 	return AppendHeader(dst, &rec.Header)
 }
 
-// DecodeRecord decodes what AppendRecord wrote into rec, leaving the fields
-// that are not part of it alone, and returns what follows. Header.Aux, Intent
-// and rest alias b. After an error rec is not to be used.
+// DecodeRecord decodes what AppendRecord wrote into rec and returns the bytes that
+// follow. It does not touch Register, Pos and Since. Header.Aux, Intent and rest
+// alias b. After an error rec must not be used.
 func DecodeRecord(b []byte, rec *durable.Record) (rest []byte, err error) {
 	r := reader{b: b}
 	if r.byte() != RecordFormat {

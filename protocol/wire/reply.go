@@ -9,7 +9,7 @@ import (
 	"synod/protocol/register"
 )
 
-// A reply's first two bytes: the outcome and what follows.
+// A reply's first two bytes: the outcome, and which fields follow.
 const (
 	replyOutcome = 0x000f
 	replyHistory = 0x0010
@@ -34,7 +34,7 @@ func flag(set bool, bit uint16) uint16 {
 	return 0
 }
 
-// AppendReply appends a message with all of p but After and Pages.
+// AppendReply appends a message with all fields of p except After and Transfer.
 func AppendReply(dst []byte, p *message.Reply) []byte {
 	dst, start := open(dst, KindReply)
 	flags := uint16(p.Outcome)&replyOutcome |

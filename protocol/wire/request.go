@@ -9,7 +9,7 @@ import (
 	"synod/protocol/register"
 )
 
-// A request's first byte: the kind, and what depends on it.
+// A request's first byte: the kind, and flags that depend on it.
 const (
 	requestKind = 0x03
 
@@ -31,14 +31,14 @@ const (
 	requestAccept   = requestKind | requestPrepared | requestBase | requestLineage | requestOn | 3<<requestChange
 )
 
-// needed follows the Next of an Accept that is Needed.
+// needed follows the piggybacked prepare of an Accept that is Needed.
 const needed = 1
 
-// AppendRequest appends a message with the fields of q that its kind gives a
-// meaning to. ID, Next and Needed, which a changelog does not keep, enclose the
-// rest:
+// AppendRequest appends a message with the fields of q that its kind uses. ID,
+// Piggyback ("next" in the protocol) and Needed stand around the rest, because a
+// changelog does not keep them:
 //
-//	body = ID · request · [Next · [1, if it is needed]]
+//	body = ID · request · [next · [1, if needed]]
 func AppendRequest(dst []byte, q *message.Request) []byte {
 	dst, start := open(dst, KindRequest)
 	dst = binary.AppendUvarint(dst, q.ID)
@@ -124,7 +124,7 @@ func appendAccept(dst []byte, q *message.Request) []byte {
 	return appendChange(dst, &q.Change)
 }
 
-// message reads a request's message.
+// message reads the body of a KindRequest.
 func (r *reader) message(q *message.Request, s *slabs) {
 	q.ID = r.uvarint()
 	start := r.i
@@ -143,7 +143,7 @@ func (r *reader) message(q *message.Request, s *slabs) {
 	}
 }
 
-// request reads a request but for its ID and Next.
+// request reads a request without ID, Piggyback and Needed.
 func (r *reader) request(q *message.Request, s *slabs) {
 	flags := r.byte()
 	q.Kind = message.Kind(flags & requestKind)
@@ -209,7 +209,7 @@ func appendRegister(dst []byte, g *register.ID) []byte {
 	return appendString(dst, g.Key)
 }
 
-// register reads a register: a slot that exists and a key with a name space.
+// register reads a register: a valid slot, and a key with a name space.
 func (r *reader) register(g *register.ID) {
 	g.Slot = r.slot()
 	key := r.bytes()

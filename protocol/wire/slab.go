@@ -5,9 +5,8 @@ import (
 	"synod/protocol/register"
 )
 
-// slabs hand out the small objects of a batch from a few allocations. What was
-// handed out is never handed out again; the garbage collector frees a block
-// when nothing of it is in use any more.
+// slabs allocate the small objects of a batch in blocks. No object is handed out
+// twice; the garbage collector frees a block when none of its objects is in use.
 type slabs struct {
 	requests slab[message.Request]
 	replies  slab[message.Reply]
@@ -15,17 +14,16 @@ type slabs struct {
 	elems    slab[register.Element]
 }
 
-// slabBlock is the number of objects in a block: large enough to make the
-// allocations cheap, small enough that one object kept does not keep much
-// alive.
+// slabBlock is the number of objects in a block: large enough to make allocations
+// cheap, small enough that a single object in use does not keep much memory alive.
 const slabBlock = 32
 
 type slab[T any] struct {
 	free []T
-	want int // objects that the rest of the batch may ask for; zero: one at a time
+	want int // objects that the rest of the batch may need; zero: allocate one at a time
 }
 
-// take returns n zero objects, which cannot be appended to in place.
+// take returns n zero objects. The capacity of the slice is n.
 func (s *slab[T]) take(n int) []T {
 	if n > len(s.free) {
 		if n > slabBlock/4 {

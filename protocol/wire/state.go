@@ -7,17 +7,17 @@ import (
 	"synod/protocol/register"
 )
 
-// Limits on what a state's encoding may ask a reader to allocate.
+// Limits on the memory that a state's encoding can make a reader allocate.
 const (
 	// maxOps bounds the operations of a change, and the elements, keys and
 	// ranges of a view or projection.
 	maxOps = 1 << 24
-	// maxOffset bounds where a Patch may begin, as applying one allocates
-	// whatever lies before it.
+	// maxOffset bounds the offset of a Patch: applying one allocates all bytes
+	// before it.
 	maxOffset = 1 << 30
 )
 
-// A header's first byte: the type in the lower bits and what follows.
+// A header's first byte: the type in the lower bits, and which fields follow.
 const (
 	headerType     = 0x0f
 	headerEncoding = 0x10
@@ -79,7 +79,7 @@ func (r *reader) header(h *register.Header) {
 	}
 }
 
-// appendChange appends a change but for its kind, which the caller has in its
+// appendChange appends a change without its kind, which the caller puts into its
 // flags.
 func appendChange(dst []byte, c *register.Change) []byte {
 	if c.Kind == register.None {
@@ -295,7 +295,7 @@ func (r *reader) span() (s register.Span) {
 	return s
 }
 
-// A view's byte behind its header.
+// Flags of a view, in the byte after its header.
 const (
 	viewAll = 1 << iota
 	viewSpans
@@ -331,7 +331,7 @@ func AppendView(dst []byte, v *register.View) []byte {
 	return dst
 }
 
-// DecodeView reads a view that AppendView wrote, and nothing behind it. The view
+// DecodeView reads a view that AppendView wrote. It must take up all of b. The view
 // shares b's memory.
 func DecodeView(b []byte) (v register.View, err error) {
 	r := reader{b: b}

@@ -7,8 +7,8 @@ import (
 	"synod/protocol/partition"
 )
 
-// AppendTallyRequest appends a message. Spans are written as their distance from
-// the one before and their length.
+// AppendTallyRequest appends a message. A span is written as its distance from the
+// previous one and its length.
 func AppendTallyRequest(dst []byte, q *listing.TallyRequest) []byte {
 	dst, start := open(dst, KindTallyRequest)
 	dst = binary.AppendUvarint(dst, q.ID)
@@ -47,7 +47,7 @@ func (r *reader) tallyRequest(q *listing.TallyRequest) {
 	}
 }
 
-// AppendTallyReply appends a message with all of p but After.
+// AppendTallyReply appends a message with all fields of p except After.
 func AppendTallyReply(dst []byte, p *listing.TallyReply) []byte {
 	dst, start := open(dst, KindTallyReply)
 	dst = binary.AppendUvarint(dst, p.ID)

@@ -1,6 +1,6 @@
-// Package cluster is a proxy's view of the whole cluster as one place to run
-// commands: it joins placement from etcd, the connections to the nodes, the
-// lanes of proposers and what is built on them, and owns their goroutines.
+// Package cluster runs a proxy's commands on the whole cluster. It combines the
+// placement from etcd, the connections to the nodes, the lanes of proposers and the
+// layers on top of them, and owns their goroutines.
 package cluster
 
 import (
@@ -36,13 +36,13 @@ type Config struct {
 
 	// Memory is for the large states that nodes send; nil: without a limit.
 	Memory *budget.Share
-	// CachedBytes bounds what is remembered of registers; zero: the default.
+	// CachedBytes bounds the cache of registers; zero: the default.
 	CachedBytes int
-	// StateDir, if not empty, is a directory of this proxy's own: it keeps there
-	// what it takes to start while etcd is away.
+	// StateDir, if not empty, is a directory for this proxy alone. The proxy keeps
+	// there what it needs to start while etcd is unavailable.
 	StateDir string
-	// Lost is told, at most once, that the proxy must not go on: ErrProposerTaken.
-	// It must not block.
+	// Lost is called, at most once, when the proxy must stop: ErrProposerTaken. It must
+	// not block.
 	Lost func(error)
 }
 
@@ -66,8 +66,8 @@ type Cluster struct {
 }
 
 // Open takes a proposer id, waits until the cluster has a placement and begins
-// to connect to its nodes. It does not wait for the nodes. If etcd does not
-// answer it goes on from what its state directory keeps, if it has one.
+// to connect to its nodes. It does not wait for the nodes. If etcd does not answer,
+// it continues with what its state directory keeps, if it has one.
 func Open(ctx context.Context, cfg Config) (*Cluster, error) {
 	kept, err := openState(cfg.StateDir, cfg.Cluster)
 	if err != nil {
@@ -102,7 +102,7 @@ func Open(ctx context.Context, cfg Config) (*Cluster, error) {
 	return c, nil
 }
 
-// follow keeps the router, and what a start without etcd needs, up to date.
+// follow keeps the router and the state directory up to date.
 func (c *Cluster) follow(ctx context.Context) {
 	for snap := range c.store.Watch(ctx) {
 		c.router.Update(snap)
@@ -114,11 +114,11 @@ func (c *Cluster) follow(ctx context.Context) {
 	}
 }
 
-// clockEvery is the time between looks at whether clocks disagree.
+// clockEvery is the time between checks whether clocks disagree.
 const clockEvery = 10 * time.Second
 
-// watchClocks says when nodes were not listened to, or did not listen, because
-// their clocks and this proxy's are too far apart (PROTOCOL §1).
+// watchClocks logs when replies of nodes were ignored, or nodes refused requests,
+// because their clocks and this proxy's are too far apart (PROTOCOL §1).
 func (c *Cluster) watchClocks(ctx context.Context, every time.Duration) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
@@ -136,7 +136,7 @@ func (c *Cluster) watchClocks(ctx context.Context, every time.Duration) {
 	}
 }
 
-// Close ends the connections. Commands under way never end: the caller has
+// Close ends the connections. Pending commands would never end: the caller must have
 // waited for them.
 func (c *Cluster) Close() {
 	c.cancel()
@@ -148,15 +148,15 @@ func (c *Cluster) Close() {
 	}
 }
 
-// ProposerID returns the id that this proxy has taken. It takes another one only
-// before it has worked with it.
+// ProposerID returns the id that this proxy has taken. It can change only before the
+// proxy has used it.
 func (c *Cluster) ProposerID() ballot.ProposerID { return c.clock.ID() }
 
 // Ready reports whether a quorum of every slot's nodes is connected.
 func (c *Cluster) Ready() bool { return c.router.Ready() }
 
-// Replicas returns how many copies every write has besides the first: those
-// that a majority of the smallest group makes certain.
+// Replicas returns how many copies every write is sure to have besides the first: a
+// majority of the smallest group, less one.
 func (c *Cluster) Replicas() int {
 	n := 0
 	for i, r := range c.router.Ranges() {
@@ -179,7 +179,7 @@ func (c *Cluster) Scan(ctx context.Context, db byte, cursor uint64, match []byte
 	defer cancel()
 	t, known := register.TypeNamed(typ)
 	if typ != "" && !known {
-		return 0, nil, nil // Redis finds nothing of a type that it does not have
+		return 0, nil, nil // Redis finds no keys of an unknown type
 	}
 	return c.Keys.Scan(ctx, db, cursor, match, count, t)
 }
@@ -196,7 +196,7 @@ func (c *Cluster) RandomKey(ctx context.Context, db byte) ([]byte, bool, error) 
 	return c.Keys.RandomKey(ctx, db)
 }
 
-// bound puts the time limit of commands on ctx.
+// bound adds the time limit of commands to ctx.
 func (c *Cluster) bound(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeoutCause(ctx, c.limits.Command, operation.ErrNoQuorum)
 }
@@ -206,8 +206,7 @@ func (c *Cluster) Collectors() []prometheus.Collector {
 	return []prometheus.Collector{proposer.NewCollector(c.Pool), router.NewCollector(c.router)}
 }
 
-// ErrorOf returns which of the errors of proposer.Command.Err an error of the
-// key space stands for.
+// ErrorOf translates an error of the key space into one of proposer.Command.Err.
 func ErrorOf(err error) error {
 	var outage *operation.Outage
 	if errors.As(err, &outage) {

@@ -14,15 +14,15 @@ import (
 	"synod/protocol/caspaxos/identity"
 )
 
-// ErrProposerTaken says that another start of a proxy has this one's proposer id,
-// after this one has begun to work with it. It must start over, with a new id.
+// ErrProposerTaken says that another start of a proxy has the same proposer id, and
+// that this one has used it already. The proxy must be restarted, with a new id.
 var ErrProposerTaken = errors.New("the proposer id belongs to another start of a proxy")
 
-// etcdPatience is how long a proxy that starts, and keeps what it needs, waits for
-// etcd before it goes on without.
+// etcdPatience is how long a starting proxy with a state directory waits for etcd
+// before it continues without it.
 const etcdPatience = 2 * time.Second
 
-// newClaim returns a claim to a proposer id that nobody else makes.
+// newClaim returns a unique claim to a proposer id.
 func newClaim(id ballot.ProposerID) identity.Claim {
 	return identity.Claim{Proposer: id, Start: rand.Uint64()}
 }
@@ -63,18 +63,17 @@ type refusal struct {
 	id, highest ballot.ProposerID
 }
 
-// Refused tells that the proposer id, if it is still the proxy's, belongs to
-// another start, and of the highest that is known to have been taken. It does not
-// block.
+// Refused tells that the proposer id, if the proxy still has it, belongs to another
+// start, and which is the highest id known to be taken. It does not block.
 func (c *Cluster) Refused(claim identity.Claim, highest ballot.ProposerID) {
 	select {
 	case c.refused <- refusal{claim.Proposer, highest}:
-	default: // the next refusal, or attempt to connect, tells again
+	default: // the next refusal or connection attempt repeats it
 	}
 }
 
-// keepID takes another proposer id when the one that the proxy has is refused: an
-// etcd that was restored from an older backup gives out ids again.
+// keepID takes another proposer id when the proxy's own is refused: an etcd that was
+// restored from an older backup gives out the same ids again.
 func (c *Cluster) keepID(ctx context.Context) {
 	for {
 		var r refusal

@@ -29,8 +29,8 @@ func (c *Cluster) connected(t *testing.T) {
 	await(t, "all connections", func() bool { return c.router.Reachable(all) == all.All() })
 }
 
-// Large values go to the nodes in pieces.
-func TestLargeValuesInPieces(t *testing.T) {
+// Large values go to the nodes in chunks.
+func TestLargeValuesInChunks(t *testing.T) {
 	nodes, snap := nodetest.Start(t, "n1", "n2", "n3")
 	limits := limits.Default()
 	limits.Command *= 4 // this is no test of time
@@ -45,8 +45,8 @@ func TestLargeValuesInPieces(t *testing.T) {
 		return !slices.ContainsFunc(nodes, func(n *nodetest.Node) bool { return n.View("\x00big").Header.Size != size })
 	})
 	for _, n := range nodes {
-		if got := n.Pieces(); got < size>>20 || got > size>>20+8 {
-			t.Errorf("%d pieces came to %s", got, n.ID)
+		if got := n.Chunks(); got < size>>20 || got > size>>20+8 {
+			t.Errorf("%d chunks came to %s", got, n.ID)
 		}
 		if !sameState(n, nodes[0], "\x00big") {
 			t.Errorf("%s holds something else", n.ID)
@@ -54,8 +54,8 @@ func TestLargeValuesInPieces(t *testing.T) {
 	}
 }
 
-// A member that lacks a large value is sent it in pieces.
-func TestLargeRepairInPieces(t *testing.T) {
+// A member that lacks a large value is sent it in chunks.
+func TestLargeRepairInChunks(t *testing.T) {
 	nodes, snap := nodetest.Start(t, "n1", "n2", "n3")
 	c := openOn(t, snap, 1, limits.Default())
 	c.connected(t)
@@ -63,14 +63,14 @@ func TestLargeRepairInPieces(t *testing.T) {
 	c.want(t, "+OK\r\n", "set", "k", noise(size))
 	lacks := func(n *nodetest.Node) bool { return n.View("\x00k").Header.Size != size }
 	await(t, "the value to be on all nodes", func() bool { return !slices.ContainsFunc(nodes, lacks) })
-	before := nodes[2].Pieces()
+	before := nodes[2].Chunks()
 	nodes[2].Forget("\x00k")
 	await(t, "the member that lacks it to have it again", func() bool {
 		c.do(t, "setbit", "k", "7", "1")
 		return !lacks(nodes[2])
 	})
-	if got := nodes[2].Pieces() - before; got < size>>20 {
-		t.Errorf("%d pieces came to a member that lacked the value", got)
+	if got := nodes[2].Chunks() - before; got < size>>20 {
+		t.Errorf("%d chunks came to a member that lacked the value", got)
 	}
 	await(t, "the members to be equal", func() bool { return sameState(nodes[2], nodes[0], "\x00k") })
 }
@@ -81,8 +81,8 @@ func sameState(a, b *nodetest.Node, key string) bool {
 	})
 }
 
-// Changes whose elements are in no order become pieces, too.
-func TestLargeCollectionsInPieces(t *testing.T) {
+// Changes whose elements are in no order become chunks, too.
+func TestLargeCollectionsInChunks(t *testing.T) {
 	nodes, snap := nodetest.Start(t, "n1", "n2", "n3")
 	c := openOn(t, snap, 1, limits.Default())
 	c.connected(t)
@@ -95,7 +95,7 @@ func TestLargeCollectionsInPieces(t *testing.T) {
 	c.want(t, ":10000\r\n", "hlen", "h")
 	c.want(t, "$100\r\n"+value[:100]+"\r\n", "hget", "h", "f1000")
 	c.want(t, "$199\r\n"+value[:199]+"\r\n", "hget", "h", "f1999")
-	await(t, "pieces, be it to the last of the three", func() bool { return nodes[0].Pieces() > 1 })
+	await(t, "chunks, be it to the last of the three", func() bool { return nodes[0].Chunks() > 1 })
 }
 
 // A node that goes away while it is sent a large value holds up nobody.
@@ -110,7 +110,7 @@ func TestLargeValueToANodeThatGoes(t *testing.T) {
 	done := make(chan string, 1)
 	big := noise(30 << 20)
 	go func() { done <- c.do(t, "set", "big", big) }()
-	await(t, "it to begin", func() bool { return nodes[0].Pieces() > 0 })
+	await(t, "it to begin", func() bool { return nodes[0].Chunks() > 0 })
 	nodes[2].Stop()
 	if got := <-done; got != "+OK\r\n" {
 		t.Errorf("set: %q", got)

@@ -16,10 +16,10 @@ import (
 	"synod/protocol/caspaxos/ballot"
 )
 
-// state is what a proxy keeps to be able to start while etcd is away: the
-// placement last seen, and a proposer id that was taken from etcd ahead of time
-// and never used. A copy of it is harmless: whoever uses the id second is refused
-// by the nodes. A nil state keeps nothing.
+// state is what a proxy keeps to be able to start while etcd is unavailable: the last
+// known placement, and a spare proposer id that was taken from etcd in advance. A copy
+// of it is harmless: the nodes refuse the second user of the id. A nil state keeps
+// nothing.
 type state struct {
 	path, label string
 	lock        *os.File
@@ -36,8 +36,7 @@ type keptState struct {
 	Spare ballot.ProposerID `json:"spare,omitempty"`
 }
 
-// openState opens the state directory, or makes it. No other process may use it
-// meanwhile.
+// openState opens or creates the state directory. It locks it against other processes.
 func openState(dir, cluster string) (*state, error) {
 	if dir == "" {
 		return nil, nil
@@ -82,8 +81,7 @@ func (s *state) write(k keptState) error {
 	return nil
 }
 
-// restore returns the placement that was kept, nil unless the proxy can start
-// from it.
+// restore returns the kept placement, or nil if the proxy cannot start from it.
 func (s *state) restore(st *store.Store) (*store.Snapshot, error) {
 	if s == nil || s.kept.Spare == 0 || s.kept.Placement == nil {
 		return nil, nil
@@ -91,8 +89,8 @@ func (s *state) restore(st *store.Store) (*store.Snapshot, error) {
 	return st.Restore(s.kept.Placement)
 }
 
-// spare returns the proposer id that was kept, once: that it is used is durable
-// before it is returned.
+// spare returns the kept proposer id, only once: before it returns, it makes durable
+// that the id is used.
 func (s *state) spare() (ballot.ProposerID, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -103,7 +101,7 @@ func (s *state) spare() (ballot.ProposerID, error) {
 	return id, s.write(keptState{Placement: s.kept.Placement})
 }
 
-// keep keeps a placement, and a spare proposer id if there is none.
+// keep stores a placement, and a spare proposer id if none is stored.
 func (s *state) keep(ctx context.Context, st *store.Store, snap *store.Snapshot) error {
 	placement, err := st.Save(snap)
 	if err != nil {

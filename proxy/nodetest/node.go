@@ -42,15 +42,15 @@ type Node struct {
 	node     *acceptor.Node
 	acceptor *acceptor.Acceptor
 	store    *memstore.Store
-	pieces   map[part]*message.Request
-	came     int // of them
+	incoming map[transferID]*message.Request
+	chunks   int // that have arrived
 	server   *rpc.Server
 	deaf     bool
 	done     sync.WaitGroup
 }
 
-// part names a request that comes in pieces.
-type part struct {
+// transferID identifies a request that arrives in chunks.
+type transferID struct {
 	session *rpc.Session
 	id      uint64
 }
@@ -66,7 +66,7 @@ func Start(t testing.TB, ids ...string) ([]*Node, *store.Snapshot) {
 	snap := &store.Snapshot{Revision: 1, ClusterID: "c", Table: table, Secrets: secrets()}
 	var nodes []*Node
 	for _, id := range ids {
-		n := &Node{ID: id, start: time.Now(), store: memstore.New(), pieces: make(map[part]*message.Request)}
+		n := &Node{ID: id, start: time.Now(), store: memstore.New(), incoming: make(map[transferID]*message.Request)}
 		n.node = acceptor.NewNode(limits.Default(), partition.Slots, durable.NodeState{}, 0)
 		n.node.SetSlots([]acceptor.SlotRange{{Last: partition.Slots - 1, Epoch: 1, Member: true}})
 		n.acceptor = acceptor.New(n.node, n.store, 0, 1, n.now())
@@ -130,8 +130,8 @@ func (n *Node) handle(s *rpc.Session, class rpc.Class, payload []byte) {
 	var out []byte
 	b := wire.NewBatch(payload)
 	for b.Next() {
-		if b.Kind() == wire.KindPiece {
-			out = n.piece(s, &b, out)
+		if b.Kind() == wire.KindChunk {
+			out = n.chunk(s, &b, out)
 			continue
 		}
 		out = n.answer(&b, out)
@@ -170,33 +170,34 @@ func (n *Node) answer(b *wire.Batch, out []byte) []byte {
 	return out
 }
 
-// piece takes a piece of a large state, and steps its request with the last one.
-func (n *Node) piece(s *rpc.Session, b *wire.Batch, out []byte) []byte {
-	p, err := b.Piece()
+// chunk takes a chunk of a large state. The last one completes the request, which is
+// then stepped.
+func (n *Node) chunk(s *rpc.Session, b *wire.Batch, out []byte) []byte {
+	p, err := b.Chunk()
 	if err != nil {
 		return out
 	}
-	n.came++
-	k := part{s, p.ID}
+	n.chunks++
+	k := transferID{s, p.ID}
 	if p.Number == 0 {
-		n.pieces[k] = p.Accept
+		n.incoming[k] = p.Accept
 	}
-	req := n.pieces[k]
+	req := n.incoming[k]
 	if req == nil {
 		return out
 	}
 	if req.Change.Ops = append(req.Change.Ops, p.Ops...); !p.Last {
 		return out
 	}
-	delete(n.pieces, k)
+	delete(n.incoming, k)
 	return n.step(req, out)
 }
 
-// Pieces returns how many pieces of large states have come.
-func (n *Node) Pieces() int {
+// Chunks returns how many chunks of large states have arrived.
+func (n *Node) Chunks() int {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.came
+	return n.chunks
 }
 
 func (n *Node) step(req *message.Request, out []byte) []byte {
@@ -211,8 +212,8 @@ func (n *Node) step(req *message.Request, out []byte) []byte {
 	switch {
 	case !answered || err != nil:
 	case reply.Transfer != nil:
-		_ = reply.Chunks(message.ChunkBytes, func(part *message.Reply) error {
-			out = wire.AppendReply(out, part)
+		_ = reply.Chunks(message.ChunkBytes, func(chunk *message.Reply) error {
+			out = wire.AppendReply(out, chunk)
 			return nil
 		})
 	default:

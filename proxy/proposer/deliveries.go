@@ -18,8 +18,8 @@ import (
 const (
 	// deliveriesEach is how many large requests go to one node at a time.
 	deliveriesEach = 4
-	// deliveryBytes is how many bytes of requests may be under way to a node when one
-	// more is admitted; further ones are refused.
+	// deliveryBytes: a further request to a node is refused if more than these bytes of
+	// requests are under way to it.
 	deliveryBytes = 512 << 20
 )
 
@@ -42,11 +42,11 @@ type deliveryID struct {
 	id uint64
 }
 
-// deliveries send large requests. A node that takes nothing, or answers nothing, holds
-// up what goes to itself alone.
+// deliveries send large requests. A slow or silent node holds up only the requests to
+// itself.
 //
-// Whether anybody still waits for a request is not asked: one whose round was chosen by
-// the other members goes out all the same, as that is how the last member gets the value.
+// A request is sent even if no client waits for it any more: after the other members
+// have chosen its round, this is how the last member gets the value.
 type deliveries struct {
 	ctx       context.Context
 	stop      context.CancelFunc
@@ -73,9 +73,9 @@ func (s *deliveries) close() {
 	s.running.Wait()
 }
 
-// add has a request delivered, in the place of those that it supersedes, whose ids it
-// returns. It returns false if there is no connection, or too much else is under way to
-// the node.
+// add starts the delivery of a request and drops those that it supersedes, whose ids
+// it returns. It returns false if there is no connection, or if too much is under way
+// to the node.
 func (s *deliveries) add(l *Lane, to quorum.NodeID, r *largeRequest) (gone []uint64, ok bool) {
 	link := l.net.Link(to)
 	if link == nil {
@@ -101,24 +101,24 @@ func (s *deliveries) admit(d *delivery, run func(*delivery)) (gone []uint64, ok 
 	return gone, true
 }
 
-// supersede takes notice of a request that goes to a node by another way. It returns
-// the ids of the lane's requests that will not be sent because of it.
+// supersede notes a request that is sent to a node on another path. It returns the ids
+// of the lane's requests that will not be sent because of it.
 func (s *deliveries) supersede(to quorum.NodeID, r *message.Request) []uint64 {
 	if s.count.Load() == 0 {
 		return nil
 	}
 	outdated := supersededBy(r)
 	if outdated == nil {
-		return nil // as a rule: the lane sends many such
+		return nil // the common case, so it must be fast
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.drop(s.scheduler.Withdraw(to, outdated))
 }
 
-// supersededBy tells which deliveries come to nothing after a request: if that is a full
-// change, what is of lower ballots of its register. Only what waits is dropped: the node
-// has begun to take the rest.
+// supersededBy returns the deliveries that a request makes pointless: if it is a full
+// change, those of its register with lower ballots. Only waiting ones are dropped: the
+// node is already receiving the others.
 func supersededBy(r *message.Request) func(*delivery) bool {
 	if r.Kind != message.KindAccept || r.Change.Kind != register.Full {
 		return nil
@@ -180,13 +180,14 @@ func (s *deliveries) run(d *delivery) {
 	s.forget(d)
 }
 
-// release lets go of a request: while its answer is awaited it takes no memory.
+// release drops the request's content, so that it takes no memory while waiting for
+// the answer.
 func (s *deliveries) release(d *delivery) {
 	d.large = nil
 	s.scheduler.Release(d.self)
 }
 
-// send sends all chunks. Unless the node has answered, an error means that it will not.
+// send sends all chunks. After an error the node will not answer, unless it has already.
 func (d *delivery) send() error {
 	room := func() error {
 		if err := transfer.Room(d.ctx, d.link.Room); err != nil {
@@ -197,8 +198,8 @@ func (d *delivery) send() error {
 	return d.large.chunks(room, d.link.Send)
 }
 
-// await waits for the answer, but not for ever: what is sent next to the node should not
-// meet there what it is still busy with.
+// await waits a limited time for the answer, so that the next request does not reach
+// the node while it is still busy with this one.
 func (d *delivery) await() {
 	patience := time.NewTimer(transfer.Patience)
 	defer patience.Stop()

@@ -22,8 +22,8 @@ const (
 	maxPayload = 256 << 10
 	// bulkSize is the size from which a request goes with the bulk traffic.
 	bulkSize = 64 << 10
-	// maxStep bounds the commands that a lane takes before it sends: answers to
-	// the first should not wait for the last.
+	// maxStep bounds the commands that a lane takes before it sends, so that the first
+	// does not have to wait for the last.
 	maxStep = 1024
 )
 
@@ -46,7 +46,7 @@ type Lane struct {
 	refused []refusal
 }
 
-// inbox is what others have put in since the lane last looked.
+// inbox is what other goroutines have queued since the lane last looked.
 type inbox struct {
 	cmds    []*caspaxos.Command
 	replies []arrival
@@ -93,7 +93,7 @@ func (l *Lane) submit(cmds []*caspaxos.Command) {
 	l.signal()
 }
 
-// submitPart takes those of the commands whose part is this lane's.
+// submitPart queues the commands that belong to this lane.
 func (l *Lane) submitPart(cmds []*caspaxos.Command, part []uint8, mine uint8) {
 	l.mu.Lock()
 	before := len(l.inbox.cmds)
@@ -154,9 +154,9 @@ func (l *Lane) run() {
 		case <-l.stop:
 			return
 		case <-l.wake:
-			// The session that woke the lane is often not the only one with a
-			// command: let the others submit theirs, the batch grows. When
-			// nobody else runs this costs nothing.
+			// Often several sessions have commands: let the others submit theirs
+			// first, for a larger batch. This costs nothing when no other
+			// goroutine is ready.
 			runtime.Gosched()
 		case <-timer.C:
 		}
@@ -174,9 +174,9 @@ func (l *Lane) run() {
 	}
 }
 
-// drain steps the proposer through what was taken. Replies come first: they
-// free registers for the commands behind them. All of it happens at one time, that
-// of the taking: a member is not late by what waits for the lane meanwhile.
+// drain steps the proposer through what was taken. Replies come first: they free
+// registers for the commands behind them. All steps get the time at which the inbox
+// was taken, so that a busy lane does not make a member look late.
 func (l *Lane) drain() instant.Mono {
 	now := l.pool.now()
 	for _, a := range l.taken.replies {
@@ -203,8 +203,8 @@ func (l *Lane) submitAll(now instant.Now, cmds []*caspaxos.Command) {
 	}
 }
 
-// step does what is due and sends what has been put out. It returns when it
-// wants to be called next, zero for not before something comes in.
+// step does what is due and sends the resulting requests. It returns when it must be
+// called next; zero: when something comes in.
 func (l *Lane) step(now instant.Now) instant.Mono {
 	next := l.proposer.Tick(now)
 	if l.flush(now) {
@@ -213,8 +213,7 @@ func (l *Lane) step(now instant.Now) instant.Mono {
 	return next
 }
 
-// flush sends what the proposer has put out, and reports whether there was
-// anything.
+// flush sends the proposer's requests and reports whether there were any.
 func (l *Lane) flush(now instant.Now) bool {
 	sent := false
 	for {
@@ -280,9 +279,8 @@ func (l *Lane) encode(out []message.Sent) {
 	}
 }
 
-// encodeOne encodes a request: one of some size into memory that bulk traffic
-// keeps, a small one into memory that the next will be encoded into. Of a large
-// one it makes a largeRequest.
+// encodeOne encodes a request. A small one goes into a buffer that is reused for the
+// next, a bulk one into memory of its own. A large one becomes a largeRequest.
 func (l *Lane) encodeOne(req *message.Request) ([]byte, *largeRequest) {
 	n := req.Change.Bytes()
 	if p := large(req, n); p != nil {

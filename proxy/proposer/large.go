@@ -9,9 +9,9 @@ import (
 	"synod/protocol/wire"
 )
 
-// largeRequest is an Accept of a large change. It goes in chunks if it can be divided,
-// each encoded when the connection has room for it: no lane is held up by it, and memory
-// does not have to hold it in its encoded form, once for each node. The deliveries to
+// largeRequest is an Accept of a large change. If it can be divided it is sent in
+// chunks, each encoded when the connection has room for it. So it does not hold up a
+// lane, and its encoding is not held in memory once for each node. The deliveries to
 // several nodes share it.
 type largeRequest struct {
 	request *message.Request
@@ -21,7 +21,7 @@ type largeRequest struct {
 	whole   []byte        // the request, encoded, if it must not be divided
 }
 
-// large returns what is to be delivered of a request, nil if it is not large.
+// large returns the largeRequest of a request, nil if the request is not large.
 func large(q *message.Request, bytes int) *largeRequest {
 	if q.Kind != message.KindAccept || bytes <= message.ChunkBytes {
 		return nil
@@ -29,7 +29,7 @@ func large(q *message.Request, bytes int) *largeRequest {
 	return &largeRequest{request: q, bytes: bytes}
 }
 
-// prepare finds out how the request goes.
+// prepare decides how the request is sent.
 func (l *largeRequest) prepare() {
 	c := &l.request.Change
 	switch {
@@ -43,11 +43,10 @@ func (l *largeRequest) prepare() {
 	}
 }
 
-// ordered returns Puts in the order of their keys, each once, that make what a
-// full change makes.
+// ordered returns Puts with ascending keys that make the same state as a full change.
 func ordered(c register.Change) []register.Op {
 	c.Ops = slices.Clone(c.Ops)
-	register.Sort(c.Ops) // the order in which many are applied at the least cost
+	register.Sort(c.Ops) // many ops are applied fastest in this order
 	return register.Nothing().Apply(c).Full().Ops
 }
 
@@ -65,7 +64,7 @@ func (l *largeRequest) chunks(room func() error, send func([]byte) error) error 
 			return err
 		}
 		n := wire.Cut(rest, message.ChunkBytes)
-		p := wire.Piece{ID: l.request.ID, Number: number, Last: n == len(rest), Ops: rest[:n]}
+		p := wire.Chunk{ID: l.request.ID, Number: number, Last: n == len(rest), Ops: rest[:n]}
 		if number == 0 {
 			p.Accept = l.request
 		}
@@ -76,8 +75,8 @@ func (l *largeRequest) chunks(room func() error, send func([]byte) error) error 
 	}
 }
 
-func encode(p *wire.Piece) []byte {
-	const head = 4 << 10 // what else chunk zero has, mostly
+func encode(p *wire.Chunk) []byte {
+	const head = 4 << 10 // usually enough for the rest of chunk zero
 	content := register.Change{Ops: p.Ops}
-	return wire.AppendPiece(make([]byte, 0, content.Bytes()+head), p)
+	return wire.AppendChunk(make([]byte, 0, content.Bytes()+head), p)
 }

@@ -11,7 +11,7 @@ import (
 	"synod/protocol/wire"
 )
 
-// What leaves in pieces makes what the change made, whatever is in it.
+// What leaves in chunks makes what the change made, whatever is in it.
 func TestOrderedPutsMakeTheSame(t *testing.T) {
 	same := func(a, b register.Element) bool { return bytes.Equal(a.Key, b.Key) && bytes.Equal(a.Value, b.Value) }
 	rapid.Check(t, func(t *rapid.T) {

@@ -3,12 +3,12 @@
 //
 // A register belongs to one lane, by the hash of its key. A lane is a goroutine
 // with a queue: it takes all commands and replies that have come in, steps the
-// proposer through them and sends what that puts out, one payload per node.
+// proposer through them and sends the resulting requests, one payload per node.
 // Under load the batches grow by themselves; an idle lane adds no delay.
 //
-// The package promises that a command given to Submit is done within its time
-// limit (or a little later when the machine is overloaded), and that commands
-// of one caller on one register take effect in the order of submission.
+// A command given to Submit is done within its time limit (or a little later when
+// the machine is overloaded), and commands of one caller on one register take effect
+// in the order of submission.
 package proposer
 
 import (
@@ -53,8 +53,8 @@ type Config struct {
 	// Lanes is the number of lanes; zero means one for each processor that Go
 	// may use.
 	Lanes int
-	// Cached and CachedBytes bound what all lanes together remember of
-	// registers between rounds. Zero means the defaults.
+	// Cached and CachedBytes bound the registers that all lanes together cache between
+	// rounds. Zero means the defaults.
 	Cached      int
 	CachedBytes int
 }
@@ -75,8 +75,8 @@ type Pool struct {
 	deliveries deliveries
 }
 
-// New returns a pool that is not running yet: make the transport with Lanes as
-// its lanes, then Start.
+// New returns a pool that is not running yet: create the transport with the pool's
+// Lanes, then call Start.
 func New(cfg Config) *Pool {
 	n := cfg.Lanes
 	if n <= 0 {
@@ -108,8 +108,8 @@ func (p *Pool) Start(t Transport) {
 	}
 }
 
-// Close ends the lanes. Commands that are not done by then never will be: the
-// caller has seen to it that there are none.
+// Close ends the lanes. Pending commands would never be done: the caller must make
+// sure that there are none.
 func (p *Pool) Close() {
 	for _, l := range p.lanes {
 		close(l.stop)

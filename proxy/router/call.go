@@ -12,11 +12,11 @@ import (
 	"synod/protocol/wire"
 )
 
-// ErrUnreachable says that a node could not be asked, or went away before it
-// answered.
+// ErrUnreachable says that a node could not be asked, or that the connection ended
+// before it answered.
 var ErrUnreachable = errors.New("storage node not reachable")
 
-// calls are the control requests under way: those that one caller waits for.
+// calls are the pending control requests, each with one caller waiting for it.
 type calls struct {
 	mu   sync.Mutex
 	last uint64

@@ -7,9 +7,9 @@ import (
 	"synod/protocol/rpc"
 )
 
-// Link is one connection to a node, for bulk payloads that belong together: when
-// it ends, what has been sent may have arrived and nothing more will. Lanes hear
-// of its end by Disconnected.
+// Link is one connection to a node, for bulk payloads that belong together. When it
+// ends, sent payloads may have arrived, and no more will. Lanes are told of its end
+// by Disconnected.
 type Link struct{ session *rpc.Session }
 
 // Link returns the connection to a node, nil if there is none at present.
@@ -25,9 +25,9 @@ func (l *Link) Room(ctx context.Context, backlog int) error {
 	return l.session.Room(ctx, rpc.Bulk, backlog)
 }
 
-// Send queues a payload, which must not be modified any more, and returns at
-// once. It does not count as asked, as what goes by Router.Send does: a node that
-// has a large state to bring to its disk answers that late, but not its reads.
+// Send queues a payload, which must not be modified any more, and returns at once.
+// Unlike Router.Send, it does not count the node as silent if the answer is late: a
+// node that writes a large state to disk still answers reads in time.
 func (l *Link) Send(payload []byte) error { return l.session.SendShared(rpc.Bulk, payload) }
 
 // Done is closed when the connection has ended.

@@ -23,8 +23,8 @@ func TestALargeStateDoesNotCountAsAsked(t *testing.T) {
 		<-time.After(time.Millisecond)
 	}
 	asked := func() bool { return r.node(to).waiting.Load() != 0 }
-	if err := r.Link(to).Send([]byte("piece")); err != nil || asked() {
-		t.Errorf("sent a piece: %v; asked: %v", err, asked())
+	if err := r.Link(to).Send([]byte("chunk")); err != nil || asked() {
+		t.Errorf("sent a chunk: %v; asked: %v", err, asked())
 	}
 	if ok := r.Send(to, rpc.Votes, []byte("read")); !ok || !asked() {
 		t.Errorf("sent a read: %v; asked: %v", ok, asked())

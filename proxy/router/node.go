@@ -23,29 +23,29 @@ const (
 	// silence is how long a node may leave requests unanswered before reads ask
 	// others first.
 	silence = 50 * time.Millisecond
-	// healthEvery is how often that is looked at.
+	// healthEvery is how often that is checked.
 	healthEvery = 20 * time.Millisecond
-	// redialEvery bounds the pause before a node that could not be connected to
-	// is tried again: when it is back, it is missed no longer than that.
+	// redialEvery bounds the pause between attempts to connect, and so the delay until
+	// a node that is back is noticed.
 	redialEvery = 50 * time.Millisecond
 )
 
-// node is the connection to one storage node: a goroutine that dials it for as
-// long as the router lives.
+// node is the connection to one storage node. A goroutine keeps it up as long as the
+// router lives.
 type node struct {
 	router *Router
 	id     quorum.NodeID
 	name   string
 
 	session atomic.Pointer[rpc.Session]
-	// admitted is the claim that the node has admitted last.
+	// admitted is the last claim that the node has admitted.
 	admitted atomic.Pointer[identity.Claim]
 	// position is how far the node's changelog is known to have been durable, self
 	// what it was then.
 	position atomic.Uint64
 	self     atomic.Pointer[rpc.Mark]
-	// waiting is when the oldest request that may be unanswered was sent, on
-	// the router's clock; zero when the node has answered since.
+	// waiting is when the oldest possibly unanswered request was sent, on the router's
+	// clock; zero if the node has answered since.
 	waiting atomic.Int64
 	silent  atomic.Bool
 	missing atomic.Bool // it is silent, and has been for longer than absence
@@ -125,8 +125,8 @@ func wait(ctx context.Context, moved <-chan struct{}, d time.Duration) {
 	}
 }
 
-// connect opens a session and stays until it ends or the node moves away. It
-// returns why there is none any more; nil if the node moved.
+// connect opens a session and waits until it ends or the node's address changes. It
+// returns why the session ended, nil if the address changed.
 func (n *node) connect(ctx context.Context, addr string, moved <-chan struct{}, opened func()) error {
 	var ended error
 	closed := make(chan struct{})
@@ -185,9 +185,9 @@ func (n *node) seen() rpc.Mark {
 	return m
 }
 
-// recognise compares the node that has been reached with what the proxy remembers of
-// it. The node does so too; but one that does not know better may be older than
-// the one that was there before, or a copy of it.
+// recognise compares the node that was reached with what the proxy remembers of it.
+// The node makes the same check, but an outdated state of the node, or a copy of it, may
+// not notice.
 func (n *node) recognise(p rpc.Peer) error {
 	seen, self := n.seen(), p.Self
 	switch {
@@ -216,7 +216,7 @@ func (n *node) durable(position uint64) {
 	}
 }
 
-// changed recomputes whom reads ask first.
+// changed recomputes the order in which reads ask the nodes.
 func (n *node) changed() {
 	r := n.router
 	r.mu.Lock()
@@ -232,8 +232,8 @@ func (n *node) asked(now int64) {
 	}
 }
 
-// handler returns the function that takes the node's payloads: it spreads the
-// replies over the lanes.
+// handler returns the function that handles the node's payloads and passes the
+// replies on to the lanes.
 func (n *node) handler() func(*rpc.Session, rpc.Class, []byte) {
 	return func(s *rpc.Session, class rpc.Class, payload []byte) {
 		n.waiting.Store(0)
@@ -245,7 +245,7 @@ func (n *node) handler() func(*rpc.Session, rpc.Class, []byte) {
 	}
 }
 
-// refused tells a lane of a reply that there was no memory for.
+// refused tells a lane that there was no memory for a reply.
 func (n *node) refused(_ *rpc.Session, _ rpc.Class, head []byte) {
 	n.waiting.Store(0)
 	kind, id, ok := wire.Beginning(head)
@@ -305,8 +305,8 @@ func (n *node) take(payload []byte) error {
 	return b.Err()
 }
 
-// watchHealth notices nodes that fall silent, groups that are without a quorum,
-// and when they come back.
+// watchHealth notices nodes that fall silent and groups without a quorum, and when
+// they recover.
 func (r *Router) watchHealth() {
 	tick := time.NewTicker(healthEvery)
 	defer tick.Stop()
@@ -338,7 +338,7 @@ func (n *node) answers() bool { return n.session.Load() != nil && !n.silent.Load
 // for long.
 func (n *node) isMissing() bool { return n.session.Load() == nil || n.missing.Load() }
 
-// judge reports whether the opinion on the node has changed.
+// judge updates the node's health and reports whether it has changed.
 func (n *node) judge(now int64) bool {
 	s := n.session.Load()
 	if s == nil {
@@ -348,8 +348,8 @@ func (n *node) judge(now int64) bool {
 	late := waiting != 0 && now-waiting > int64(silence)
 	n.missing.Store(late && now-waiting > int64(absence))
 	if n.silent.Load() {
-		// Reads do not ask a silent node, so it may have nothing to answer: the
-		// session's own keep-alive tells too that it is back.
+		// Reads do not ask a silent node, so it may have nothing to answer: a sign of
+		// life from the session's keep-alive counts, too.
 		back := waiting == 0 || int64(s.LastHeard().Sub(n.router.start)) > waiting+int64(silence)
 		if back {
 			n.waiting.Store(0)

@@ -11,16 +11,16 @@ import (
 )
 
 const (
-	// outageAfter is how long a group must be without a quorum of present nodes
-	// before commands on its slots are answered at once.
+	// outageAfter is how long a group must be without a quorum of present nodes before
+	// commands on its slots fail at once.
 	outageAfter = time.Second
-	// absence is how long a node may owe an answer before it counts as gone, not late:
-	// for an outage, if it says nothing at all meanwhile, not even that it lives.
+	// absence is how long a node may owe an answer before it counts as gone and not just
+	// late. It counts as gone for an outage only if it has not even sent a sign of life.
 	absence = 250 * time.Millisecond
 )
 
-// Outage returns why no command on a slot can be done at present, if its group has
-// been without a quorum for a while, else nil.
+// Outage returns why no command on a slot can be done at present: its group has been
+// without a quorum for a while. Otherwise it returns nil.
 func (r *Router) Outage(slot uint16) *operation.Outage {
 	if g := r.table.Load().bySlot[slot%partition.Slots]; g != nil {
 		return g.outage.Load()
@@ -28,7 +28,7 @@ func (r *Router) Outage(slot uint16) *operation.Outage {
 	return nil
 }
 
-// Outages returns the number of groups that have one.
+// Outages returns the number of groups with an outage.
 func (r *Router) Outages() (n int) {
 	for _, g := range r.table.Load().groups {
 		if g.outage.Load() != nil {
@@ -38,7 +38,7 @@ func (r *Router) Outages() (n int) {
 	return n
 }
 
-// survey notices outages of groups, and their end. r.mu is held.
+// survey notices when outages of groups begin and end. r.mu is held.
 func (r *Router) survey(t *table, now int64) {
 	nodes := *r.nodes.Load()
 	for _, g := range t.groups {
@@ -54,7 +54,7 @@ func (r *Router) survey(t *table, now int64) {
 		}
 		if !g.cfg.IsQuorum(answering) {
 			for _, id := range g.cfg.Nodes() {
-				nodes[id].probe() // nobody else asks them during an outage
+				nodes[id].probe() // nothing else is sent to them during an outage
 			}
 		}
 		g.judge(nodes, present, now)
@@ -78,7 +78,7 @@ func (g *group) judge(nodes []*node, present quorum.Set, now int64) {
 	}
 }
 
-// describe says for users who is missing.
+// describe tells users which nodes are missing.
 func (g *group) describe(nodes []*node, present quorum.Set) string {
 	var missing []string
 	for i, id := range g.cfg.Nodes() {
@@ -90,14 +90,14 @@ func (g *group) describe(nodes []*node, present quorum.Set) string {
 		g.name, strings.Join(missing, ", "), len(g.cfg.Nodes()))
 }
 
-// heardSince reports whether anything came from the node after a time on the
-// router's clock.
+// heardSince reports whether the node has sent anything after a time on the router's
+// clock.
 func (n *node) heardSince(at int64) bool {
 	s := n.session.Load()
 	return s != nil && int64(s.LastHeard().Sub(n.router.start)) > at
 }
 
-// probe asks a silent node for a sign of life, unless one is awaited already.
+// probe asks a silent node for a sign of life, unless a probe is under way.
 // r.mu is held.
 func (n *node) probe() {
 	s := n.session.Load()

@@ -1,11 +1,11 @@
 // Package router brings requests to the storage nodes that hold a slot, and
 // their replies back.
 //
-// It keeps the placement table as configurations for the proposers, one
-// connection to each node, and an opinion on each node's health: who is
-// connected, and who has been silent for too long to be asked first. It
-// promises that a request given to it is answered, or its node reported as
-// disconnected to every lane, and that no caller ever waits for a slow node.
+// It keeps the placement table as configurations for the proposers, one connection
+// to each node, and the health of each node: whether it is connected, and whether it
+// has been silent for too long to be asked first. It guarantees that each request is
+// answered, or its node reported to every lane as disconnected, and that no caller
+// ever waits for a slow node.
 package router
 
 import (
@@ -33,8 +33,8 @@ import (
 type Lane interface {
 	// Replies takes replies of one node. The slice is the lane's.
 	Replies(from quorum.NodeID, replies []*message.Reply)
-	// Disconnected tells that the connection to a node is gone, with whatever
-	// it had not answered.
+	// Disconnected tells that the connection to a node has ended: requests that it had
+	// not answered will not be answered.
 	Disconnected(node quorum.NodeID)
 }
 
@@ -44,8 +44,8 @@ type Config struct {
 	Name    string        // this proxy's, for the nodes' logs
 	Memory  *budget.Share // for what nodes send; nil: without a limit
 	Claim   identity.Claim
-	// Refused, if not nil, is told that a node does not admit the claim, and the
-	// highest proposer id that it has met. It must not block.
+	// Refused, if not nil, is called when a node does not admit the claim, with the
+	// highest proposer id that the node has seen. It must not block.
 	Refused func(identity.Claim, ballot.ProposerID)
 	Log     *zap.Logger
 }
@@ -78,8 +78,8 @@ type table struct {
 	groups []*group
 }
 
-// group is one configuration and the slots that are under it. Two ranges of
-// the same nodes under different epochs are two groups.
+// group is one configuration and its slots. Two ranges of the same nodes under
+// different epochs are two groups.
 type group struct {
 	cfg     *quorum.Config
 	name    string // for users
@@ -95,8 +95,8 @@ type SlotRange struct {
 	Config      *quorum.Config
 }
 
-// New returns a router that hands replies to the lanes: the reply to request id
-// goes to lane id modulo their number. It knows no placement before Update.
+// New returns a router that passes replies to the lanes: the reply to request id goes
+// to lane id modulo their number. It has no placement before Update.
 func New(cfg Config, lanes []Lane) *Router {
 	r := newRouter(cfg, lanes)
 	r.wg.Go(r.watchHealth)
@@ -127,8 +127,8 @@ func (r *Router) Follow(snaps <-chan *store.Snapshot) {
 	}
 }
 
-// Update takes a snapshot of the cluster. Configurations that did not change
-// keep their identity, so that rounds under way go on.
+// Update takes a snapshot of the cluster. Unchanged configurations keep their
+// identity, so that rounds under way continue.
 func (r *Router) Update(s *store.Snapshot) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -164,7 +164,7 @@ func (r *Router) build(s *store.Snapshot, old *table) *table {
 }
 
 // reuse finds or makes the group of a range: one of this table with the same
-// configuration, else with the old table's configuration if that is equal.
+// configuration, else a new one that keeps the old table's configuration if equal.
 func (r *Router) reuse(t, old *table, rng *placement.Range, p *placement.Table) *group {
 	cfg := r.config(rng, p)
 	for _, g := range t.groups {
@@ -216,7 +216,7 @@ func sameNodes(a, b []quorum.NodeID) bool {
 	return true
 }
 
-// nodeNamed returns the node of that name, made if need be. r.mu is held.
+// nodeNamed returns the node of that name, creating it if needed. r.mu is held.
 func (r *Router) nodeNamed(name string) *node {
 	nodes := *r.nodes.Load()
 	for _, n := range nodes {
@@ -250,8 +250,8 @@ func (r *Router) Ranges() []SlotRange {
 	return out
 }
 
-// Prefer returns the order in which a read of the slot asks the members:
-// spread over them by slot, the silent and the unconnected ones last.
+// Prefer returns the order in which a read of the slot asks the members. The first
+// differs by slot, to spread the load; silent and unconnected members come last.
 func (r *Router) Prefer(cfg *quorum.Config, slot uint16) []int {
 	if g := r.table.Load().bySlot[slot%partition.Slots]; g != nil && g.cfg == cfg {
 		orders := *g.orders.Load()
@@ -264,9 +264,9 @@ func (r *Router) Prefer(cfg *quorum.Config, slot uint16) []int {
 	return order
 }
 
-// Reachable returns the members that there is a connection to: those have
-// admitted the proxy's proposer id. As no round begins without a quorum of them,
-// no ballot is sent before (PROTOCOL §1).
+// Reachable returns the connected members: these have admitted the proxy's proposer
+// id. No round begins without a quorum of them, so no ballot is sent before a quorum
+// has admitted the id (PROTOCOL §1).
 func (r *Router) Reachable(cfg *quorum.Config) quorum.Set {
 	claim := r.claim.Load()
 	s := r.those(cfg, func(n *node) bool { return n.session.Load() != nil && n.admitted.Load() == claim })
@@ -276,23 +276,21 @@ func (r *Router) Reachable(cfg *quorum.Config) quorum.Set {
 	if !r.working.Load() {
 		r.working.Store(true)
 	}
-	// Renew was quicker, or will see working. It may have been quicker, too, when
-	// another lane has set that, of the same claim or a later one.
+	// Either Renew has replaced the claim already, or it will see working. Renew may
+	// also have come first if another lane set working, for this claim or a later one.
 	if r.claim.Load() != claim {
 		return 0
 	}
 	return s
 }
 
-// Answering returns the members that there is a connection to and that have not
-// fallen silent.
+// Answering returns the connected members that have not fallen silent.
 func (r *Router) Answering(cfg *quorum.Config) quorum.Set { return r.those(cfg, (*node).answers) }
 
-// Missing returns the members that there is no connection to or that have not
-// answered for long.
+// Missing returns the members that are not connected or have not answered for long.
 func (r *Router) Missing(cfg *quorum.Config) quorum.Set { return r.those(cfg, (*node).isMissing) }
 
-// those returns the members of which something is so.
+// those returns the members for which a condition holds.
 func (r *Router) those(cfg *quorum.Config, is func(*node) bool) (s quorum.Set) {
 	nodes := *r.nodes.Load()
 	for i, id := range cfg.Nodes() {
@@ -303,9 +301,9 @@ func (r *Router) those(cfg *quorum.Config, is func(*node) bool) (s quorum.Set) {
 	return s
 }
 
-// Renew replaces the claim, and calls swap at a time at which no round is under
-// way and none can begin. It returns false, and does nothing, if a quorum has
-// admitted the claim before: then ballots have been made with it.
+// Renew replaces the claim, and calls swap while no round is under way and none can
+// begin. If a quorum has already admitted the old claim, ballots may have been made
+// with it: then Renew does nothing and returns false.
 func (r *Router) Renew(claim identity.Claim, swap func()) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -335,7 +333,7 @@ func (r *Router) Ready() bool {
 	return len(t.groups) > 0
 }
 
-// reorder recomputes whom reads ask first. r.mu is held.
+// reorder recomputes the order in which reads ask the nodes. r.mu is held.
 func (r *Router) reorder(t *table) {
 	nodes := *r.nodes.Load()
 	for _, g := range t.groups {

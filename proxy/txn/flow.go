@@ -10,41 +10,42 @@ import (
 )
 
 const (
-	// flowBytes is about how many bytes of states may be coming for one client, or
-	// one command on many registers, at a time: enough to keep the nodes busy, and
-	// so few that others do not notice. If it would not be done in time, it is flowWide
-	// times as many at most. flowMost bounds the commands.
+	// flowBytes is about how many bytes of states one client, or one command on many
+	// registers, may be receiving at a time: enough to keep the nodes busy, but too few
+	// to disturb others. If the commands would not be done in time, it grows up to
+	// flowWide times as much. flowMost bounds the number of commands.
 	flowBytes = 1 << 20
 	flowWide  = 8
 	flowMost  = 1024
 	flowLeast = 4
-	// flowSize is what a read is taken to bring before any has.
+	// flowSize is the assumed size of a read's result before the first has ended.
 	flowSize = 8 << 10
 )
 
-// Flow submits commands in order, no more at a time than bring flowBytes: how much
-// a read brings, it learns from those that have ended. Submit is for one goroutine
-// at a time, Ended for any. The zero value lacks To alone.
+// Flow submits commands in order, and limits the expected size of the pending reads to
+// flowBytes. It learns the size of a read from those that have ended. Only one
+// goroutine at a time may call Submit, any may call Ended. In the zero value only To
+// must be set.
 //
-// What is held back is on its way in the client's eyes: its time runs.
+// The time limit of a command that is held back runs already.
 type Flow struct {
 	To Submitter
 	// Within, if not zero, is the time in which all should be done.
 	Within time.Duration
 
-	out  atomic.Int64 // under way: commands, and from bit 32 those of them that read
-	size atomic.Int64 // bytes that a read brings, about; zero before any has
-	held atomic.Bool  // some are, or were and are just being submitted
+	out  atomic.Int64 // pending commands; from bit 32 on, the reads among them
+	size atomic.Int64 // estimated bytes of a read's result; zero before the first has ended
+	held atomic.Bool  // commands are held back, or are just being released
 
 	mu    sync.Mutex
 	queue []*proposer.Command // that are held back
-	busy  bool                // somebody submits from the queue
+	busy  bool                // a goroutine is submitting from the queue
 	pace  pace
 
-	wide atomic.Int64 // by how much more than flowBytes may be coming; zero: not at all
+	wide atomic.Int64 // the factor by which flowBytes is widened; zero: not widened
 }
 
-// pace is how quickly a Flow gets on since it began to hold commands back.
+// pace measures a Flow's speed since it began to hold commands back.
 type pace struct {
 	began instant.Mono
 	sent  int64        // commands, of those since
@@ -61,7 +62,7 @@ func weight(c *proposer.Command) int64 {
 	return 1
 }
 
-// fits reports whether so much may be under way at a time.
+// fits reports whether this much may be under way at a time.
 func (f *Flow) fits(out int64) bool {
 	return out&(flowRead-1) <= flowMost && out/flowRead <= f.window()
 }
@@ -98,7 +99,7 @@ func (f *Flow) Submit(cmds []*proposer.Command) {
 	f.pump()
 }
 
-// widen lets more be coming if what is left would not be done in time. mu is held.
+// widen allows more pending reads if the rest would not be done in time. mu is held.
 func (f *Flow) widen() {
 	if f.Within == 0 || f.wide.Load() >= flowWide {
 		return
@@ -129,7 +130,7 @@ func (f *Flow) Ended(c *proposer.Command) {
 	}
 }
 
-// learn takes notice of what a read brought. It is quick to believe in more.
+// learn updates the estimated size of a read. It adapts faster to larger sizes.
 func (f *Flow) learn(n int64) {
 	switch size := f.size.Load(); {
 	case size == 0:
@@ -141,9 +142,8 @@ func (f *Flow) learn(n int64) {
 	}
 }
 
-// pump submits what is held back and fits. It does so from one goroutine at a time,
-// which keeps the order; whoever comes meanwhile leaves it to that one, which looks
-// again.
+// pump submits held-back commands as far as they fit. Only one goroutine at a time does
+// so, which keeps the order; others leave it to that one, which checks again.
 func (f *Flow) pump() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -164,8 +164,8 @@ func (f *Flow) pump() {
 	f.held.Store(len(f.queue) > 0)
 }
 
-// next takes what fits out of the queue: none, if that is less than a quarter of
-// what may be under way, as larger batches are cheaper. mu is held.
+// next takes the commands that fit out of the queue. It takes none if they are less than
+// a quarter of the limit, because larger batches are cheaper. mu is held.
 func (f *Flow) next() []*proposer.Command {
 	f.widen()
 	out, n := f.out.Load(), 0

@@ -1,6 +1,6 @@
-// Package txn runs commands that concern several registers. At present these
-// are reads: MGET, EXISTS and their like see all their keys as they were at one
-// moment, whatever slots these are in (PROTOCOL §7).
+// Package txn runs commands on several registers. At present these are reads: MGET,
+// EXISTS and others see all their keys as they were at one moment, whatever slots
+// these are in (PROTOCOL §7).
 package txn
 
 import (
@@ -29,10 +29,10 @@ type Snapshots struct {
 	Omit rules.Set
 }
 
-// Then looks at commands that were all done and returns more that belong to the
-// same snapshot, with the same Started; none if that is all. Nil never wants
-// more. It is called again when those are done, with all commands, and from the
-// start when the snapshot has to be taken again.
+// Then gets commands that are all done and returns more commands for the same
+// snapshot, with the same Started; none if that is all. A nil Then never adds any. It
+// is called again with all commands when the new ones are done, and starts over when
+// the snapshot has to be taken again.
 type Then func(cmds []*proposer.Command) []*proposer.Command
 
 // snapshot is one command's reads.
@@ -54,9 +54,9 @@ type snapshot struct {
 // its Result or Err; the commands' own Done is not used. If one fails, all
 // fail. All commands have the same Started.
 //
-// The second reads begin when all first reads have ended, also those that then
-// asked for because of what others brought: unchanged ballots mean that all
-// first reads hold for the moment in between (PROTOCOL §7).
+// The second reads begin when all first reads have ended, including those that then
+// added. If all ballots are unchanged, the first reads are the state at the moment in
+// between (PROTOCOL §7).
 func (s *Snapshots) Read(cmds []*proposer.Command, then Then, done func([]*proposer.Command)) {
 	run := &snapshot{owner: s, cmds: cmds, begin: len(cmds), then: then, grows: then != nil, done: done}
 	if then == nil {
@@ -98,9 +98,9 @@ func (s *snapshot) firstDone(c *proposer.Command) {
 	s.second()
 }
 
-// unchanged reports that every register provably did not change since the
-// command began: then the first reads were one snapshot by themselves. One
-// register that may have changed is enough to need the second read for all.
+// unchanged reports whether every register provably has not changed since the command
+// began: then the first reads are a snapshot already. If a single register may have
+// changed, all need the second read.
 func (s *snapshot) unchanged() bool {
 	for _, c := range s.cmds {
 		if !c.Seen.Held {
@@ -110,8 +110,8 @@ func (s *snapshot) unchanged() bool {
 	return true
 }
 
-// skip reports that one register's second read is left out although others have
-// theirs: the half of a shortcut that §7 forbids.
+// skip reports whether one register's second read is left out although others have
+// theirs. §7 forbids that; only tests do it.
 func (s *snapshot) skip(c *proposer.Command) bool {
 	return s.owner.Omit.Has(rules.SecondRead) && c.Seen.Held
 }
@@ -148,10 +148,10 @@ func (s *snapshot) secondDone(c *proposer.Command) {
 	s.again(changed)
 }
 
-// again reads registers that have changed once more, unless the time is up, and
-// then the ballots of all. The others need not be read again: a ballot stands for
-// one state, so if theirs is found a third time, what was read at first still holds.
-// If other registers are read because of what some hold, it starts over.
+// again repeats the reads of the registers that have changed, unless the time is up, and
+// then reads the ballots of all. The others need not be read again: a ballot stands for
+// one state, so if a third read finds the same ballot, the first result still holds.
+// If the content of some registers decides which others are read, it starts over.
 func (s *snapshot) again(changed []*proposer.Command) {
 	if time.Duration(s.owner.Registers.Now()-s.cmds[0].Started) > s.owner.Limits.Command {
 		s.fail(operation.ErrContention)
@@ -164,7 +164,7 @@ func (s *snapshot) again(changed []*proposer.Command) {
 	s.first(changed)
 }
 
-// failed reports whether one of the commands failed, and then fails all.
+// failed reports whether one of the commands failed. If so, it fails all.
 func (s *snapshot) failed(cmds []*proposer.Command) bool {
 	for _, c := range cmds {
 		if c.Err != nil {

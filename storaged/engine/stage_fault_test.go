@@ -202,7 +202,7 @@ func TestStagedBytesTakeRoom(t *testing.T) {
 	must(t, s.Add([]register.Op{{Key: label(1), Value: big}}))
 	must(t, s.Add([]register.Op{{Key: label(2), Value: big}}))
 	if err := s.Add([]register.Op{{Key: label(3), Value: big}}); !errors.Is(err, changelog.ErrNoSpace) {
-		t.Errorf("a further piece: %v", err)
+		t.Errorf("a further chunk: %v", err)
 	}
 	s.Discard()
 }

@@ -44,7 +44,8 @@ type Ballot struct {
 	Proposer ProposerID
 }
 
-// MaxProposer makes, with a time, the highest ballot of that time.
+// MaxProposer is above every proposer id: with a time it makes the highest ballot of
+// that time.
 const MaxProposer = ^ProposerID(0)
 
 // IsZero reports whether b is the zero ballot.
@@ -55,7 +56,7 @@ func (b Ballot) Less(c Ballot) bool {
 	return b.Time < c.Time || (b.Time == c.Time && b.Proposer < c.Proposer)
 }
 
-// AtMost reports whether b is c or below it.
+// AtMost reports whether b is equal to or below c.
 func (b Ballot) AtMost(c Ballot) bool { return !c.Less(b) }
 
 // Compare returns -1, 0 or +1 as b is below, equal to or above c.

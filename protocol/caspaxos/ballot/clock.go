@@ -7,7 +7,7 @@ import (
 
 // Clock makes the ballots of one proposer id. It is a hybrid logical clock
 // (Kulkarni et al., "Logical Physical Clocks", OPODIS 2014): it follows the
-// wall clock, never goes back, and moves past every ballot it is shown. All
+// wall clock, never goes back, and moves past every ballot it observes. All
 // lanes of a proxy share one Clock; it is safe for concurrent use.
 type Clock struct {
 	id   atomic.Uint32
@@ -26,14 +26,14 @@ func NewClock(id ProposerID, wall func() int64) *Clock {
 // ID returns the proposer id that the clock's ballots carry.
 func (c *Clock) ID() ProposerID { return ProposerID(c.id.Load()) }
 
-// Renew replaces the proposer id. It is for a proposer that has made no ballot
-// yet: a quorum must admit the id first (see Claims).
+// Renew replaces the proposer id. Only a proposer that has made no ballot yet may
+// call it: a quorum must admit the id first (see Claims).
 func (c *Clock) Renew(id ProposerID) { c.id.Store(uint32(id)) }
 
-// Next returns a ballot above every ballot that this clock made or observed.
+// Next returns a ballot above all that this clock has made or observed.
 func (c *Clock) Next() Ballot { return c.NextAfter(0) }
 
-// NextAfter returns such a ballot that is at least d ahead of the wall clock.
+// NextAfter is like Next, but the ballot is also at least d ahead of the wall clock.
 func (c *Clock) NextAfter(d time.Duration) Ballot {
 	now := uint64(MakeTime(c.wall(), 0).Add(d))
 	for {

@@ -23,13 +23,13 @@ type Record struct {
 	// Intent is a pending intent (§6), encoded; nil for none.
 	Intent []byte
 
-	// Pos is the log position of the last entry that changed the record, zero
-	// for one that was read from disk. It bounds when a reply that shows the
-	// record may leave (durability rule).
+	// Pos is the log position of the last entry that changed the record; zero if the
+	// record was read from disk. A reply that shows the record must not leave before
+	// the log is synced up to Pos (durability rule).
 	Pos uint64
-	// Since is the node's monotonic time from which Accepted is known to have
-	// been held here (§7). A store that reads a record from disk sets it to a
-	// time at which the record was certainly there already.
+	// Since is the node's monotonic time since which this node is known to hold
+	// Accepted (§7). A store that reads a record from disk sets it to a time at which
+	// the record certainly existed.
 	Since instant.Mono
 }
 
@@ -46,6 +46,7 @@ func (r *Record) Voted(b ballot.Ballot) bool {
 	return false
 }
 
+// AddVote inserts b into Votes, unless it is there already.
 func (r *Record) AddVote(b ballot.Ballot) {
 	i := len(r.Votes)
 	for i > 0 && b.Less(r.Votes[i-1]) {
@@ -62,12 +63,12 @@ func (r *Record) AddVote(b ballot.Ballot) {
 // LogEntry is one entry of the changelog. Exactly one field is set.
 type LogEntry struct {
 	Accept *message.Request // an Accept that was voted for
-	Node   *NodeState       // the node's floor, ceiling and dropped, afterwards
+	Node   *NodeState       // the node's new state
 	Epoch  *EpochTaken      // a newer epoch
 	Flush  *FlushVote       // a range tombstone accepted by one lane
 }
 
-// NodeState is what a node holds durably beside its registers (§2).
+// NodeState is a node's durable state besides its registers (§2).
 type NodeState struct {
 	Floor         ballot.Ballot
 	Ceiling       ballot.Time
@@ -79,13 +80,13 @@ type NodeState struct {
 type EpochTaken struct {
 	First, Last uint16
 	Epoch       uint64
-	// Met: the epoch was met in a message. Earlier versions took such an epoch;
-	// whether a placement ever showed it is unknown.
+	// Met: the epoch came from a message. Earlier versions adopted such an epoch
+	// without knowing whether it was ever in a placement.
 	Met bool
 }
 
-// FlushVote is a lane's vote for a range tombstone: it covers the registers of
-// the range whose key's Hash modulo Parts is Part, those in Except excepted.
+// FlushVote is a lane's vote for a range tombstone. It covers the registers of the
+// range whose key's Hash modulo Parts is Part, except those in Except.
 type FlushVote struct {
 	Ballot      ballot.Ballot
 	First, Last uint16

@@ -6,15 +6,15 @@ import "synod/protocol/register"
 // state has.
 const maxChunks = 1 << 16
 
-// ChunkBuffer puts a state together that comes in several replies. A network may
-// deliver these in any order, and twice; a request that it delivers twice is answered
-// twice. If all chunks are of one ballot, what they know is right, but it may be less
-// than what was asked for: whoever takes the state checks.
+// ChunkBuffer puts together a state that comes in several replies. The network may
+// reorder and duplicate them, and a duplicated request is answered twice. If all
+// chunks are of one ballot, what they know is right. But it may be less than was
+// asked for, so the caller of Take must check.
 type ChunkBuffer struct {
 	views []register.View // by number
 	came  []bool
-	left  int // of views, those that have not come
-	last  bool
+	left  int  // the number of views that have not come
+	last  bool // the last chunk has come
 }
 
 // Add takes one reply, and reports whether the state is complete.
@@ -38,7 +38,7 @@ func (p *ChunkBuffer) Add(reply *Reply) bool {
 // Begun reports whether a reply has come.
 func (p *ChunkBuffer) Begun() bool { return len(p.views) > 0 }
 
-// Take returns the state with what else is known of it, and empties the buffer.
+// Take returns the state, joined with more, and empties the buffer.
 func (p *ChunkBuffer) Take(more ...register.View) register.View {
 	v := register.Join(append(p.views, more...)...)
 	*p = ChunkBuffer{}

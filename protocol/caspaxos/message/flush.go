@@ -5,15 +5,15 @@ import (
 	"synod/protocol/register"
 )
 
-// FlushRequest asks for a range tombstone at a blind ballot (§8): every
-// register of the slots First to Last in one name space becomes absent, those
-// excepted that the acceptor must refuse.
+// FlushRequest asks for a range tombstone at a blind ballot (§8): every register of
+// the slots First to Last in one name space becomes absent, except those that the
+// acceptor must refuse.
 type FlushRequest struct {
 	ID          uint64
 	Ballot      ballot.Ballot
 	Epoch       uint64 // the epoch of all slots of the range
 	First, Last uint16
-	Space       byte // the name space, a database
+	Space       byte // the name space: a database
 }
 
 // FlushReply answers a FlushRequest with one of Acked, Nacked (the ballot is at
@@ -24,14 +24,13 @@ type FlushReply struct {
 	After   uint64 // as in Reply
 	Epoch   uint64
 	Promise ballot.Ballot
-	// Refused lists registers that the range tombstone does not cover on this
-	// node. They are to be deleted one by one.
+	// Refused lists registers that the range tombstone does not cover on this node.
+	// The proposer must delete them one by one.
 	Refused []register.ID
-	// Incomplete: too many were refused, nothing was flushed. Delete those
-	// listed and flush again at a new ballot.
+	// Incomplete: too many were refused, so nothing was flushed. The proposer must
+	// delete those listed and flush again at a new ballot.
 	Incomplete bool
 }
 
-// MaxRefused bounds the registers that one lane refuses in a flush that it
-// takes part in.
+// MaxRefused bounds the registers that one lane may refuse and still vote for a flush.
 const MaxRefused = 4096

@@ -24,8 +24,8 @@ const (
 	KindAccept
 )
 
-// Request is one message from a proposer about one register. Which fields
-// count depends on Kind.
+// Request is one message from a proposer about one register. Kind determines which
+// fields are used.
 type Request struct {
 	ID       uint64 // chosen by the proposer, echoed in the Reply
 	Kind     Kind
@@ -37,36 +37,36 @@ type Request struct {
 	// Of Read and Prepare: what to send back besides the ballots.
 	WantState   bool // the projected state, unless it is large
 	WantLarge   bool // with WantState: the state also if it is large (MaxVotedState)
-	WantHistory bool // lineage, votes and their bounds; of the lists MaxEntries
+	WantHistory bool // lineage, votes and their bounds; up to MaxEntries of each list
 	Projection  register.Projection
 
-	// Along is for the driver alone and not sent: if not zero, the size in bytes up to
-	// which the state comes along with the ballots, below MaxVotedState. A larger one
-	// that is wanted comes as a Transfer.
+	// Along is set by the driver and not sent. If not zero, it is a size in bytes below
+	// MaxVotedState: a state up to it comes along with the ballots, and a larger one
+	// comes as a Transfer if it is wanted.
 	Along int
 
-	// Of Prepare: entries of the lists at or above this ballot are wanted too, even
-	// beyond MaxEntries. Zero: none.
+	// Of Prepare: the lists must also have their entries at or above this ballot, even
+	// beyond MaxEntries. Zero: no such entries.
 	Oldest ballot.Ballot
 
-	// Of Read: Since are states that a member that is behind has or can take itself back
-	// to. If the node knows the deltas from one of them to Ballot, or to its own state if
-	// that is zero, it sends these (Reply.DeltaRange) and nothing else.
+	// Of Read: Since are the states that a lagging member has or can undo to. If the
+	// node knows the deltas from one of them to Ballot (or to its own state if Ballot is
+	// zero), it sends only these (Reply.DeltaRange).
 	Since []ballot.Ballot // no more than MaxSince
 
 	// Of Accept.
 	Prepared  bool          // the write's ballot was promised by a quorum; else it is blind
-	Base      ballot.Ballot // the parent: the ballot of the state the change was made from; zero if blind or on nothing
-	On        ballot.Ballot // the state that a delta applies to, if not Base: the change includes those in between
+	Base      ballot.Ballot // the parent: the ballot of the state the change was made from; zero if blind or there was none
+	On        ballot.Ballot // the state that a delta applies to, if not Base: the change includes the deltas in between
 	Change    register.Change
 	Piggyback ballot.Ballot    // piggybacked prepare for the proposer's next round ("next" in the protocol); zero for none
-	History   *history.Lineage // travels with a Full change that was not blind; nil otherwise
-	// Needed tells that the round adds nothing and has no quorum without this member,
-	// which is behind: it uses some of the disk space that it keeps in reserve.
+	History   *history.Lineage // sent with a Full change that was not blind; nil otherwise
+	// Needed: the round adds no data, and has no quorum without this member, which is
+	// behind. So the member may use some of its reserve of disk space.
 	Needed bool
 
-	// Encoded is the message as it came over the wire, if it did: a changelog entry can
-	// take it as it is. Not sent, not compared.
+	// Encoded is the encoding of a request that came over the wire, which a changelog
+	// entry can copy. Not sent, not compared.
 	Encoded []byte
 }
 
@@ -78,7 +78,7 @@ func (q *Request) AppliesTo() ballot.Ballot {
 	return q.On
 }
 
-// Newest is the highest of the ballots that the acceptor would keep.
+// Newest is the highest ballot that the acceptor would keep of the request.
 func (q *Request) Newest() ballot.Ballot {
 	b := ballot.Max(q.Ballot, q.Base)
 	if h := q.History; h != nil {
@@ -93,23 +93,23 @@ func (q *Request) Newest() ballot.Ballot {
 // Outcome is what an acceptor made of a Request.
 type Outcome uint8
 
-// The outcomes. The last six say that the node did not answer in the sense of
-// §3: it changed nothing and is not counted.
+// The outcomes. From WrongEpoch on, they are not answers in the sense of §3: the node
+// is not counted. Except with Unreachable and NoRoom, it changed nothing.
 const (
 	Promised    Outcome = iota + 1 // to a Prepare: promised; the record follows
 	ReadOK                         // to a Read: the record follows
 	Nacked                         // to a Prepare or Accept: a higher promise stands
 	Acked                          // to an Accept: accepted
 	StaleBase                      // to an Accept of a delta: not at its base
-	IntentMet                      // to a blind Accept: an intent stands (§3 Pending)
-	DeltasOK                       // to a Read with Since: what leads to the state follows
-	WrongEpoch                     // the message's epoch is older than the node's, or it is no member
+	IntentMet                      // to a blind Accept: an intent is pending (§3 Pending)
+	DeltasOK                       // to a Read with Since: the deltas up to the state follow
+	WrongEpoch                     // the message's epoch is older than the node's, or the node is not a member
 	ClockAhead                     // the ballot is too far ahead of the node's clock
 	Busy                           // the node cannot take more now
 	DiskFull                       // the node's disk has no room for what an Accept adds, or a Prepare needs
 	Unreachable                    // made by the driver: the request may or may not have been delivered
-	NoRoom                         // made by the driver: the reply was more than there is memory for
-	Unsent                         // made by the driver: nothing of the request was sent, nor will be
+	NoRoom                         // made by the driver: there was not enough memory for the reply
+	Unsent                         // made by the driver: nothing of the request was or will be sent
 )
 
 // Reply is an acceptor's answer to one Request.
@@ -117,8 +117,8 @@ type Reply struct {
 	ID      uint64
 	Outcome Outcome
 
-	// After is for the driver alone and not sent: the reply must not leave the
-	// node before its log is synced up to this position (durability rule).
+	// After is for the driver and not sent: the reply must not leave the node before
+	// its log is synced up to this position (durability rule).
 	After uint64
 
 	// Epoch is the node's epoch of the slot, with WrongEpoch.
@@ -142,54 +142,54 @@ type Reply struct {
 	Held time.Duration
 
 	// UndoTargets: of StaleBase, the ballots of the earlier states that the acceptor can
-	// take itself back to, the latest first.
+	// undo to, the latest first.
 	UndoTargets []ballot.Ballot
 	// DeltaRange: of DeltasOK.
 	DeltaRange *DeltaRange
 
-	// Intent: with Promised and ReadOK the record's pending intent, with IntentMet
-	// the one that stands in the way; nil for none (§6).
+	// Intent: the record's pending intent, with Promised, ReadOK and IntentMet; nil for
+	// none (§6).
 	Intent []byte
 
 	// History is there when WantHistory was set.
 	History *history.History
 
-	// HasState tells that View holds the projected state, or a part of it.
+	// HasState: View holds the projected state, or a chunk of it.
 	HasState bool
 	View     register.View
 	// A large state comes in several replies with the same ID, numbered from zero by
 	// Chunk; each but the last says More. Together their views hold what was asked for.
 	Chunk uint32
 	More  bool
-	// Transfer is for the driver alone and not sent: if not nil, View is empty and the
-	// driver sends the state in chunks, each with the other fields as they are here.
+	// Transfer is for the driver and not sent. If not nil, View is empty and the driver
+	// sends the state in chunks, each with the other fields as they are here.
 	Transfer Transfer
 }
 
 // Transfer is a large state as it was when a request was answered, chunk by chunk.
-// Any goroutine may read it while the acceptor continues; whoever has it closes it.
+// Any goroutine may read it while the acceptor continues. Its owner must close it.
 type Transfer interface {
-	// Next returns a view of about size bytes or less, which begins where the last one
+	// Next returns a view of about size bytes or less that begins where the last one
 	// ended, and whether more follows.
 	Next(size int) (v register.View, more bool, err error)
 	Close() error
 }
 
-// Chunks calls send with the replies that a reply with a Transfer is to be sent as,
-// and closes the transfer. A reply is valid during the call. If a chunk cannot be
-// read, the last reply says that the node did not answer.
+// Chunks reads the Transfer of a reply, calls send with one reply for each chunk, and
+// closes the transfer. Each reply is valid during the call only. If a chunk cannot be
+// read, the last reply is Busy.
 func (p *Reply) Chunks(size int, send func(*Reply) error) error {
-	pages := p.Transfer
-	defer pages.Close()
-	part := *p
-	part.Transfer = nil
-	for more := true; more; part.Chunk++ {
+	transfer := p.Transfer
+	defer transfer.Close()
+	chunk := *p
+	chunk.Transfer = nil
+	for more := true; more; chunk.Chunk++ {
 		var err error
-		if part.View, more, err = pages.Next(size); err != nil {
+		if chunk.View, more, err = transfer.Next(size); err != nil {
 			return errors.Join(err, send(&Reply{ID: p.ID, Outcome: Busy}))
 		}
-		part.More = more
-		if err := send(&part); err != nil {
+		chunk.More = more
+		if err := send(&chunk); err != nil {
 			return err
 		}
 	}
@@ -201,12 +201,12 @@ func (p *Reply) Chunks(size int, send func(*Reply) error) error {
 const ChunkBytes = 1 << 20
 
 // MaxVotedState is the size in bytes, as View.Bytes counts, up to which a state comes
-// along with the ballots. A larger one comes only when it is asked for explicitly,
-// from one member, by somebody who is prepared to wait.
+// along with the ballots. A larger one comes only on an explicit request (WantLarge)
+// to one member, by a proposer that can wait.
 const MaxVotedState = 256 << 10
 
-// MaxUndoTargets bounds the states that a member says it can go back to, MaxSince
-// these and the one that it has.
+// MaxUndoTargets bounds the states that a member can undo to. MaxSince also counts the
+// one that it has.
 const (
 	MaxUndoTargets = 4
 	MaxSince       = 1 + MaxUndoTargets
@@ -218,19 +218,19 @@ type Sent struct {
 	Request *Request
 }
 
-// sharedWithin is how recent another proposer's write is for the two proposers to be
-// likely to meet at the next one.
+// sharedWithin: after another proposer's write that is not older than this, the two
+// proposers are likely to contend for the next one.
 const sharedWithin = 100 * time.Millisecond
 
-// IsShared reports whether a blind Accept replaces what another proposer has
-// written lately.
+// IsShared reports whether a blind Accept replaces a recent write of another proposer.
 func (req *Request) IsShared(before ballot.Ballot) bool {
 	return !req.Prepared && before.Proposer != req.Ballot.Proposer && !before.IsZero() &&
 		req.Ballot.Time < before.Time.Add(sharedWithin)
 }
 
-// Clone returns the request with memory of its own, without what a re-delivery
-// does not carry. content is at least the bytes of its change.
+// Clone returns a copy of the request that shares no memory with it. Piggyback and
+// Encoded are left out: a re-delivery has neither. content is at least the size of
+// the change in bytes.
 func (q *Request) Clone(content int) *Request {
 	out := *q
 	out.Register.Key = strings.Clone(q.Register.Key)
@@ -256,12 +256,13 @@ func (q *Request) Clone(content int) *Request {
 	return &out
 }
 
-// DeltaRange is what leads from one state of a register to a later one: the deltas of
-// the rounds in between as one change, with the lineage of these rounds. A member
-// that missed them is brought up by it, by an Accept of the last one, as by the
-// Accepts themselves had they come late (§3 "the delta from a peer's changelog").
+// DeltaRange leads from one state of a register to a later one: it has the deltas of
+// the rounds in between, combined into one change, and the lineage of these rounds.
+// An Accept of the last round with this change brings a member that missed them up to
+// date, as if the original Accepts had come late (§3 "the delta from a peer's
+// changelog").
 type DeltaRange struct {
-	On, To  ballot.Ballot // where it begins, and where it leads
+	On, To  ballot.Ballot // the states where it begins and ends
 	Change  register.Change
 	Lineage history.Lineage
 }

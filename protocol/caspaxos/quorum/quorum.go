@@ -1,11 +1,11 @@
-// Package quorum has the configurations of a slot, sets of their members, and which
-// sets are quorums (§1, §9).
+// Package quorum has the configurations of a slot and sets of their members, and
+// decides which sets are quorums (§1, §9).
 package quorum
 
 import "math/bits"
 
-// NodeID names a storage node within one process's view of the cluster. It is
-// the driver's handle (an index into its connections), never stored or sent.
+// NodeID identifies a storage node within one process. It is the driver's index into
+// its connections, and is never stored or sent.
 type NodeID int32
 
 // MaxMembers bounds the distinct nodes of one configuration.
@@ -49,11 +49,11 @@ func NewConfig(epoch uint64, members, next []NodeID) *Config {
 	return c
 }
 
-// Nodes returns the distinct members of all configurations in use. The index
-// in it is a member's place in a Set.
+// Nodes returns the distinct members of all configurations in use. A member's index
+// in it is its index in a Set.
 func (c *Config) Nodes() []NodeID { return c.nodes }
 
-// Index returns a node's place in a Set, or -1 if it is no member.
+// Index returns a node's index in a Set, or -1 if it is not a member.
 func (c *Config) Index(id NodeID) int {
 	for i, n := range c.nodes {
 		if n == id {
@@ -71,8 +71,7 @@ func (c *Config) IsQuorum(s Set) bool {
 	return majority(s, c.cur) && (c.Next == nil || majority(s, c.next))
 }
 
-// CanReach reports whether the members that are not in lost still contain a
-// quorum.
+// CanReach reports whether the members without those in lost still contain a quorum.
 func (c *Config) CanReach(lost Set) bool { return c.IsQuorum(c.All() &^ lost) }
 
 func majority(s, of Set) bool {

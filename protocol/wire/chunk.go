@@ -8,31 +8,31 @@ import (
 	"synod/protocol/register"
 )
 
-// Piece is a part of an Accept with a full change that is too large for one
-// message. Pieces of one request go to a node in the order of their numbers, by
+// Chunk is a part of an Accept with a full change that is too large for one
+// message. Chunks of one request go to a node in the order of their numbers, by
 // one session.
-type Piece struct {
+type Chunk struct {
 	ID     uint64 // of the request
 	Number uint32 // from zero
 	Last   bool
-	// Accept is there in piece zero alone: the request, without the ops.
+	// Accept is set in chunk zero only: the request, without the ops.
 	Accept *message.Request
-	// Ops are Puts in the order of their keys, each once: also over all pieces.
+	// Ops are Puts. Over all chunks, their keys ascend and none occurs twice.
 	Ops []register.Op
 }
 
-// maxPieces bounds the pieces of one request.
-const maxPieces = 1 << 20
+// maxChunks bounds the chunks of one request.
+const maxChunks = 1 << 20
 
-// A piece's flags.
+// A chunk's flags.
 const (
-	pieceLast = 1 << iota
-	pieceNext // the Accept has a Next
-	pieceNeeded
+	chunkLast = 1 << iota
+	chunkNext // the Accept has a piggybacked prepare
+	chunkNeeded
 )
 
-// Divisible reports whether an Accept with such a change may go in pieces: what
-// its elements are shows in any part of its ops.
+// Divisible reports whether an Accept with this change may be sent in chunks. Its ops
+// must be Puts with ascending keys, so that each op alone gives one element's final value.
 func Divisible(c *register.Change) bool {
 	if c.Kind != register.Full {
 		return false
@@ -45,8 +45,8 @@ func Divisible(c *register.Change) bool {
 	return true
 }
 
-// Cut returns how many of the ops make a piece of about size bytes. An op that is
-// larger is one of its own.
+// Cut returns how many of the ops make a chunk of about size bytes. A larger op
+// makes a chunk of its own.
 func Cut(ops []register.Op, size int) int {
 	n := 0
 	for ; n < len(ops); n++ {
@@ -58,15 +58,15 @@ func Cut(ops []register.Op, size int) int {
 	return n
 }
 
-// AppendPiece appends a message:
+// AppendChunk appends a message:
 //
-//	body = ID · number · flags · [request without ops · [Next]] · count · {key · value}
-func AppendPiece(dst []byte, p *Piece) []byte {
-	dst, start := open(dst, KindPiece)
+//	body = ID · number · flags · [request without ops · [next]] · count · {key · value}
+func AppendChunk(dst []byte, p *Chunk) []byte {
+	dst, start := open(dst, KindChunk)
 	dst = binary.AppendUvarint(dst, p.ID)
 	dst = binary.AppendUvarint(dst, uint64(p.Number))
 	next := p.Accept != nil && !p.Accept.Piggyback.IsZero()
-	dst = append(dst, bit(p.Last, pieceLast)|bit(next, pieceNext)|bit(p.Accept != nil && p.Accept.Needed, pieceNeeded))
+	dst = append(dst, bit(p.Last, chunkLast)|bit(next, chunkNext)|bit(p.Accept != nil && p.Accept.Needed, chunkNeeded))
 	if p.Number == 0 {
 		request := *p.Accept
 		request.Change.Ops = nil
@@ -82,26 +82,26 @@ func AppendPiece(dst []byte, p *Piece) []byte {
 	return seal(dst, start)
 }
 
-// Piece decodes the current message, a KindPiece.
-func (b *Batch) Piece() (*Piece, error) {
-	r, p := reader{b: b.body}, new(Piece)
-	r.piece(p, &b.slabs)
-	return p, r.end("piece")
+// Chunk decodes the current message, a KindChunk.
+func (b *Batch) Chunk() (*Chunk, error) {
+	r, p := reader{b: b.body}, new(Chunk)
+	r.chunk(p, &b.slabs)
+	return p, r.end("chunk")
 }
 
-func (r *reader) piece(p *Piece, s *slabs) {
+func (r *reader) chunk(p *Chunk, s *slabs) {
 	p.ID = r.uvarint()
-	p.Number = uint32(r.atMost(maxPieces))
+	p.Number = uint32(r.atMost(maxChunks))
 	flags := r.byte()
-	if flags&^(pieceLast|pieceNext|pieceNeeded) != 0 || flags&^pieceLast != 0 && p.Number > 0 {
+	if flags&^(chunkLast|chunkNext|chunkNeeded) != 0 || flags&^chunkLast != 0 && p.Number > 0 {
 		r.fail(badFlags)
 	}
-	p.Last = flags&pieceLast != 0
+	p.Last = flags&chunkLast != 0
 	if p.Number == 0 {
 		p.Accept = &message.Request{ID: p.ID}
 		r.wholeChange(p.Accept, s)
-		p.Accept.Needed = flags&pieceNeeded != 0
-		if flags&pieceNext != 0 {
+		p.Accept.Needed = flags&chunkNeeded != 0
+		if flags&chunkNext != 0 {
 			p.Accept.Piggyback = r.ballot()
 		}
 	}
@@ -121,7 +121,7 @@ func (r *reader) piece(p *Piece, s *slabs) {
 	}
 }
 
-// wholeChange reads an Accept whose full change has its ops elsewhere.
+// wholeChange reads an Accept with a full change whose ops are not part of it.
 func (r *reader) wholeChange(q *message.Request, s *slabs) {
 	r.request(q, s)
 	if q.Kind != message.KindAccept || q.Change.Kind != register.Full || len(q.Change.Ops) > 0 {

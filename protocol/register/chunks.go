@@ -1,18 +1,17 @@
 package register
 
-// Chunks are the parts of a view, for somebody who takes it piece by piece. Join
-// puts them together again.
+// Chunks divides a view into chunks. Join puts them together again.
 type Chunks struct {
 	rest View
-	from []byte // where the next page begins
+	from []byte // where the next chunk begins
 	next int    // its number
 }
 
-// Chunks returns the view's parts.
+// Chunks returns the view's chunks.
 func (v View) Chunks() *Chunks { return &Chunks{rest: v} }
 
-// Next returns a part of about size bytes, the last element more or less, and
-// whether more follows. What is known beyond spans comes with the first.
+// Next returns a chunk of about size bytes, give or take one element, and whether
+// more follows. The first chunk has all knowledge other than spans.
 func (p *Chunks) Next(size int) (v View, more bool, err error) {
 	known, elems := p.rest.known, p.rest.elems
 	n := 0
@@ -23,28 +22,28 @@ func (p *Chunks) Next(size int) (v View, more bool, err error) {
 	if n < len(elems) {
 		to = elems[n].Key
 	}
-	var page Knowledge
+	var chunk Knowledge
 	if p.next == 0 {
-		page.Absent, page.Counts = known.Absent, known.Counts
+		chunk.Absent, chunk.Counts = known.Absent, known.Counts
 	}
 	if known.All {
 		known.Spans = []Span{{}}
 	}
 	for _, s := range known.Spans {
 		if c := s.cut(p.from, to); !c.Empty() {
-			page.Spans = append(page.Spans, c)
+			chunk.Spans = append(chunk.Spans, c)
 		}
 	}
-	v = NewView(p.rest.Header, page, elems[:n:n])
+	v = NewView(p.rest.Header, chunk, elems[:n:n])
 	p.rest.elems, p.from = elems[n:], to
 	p.next++
 	return v, to != nil, nil
 }
 
-// Close makes Pages what somebody who reads from a disk needs.
+// Close does nothing. It makes Chunks a message.Transfer, like one that reads a disk.
 func (p *Chunks) Close() error { return nil }
 
-// cut returns the part of a span from from on and below to.
+// cut returns the part of a span with from <= key < to.
 func (s Span) cut(from, to []byte) Span {
 	if string(from) > string(s.From) {
 		s.From = from

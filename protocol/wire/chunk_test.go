@@ -37,9 +37,9 @@ func genWhole() *rapid.Generator[*message.Request] {
 	})
 }
 
-func genPiece() *rapid.Generator[*Piece] {
-	return rapid.Custom(func(t *rapid.T) *Piece {
-		p := &Piece{
+func genChunk() *rapid.Generator[*Chunk] {
+	return rapid.Custom(func(t *rapid.T) *Chunk {
+		p := &Chunk{
 			ID: rapid.Uint64().Draw(t, "id"), Number: rapid.Uint32Range(0, 2).Draw(t, "number"),
 			Last: rapid.Bool().Draw(t, "last"), Ops: genPuts(t),
 		}
@@ -51,12 +51,12 @@ func genPiece() *rapid.Generator[*Piece] {
 	})
 }
 
-func TestPieceRoundTrip(t *testing.T) {
-	checkMessage(t, KindPiece, genPiece(), AppendPiece, (*Batch).Piece)
+func TestChunkRoundTrip(t *testing.T) {
+	checkMessage(t, KindChunk, genChunk(), AppendChunk, (*Batch).Chunk)
 }
 
 // A full change that is cut comes together again, and only what may be cut is.
-func TestPiecesOfAChangeJoinAgain(t *testing.T) {
+func TestChunksOfAChangeJoinAgain(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		c := register.Change{Kind: register.Full, Ops: genPuts(t)}
 		if !Divisible(&c) {
@@ -67,10 +67,10 @@ func TestPiecesOfAChangeJoinAgain(t *testing.T) {
 		for rest := c.Ops; len(rest) > 0; {
 			n := Cut(rest, size)
 			if n == 0 {
-				t.Fatal("a piece of nothing")
+				t.Fatal("a chunk of nothing")
 			}
 			if got := (register.Change{Ops: rest[:n]}).Bytes() - 32; n > 1 && got > size {
-				t.Fatalf("a piece of %d bytes, want %d", got, size)
+				t.Fatalf("a chunk of %d bytes, want %d", got, size)
 			}
 			joined, rest = append(joined, rest[:n]...), rest[n:]
 		}
@@ -91,20 +91,20 @@ func TestPiecesOfAChangeJoinAgain(t *testing.T) {
 	}
 }
 
-func TestMalformedPiecesAreRefused(t *testing.T) {
+func TestMalformedChunksAreRefused(t *testing.T) {
 	accept := &message.Request{Kind: message.KindAccept, Register: register.ID{Key: "k"}, Change: register.Delete()}
 	delta, read := *accept, *accept
 	delta.Change.Kind, read.Kind = register.Delta, message.KindRead
 	put := func(key string) register.Op { return register.Op{Key: []byte(key)} }
-	whole := AppendPiece(nil, &Piece{Accept: accept})
+	whole := AppendChunk(nil, &Chunk{Accept: accept})
 	flags := bytes.Clone(whole)
 	flags[4] |= 0x80
 	for i, b := range [][]byte{
-		AppendPiece(nil, &Piece{Accept: &delta}),
-		AppendPiece(nil, &Piece{Accept: &read}),
-		AppendPiece(nil, &Piece{Accept: accept, Ops: []register.Op{put("b"), put("a")}}),
-		AppendPiece(nil, &Piece{Number: 1, Ops: []register.Op{put("a"), put("a")}}),
-		AppendPiece(nil, &Piece{Number: maxPieces + 1}),
+		AppendChunk(nil, &Chunk{Accept: &delta}),
+		AppendChunk(nil, &Chunk{Accept: &read}),
+		AppendChunk(nil, &Chunk{Accept: accept, Ops: []register.Op{put("b"), put("a")}}),
+		AppendChunk(nil, &Chunk{Number: 1, Ops: []register.Op{put("a"), put("a")}}),
+		AppendChunk(nil, &Chunk{Number: maxChunks + 1}),
 		flags,
 		whole[:len(whole)-1],
 	} {
@@ -114,7 +114,7 @@ func TestMalformedPiecesAreRefused(t *testing.T) {
 				checkError(t, b.Err())
 				return
 			}
-			if p, err := b.Piece(); !errors.Is(err, ErrMalformed) {
+			if p, err := b.Chunk(); !errors.Is(err, ErrMalformed) {
 				t.Errorf("%+v, %v", p, err)
 			}
 		})
