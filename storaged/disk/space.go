@@ -216,8 +216,15 @@ func (s *Space) FindBallast() {
 	s.ballast = info.Size()
 	s.mu.Unlock()
 	want := s.ballastBytes()
-	if free, err := s.disk.Free(s.dir); err != nil || free < want || info.Size() != want {
+	switch free, err := s.disk.Free(s.dir); {
+	case err != nil || free < want:
 		s.DropBallast()
+	case info.Size() != want: // --min-free was another one: TakeBallast makes a new one
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.remove() {
+			s.ballast = 0
+		}
 	}
 }
 
@@ -297,15 +304,22 @@ func (s *Space) DropBallast() bool {
 	if s.ballast == 0 {
 		return time.Since(s.dropped) < time.Second // by another write
 	}
+	if !s.remove() {
+		return false
+	}
+	s.ballast, s.dropped = 0, time.Now()
+	s.log.Error("the disk is full: the space that the node had reserved is in use now")
+	return true
+}
+
+// remove deletes the ballast's file.
+func (s *Space) remove() bool {
 	err := os.Remove(s.BallastPath())
 	if err == nil {
 		err = SyncDir(s.dir)
 	}
 	if err != nil {
 		s.log.Warn("cannot delete the ballast", zap.Error(err))
-		return false
 	}
-	s.ballast, s.dropped = 0, time.Now()
-	s.log.Error("the disk is full: the space that the node had reserved is in use now")
-	return true
+	return err == nil
 }

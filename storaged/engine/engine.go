@@ -184,11 +184,11 @@ func (e *Engine) open() (err error) {
 	if e.lock, err = datadir.Lock(o.Dir); err != nil {
 		return err
 	}
-	e.space.FindBallast()
 	e.identity, err = datadir.Identify(o.Dir, datadir.Identity{Cluster: o.Cluster, Node: o.Node, Lanes: o.Lanes}, o.omit)
 	if err != nil {
 		return err
 	}
+	e.space.FindBallast() // of another node's directory nothing is touched
 	if e.memory, err = datadir.OpenMemory(o.Dir, e.lock, e.identity.StoreID); err != nil {
 		return err
 	}
