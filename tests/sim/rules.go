@@ -59,4 +59,5 @@ var Rules = map[string]rules.Set{
 	"ProposerOnce":    rules.ProposerOnce,
 	"ProposerQuorum":  rules.ProposerQuorum,
 	"Rollback":        rules.Rollback,
+	"On":              rules.On,
 }

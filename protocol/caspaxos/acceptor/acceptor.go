@@ -310,7 +310,7 @@ func (a *Acceptor) accept(now instant.Now, req *message.Request, rec *durable.Re
 		}
 		return nil
 	}
-	if req.Change.Kind != full && accepted(rec) != req.AppliesTo() && !a.omit.Has(rules.Base) {
+	if req.Change.Kind != full && accepted(rec) != req.AppliesTo() && !a.unchecked(req) {
 		joined := deltalog.FastForward(&a.deltaBuffer, &a.undoLog, req, accepted(rec), a.node.limits.MaxEntries())
 		if joined == nil {
 			a.refuseDelta(req, rec, reply)

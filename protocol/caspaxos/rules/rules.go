@@ -62,6 +62,7 @@ const (
 	ProposerOnce                    // §1 a node admits one start under a proposer id
 	ProposerQuorum                  // §1 nothing is sent before a quorum has admitted the id
 	Rollback                        // §2 a node that has been rolled back does not vote
+	On                              // §12.2 a change over several ballots is voted for only at the state that it leads from
 	end
 )
 
