@@ -60,4 +60,5 @@ var Rules = map[string]rules.Set{
 	"ProposerQuorum":  rules.ProposerQuorum,
 	"Rollback":        rules.Rollback,
 	"On":              rules.On,
+	"Undo":            rules.Undo,
 }

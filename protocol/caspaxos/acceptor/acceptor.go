@@ -59,7 +59,8 @@ type Acceptor struct {
 // the lane's store. now is the time at which the node came up.
 func New(node *Node, store Store, part, parts uint32, now instant.Now) *Acceptor {
 	return &Acceptor{node: node, store: store, part: part, parts: parts, omit: node.omit, start: now.Mono,
-		deltaBuffer: deltalog.NewBuffer(maxBuffered), recentDeltas: deltalog.NewLog(maxRecent)}
+		deltaBuffer: deltalog.NewBuffer(maxBuffered), recentDeltas: deltalog.NewLog(maxRecent),
+		undoLog: deltalog.UndoLog{Omit: node.omit}}
 }
 
 // Step answers one Read, Prepare or Accept into reply. It returns false when the
