@@ -24,7 +24,7 @@ func (a *Acceptor) catchUp(now instant.Now, r register.ID) {
 		at := accepted(rec)
 		req := a.deltaBuffer.Next(r.Key, at, a.promise(r, rec), func(q *message.Request) bool {
 			_, links := deltalog.PathTo(&a.deltaBuffer, &a.undoLog, q, at)
-			return links != nil
+			return links != nil || a.omit.Has(rules.Kept)
 		})
 		if req == nil {
 			return
@@ -45,7 +45,7 @@ func (a *Acceptor) catchUp(now instant.Now, r register.ID) {
 // unchecked reports whether tests have turned off the rule by which a delta is
 // applied to its base only.
 func (a *Acceptor) unchecked(req *message.Request) bool {
-	return a.omit.Has(rules.Base) || a.omit.Has(rules.On) && !req.On.IsZero()
+	return a.omit.Has(rules.Base) || a.omit.Has(rules.On) && !req.On.IsZero() || a.omit.Has(rules.Kept) && a.redelivering
 }
 
 // undoOf returns how the vote that is about to be made can be taken back, if that is
