@@ -58,4 +58,7 @@ var Rules = map[string]rules.Set{
 	"ProposerOnce":    rules.ProposerOnce,
 	"ProposerQuorum":  rules.ProposerQuorum,
 	"Rollback":        rules.Rollback,
+	"On":              rules.On,
+	"Undo":            rules.Undo,
+	"Kept":            rules.Kept,
 }

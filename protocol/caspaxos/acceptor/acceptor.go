@@ -59,7 +59,8 @@ type Acceptor struct {
 // the lane's store. now is the time at which the node came up.
 func New(node *Node, store Store, part, parts uint32, now instant.Now) *Acceptor {
 	return &Acceptor{node: node, store: store, part: part, parts: parts, omit: node.omit, start: now.Mono,
-		deltaBuffer: deltalog.NewBuffer(maxBuffered), recentDeltas: deltalog.NewLog(maxRecent)}
+		deltaBuffer: deltalog.NewBuffer(maxBuffered), recentDeltas: deltalog.NewLog(maxRecent),
+		undoLog: deltalog.UndoLog{Omit: node.omit}}
 }
 
 // Step answers one Read, Prepare or Accept into reply. It returns false when the
@@ -310,7 +311,7 @@ func (a *Acceptor) accept(now instant.Now, req *message.Request, rec *durable.Re
 		}
 		return nil
 	}
-	if req.Change.Kind != full && accepted(rec) != req.AppliesTo() && !a.omit.Has(rules.Base) {
+	if req.Change.Kind != full && accepted(rec) != req.AppliesTo() && !a.unchecked(req) {
 		joined := deltalog.FastForward(&a.deltaBuffer, &a.undoLog, req, accepted(rec), a.node.limits.MaxEntries())
 		if joined == nil {
 			a.refuseDelta(req, rec, reply)

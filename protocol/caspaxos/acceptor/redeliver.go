@@ -7,6 +7,7 @@ import (
 	"synod/protocol/caspaxos/durable"
 	"synod/protocol/caspaxos/instant"
 	"synod/protocol/caspaxos/message"
+	"synod/protocol/caspaxos/rules"
 	"synod/protocol/register"
 )
 
@@ -23,7 +24,7 @@ func (a *Acceptor) catchUp(now instant.Now, r register.ID) {
 		at := accepted(rec)
 		req := a.deltaBuffer.Next(r.Key, at, a.promise(r, rec), func(q *message.Request) bool {
 			_, links := deltalog.PathTo(&a.deltaBuffer, &a.undoLog, q, at)
-			return links != nil
+			return links != nil || a.omit.Has(rules.Kept)
 		})
 		if req == nil {
 			return
@@ -39,6 +40,12 @@ func (a *Acceptor) catchUp(now instant.Now, r register.ID) {
 			a.CaughtUp++
 		}
 	}
+}
+
+// unchecked reports whether tests have turned off the rule by which a delta is
+// applied to its base only.
+func (a *Acceptor) unchecked(req *message.Request) bool {
+	return a.omit.Has(rules.Base) || a.omit.Has(rules.On) && !req.On.IsZero() || a.omit.Has(rules.Kept) && a.redelivering
 }
 
 // undoOf returns how the vote that is about to be made can be taken back, if that is

@@ -3,6 +3,7 @@ package deltalog
 import (
 	"synod/protocol/caspaxos/ballot"
 	"synod/protocol/caspaxos/message"
+	"synod/protocol/caspaxos/rules"
 	"synod/protocol/register"
 )
 
@@ -31,6 +32,9 @@ func (x *UndoRecord) size(key string) int {
 // voted for and go on from the state before it. As long as the record is in memory,
 // that state is known here.
 type UndoLog struct {
+	// Omit is zero outside of tests.
+	Omit rules.Set
+
 	byKey map[string][]UndoRecord
 	order []string // a key for each of them, oldest first
 	bytes int
@@ -70,7 +74,7 @@ func (u *UndoLog) dropOldest() {
 // Find returns how a register's vote for b can be taken back.
 func (u *UndoLog) Find(key string, b ballot.Ballot) (UndoRecord, bool) {
 	for _, x := range u.byKey[key] {
-		if x.Ballot == b {
+		if x.Ballot == b || u.Omit.Has(rules.Undo) && x.Ballot.AtMost(b) {
 			return x, true
 		}
 	}

@@ -61,6 +61,9 @@ const (
 	ProposerOnce                    // §1 a node admits one start under a proposer id
 	ProposerQuorum                  // §1 nothing is sent before a quorum has admitted the id
 	Rollback                        // §2 a node that has been rolled back does not vote
+	On                              // §12.2 a change over several ballots is voted for only at the state that it leads from
+	Undo                            // §12.4 an undo record serves only while its vote is the accepted one
+	Kept                            // §12.3 a kept delta is voted for only at a state that leads to its base
 	end
 )
 
