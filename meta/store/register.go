@@ -140,7 +140,7 @@ func (r *Registration) put(ctx context.Context, first bool) (int64, error) {
 	}
 	resp, err := s.client.Txn(ctx).If(conditions...).Then(r.claim.puts(s, r.instance, grant.ID)...).Commit()
 	if err == nil && !resp.Succeeded {
-		err = errors.New("someone else writes the same record")
+		err = errors.New("another process writes the same record")
 	}
 	if err != nil {
 		return 0, err // the lease runs out by itself
@@ -241,7 +241,7 @@ func (r *Registration) report(ctx context.Context) {
 	defer cancel()
 	held := clientv3.Compare(clientv3.LeaseValue(s.key(r.claim.aliveKey())), "=", r.lease)
 	if _, err := s.client.Txn(ctx).If(held).Then(puts...).Commit(); err != nil && ctx.Err() == nil {
-		s.log.Debug("could not report to etcd", zap.Error(err))
+		s.log.Debug("cannot report to etcd", zap.Error(err))
 	}
 }
 

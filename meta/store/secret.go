@@ -106,7 +106,7 @@ func (f *follower) makeSecret(ctx context.Context) error {
 		return err
 	}
 	if resp.Succeeded {
-		s.log.Info("the cluster had no secret: made one")
+		s.log.Info("the cluster had no secret: created one")
 	}
 	return f.list(ctx)
 }
@@ -145,7 +145,7 @@ func (s *Store) RotateSecret(ctx context.Context) error {
 		resp, err := s.client.Txn(ctx).If(clientv3.Compare(clientv3.ModRevision(s.key("secret")), "=", r.rev)).
 			Then(clientv3.OpPut(s.key("secret"), encode(next))).Commit()
 		if err == nil && !resp.Succeeded {
-			err = errors.New("someone else replaces it too")
+			err = errors.New("another process is replacing it, too")
 		}
 		return struct{}{}, err
 	})

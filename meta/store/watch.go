@@ -144,7 +144,7 @@ func (f *follower) watch(ctx context.Context, out chan *Snapshot) {
 				return
 			}
 			if err := resp.Err(); err != nil { // compacted away, or no leader
-				s.log.Debug("watch of etcd broke", zap.Error(err))
+				s.log.Debug("the watch of etcd broke", zap.Error(err))
 				return
 			}
 			f.rev = resp.Header.Revision
@@ -329,7 +329,7 @@ func (f *follower) markDown(ctx context.Context, snap *Snapshot) {
 		).Then(clientv3.OpPut(s.key(key), encode(rec))).Commit()
 		cancel()
 		if err != nil && !errors.Is(err, context.Canceled) {
-			s.log.Debug("could not note that a node is down", zap.String("node", n.ID), zap.Error(err))
+			s.log.Debug("cannot record that a node is down", zap.String("node", n.ID), zap.Error(err))
 		}
 	}
 }

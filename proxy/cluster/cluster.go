@@ -108,7 +108,7 @@ func (c *Cluster) follow(ctx context.Context) {
 		c.router.Update(snap)
 		if c.state != nil && snap.Table != nil {
 			if err := c.state.keep(ctx, c.store, snap); err != nil && ctx.Err() == nil {
-				c.log.Warn("cannot keep what a start without etcd needs", zap.Error(err))
+				c.log.Warn("cannot save the state for a start without etcd", zap.Error(err))
 			}
 		}
 	}

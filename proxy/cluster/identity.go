@@ -90,7 +90,7 @@ func (c *Cluster) keepID(ctx context.Context) {
 			continue // ctx has ended, or else the next refusal comes soon
 		}
 		if !c.router.Renew(newClaim(id), func() { c.clock.Renew(id) }) {
-			c.lost(fmt.Errorf("%w: id %d: it has to be started again", ErrProposerTaken, r.id))
+			c.lost(fmt.Errorf("%w: id %d: restart the proxy", ErrProposerTaken, r.id))
 			return
 		}
 		c.log.Warn("the proposer id belongs to another proxy, as after a restore of etcd from an older backup; took another",

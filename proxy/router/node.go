@@ -192,7 +192,7 @@ func (n *node) recognise(p rpc.Peer) error {
 	seen, self := n.seen(), p.Self
 	switch {
 	case self == (rpc.Mark{}):
-		return nil // it says nothing of itself
+		return nil // it did not send its mark
 	case seen == (rpc.Mark{}):
 	case self.Store != seen.Store:
 		return fmt.Errorf("%w: it is on another data directory than before", rpc.ErrNotTheNode)
@@ -238,7 +238,7 @@ func (n *node) handler() func(*rpc.Session, rpc.Class, []byte) {
 	return func(s *rpc.Session, class rpc.Class, payload []byte) {
 		n.waiting.Store(0)
 		if err := n.take(payload); err != nil {
-			n.router.cfg.Log.Error("a node sent what is no message", zap.String("node", n.name),
+			n.router.cfg.Log.Error("a node sent an invalid message", zap.String("node", n.name),
 				zap.Stringer("class", class), zap.Error(err))
 			s.Close()
 		}
