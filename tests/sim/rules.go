@@ -61,4 +61,5 @@ var Rules = map[string]rules.Set{
 	"On":              rules.On,
 	"Undo":            rules.Undo,
 	"Kept":            rules.Kept,
+	"Range":           rules.Range,
 }

@@ -7,6 +7,7 @@ import (
 	"synod/protocol/caspaxos/durable"
 	"synod/protocol/caspaxos/history"
 	"synod/protocol/caspaxos/message"
+	"synod/protocol/caspaxos/rules"
 	"synod/protocol/register"
 )
 
@@ -32,6 +33,11 @@ func (a *Acceptor) deltasSince(req *message.Request, rec *durable.Record) *messa
 		return nil
 	}
 	links := a.recentDeltas.Chain(last, maxRange, req.Since...)
+	if links == nil && a.omit.Has(rules.Range) {
+		gap := *last
+		gap.On = req.Since[0]
+		links = []*message.Request{&gap}
+	}
 	if links == nil || links[len(links)-1].AppliesTo().IsZero() {
 		return nil
 	}

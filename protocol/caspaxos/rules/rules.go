@@ -64,6 +64,7 @@ const (
 	On                              // §12.2 a change over several ballots is voted for only at the state that it leads from
 	Undo                            // §12.4 an undo record serves only while its vote is the accepted one
 	Kept                            // §12.3 a kept delta is voted for only at a state that leads to its base
+	Range                           // §12.5 a range has every delta from a state that the member has
 	end
 )
 
