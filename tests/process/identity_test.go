@@ -92,13 +92,21 @@ func TestCopyElsewhere(t *testing.T) {
 func TestProposerIDGivenTwice(t *testing.T) {
 	c := harness.StartCluster(t, usual)
 	c.Etcd.Backup()
-	for _, p := range c.Proxies { // using ids that the backup has not given out
-		p.Restart()
+	// A proxy starts with its spare id, which may be older than the backup. So each
+	// starts twice: the second time with an id that the backup has not given out.
+	for range 2 {
+		for _, p := range c.Proxies {
+			awaitSpare(t, p)
+			p.Restart()
+		}
+		c.AwaitServing()
 	}
-	c.AwaitServing()
 	c.Etcd.Restore()
 	var third *harness.Member
-	for taken := false; !taken; { // some ids are unused spares
+	for tries, taken := 0, false; !taken; tries++ { // some ids are unused spares
+		if tries == 20 {
+			t.Fatal("no id is given out twice")
+		}
 		third = c.AddProxy("p3")
 		taken = strings.Contains(third.Stderr(), "took another")
 		if !taken {
@@ -125,6 +133,15 @@ func TestProposerIDGivenTwice(t *testing.T) {
 	harness.Await(t, "three proxies", func() bool { return len(statusOf(t, c).Proxies) == 3 })
 }
 
+// awaitSpare waits until a proxy has the id for its next start.
+func awaitSpare(t *testing.T, p *harness.Member) {
+	t.Helper()
+	harness.Await(t, "a spare proposer id", func() bool {
+		b, err := os.ReadFile(p.Dir + "/STATE")
+		return err == nil && strings.Contains(string(b), `"spare"`)
+	})
+}
+
 // TestStartWithoutEtcd restarts nodes and proxies while etcd is down. They
 // serve with the last known placement, and rejoin when etcd is back.
 func TestStartWithoutEtcd(t *testing.T) {
@@ -134,10 +151,7 @@ func TestStartWithoutEtcd(t *testing.T) {
 	}
 	harness.Dial(t, c.Proxies[0].Addr).Must(t, "SET", "k", "v")
 	for _, p := range c.Proxies {
-		harness.Await(t, "a spare proposer id", func() bool {
-			b, err := os.ReadFile(p.Dir + "/STATE")
-			return err == nil && strings.Contains(string(b), `"spare"`)
-		})
+		awaitSpare(t, p)
 	}
 	c.Etcd.Kill()
 	for _, m := range append(c.Nodes, c.Proxies...) {
